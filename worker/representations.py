@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What backends return: learned 3D representations, with axes, units and signs stated here and nowhere else.
+
+Must not know networks, meshes or files.
+
+Axes: OpenCV's camera. x right, y down, z forward; pixel (row 0, column 0) is the top left, its centre lies at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """An ideal camera: a point (x, y, z) is seen at pixel (fx x / z + cx, fy y / z + cy). All six in pixels."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    @classmethod
+    def from_fov(cls, width: int, height: int, fov_degrees: float) -> PinholeCamera:
+        """A centred camera with square pixels whose longer side spans `fov_degrees` (more than 0, less than 180)."""
+        if not 0.0 < fov_degrees < 180.0:
+            raise ValueError(f"field of view must lie between 0 and 180 degrees, not {fov_degrees:g}")
+        focal = max(width, height) / 2.0 / math.tan(math.radians(fov_degrees) / 2.0)
+        return cls(width, height, focal, focal, width / 2.0, height / 2.0)
+
+    def scaled(self, width: int, height: int) -> PinholeCamera:
+        """The same view sampled with other pixels."""
+        sx, sy = width / self.width, height / self.height
+        return PinholeCamera(width, height, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy)
+
+    @property
+    def fov_degrees(self) -> float:
+        """Field of view across the longer side."""
+        side, focal = (self.width, self.fx) if self.width >= self.height else (self.height, self.fy)
+        return math.degrees(2.0 * math.atan(side / 2.0 / focal))
+
+
+@dataclass(frozen=True)
+class DepthMap:
+    """One picture's inverse depth, row 0 on top.
+
+    inverse_depth: (H, W) float32, at least 0 and finite; larger is nearer, 0 is infinitely far.
+    metric: True if it is 1 / z in metres; False if it is known only up to a scale and a shift (affine-invariant).
+    valid: (H, W) bool, False where there is no surface.
+    fov_degrees: the field of view across the longer side as the network saw it, or None where it says nothing.
+    """
+
+    inverse_depth: np.ndarray
+    metric: bool
+    valid: np.ndarray
+    fov_degrees: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.inverse_depth.ndim != 2 or self.valid.shape != self.inverse_depth.shape:
+            raise ValueError(f"depth map of shape {self.inverse_depth.shape} with a mask of shape {self.valid.shape}")
+
+    def depth(self, near: float, far: float) -> np.ndarray:
+        """Depth along the optical axis, (H, W) float32 in metres, NaN where there is no surface.
+
+        Metric maps are inverted as they are and only clipped to `far`. Relative maps know neither scale nor shift, so
+        their nearest and farthest valid pixels (1st and 99th percentile, against outliers) are put at `near` and `far`,
+        linearly in inverse depth; what lies beyond is clipped to a tenth outside of that range.
+        """
+        if not 0.0 < near < far:
+            raise ValueError(f"depth range must satisfy 0 < near < far, not {near:g} and {far:g}")
+        depth = np.full(self.inverse_depth.shape, np.nan, np.float32)
+        if not self.valid.any():
+            return depth
+        inverse = self.inverse_depth[self.valid].astype(np.float32)
+        if not self.metric:
+            low, high = np.percentile(inverse, (1.0, 99.0))
+            if high - low < 1e-6 * max(abs(high), 1e-12):
+                inverse = np.full_like(inverse, 1.0 / near)
+            else:
+                t = np.clip((inverse - low) / (high - low), -0.1, 1.1)
+                inverse = np.maximum(1.0 / far + t * (1.0 / near - 1.0 / far), 1.0 / (1.1 * far))
+        depth[self.valid] = 1.0 / np.maximum(inverse, 1.0 / far if self.metric else 1e-9)
+        return depth
