@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every message between Blender and the worker, as frozen dataclasses: JSON-RPC 2.0, one UTF-8 line each.
+
+Imported by both sides, so: the standard library only, Python 3.11 and later. Must not know pipes, threads, bpy, torch or
+the names of backends.
+
+Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled one too:
+
+    initialize       InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
+    generate         GenerateParams   -> GenerateResult      pictures to one GLB file
+    models/list      Empty            -> ModelsResult        what is offered, and which weights are here now
+    models/download  DownloadParams   -> DownloadResult      fetches the weights of one model
+    models/unload    Empty            -> Empty               gives memory back
+    shutdown         Empty            -> Empty               the worker ends after its answer
+
+Notifications: `notifications/progress` (worker to client, Progress), `notifications/cancelled` (client to worker, Cancelled).
+
+Specification: https://www.jsonrpc.org/specification; names follow the Model Context Protocol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Literal, TypeVar
+
+VERSION = 1
+"""Raised by one whenever a message changes; both sides must have the same."""
+
+PROGRESS = "notifications/progress"
+CANCELLED = "notifications/cancelled"
+
+Value = bool | int | float | str
+T = TypeVar("T")
+
+
+class ErrorCode(IntEnum):
+    """Codes of error answers: JSON-RPC's own, LSP's -328xx, and ours from -32000 to -32099."""
+
+    PARSE_ERROR = -32700
+    INVALID_REQUEST = -32600
+    METHOD_NOT_FOUND = -32601
+    INVALID_PARAMS = -32602
+    INTERNAL_ERROR = -32603
+    CANCELLED = -32800
+    FAILED = -32803  # could not be done; the message is for the user
+    WORKER_EXITED = -32000  # made by the client; data.log is the end of the worker's stderr
+    VERSION_MISMATCH = -32010
+    BACKEND_UNAVAILABLE = -32011
+    MODEL_MISSING = -32012  # data: model, bytes, licence
+    OUT_OF_MEMORY = -32013  # data: needed, free (bytes, where known)
+
+
+class WireError(Exception):
+    """An error on its way to the other side. `message` is one sentence for the user; `data` is JSON."""
+
+    def __init__(self, code: ErrorCode, message: str, data: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.data = code, message, data or {}
+
+
+# ------------------------------------------------------------------------------------------------ what is offered
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One network that a backend can run. `bytes` is the size of its download; `here` says that it can run offline now."""
+
+    name: str
+    label: str
+    licence: str
+    commercial: bool
+    bytes: int
+    here: bool
+    source: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """One setting of a backend. `default` tells the value that is used where neither preset nor user says otherwise."""
+
+    name: str
+    label: str
+    kind: Literal["bool", "int", "float", "choice"]
+    default: Value
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """A backend as it describes itself. `presets` maps a preset's name to the option values it sets."""
+
+    name: str
+    label: str
+    help: str
+    default_model: str
+    models: tuple[ModelInfo, ...]
+    options: tuple[OptionInfo, ...]
+    presets: dict[str, dict[str, Value]]
+
+
+# ------------------------------------------------------------------------------------------------ params and results
+
+
+@dataclass(frozen=True)
+class Empty:
+    """No parameters, or no result."""
+
+
+@dataclass(frozen=True)
+class InitializeParams:
+    """`weights` and `cache` are folders (None: the worker's defaults); `online` False forbids any network use."""
+
+    version: int
+    online: bool = False
+    device: str = "auto"
+    weights: str | None = None
+    cache: str | None = None
+
+
+@dataclass(frozen=True)
+class InitializeResult:
+    version: int
+    worker: str
+    backends: tuple[BackendInfo, ...]
+
+
+@dataclass(frozen=True)
+class GenerateParams:
+    """`pictures` are paths of existing files, `output` is the GLB to write. `model` None means the backend's default."""
+
+    pictures: tuple[str, ...]
+    output: str
+    backend: str
+    preset: str
+    model: str | None = None
+    options: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CameraInfo:
+    """The camera that sees the mesh exactly as the photo shows it.
+
+    position: x, y, z in the GLB's axes (+Y up); it looks along -Z, +Y is up. fov_degrees spans the longer side of the
+    photo's width x height (pixels, as displayed).
+    """
+
+    position: tuple[float, float, float]
+    fov_degrees: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user."""
+
+    glb: str
+    name: str
+    model: str
+    vertices: int
+    faces: int
+    seconds: dict[str, float]
+    from_cache: bool
+    camera: CameraInfo | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelsResult:
+    backends: tuple[BackendInfo, ...]
+
+
+@dataclass(frozen=True)
+class DownloadParams:
+    backend: str
+    model: str
+
+
+@dataclass(frozen=True)
+class DownloadResult:
+    model: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`progressToken` is the request's id, `progress` runs from 0 to 1 and never falls within one request."""
+
+    progressToken: int
+    progress: float
+    stage: str
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    requestId: int
+
+
+REQUESTS: dict[str, tuple[type, type]] = {
+    "initialize": (InitializeParams, InitializeResult),
+    "generate": (GenerateParams, GenerateResult),
+    "models/list": (Empty, ModelsResult),
+    "models/download": (DownloadParams, DownloadResult),
+    "models/unload": (Empty, Empty),
+    "shutdown": (Empty, Empty),
+}
+NOTIFICATIONS: dict[str, type] = {PROGRESS: Progress, CANCELLED: Cancelled}
+
+
+# ------------------------------------------------------------------------------------------------ envelopes
+
+
+@dataclass(frozen=True)
+class Request:
+    id: int
+    method: str
+    params: Any
+
+
+@dataclass(frozen=True)
+class Notification:
+    method: str
+    params: Any
+
+
+@dataclass(frozen=True)
+class Result:
+    """`result` is plain JSON here: only who asked knows its type (`read(REQUESTS[method][1], answer.result)`)."""
+
+    id: int
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Error:
+    """`id` is None where the request could not be read."""
+
+    id: int | None
+    code: int
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Message = Request | Notification | Result | Error
+
+
+def encode(message: Message) -> bytes:
+    """One line, newline included."""
+    body: dict[str, Any] = {"jsonrpc": "2.0"}
+    match message:
+        case Request(id, method, params):
+            body |= {"id": id, "method": method, "params": dataclasses.asdict(params)}
+        case Notification(method, params):
+            body |= {"method": method, "params": dataclasses.asdict(params)}
+        case Result(id, result):
+            body |= {"id": id, "result": result}
+        case Error(id, code, text, data):
+            body |= {"id": id, "error": {"code": int(code), "message": text, "data": data}}
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Reads one line. Raises WireError; its `data["id"]` names the request where that much could be read."""
+    try:
+        body = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise WireError(ErrorCode.PARSE_ERROR, f"not a line of JSON: {error}") from None
+    if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
+        raise WireError(ErrorCode.INVALID_REQUEST, "not a JSON-RPC 2.0 message")
+    id = body.get("id")
+    if id is not None and type(id) is not int:
+        raise WireError(ErrorCode.INVALID_REQUEST, "the id of a request must be a whole number")
+    try:
+        return _decode_body(body, id)
+    except WireError as error:
+        error.data.setdefault("id", id)
+        raise
+
+
+def _decode_body(body: dict[str, Any], id: int | None) -> Message:
+    if "error" in body:
+        error = body["error"]
+        if not isinstance(error, dict):
+            raise WireError(ErrorCode.INVALID_REQUEST, "the error of an answer must be an object")
+        return Error(id, error.get("code", 0), str(error.get("message", "")), error.get("data") or {})
+    if "result" in body:
+        if id is None:
+            raise WireError(ErrorCode.INVALID_REQUEST, "an answer without an id")
+        return Result(id, body["result"])
+    method = body.get("method")
+    if not isinstance(method, str):
+        raise WireError(ErrorCode.INVALID_REQUEST, "neither a request nor an answer")
+    params = body.get("params", {})
+    if id is None:
+        if method not in NOTIFICATIONS:
+            raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown notification {method!r}")
+        return Notification(method, read(NOTIFICATIONS[method], params))
+    if method not in REQUESTS:
+        raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown method {method!r}")
+    return Request(id, method, read(REQUESTS[method][0], params))
+
+
+# ------------------------------------------------------------------------------------------------ dataclasses from JSON
+
+
+def read(kind: type[T], data: Any, where: str = "params") -> T:
+    """Builds the dataclass `kind` from plain JSON. Unknown keys, missing keys and wrong types raise INVALID_PARAMS."""
+    if not isinstance(data, dict):
+        raise _invalid(where, f"must be an object, not {_json_name(data)}")
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(data) - set(hints)):
+        raise _invalid(where, f"has no key {unknown[0]!r}")
+    required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
+    if missing := sorted(required - set(data)):
+        raise _invalid(where, f"lacks the key {missing[0]!r}")
+    return kind(**{key: _read_value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+def _read_value(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return _read_union(arguments, value, where)
+    if origin is Literal:
+        if value not in arguments:
+            raise _invalid(where, f"must be one of {', '.join(map(str, arguments))}, not {value!r}")
+        return value
+    if origin is tuple:
+        return _read_tuple(arguments, value, where)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise _invalid(where, f"must be an object, not {_json_name(value)}")
+        return {key: _read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return read(hint, value, where)
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise _invalid(where, f"must be {_NAMES.get(hint, hint)}, not {_json_name(value)}")
+    return value
+
+
+def _read_union(alternatives: tuple[Any, ...], value: Any, where: str) -> Any:
+    if type(value) in alternatives:
+        return value
+    for alternative in alternatives:
+        try:
+            return _read_value(alternative, value, where)
+        except WireError as error:
+            problem = error
+    raise problem
+
+
+def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise _invalid(where, f"must be a list, not {_json_name(value)}")
+    if arguments[-1] is not Ellipsis and len(value) != len(arguments):
+        raise _invalid(where, f"must have {len(arguments)} items, not {len(value)}")
+    kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+    return tuple(_read_value(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value)))
+
+
+_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
+
+
+def _json_name(value: Any) -> str:
+    return _NAMES.get(type(value), "a list" if isinstance(value, list) else "an object")
+
+
+def _invalid(where: str, problem: str) -> WireError:
+    return WireError(ErrorCode.INVALID_PARAMS, f"{where} {problem}")
