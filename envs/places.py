@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things lie below the product's data folder. Knows names of files, not what is in them."""
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE = "IMAGE_TO_3D_HOME"
+_FOLDER = "image_to_3d"
+
+
+def default_root() -> Path:
+    """The folder for environments, models and caches: IMAGE_TO_3D_HOME, else the platform's place for a user's data."""
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        return _from_variable("LOCALAPPDATA", Path.home() / "AppData" / "Local") / _FOLDER
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / _FOLDER
+    return _from_variable("XDG_DATA_HOME", Path.home() / ".local" / "share") / _FOLDER
+
+
+def package_root() -> Path:
+    """The folder of the product's package, in which ``worker`` lies."""
+    return Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Places:
+    """Paths below ``root``. Nothing here creates them."""
+
+    root: Path
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
+
+    @property
+    def tools(self) -> Path:
+        return self.root / "tools"
+
+    @property
+    def pythons(self) -> Path:
+        return self.root / "pythons"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache" / "packages"
+
+    @property
+    def lock(self) -> Path:
+        return self.environments / "installing.lock"
+
+    def marker(self, name: str) -> Path:
+        return self.environments / f"{name}.json"
+
+    def log(self, name: str) -> Path:
+        return self.root / "logs" / f"{name}.log"
+
+    def folders(self, name: str) -> list[Path]:
+        """Every folder, in use or half made, that belongs to the environment ``name``."""
+        if not self.environments.is_dir():
+            return []
+        return sorted(path for path in self.environments.glob(f"{name}@*") if path.is_dir())
+
+
+def _from_variable(variable: str, otherwise: Path) -> Path:
+    # The XDG specification: a relative path in such a variable is invalid and to be ignored.
+    value = Path(os.environ.get(variable, ""))
+    return value if value.is_absolute() else otherwise
