@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker's request loop: one job at a time, exactly one answer per request, and the only place where exceptions
+become answers. Must not know torch, backends or meshes.
+
+A thread reads the pipe, so that a cancel is heard while the main thread works. When the pipe closes, whoever started the
+worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from ..errors import BackendUnavailable, Cancelled, ModelMissing, OutOfMemory, Unable
+from .jobs import Job
+from .protocol import (
+    CANCELLED,
+    PROGRESS,
+    Error,
+    ErrorCode,
+    Message,
+    Notification,
+    Progress,
+    Request,
+    Result,
+    WireError,
+    decode,
+    encode,
+)
+
+EXIT_GRACE = 3.0
+"""Seconds that a job may still take after the pipe has closed. Promised is an exit within 5."""
+
+MAX_LINE = 1 << 20
+"""Bytes. Pictures travel as paths, so a longer line is a mistake of the other side."""
+
+Handler = Callable[[Any, Job], Any]
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Answers requests from `source` on `sink`, with one handler (params, job) -> result dataclass per method."""
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO, handlers: Mapping[str, Handler]) -> None:
+        self._source, self._sink, self._handlers = source, sink, handlers
+        self._writing = threading.Lock()
+        self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._jobs: dict[int, Job] = {}
+        self._jobs_lock = threading.Lock()
+
+    def run(self) -> None:
+        """Returns after `shutdown` has been answered, or when the pipe has closed."""
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        while (request := self._waiting.get()) is not None:
+            self._send(self._answer(request))
+            with self._jobs_lock:
+                del self._jobs[request.id]
+            if request.method == "shutdown":
+                return
+
+    # ---- the reading thread
+
+    def _read(self) -> None:
+        while line := self._next_line():
+            try:
+                self._receive(decode(line))
+            except WireError as error:
+                self._send(Error(error.data.pop("id", None), error.code, error.message, error.data))
+        self._cancel_all()
+        self._waiting.put(None)
+        ending = threading.Timer(EXIT_GRACE, os._exit, (0,))
+        ending.daemon = True
+        ending.start()
+
+    def _next_line(self) -> bytes:
+        """One line, or b"" at the end. A line that is too long is read to its end and refused."""
+        chunks, size = [], 0
+        while chunk := self._source.readline(MAX_LINE):
+            size += len(chunk)
+            chunks = [*chunks, chunk] if size <= MAX_LINE else [b"too long"]
+            if chunk.endswith(b"\n"):
+                break
+        return b"".join(chunks)
+
+    def _receive(self, message: Message) -> None:
+        match message:
+            case Request(id, method):
+                with self._jobs_lock:
+                    if id in self._jobs:
+                        raise WireError(ErrorCode.INVALID_REQUEST, f"request {id} is already being worked on", {"id": id})
+                    self._jobs[id] = self._job(id)
+                if method == "shutdown":
+                    self._cancel_all(but=id)
+                self._waiting.put(message)
+            case Notification(method, params) if method == CANCELLED:
+                with self._jobs_lock:
+                    if job := self._jobs.get(params.requestId):
+                        job.cancel()
+
+    def _job(self, id: int) -> Job:
+        return Job(lambda *report: self._send(Notification(PROGRESS, Progress(id, *report))))
+
+    def _cancel_all(self, but: int | None = None) -> None:
+        with self._jobs_lock:
+            for id, job in self._jobs.items():
+                if id != but:
+                    job.cancel()
+
+    # ---- the main thread
+
+    def _answer(self, request: Request) -> Message:
+        try:
+            job = self._jobs[request.id]
+            job.check()
+            result = self._handlers[request.method](request.params, job)
+            return Result(request.id, dataclasses.asdict(result))
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the request gets its answer
+            return as_error(request.id, error)
+
+    def _send(self, message: Message) -> None:
+        try:
+            with self._writing:
+                self._sink.write(encode(message))
+                self._sink.flush()
+        except OSError:
+            log.info("nobody listens any more")  # the reader sees the closed pipe too and ends the process
+
+
+def as_error(id: int | None, error: BaseException) -> Error:
+    """The answer that tells of an exception."""
+    match error:
+        case WireError():
+            return Error(id, error.code, error.message, error.data)
+        case Cancelled():
+            return Error(id, ErrorCode.CANCELLED, "cancelled")
+        case ModelMissing():
+            data = {"model": error.model, "bytes": error.bytes, "licence": error.licence}
+            return Error(id, ErrorCode.MODEL_MISSING, str(error), data)
+        case OutOfMemory():
+            return Error(id, ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
+        case BackendUnavailable():
+            return Error(id, ErrorCode.BACKEND_UNAVAILABLE, str(error))
+        case Unable():
+            return Error(id, ErrorCode.FAILED, str(error))
+        case MemoryError():
+            return Error(id, ErrorCode.OUT_OF_MEMORY, "out of memory: choose a faster preset or close other programs")
+    log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return Error(id, ErrorCode.INTERNAL_ERROR, f"unexpected {type(error).__name__}: {error}")
