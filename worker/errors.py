@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the worker raises when something cannot be done and the user should be told why.
 
-Each message is one sentence in lower case: which thing, what is wrong with it, what to do. The boundary in wire/server.py
-and cli.py turn them into answers; everything else that is raised is a fault of ours and is reported as such.
+Each message is one sentence in lower case: which thing, what is wrong with it, what to do. The boundary in
+wire/server.py turns them into answers; everything else that is raised is a fault of ours and is reported as such.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from __future__ import annotations
 
 class Unable(Exception):
     """Could not be done, for a reason that lies outside of this program."""
+
+
+class Invalid(Unable):
+    """What was asked for makes no sense: an unknown name, a value outside of its limits."""
 
 
 class BackendUnavailable(Unable):

@@ -3,12 +3,13 @@
 
 Must not know networks, meshes or files.
 
-Axes: OpenCV's camera. x right, y down, z forward; pixel (row 0, column 0) is the top left, its centre lies at (0.5, 0.5).
+Axes: OpenCV's camera. x right, y down, z forward; pixel (row 0, column 0) is top left, its centre lies at (0.5, 0.5).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,17 @@ class DepthMap:
     def __post_init__(self) -> None:
         if self.inverse_depth.ndim != 2 or self.valid.shape != self.inverse_depth.shape:
             raise ValueError(f"depth map of shape {self.inverse_depth.shape} with a mask of shape {self.valid.shape}")
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, from which `from_arrays` makes the same map again."""
+        fov = np.nan if self.fov_degrees is None else self.fov_degrees
+        scalars = {"metric": np.array(self.metric), "fov": np.array(fov)}
+        return {"inverse_depth": self.inverse_depth, "valid": self.valid, **scalars}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> DepthMap:
+        fov = float(arrays["fov"])
+        return cls(arrays["inverse_depth"], bool(arrays["metric"]), arrays["valid"], None if math.isnan(fov) else fov)
 
     def depth(self, near: float, far: float) -> np.ndarray:
         """Depth along the optical axis, (H, W) float32 in metres, NaN where there is no surface.

@@ -31,8 +31,8 @@ _EXIF_IFD, _FOCAL_35MM = 0x8769, 0xA405
 class Picture:
     """rgb: (H, W, 3) uint8 sRGB. alpha: (H, W) uint8 or None where the file has none, or is opaque everywhere.
 
-    fov_degrees: across the longer side, from EXIF, or None. digest: sha256 of the file's bytes. name: the file's, without
-    its ending. notes: sentences for the user about what was done to the picture.
+    fov_degrees: across the longer side, from EXIF, or None. digest: sha256 of the file's bytes. name: the file's,
+    without its ending. notes: sentences for the user about what was done to the picture.
     """
 
     rgb: np.ndarray

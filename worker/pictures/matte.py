@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pixels belong to the background: from the picture's alpha, or because it is plain. Must not know the geometry."""
+"""Which pixels are background: from the picture's alpha, or because it is plain. Must not know the geometry."""
 
 from __future__ import annotations
 

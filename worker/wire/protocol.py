@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every message between Blender and the worker, as frozen dataclasses: JSON-RPC 2.0, one UTF-8 line each.
 
-Imported by both sides, so: the standard library only, Python 3.11 and later. Must not know pipes, threads, bpy, torch or
-the names of backends.
+Imported by both sides, so: the standard library only, Python 3.11 and later. Must not know pipes, threads, bpy, torch
+or the names of backends.
 
 Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled one too:
 
@@ -13,7 +13,8 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     models/unload    Empty            -> Empty               gives memory back
     shutdown         Empty            -> Empty               the worker ends after its answer
 
-Notifications: `notifications/progress` (worker to client, Progress), `notifications/cancelled` (client to worker, Cancelled).
+Notifications: `notifications/progress` (worker to client: Progress), `notifications/cancelled` (client to worker:
+Cancelled).
 
 Specification: https://www.jsonrpc.org/specification; names follow the Model Context Protocol.
 """
@@ -68,7 +69,7 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One network that a backend can run. `bytes` is the size of its download; `here` says that it can run offline now."""
+    """One network that a backend can run. `bytes` is the size of its download; `here` says that it runs offline now."""
 
     name: str
     label: str
@@ -136,7 +137,7 @@ class InitializeResult:
 
 @dataclass(frozen=True)
 class GenerateParams:
-    """`pictures` are paths of existing files, `output` is the GLB to write. `model` None means the backend's default."""
+    """`pictures` are paths of existing files, `output` the GLB to write. `model` None means the backend's default."""
 
     pictures: tuple[str, ...]
     output: str

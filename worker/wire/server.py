@@ -2,8 +2,8 @@
 """The worker's request loop: one job at a time, exactly one answer per request, and the only place where exceptions
 become answers. Must not know torch, backends or meshes.
 
-A thread reads the pipe, so that a cancel is heard while the main thread works. When the pipe closes, whoever started the
-worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
+A thread reads the pipe, so that a cancel is heard while the main thread works. When the pipe closes, whoever started
+the worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from ..errors import BackendUnavailable, Cancelled, ModelMissing, OutOfMemory, Unable
+from ..errors import BackendUnavailable, Cancelled, Invalid, ModelMissing, OutOfMemory, Unable
 from .jobs import Job
 from .protocol import (
     CANCELLED,
@@ -93,7 +93,7 @@ class Server:
             case Request(id, method):
                 with self._jobs_lock:
                     if id in self._jobs:
-                        raise WireError(ErrorCode.INVALID_REQUEST, f"request {id} is already being worked on", {"id": id})
+                        raise WireError(ErrorCode.INVALID_REQUEST, f"request {id} is being worked on", {"id": id})
                     self._jobs[id] = self._job(id)
                 if method == "shutdown":
                     self._cancel_all(but=id)
@@ -146,6 +146,8 @@ def as_error(id: int | None, error: BaseException) -> Error:
             return Error(id, ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
         case BackendUnavailable():
             return Error(id, ErrorCode.BACKEND_UNAVAILABLE, str(error))
+        case Invalid():
+            return Error(id, ErrorCode.INVALID_PARAMS, str(error))
         case Unable():
             return Error(id, ErrorCode.FAILED, str(error))
         case MemoryError():

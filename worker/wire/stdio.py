@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 
 def claim() -> tuple[BinaryIO, BinaryIO]:
-    """Returns the pipe (to read from, to write to). From now on whatever prints goes to stderr. Call once, first of all."""
+    """Returns the pipe (to read from, to write to). From now on whatever prints goes to stderr. Call once, first."""
     sys.stdout.flush()
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m worker` serves the pipe; `python -m worker generate ...` and its kin are the same jobs from a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def serve() -> int:
+    from .wire import stdio
+
+    source, sink = stdio.claim()  # before anything heavy is imported, for whatever prints while it loads
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    from .app import App
+    from .wire.server import Server
+
+    Server(source, sink, App().handlers()).run()
+    return 0
+
+
+def main() -> int:
+    if len(sys.argv) == 1:
+        return serve()
+    from .cli import main as terminal
+
+    return terminal(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

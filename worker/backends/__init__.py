@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of backends: each turns pictures into a learned 3D representation. Must not know JSON or meshes.
+
+To add one, write `worker/backends/<name>.py` with a class `Backend` (see the protocol below) and add its line to TABLE.
+A backend's module is imported on use and imports torch on use, so that describing what is offered takes milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Protocol
+
+from ..errors import BackendUnavailable, Invalid
+from ..pictures.load import Picture
+from ..representations import DepthMap
+from ..store.weights import WeightStore
+from ..wire.jobs import Job, Span
+from ..wire.protocol import BackendInfo, OptionInfo, Value
+
+TABLE = {
+    "depth": ".depth",
+}
+
+Options = dict[str, Value]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a backend is asked for: `pictures` (at least one), which of its models, a value for each of its options."""
+
+    pictures: tuple[Picture, ...]
+    model: str
+    options: Options
+    device: str
+    weights: WeightStore
+
+
+class Backend(Protocol):
+    """What every backend offers."""
+
+    representation_options: tuple[str, ...]
+    """Names of the options on which the representation depends; the others only shape the mesh."""
+
+    def describe(self, weights: WeightStore) -> BackendInfo:
+        """What the panel shows. Cheap, without torch."""
+
+    def revision(self, model: str) -> str:
+        """What tells the model's weights from others of its name, for the cache."""
+
+    def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
+        """Fetches the weights of `model`; returns their bytes."""
+
+    def generate(self, task: Task, job: Job | Span) -> DepthMap:
+        """Pictures to representation. Raises Unable and its kin; hears a cancel at each report."""
+
+    def unload(self) -> None:
+        """Gives the memory of loaded networks back."""
+
+
+@cache
+def get(name: str) -> Backend:
+    """The backend of that name, the same object each time. Raises BackendUnavailable."""
+    if name not in TABLE:
+        raise BackendUnavailable(f"there is no backend {name!r}: choose one of {', '.join(TABLE)}")
+    return import_module(TABLE[name], __package__).Backend()
+
+
+def settle(info: BackendInfo, preset: str, chosen: Options) -> Options:
+    """A value for each option: the default, unless the preset, unless the user says otherwise. Raises Invalid."""
+    if preset not in info.presets:
+        raise Invalid(f"there is no preset {preset!r}: choose one of {', '.join(info.presets)}")
+    options = {option.name: option for option in info.options}
+    for name in chosen:
+        if name not in options:
+            raise Invalid(f"the backend {info.name} has no option {name!r}: choose one of {', '.join(options)}")
+    values = {name: option.default for name, option in options.items()} | info.presets[preset] | chosen
+    return {name: _checked(options[name], value) for name, value in values.items()}
+
+
+def choose_model(info: BackendInfo, model: str | None) -> str:
+    """The asked-for model, or the backend's default. Raises Invalid where there is none of that name."""
+    names = [offered.name for offered in info.models]
+    if model is not None and model not in names:
+        raise Invalid(f"the backend {info.name} has no model {model!r}: choose one of {', '.join(names)}")
+    return model or info.default_model
+
+
+def _checked(option: OptionInfo, value: Value) -> Value:
+    kinds = {"bool": bool, "int": int, "float": (int, float), "choice": str}
+    if not isinstance(value, kinds[option.kind]) or (option.kind != "bool" and isinstance(value, bool)):
+        raise Invalid(f"{option.name} must be of kind {option.kind}, not {value!r}")
+    if option.kind == "choice" and value not in option.choices:
+        raise Invalid(f"{option.name} must be one of {', '.join(option.choices)}, not {value!r}")
+    low, high = option.minimum, option.maximum
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise Invalid(f"{option.name} must lie between {low:g} and {high:g}, not {value:g}")
+    return float(value) if option.kind == "float" else value

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One photo to its depth map. Must not know JSON, meshes or other backends.
+
+Two families of networks: our own, which ships with the product, and Depth Anything V2 (Yang et al. 2024,
+arXiv:2406.09414), whose relative models give inverse depth up to scale and shift, and whose metric ones give metres.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import Unable
+from ..pictures.load import Picture
+from ..representations import DepthMap
+from ..store.weights import HubFile, HubModel, WeightStore
+from ..wire.jobs import Job, Span
+from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
+from . import Task, devices
+
+if TYPE_CHECKING:
+    import torch
+
+INCLUDED = Path(__file__).parent.parent / "included" / "depth.safetensors"
+
+OPTIONS = (
+    OptionInfo(
+        "detail",
+        "Detail",
+        "float",
+        1.0,
+        "Size at which the network sees the photo; 1 is what it was made for.",
+        0.5,
+        2.0,
+    ),
+    OptionInfo(
+        "mirror",
+        "Mirror and average",
+        "bool",
+        False,
+        "Run the network on the mirrored photo too and average: steadier depth, twice the time.",
+    ),
+    OptionInfo(
+        "fov",
+        "Field of view",
+        "float",
+        0.0,
+        "Across the photo's longer side. 0: from the network or the photo's own data, else 55.",
+        0.0,
+        150.0,
+        unit="degrees",
+    ),
+    OptionInfo(
+        "near",
+        "Nearest",
+        "float",
+        1.0,
+        "Distance of the nearest point, for networks that know no scale.",
+        0.01,
+        1000.0,
+        unit="metres",
+    ),
+    OptionInfo(
+        "far",
+        "Farthest",
+        "float",
+        4.0,
+        "Distance of the farthest point: smaller gives a flatter relief. Metric networks are cut off here.",
+        0.02,
+        10000.0,
+        unit="metres",
+    ),
+    OptionInfo(
+        "grid", "Grid", "int", 576, "Points along the longer side before simplification.", 32, 2048, unit="pixels"
+    ),
+    OptionInfo("faces", "Faces", "int", 100_000, "Triangles of the mesh, at most.", 100, 4_000_000, unit="faces"),
+    OptionInfo(
+        "texture",
+        "Texture",
+        "int",
+        2048,
+        "Longer side of the texture, never larger than the photo.",
+        64,
+        8192,
+        unit="pixels",
+    ),
+    OptionInfo("cut", "Cut at edges", "bool", True, "Cut the surface where one thing stands in front of another."),
+    OptionInfo(
+        "background",
+        "Background",
+        "choice",
+        "auto",
+        "auto: cut away what the photo's transparency marks. cut: a plain background too. keep: everything stays.",
+        choices=("auto", "cut", "keep"),
+    ),
+    OptionInfo("solid", "Solid", "bool", False, "Close sides and back to a solid that can be printed."),
+    OptionInfo(
+        "size",
+        "Size",
+        "float",
+        2.0,
+        "Longest side of the mesh. 0: as the depth says. Metric networks keep their metres.",
+        0.0,
+        10000.0,
+        unit="metres",
+    ),
+    OptionInfo("origin", "Origin", "choice", "base", "Where the object's origin lies.", choices=("base", "centre")),
+)
+
+PRESETS: dict[str, dict[str, Value]] = {
+    "fast": {"detail": 0.75, "grid": 320, "faces": 30_000, "texture": 1024},
+    "balanced": {"detail": 1.0, "grid": 576, "faces": 100_000, "texture": 2048},
+    "high": {"detail": 1.25, "mirror": True, "grid": 1024, "faces": 300_000, "texture": 4096},
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One line of the table of networks. `best_size` is the longer side in pixels at which the network sees best."""
+
+    name: str
+    label: str
+    licence: str
+    kind: Literal["included", "relative", "metric"]
+    help: str
+    best_size: int
+    hub: HubModel | None = None
+
+
+def _depth_anything(repo: str, revision: str, config: tuple[int, str | None], weights: tuple[int, str]) -> HubModel:
+    files = (HubFile("config.json", *config), HubFile("model.safetensors", *weights))
+    return HubModel(f"depth-anything/{repo}", revision, files)
+
+
+MODELS = (
+    Model(
+        "depth-anything-v2-small",
+        "Depth Anything V2 small",
+        "Apache-2.0",
+        "relative",
+        "Sharp relative depth for any photo.",
+        518,
+        _depth_anything(
+            "Depth-Anything-V2-Small-hf",
+            "5426e4f0f36572d16453bbda7a8389317b1bef99",
+            (950, "c56698d3643dde1f83ea2212759e6b31a22b8f827246a36dd007ee8a22b3ff75"),
+            (99_173_660, "3152477ce0d8d6978d76b995120de97cb5b928701fd0f817769f59e249a16b70"),
+        ),
+    ),
+    Model(
+        "depth-anything-v2-metric-indoor-small",
+        "Depth Anything V2 metric, indoors",
+        "Apache-2.0",
+        "metric",
+        "Depth in metres, up to 20, for rooms.",
+        518,
+        _depth_anything(
+            "Depth-Anything-V2-Metric-Indoor-Small-hf",
+            "8078d68a9c75a972131914f6afd0c1723be0da7f",
+            (1063, "0b1d9fc591693d16b864249a9cfcf5264c8c00be999c1643fa1c64dc105d55f8"),
+            (99_173_660, "e990eb82fbf11b05b7813261196a2b841bdcf5a05f64396724a8987fa90504a3"),
+        ),
+    ),
+    Model(
+        "depth-anything-v2-metric-outdoor-small",
+        "Depth Anything V2 metric, outdoors",
+        "Apache-2.0",
+        "metric",
+        "Depth in metres, up to 80, for streets.",
+        518,
+        _depth_anything(
+            "Depth-Anything-V2-Metric-Outdoor-Small-hf",
+            "fd2c22027eaf20374204f14099b8341e1925ad39",
+            (1063, None),
+            (99_173_660, "ad065c77a7421ca55159a1f0db9433397a607690f2d76bb8a6fc54b1be7a3124"),
+        ),
+    ),
+    Model(
+        "included",
+        "Included",
+        "GPL-3.0-or-later",
+        "included",
+        "Our own small network: no download, works everywhere, less exact.",
+        256,
+    ),
+)
+_BY_NAME = {model.name: model for model in MODELS}
+
+
+class Backend:
+    """The Depth backend; see backends.Backend for what each method promises."""
+
+    representation_options = ("detail", "mirror")
+
+    def __init__(self) -> None:
+        self._loaded: tuple[tuple[str, str], _Network] | None = None
+
+    def describe(self, weights: WeightStore) -> BackendInfo:
+        models = tuple(_info(model, weights) for model in MODELS)
+        default = "depth-anything-v2-small" if models[0].here else "included"
+        return BackendInfo(
+            "depth",
+            "Depth",
+            "One photo to a relief: what the photo shows, in depth.",
+            default,
+            models,
+            OPTIONS,
+            PRESETS,
+        )
+
+    def revision(self, model: str) -> str:
+        if hub := _BY_NAME[model].hub:
+            return hub.revision
+        return hashlib.sha256(INCLUDED.read_bytes()).hexdigest()
+
+    def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
+        hub = _BY_NAME[model].hub
+        if hub is None:
+            return 0
+        weights.download(model, hub, job)
+        return hub.bytes
+
+    def generate(self, task: Task, job: Job | Span) -> DepthMap:
+        if len(task.pictures) != 1:
+            raise Unable(f"Depth takes one photo, not {len(task.pictures)}: choose one")
+        job.report(0.0, "loading the network")
+        network = self._load(task)
+        job.report(0.5, "estimating depth")
+        values = network(task.pictures[0].rgb, float(task.options["detail"]))
+        if task.options["mirror"]:
+            job.report(0.75, "estimating depth", "mirrored")
+            mirrored = network(np.ascontiguousarray(task.pictures[0].rgb[:, ::-1]), float(task.options["detail"]))
+            values = (values + mirrored[:, ::-1]) / 2
+        return _as_depth_map(values, _BY_NAME[task.model], task.pictures[0])
+
+    def unload(self) -> None:
+        if self._loaded:
+            self._loaded = None
+            devices.release()
+
+    def _load(self, task: Task) -> _Network:
+        key = (task.model, task.device)
+        if self._loaded is None or self._loaded[0] != key:
+            self.unload()
+            self._loaded = (key, _Network(_BY_NAME[task.model], task.weights, task.device))
+        return self._loaded[1]
+
+
+class _Network:
+    """A loaded network: (H, W, 3) uint8 -> (h, w) float32, the network's own values, at the network's own resolution."""
+
+    def __init__(self, model: Model, weights: WeightStore, device: str) -> None:
+        self._model, self._device = model, devices.pick(device)
+        if model.hub is None:
+            from ..networks import included_depth
+
+            self._network, self._multiple = included_depth.load(INCLUDED), 32
+        else:
+            folder = weights.require(model.name, model.hub, model.licence)
+            self._network, self._multiple = _load_depth_anything(folder), 14
+        with devices.memory_guard(self._device):
+            self._network.to(self._device)
+
+    def __call__(self, rgb: np.ndarray, detail: float) -> np.ndarray:
+        import torch
+
+        height, width = network_size(rgb.shape[:2], self._model.best_size * detail, self._multiple)
+        with devices.memory_guard(self._device), torch.inference_mode():
+            image = _resized(rgb, height, width).to(self._device)
+            if self._model.hub is None:
+                return self._network(image)[0].float().cpu().numpy()
+            mean, std = (torch.tensor(v, device=self._device).view(3, 1, 1) for v in (_IMAGENET_MEAN, _IMAGENET_STD))
+            return self._network((image - mean) / std).predicted_depth[0].float().cpu().numpy()
+
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def network_size(picture: tuple[int, int], longer: float, multiple: int) -> tuple[int, int]:
+    """Height and width nearest to the picture's shape with that longer side, both multiples of `multiple`."""
+    scale = longer / max(picture)
+    height, width = (max(multiple, round(side * scale / multiple) * multiple) for side in picture)
+    return height, width
+
+
+def _resized(rgb: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """(1, 3, height, width) float32 in [0, 1], bicubic, antialiased."""
+    import torch
+    from PIL import Image
+
+    small = Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return torch.from_numpy(np.array(small, dtype=np.float32) / 255.0).permute(2, 0, 1)[None].contiguous()
+
+
+def _load_depth_anything(folder: Path) -> torch.nn.Module:
+    from safetensors import SafetensorError
+    from transformers import DepthAnythingForDepthEstimation
+
+    try:
+        network = DepthAnythingForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        message = f"the weights in {folder} cannot be loaded ({reason}): remove that folder and download again"
+        raise Unable(message) from None
+    return network.eval()
+
+
+def _as_depth_map(values: np.ndarray, model: Model, picture: Picture) -> DepthMap:
+    """The network's values as inverse depth. Depth Anything's metric models give metres, all others inverse depth."""
+    if not np.isfinite(values).all():
+        raise Unable(f"{model.name} gave no finite depth for {picture.name}: choose another network")
+    metric = model.kind == "metric"
+    inverse = 1.0 / np.maximum(values, 1e-3) if metric else values - min(values.min(), 0.0)
+    return DepthMap(inverse.astype(np.float32), metric, np.ones(inverse.shape, bool))
+
+
+def _info(model: Model, weights: WeightStore) -> ModelInfo:
+    here = INCLUDED.is_file() if model.hub is None else weights.find(model.name, model.hub) is not None
+    bytes = model.hub.bytes if model.hub else 0
+    source = f"https://huggingface.co/{model.hub.repo}" if model.hub else "included"
+    return ModelInfo(model.name, model.label, model.licence, True, bytes, here, source, model.help)

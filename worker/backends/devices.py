@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which device a network runs on, and what a lack of memory on it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ..errors import OutOfMemory, Unable
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick(device: str) -> torch.device:
+    """The device of that name, or for "auto" the fastest that works here. Raises Unable if it does not."""
+    import torch
+
+    works = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device("cuda" if works["cuda"] else "mps" if works["mps"] else "cpu")
+    if not works.get(device.split(":")[0], False):
+        raise Unable(f"the device {device!r} does not work on this machine: choose auto or cpu")
+    return torch.device(device)
+
+
+@contextmanager
+def memory_guard(device: torch.device) -> Iterator[None]:
+    """Turns torch's out-of-memory error, which names allocations, into ours, which says what to do."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        free, total = torch.cuda.mem_get_info(device)
+        size = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB"
+        message = f"{device} has too little free memory ({size}): choose a faster preset"
+        raise OutOfMemory(message, free=free) from None
+
+
+def release() -> None:
+    """Gives cached device memory back to the system."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What works on this machine, and what is missing: each check looks at one thing and says what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from . import __version__, backends
+from .store import folders
+from .store.weights import WeightStore
+
+PACKAGES = ("torch", "transformers", "safetensors", "numpy", "scipy", "pillow", "fast-simplification", "rich")
+NEEDED_SPACE = 2 << 30
+
+
+@dataclass(frozen=True)
+class Check:
+    """`found` says what is there, `advice` what to do if that is not `ok`; `needed`: nothing works without."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+    needed: bool = True
+
+
+def examine() -> tuple[Check, ...]:
+    checks = [_program(), *map(_package, PACKAGES), _package("pillow-heif", needed=False), _device()]
+    return (*checks, *_models(), _folder("weights", folders.weights()), _folder("results", folders.cache()))
+
+
+def _program() -> Check:
+    machine = f"{platform.platform()}, {os.cpu_count()} cores"
+    found = f"image-to-3d {__version__}, Python {platform.python_version()}, {machine}"
+    return Check("program", sys.version_info >= (3, 11), found, "Python 3.11 or later is needed")
+
+
+def _package(name: str, needed: bool = True) -> Check:
+    try:
+        return Check(name, True, metadata.version(name), needed=needed)
+    except metadata.PackageNotFoundError:
+        return Check(name, False, "missing", "make the environment anew", needed)
+
+
+def _device() -> Check:
+    try:
+        from .backends import devices
+
+        device = devices.pick("auto")
+    except ImportError as error:
+        return Check("device", False, f"torch cannot be imported: {error}", "make the environment anew")
+    import torch
+
+    if device.type == "cuda":
+        return Check("device", True, f"{device}, {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}")
+    return Check("device", True, f"{device}, {torch.get_num_threads()} threads")
+
+
+def _models() -> list[Check]:
+    store = WeightStore(folders.weights())
+    checks = []
+    for name in backends.TABLE:
+        for model in backends.get(name).describe(store).models:
+            size = f"{model.bytes / 1e6:.0f} MB, {model.licence}"
+            found = "here" if model.here else f"not here ({size})"
+            advice = f"fetch it with: download {model.name}"
+            checks.append(Check(f"{name}/{model.name}", model.here, found, advice, needed=model.bytes == 0))
+    return checks
+
+
+def _folder(name: str, path: Path) -> Check:
+    existing: Path = next(folder for folder in (path, *path.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{path}, {free / 1e9:.0f} GB free"
+    if not os.access(existing, os.W_OK):
+        return Check(f"folder of {name}", False, found, f"{existing} cannot be written to: choose another folder")
+    return Check(f"folder of {name}", free > NEEDED_SPACE, found, "free some space", needed=False)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weights of published networks: finding them on disk, and fetching them from the hub when that is allowed.
+
+A model's folder is `<root>/<model name>/` with the files under the names that they have on the hub, so that it can
+also be filled by hand; what other programs put into the hub's own cache is found too. Must not know what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelMissing, Unable
+from ..wire.jobs import Job, Span
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """`sha256` None where it is not known: the commit alone must do."""
+
+    name: str
+    bytes: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A repository on the Hugging Face hub at one commit, and the files of it that are needed."""
+
+    repo: str
+    revision: str
+    files: tuple[HubFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+@dataclass(frozen=True)
+class WeightStore:
+    """The folder `root` with weights. `online` False forbids any network use."""
+
+    root: Path
+    online: bool = False
+
+    def find(self, name: str, hub: HubModel) -> Path | None:
+        """The folder with all files of the model, or None. Cheap: looks at names only."""
+        for folder in (self.root / name, _hub_cache() / _cache_name(hub)):
+            if all((folder / file.name).is_file() for file in hub.files):
+                return folder
+        return None
+
+    def require(self, name: str, hub: HubModel, licence: str) -> Path:
+        """As `find`, but raises ModelMissing."""
+        if folder := self.find(name, hub):
+            return folder
+        size = f"{hub.bytes / 1e6:.0f} MB, {licence}"
+        message = f"the weights of {name} ({size}) are not on this machine: download them first"
+        raise ModelMissing(message, name, hub.bytes, licence)
+
+    def download(self, name: str, hub: HubModel, job: Job | Span) -> Path:
+        """Fetches what is missing, resumes what was cut off, checks sizes and sha256. Raises Unable if that fails."""
+        if not self.online:
+            raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
+        folder, done = self.root / name, 0
+        for file in hub.files:
+            part = job.span(done / hub.bytes, (done + file.bytes) / hub.bytes)
+            _fetch(hub, file, folder, part)
+            done += file.bytes
+        return folder
+
+
+def _hub_cache() -> Path:
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+
+
+def _cache_name(hub: HubModel) -> Path:
+    return Path("models--" + hub.repo.replace("/", "--")) / "snapshots" / hub.revision
+
+
+def _fetch(hub: HubModel, file: HubFile, folder: Path, job: Span) -> None:
+    import httpx
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    target = folder / file.name
+    if target.is_file() and _is_right(target, file):
+        return
+    job.report(0.0, "downloading", file.name)
+    try:
+        hf_hub_download(
+            hub.repo,
+            file.name,
+            revision=hub.revision,
+            local_dir=folder,
+            endpoint=os.environ.get("HF_ENDPOINT"),
+            tqdm_class=_progress_bar(job, file),
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        message = f"{hub.repo}/{file.name} could not be downloaded ({reason}): try again, what came is kept"
+        raise Unable(message) from None
+    if not _is_right(target, file):
+        target.unlink()
+        raise Unable(f"{hub.repo}/{file.name} came damaged (it is not the file that was published): download it again")
+
+
+def _progress_bar(job: Span, file: HubFile) -> type:
+    """A tqdm that draws nothing, but reports bytes to the job, where a cancel is heard too."""
+    from huggingface_hub.utils import tqdm
+
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            self.n += n or 0
+            job.report(min(self.n / file.bytes, 1.0), "downloading", f"{self.n / 1e6:.0f} of {file.bytes / 1e6:.0f} MB")
+            return None
+
+        def display(self, *_: object) -> None:
+            return None
+
+    return Bar
+
+
+def _is_right(path: Path, file: HubFile) -> bool:
+    if path.stat().st_size != file.bytes:
+        return False
+    with path.open("rb") as stream:
+        return file.sha256 in (None, hashlib.file_digest(stream, "sha256").hexdigest())
