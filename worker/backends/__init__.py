@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import BackendUnavailable, Invalid
-from ..pictures.load import Picture
-from ..representations import DepthMap
 from ..store.weights import WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, OptionInfo, Value
+
+if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
+    from ..pictures.load import Picture
+    from ..representations import DepthMap
 
 TABLE = {
     "depth": ".depth",
@@ -46,7 +48,7 @@ class Backend(Protocol):
     def describe(self, weights: WeightStore) -> BackendInfo:
         """What the panel shows. Cheap, without torch."""
 
-    def revision(self, model: str) -> str:
+    def revision(self, model: str, weights: WeightStore) -> str:
         """What tells the model's weights from others of its name, for the cache."""
 
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:

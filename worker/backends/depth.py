@@ -10,20 +10,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ..errors import Unable
-from ..pictures.load import Picture
-from ..representations import DepthMap
 from ..store.weights import HubFile, HubModel, WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
-from . import Task, devices
+from . import Task
 
 if TYPE_CHECKING:
-    import torch
+    from ..representations import DepthMap
+    from .depth_inference import Estimator
 
 INCLUDED = Path(__file__).parent.parent / "included" / "depth.safetensors"
 
@@ -120,14 +117,12 @@ PRESETS: dict[str, dict[str, Value]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """One line of the table of networks. `best_size` is the longer side in pixels at which the network sees best."""
+    """One line of the table of networks. `hub` is None for our own, which is always here."""
 
     name: str
     label: str
     licence: str
-    kind: Literal["included", "relative", "metric"]
     help: str
-    best_size: int
     hub: HubModel | None = None
 
 
@@ -141,9 +136,7 @@ MODELS = (
         "depth-anything-v2-small",
         "Depth Anything V2 small",
         "Apache-2.0",
-        "relative",
         "Sharp relative depth for any photo.",
-        518,
         _depth_anything(
             "Depth-Anything-V2-Small-hf",
             "5426e4f0f36572d16453bbda7a8389317b1bef99",
@@ -155,9 +148,7 @@ MODELS = (
         "depth-anything-v2-metric-indoor-small",
         "Depth Anything V2 metric, indoors",
         "Apache-2.0",
-        "metric",
         "Depth in metres, up to 20, for rooms.",
-        518,
         _depth_anything(
             "Depth-Anything-V2-Metric-Indoor-Small-hf",
             "8078d68a9c75a972131914f6afd0c1723be0da7f",
@@ -169,9 +160,7 @@ MODELS = (
         "depth-anything-v2-metric-outdoor-small",
         "Depth Anything V2 metric, outdoors",
         "Apache-2.0",
-        "metric",
         "Depth in metres, up to 80, for streets.",
-        518,
         _depth_anything(
             "Depth-Anything-V2-Metric-Outdoor-Small-hf",
             "fd2c22027eaf20374204f14099b8341e1925ad39",
@@ -183,9 +172,7 @@ MODELS = (
         "included",
         "Included",
         "GPL-3.0-or-later",
-        "included",
         "Our own small network: no download, works everywhere, less exact.",
-        256,
     ),
 )
 _BY_NAME = {model.name: model for model in MODELS}
@@ -197,25 +184,20 @@ class Backend:
     representation_options = ("detail", "mirror")
 
     def __init__(self) -> None:
-        self._loaded: tuple[tuple[str, str], _Network] | None = None
+        self._loaded: tuple[tuple[str, str], Estimator] | None = None
 
     def describe(self, weights: WeightStore) -> BackendInfo:
         models = tuple(_info(model, weights) for model in MODELS)
-        default = "depth-anything-v2-small" if models[0].here else "included"
-        return BackendInfo(
-            "depth",
-            "Depth",
-            "One photo to a relief: what the photo shows, in depth.",
-            default,
-            models,
-            OPTIONS,
-            PRESETS,
-        )
+        default = MODELS[0].name if models[0].here else "included"
+        help = "One photo to a relief: what the photo shows, in depth."
+        return BackendInfo("depth", "Depth", help, default, models, OPTIONS, PRESETS)
 
-    def revision(self, model: str) -> str:
-        if hub := _BY_NAME[model].hub:
-            return hub.revision
-        return hashlib.sha256(INCLUDED.read_bytes()).hexdigest()
+    def revision(self, model: str, weights: WeightStore) -> str:
+        hub = _BY_NAME[model].hub
+        if hub is None:
+            return hashlib.sha256(INCLUDED.read_bytes()).hexdigest()
+        folder = weights.find(model, hub)  # a folder filled by hand may hold other weights of that name
+        return f"{hub.revision} {(folder / hub.files[-1].name).stat().st_mtime_ns if folder else ''}"
 
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         hub = _BY_NAME[model].hub
@@ -228,94 +210,31 @@ class Backend:
         if len(task.pictures) != 1:
             raise Unable(f"Depth takes one photo, not {len(task.pictures)}: choose one")
         job.report(0.0, "loading the network")
-        network = self._load(task)
+        estimator = self._load(task)
         job.report(0.5, "estimating depth")
-        values = network(task.pictures[0].rgb, float(task.options["detail"]))
-        if task.options["mirror"]:
-            job.report(0.75, "estimating depth", "mirrored")
-            mirrored = network(np.ascontiguousarray(task.pictures[0].rgb[:, ::-1]), float(task.options["detail"]))
-            values = (values + mirrored[:, ::-1]) / 2
-        return _as_depth_map(values, _BY_NAME[task.model], task.pictures[0])
+        options = task.options
+        return estimator(task.pictures[0].rgb, float(options["detail"]), bool(options["mirror"]), job.check)
 
     def unload(self) -> None:
         if self._loaded:
+            from . import devices
+
             self._loaded = None
             devices.release()
 
-    def _load(self, task: Task) -> _Network:
-        key = (task.model, task.device)
-        if self._loaded is None or self._loaded[0] != key:
+    def _load(self, task: Task) -> Estimator:
+        from . import depth_inference
+
+        if self._loaded is None or self._loaded[0] != (task.model, task.device):
             self.unload()
-            self._loaded = (key, _Network(_BY_NAME[task.model], task.weights, task.device))
+            model = _BY_NAME[task.model]
+            if model.hub is None:
+                estimator = depth_inference.load_included(INCLUDED, task.device)
+            else:
+                folder = task.weights.require(model.name, model.hub, model.licence)
+                estimator = depth_inference.load_depth_anything(folder, task.device)
+            self._loaded = ((task.model, task.device), estimator)
         return self._loaded[1]
-
-
-class _Network:
-    """A loaded network: (H, W, 3) uint8 -> (h, w) float32, the network's own values, at the network's own resolution."""
-
-    def __init__(self, model: Model, weights: WeightStore, device: str) -> None:
-        self._model, self._device = model, devices.pick(device)
-        if model.hub is None:
-            from ..networks import included_depth
-
-            self._network, self._multiple = included_depth.load(INCLUDED), 32
-        else:
-            folder = weights.require(model.name, model.hub, model.licence)
-            self._network, self._multiple = _load_depth_anything(folder), 14
-        with devices.memory_guard(self._device):
-            self._network.to(self._device)
-
-    def __call__(self, rgb: np.ndarray, detail: float) -> np.ndarray:
-        import torch
-
-        height, width = network_size(rgb.shape[:2], self._model.best_size * detail, self._multiple)
-        with devices.memory_guard(self._device), torch.inference_mode():
-            image = _resized(rgb, height, width).to(self._device)
-            if self._model.hub is None:
-                return self._network(image)[0].float().cpu().numpy()
-            mean, std = (torch.tensor(v, device=self._device).view(3, 1, 1) for v in (_IMAGENET_MEAN, _IMAGENET_STD))
-            return self._network((image - mean) / std).predicted_depth[0].float().cpu().numpy()
-
-
-_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def network_size(picture: tuple[int, int], longer: float, multiple: int) -> tuple[int, int]:
-    """Height and width nearest to the picture's shape with that longer side, both multiples of `multiple`."""
-    scale = longer / max(picture)
-    height, width = (max(multiple, round(side * scale / multiple) * multiple) for side in picture)
-    return height, width
-
-
-def _resized(rgb: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """(1, 3, height, width) float32 in [0, 1], bicubic, antialiased."""
-    import torch
-    from PIL import Image
-
-    small = Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return torch.from_numpy(np.array(small, dtype=np.float32) / 255.0).permute(2, 0, 1)[None].contiguous()
-
-
-def _load_depth_anything(folder: Path) -> torch.nn.Module:
-    from safetensors import SafetensorError
-    from transformers import DepthAnythingForDepthEstimation
-
-    try:
-        network = DepthAnythingForDepthEstimation.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"the weights in {folder} cannot be loaded ({reason}): remove that folder and download again"
-        raise Unable(message) from None
-    return network.eval()
-
-
-def _as_depth_map(values: np.ndarray, model: Model, picture: Picture) -> DepthMap:
-    """The network's values as inverse depth. Depth Anything's metric models give metres, all others inverse depth."""
-    if not np.isfinite(values).all():
-        raise Unable(f"{model.name} gave no finite depth for {picture.name}: choose another network")
-    metric = model.kind == "metric"
-    inverse = 1.0 / np.maximum(values, 1e-3) if metric else values - min(values.min(), 0.0)
-    return DepthMap(inverse.astype(np.float32), metric, np.ones(inverse.shape, bool))
 
 
 def _info(model: Model, weights: WeightStore) -> ModelInfo:

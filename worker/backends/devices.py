@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which device a network runs on, and what a lack of memory on it means."""
+"""Which device a network runs on, and what a lack of memory on it means. Imported on use, because it brings torch."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+import torch
 
 from ..errors import OutOfMemory, Unable
-
-if TYPE_CHECKING:
-    import torch
 
 
 def pick(device: str) -> torch.device:
     """The device of that name, or for "auto" the fastest that works here. Raises Unable if it does not."""
-    import torch
-
     works = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return torch.device("cuda" if works["cuda"] else "mps" if works["mps"] else "cpu")
@@ -28,8 +25,6 @@ def pick(device: str) -> torch.device:
 @contextmanager
 def memory_guard(device: torch.device) -> Iterator[None]:
     """Turns torch's out-of-memory error, which names allocations, into ours, which says what to do."""
-    import torch
-
     try:
         yield
     except torch.OutOfMemoryError:
@@ -42,10 +37,6 @@ def memory_guard(device: torch.device) -> Iterator[None]:
 
 def release() -> None:
     """Gives cached device memory back to the system."""
-    import gc
-
-    import torch
-
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
