@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a mesh as a binary glTF 2.0 file. Knows Mesh and the specification; must not know where a mesh came from.
+
+Specification: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html (sections 3.6 buffers, 3.7 meshes, 3.9
+materials, 4.4 GLB).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import tempfile
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .mesh import Mesh
+
+_GENERATOR = "Image to 3D"
+_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
+_VERTICES, _INDICES = 34962, 34963  # ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
+_LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP = 9729, 9987, 33071
+_ROUGHNESS = 0.9
+
+
+def write_glb(
+    mesh: Mesh, path: str | os.PathLike[str], name: str, double_sided: bool = True, jpeg_quality: int = 92
+) -> None:
+    """Writes `mesh` to `path` as one node called `name`, all or nothing.
+
+    An opaque texture is stored as JPEG, one with transparency as PNG with its alpha used as a mask. OSError with a
+    sentence for the user where the file cannot be written; then neither it nor a part of it is left behind.
+    """
+    _write_whole(Path(path), encode_glb(mesh, name, double_sided, jpeg_quality))
+
+
+def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: int = 92) -> bytes:
+    """The GLB file's bytes. ValueError for a mesh without faces or with numbers that are not finite."""
+    mesh = mesh.validated()
+    name = _clean(name)
+    binary = _Binary()
+    attributes = {"POSITION": binary.accessor(mesh.vertices, "VEC3", _VERTICES, bounds=True)}
+    normals = mesh.normals if mesh.normals is not None else mesh.with_normals().normals
+    attributes["NORMAL"] = binary.accessor(_unit(normals), "VEC3", _VERTICES)
+    if mesh.uv is not None and mesh.texture is not None:
+        attributes["TEXCOORD_0"] = binary.accessor(mesh.uv, "VEC2", _VERTICES)
+    narrow = len(mesh.vertices) <= 0xFFFF  # the largest value of the type is reserved (3.7.2.1)
+    indices = binary.accessor(mesh.faces.ravel().astype(np.uint16 if narrow else np.uint32), "SCALAR", _INDICES)
+    document = {
+        "asset": {"version": "2.0", "generator": _GENERATOR},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": name}],
+        "meshes": [{"name": name, "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
+        "materials": [_material(mesh, name, double_sided)],
+    }
+    if "TEXCOORD_0" in attributes:
+        data, mime = _picture(mesh.texture, jpeg_quality)
+        document["textures"] = [{"source": 0, "sampler": 0}]
+        sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP, "wrapT": _CLAMP}
+        document["samplers"] = [sampler]
+        document["images"] = [{"name": name, "bufferView": binary.view(data), "mimeType": mime}]
+    document |= {"accessors": binary.accessors, "bufferViews": binary.views}
+    document["buffers"] = [{"byteLength": len(binary.data)}]
+    return _container(document, bytes(binary.data))
+
+
+@dataclass
+class _Binary:
+    """The binary chunk while it grows, with the views and accessors into it."""
+
+    data: bytearray = field(default_factory=bytearray)
+    views: list[dict] = field(default_factory=list)
+    accessors: list[dict] = field(default_factory=list)
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        self.data += b"\0" * (-len(self.data) % 4)
+        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
+        if target is not None:
+            view["target"] = target
+        self.data += data
+        self.views.append(view)
+        return len(self.views) - 1
+
+    def accessor(self, array: np.ndarray, kind: str, target: int, bounds: bool = False) -> int:
+        component = {"f": _FLOAT, "u": _UINT16 if array.dtype.itemsize == 2 else _UINT32}[array.dtype.kind]
+        little_endian = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+        view = self.view(little_endian.tobytes(), target)
+        accessor = {"bufferView": view, "componentType": component, "count": len(array), "type": kind}
+        if bounds:  # the decimals written are those of the float32 itself, so they match exactly
+            accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+
+def _material(mesh: Mesh, name: str, double_sided: bool) -> dict:
+    surface: dict = {"metallicFactor": 0.0, "roughnessFactor": _ROUGHNESS}
+    material = {"name": name, "pbrMetallicRoughness": surface, "doubleSided": double_sided}
+    if mesh.uv is not None and mesh.texture is not None:
+        surface["baseColorTexture"] = {"index": 0}
+        if mesh.texture.shape[2] == 4:
+            material["alphaMode"] = "MASK"
+    return material
+
+
+def _picture(texture: np.ndarray, jpeg_quality: int) -> tuple[bytes, str]:
+    """An encoded texture and its MIME type. sRGB in, sRGB out."""
+    stream = io.BytesIO()
+    if texture.shape[2] == 4:
+        Image.fromarray(texture).save(stream, "PNG", compress_level=4)
+        return stream.getvalue(), "image/png"
+    sharp = 0 if jpeg_quality >= 90 else 2  # 0: colour at full resolution (4:4:4)
+    Image.fromarray(texture).save(stream, "JPEG", quality=jpeg_quality, subsampling=sharp)
+    return stream.getvalue(), "image/jpeg"
+
+
+def _unit(normals: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(length > 1e-6, normals / np.maximum(length, 1e-6), np.float32([0.0, 0.0, 1.0])).astype(np.float32)
+
+
+def _clean(name: str) -> str:
+    """The name without control characters and broken surrogates, in composed form; never empty."""
+    text = name.encode("utf-8", "replace").decode("utf-8")
+    text = "".join(c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c) != "Cc").strip()
+    return text or "picture"
+
+
+def _container(document: dict, binary: bytes) -> bytes:
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    text += b" " * (-len(text) % 4)
+    binary += b"\0" * (-len(binary) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Writes beside the target and moves into place, so that no reader and no failure sees half a file."""
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        message = f"cannot write {path.name} into {path.parent}: {reason}; choose another folder"
+        raise OSError(error.errno, message) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0o077)
+    os.umask(current)
+    return current

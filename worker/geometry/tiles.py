@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Triangles of the whole lattice cells: large tiles where the surface is flat, single cells where it is not.
+
+A quadtree over the cells, without cracks: a tile whose neighbour is finer takes the neighbour's vertices into its
+outline. It makes the quadric simplification that follows several times faster without being seen.
+
+Must not know meshes or cameras.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SIZES = (8, 4, 2)
+
+
+def tiles(height: np.ndarray, usable: np.ndarray, tolerance: float) -> np.ndarray:
+    """(F, 3) int64 triangles over lattice vertices (numbered row by row), clockwise on screen.
+
+    height: (R, C) of the surface in cells, where being flat is judged. usable: (R-1, C-1) bool, the cells to cover.
+    tolerance: how far, in cells, a vertex that is left out may lie from the tile.
+    """
+    leaves = _leaves(height, usable, tolerance)
+    corner = np.zeros(height.shape, bool)
+    for size, (row, column) in leaves.items():
+        for down, right in ((0, 0), (0, size), (size, size), (size, 0)):
+            corner[row + down, column + right] = True
+    parts = [_tile_faces(corner, height, size, row, column) for size, (row, column) in leaves.items()]
+    return np.concatenate(parts)
+
+
+def _leaves(height: np.ndarray, usable: np.ndarray, tolerance: float) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """The tiles by size: rows and columns of their first vertices."""
+    whole = {1: usable}
+    for size in sorted(_SIZES):
+        whole[size] = _merged(whole[size // 2], height, size, tolerance * size / 2)
+    leaves = {}
+    taken = np.zeros_like(whole[_SIZES[0]])
+    for size in (*_SIZES, 1):
+        if size != _SIZES[0]:
+            taken = np.repeat(np.repeat(taken, 2, axis=0), 2, axis=1)
+            grown = np.zeros_like(whole[size])  # the halved tiling may have one row or column more
+            grown[: taken.shape[0], : taken.shape[1]] = taken[: grown.shape[0], : grown.shape[1]]
+            taken = grown
+        row, column = np.nonzero(whole[size] & ~taken)
+        leaves[size] = (row * size, column * size)
+        taken = taken | whole[size]
+    return leaves
+
+
+def _merged(finer: np.ndarray, height: np.ndarray, size: int, tolerance: float) -> np.ndarray:
+    """Tiles of `size` cells whose four parts are whole and whose five inner vertices lie flat between the corners."""
+    rows, columns = finer.shape[0] // 2, finer.shape[1] // 2
+    finer = finer[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2)
+    points = height[:: size // 2, :: size // 2][: 2 * rows + 1, : 2 * columns + 1]
+    across = np.abs(points[:, :-2:2] + points[:, 2::2] - 2.0 * points[:, 1::2])  # (2r+1, c)
+    down = np.abs(points[:-2:2] + points[2::2] - 2.0 * points[1::2])  # (r, 2c+1)
+    bend = np.maximum(np.maximum(across[:-2:2], across[2::2]), across[1::2])
+    bend = np.maximum(bend, np.maximum(np.maximum(down[:, :-2:2], down[:, 2::2]), down[:, 1::2]))
+    return finer.all(axis=(1, 3)) & (bend <= 2.0 * tolerance)
+
+
+def _tile_faces(corner: np.ndarray, height: np.ndarray, size: int, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    columns = corner.shape[1]
+    down, right = _outline(size)
+    ring = (row[:, None] + down) * columns + column[:, None] + right  # (n, 4 size) vertices clockwise
+    used = corner.ravel()[ring]
+    plain = used.sum(axis=1) == 4
+    faces = [_split_quads(ring[plain][:, ::size], height.ravel())]
+    ring, used = ring[~plain], used[~plain]
+    if len(ring):
+        centre = (row[~plain] + size // 2) * columns + column[~plain] + size // 2
+        faces.append(_fans(ring, used, centre))
+    return np.concatenate(faces)
+
+
+def _outline(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of a tile's outline, clockwise from the top left."""
+    up, rest = np.arange(size), np.full(size, size)
+    return np.concatenate([up * 0, up, rest, rest - up]), np.concatenate([up, rest, rest - up, up * 0])
+
+
+def _split_quads(quads: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Two triangles for each quad (n, 4), split along the diagonal whose ends differ less in height."""
+    h = height[quads]
+    other = np.abs(h[:, 0] - h[:, 2]) > np.abs(h[:, 1] - h[:, 3])
+    quads = np.where(other[:, None], np.roll(quads, -1, axis=1), quads)
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def _fans(ring: np.ndarray, used: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Triangles from each tile's centre to the stretches between the used vertices of its outline."""
+    length = ring.shape[1]
+    place = np.where(np.concatenate([used, used], axis=1), np.arange(2 * length), 2 * length)
+    following = np.minimum.accumulate(place[:, ::-1], axis=1)[:, ::-1]  # first used place at or after each place
+    tile, start = np.nonzero(used)
+    end = following[tile, start + 1] % length
+    return np.stack([ring[tile, start], ring[tile, end], centre[tile]], axis=1)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sharpens and enlarges a network's small, smeared depth map with the photo as a guide.
+
+Networks draw a silhouette as a ramp a few of their pixels wide; taken literally a ramp is a curtain. Around every ramp
+the two surfaces beside it are estimated (depth as a plane, mean colour), and each pixel of the enlarged map is given to
+one of them: by its depth where that is clear, by the photo's colours where it is not. What lay between disappears, and
+the step lies on the photo's edge. Everywhere else the map is interpolated. Related: joint bilateral upsampling (Kopf et
+al. 2007), toggle mapping (Kramer and Bruckner 1975).
+
+Works on inverse depth. Must not know networks, meshes or files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from ..representations import DepthMap
+
+_RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
+_REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
+_CONTRAST = 0.03  # smallest step that is sharpened, as a share of the map's whole range
+_ALONE = 0.65  # a step has at least this share of the change over a wider window; a slanted plane has 0.4
+_COLOUR_NOISE = 0.06  # difference of colours (0 to 1) below which they say little about where the edge is
+_COLOUR_WEIGHT = 1.2  # of the photo against the depth map, where each is fully certain
+
+
+def refine_depth(depth_map: DepthMap, photo: np.ndarray, longer_side: int = 1024) -> DepthMap:
+    """The map at up to `longer_side` pixels (no more than the photo has, no fewer than it has itself), edges sharpened.
+
+    photo: (h, w, 3 or 4) uint8 of the same view.
+    """
+    shape = _target_shape(depth_map.inverse_depth.shape, photo.shape[:2], longer_side)
+    source = _filled(depth_map.inverse_depth, depth_map.valid)
+    fine = _enlarged(source, shape, Image.Resampling.BICUBIC)
+    fine = np.clip(fine, source.min(), source.max())
+    valid = _enlarged(depth_map.valid.astype(np.float32), shape, Image.Resampling.BILINEAR) > 0.5
+    row, column = np.nonzero(_ramps(source))
+    if len(row):
+        sides = _sides(source, _colours(photo, source.shape), row, column)
+        fine = _sharpened(fine, _colours(photo, shape), source.shape, sides)
+    return DepthMap(fine.astype(np.float32), depth_map.metric, valid, depth_map.fov_degrees)
+
+
+def _target_shape(small: tuple[int, int], photo: tuple[int, int], longer_side: int) -> tuple[int, int]:
+    """The photo's shape (whose aspect is the true one), reduced to the wanted size but not below the map's own."""
+    wanted = max(min(longer_side, max(photo)), max(small))
+    scale = wanted / max(photo)
+    return max(1, round(photo[0] * scale)), max(1, round(photo[1] * scale))
+
+
+def _filled(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Values (float32) with those that are not valid taken from the nearest that is."""
+    valid = valid & np.isfinite(values)
+    if valid.all() or not valid.any():
+        return np.where(valid, values, 0.0).astype(np.float32)
+    nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return values[nearest[0], nearest[1]].astype(np.float32)
+
+
+def _enlarged(values: np.ndarray, shape: tuple[int, int], how: Image.Resampling) -> np.ndarray:
+    return np.asarray(Image.fromarray(values).resize((shape[1], shape[0]), how))
+
+
+def _colours(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The photo as (H, W, 3) float32 in 0 to 1 at another size."""
+    small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize((shape[1], shape[0]), Image.Resampling.BOX)
+    return np.asarray(small, np.float32) / 255.0
+
+
+def _range_within(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    size = 2 * radius + 1
+    return ndimage.minimum_filter(values, size, mode="nearest"), ndimage.maximum_filter(values, size, mode="nearest")
+
+
+def _ramps(values: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels within reach of a step that is more than the slope of the surfaces around it."""
+    low, high = _range_within(values, _RAMP)
+    far_low, far_high = _range_within(values, round(2.5 * _RAMP))
+    bottom, top = np.percentile(values, (2.0, 98.0))
+    contrast = high - low
+    step = (contrast > _CONTRAST * (top - bottom)) & (contrast > _ALONE * (far_high - far_low))
+    return ndimage.binary_dilation(step, np.ones((3, 3), bool))
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """The two surfaces beside each ramp pixel of the small map, near one first (index 0), as maps with NaN elsewhere.
+
+    depth: (2, H, W) inverse depth at the pixel; slope: (2, 2, H, W) its change per pixel down and right; colour:
+    (2, 3, H, W).
+    """
+
+    depth: np.ndarray
+    slope: np.ndarray
+    colour: np.ndarray
+
+
+def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.ndarray) -> _Sides:
+    """Weighted means over the window around each ramp pixel, of what is nearer and what is farther than the middle."""
+    shape = values.shape
+    low, high = _range_within(values, _REACH)
+    near_low, near_high = _range_within(values, 1)
+    slopes = np.stack(np.gradient(values) if min(shape) > 1 else np.zeros((2, *shape)), axis=-1)
+    data = np.concatenate([values[..., None], slopes, colours], axis=-1).astype(np.float32)
+    middle, contrast = 0.5 * (low + high)[row, column], (high - low)[row, column]
+    total = np.zeros((2, len(row), data.shape[-1] + 1), np.float32)
+    for down in range(-_REACH, _REACH + 1):
+        for right in range(-_REACH, _REACH + 1):
+            y, x = np.clip(row + down, 0, shape[0] - 1), np.clip(column + right, 0, shape[1] - 1)
+            found = data[y, x].copy()
+            steepness = (near_high - near_low)[y, x] / np.maximum(contrast, 1e-12)
+            weight = np.exp(-((steepness / 0.25) ** 2) - (down * down + right * right) / (0.5 * _REACH * _REACH)) + 1e-6
+            found[:, 0] -= found[:, 1] * (y - row) + found[:, 2] * (x - column)  # the plane's value at the ramp pixel
+            nearer = values[y, x] > middle
+            for side, chosen in enumerate((nearer, ~nearer)):
+                share = (weight * chosen)[:, None]
+                total[side, :, :-1] += share * found
+                total[side, :, -1:] += share
+    return _as_maps(total, shape, row, column, low, high)
+
+
+def _as_maps(
+    total: np.ndarray, shape: tuple[int, int], row: np.ndarray, column: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> _Sides:
+    mean = total[..., :-1] / np.maximum(total[..., -1:], 1e-12)
+    mean[..., 0] = np.clip(mean[..., 0], low[row, column], high[row, column])
+    maps = np.full((2, mean.shape[-1], *shape), np.nan, np.float32)
+    maps[:, :, row, column] = mean.transpose(0, 2, 1)
+    return _Sides(maps[:, 0], maps[:, 1:3], maps[:, 3:])
+
+
+def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], sides: _Sides) -> np.ndarray:
+    """The enlarged map with every pixel near a ramp moved onto one of the two surfaces."""
+    y_small = (np.arange(fine.shape[0]) + 0.5) * small[0] / fine.shape[0] - 0.5
+    x_small = (np.arange(fine.shape[1]) + 0.5) * small[1] / fine.shape[1] - 0.5
+    y_near = np.clip(np.rint(y_small), 0, small[0] - 1).astype(np.int64)
+    x_near = np.clip(np.rint(x_small), 0, small[1] - 1).astype(np.int64)
+    row, column = np.nonzero(~np.isnan(sides.depth[0][y_near][:, x_near]))
+    y, x = y_near[row], x_near[column]
+    offset_y, offset_x = y_small[row] - y, x_small[column] - x
+    depth = sides.depth[:, y, x] + sides.slope[:, 0, y, x] * offset_y + sides.slope[:, 1, y, x] * offset_x
+    near, far = depth
+    here = fine[row, column]
+    contrast = np.maximum(near - far, 1e-12)
+    by_depth = np.clip((here - far) / contrast * 2.0 - 1.0, -1.0, 1.0)
+    by_colour = _colour_votes(colours[row, column], sides.colour[:, :, y, x])
+    score = np.zeros_like(fine)
+    score[row, column] = by_depth + _COLOUR_WEIGHT * by_colour * (1.0 - by_depth**2)
+    score = ndimage.uniform_filter(score, 3)[row, column]
+    chosen = np.where(score > 0.0, near, far)
+    moved = np.clip(np.abs(here - chosen) / (0.15 * contrast), 0.0, 1.0)  # what lies on its surface already stays
+    result = fine.copy()
+    result[row, column] = here + (chosen - here) * moved
+    return result
+
+
+def _colour_votes(colour: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """(n,) 1 where a colour (n, 3) is the near side's, -1 where the far side's (2, 3, n), about 0 where they are
+    alike."""
+    near, far = sides[0].T, sides[1].T
+    to_near = ((colour - near) ** 2).sum(axis=1)
+    to_far = ((colour - far) ** 2).sum(axis=1)
+    apart = ((near - far) ** 2).sum(axis=1) + _COLOUR_NOISE**2
+    return np.clip((to_far - to_near) / apart, -1.0, 1.0)
