@@ -6,13 +6,13 @@ Knows representations, pictures and geometry; must not know networks, backends o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from .errors import Unable
 from .geometry.glb import write_glb
@@ -46,25 +46,33 @@ class Asset:
 def from_depth(
     depth_map: DepthMap, picture: Picture, options: Mapping[str, Value], job: Job | Span, stage: Stage
 ) -> Asset:
-    """A relief: what the photo shows, in depth. Options are those of the Depth backend."""
-    height, width = grid_size(picture.rgb.shape[:2], int(options["grid"]))
-    fov, warnings = float(options["fov"]) or depth_map.fov_degrees or picture.fov_degrees or DEFAULT_FOV, []
+    """A relief: what the photo shows, in depth. Options are those of the Depth backend. Raises Unable."""
+    grid, photo = int(options["grid"]), picture.rgb
+    settings = ReliefOptions(
+        grid=grid,
+        faces=int(options["faces"]),
+        cut=ReliefOptions.cut if options["cut"] else math.inf,
+        solid=bool(options["solid"]),
+        texture=int(options["texture"]),
+    )
+    near, far = float(options["near"]), float(options["far"])
+    if not near < far:
+        raise Unable(f"the nearest distance ({near:g} m) must be smaller than the farthest ({far:g} m)")
+    fov = float(options["fov"]) or depth_map.fov_degrees or picture.fov_degrees or DEFAULT_FOV
+    camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
     with stage("refining"):
         job.report(0.0, "refining depth")
-        guide = np.asarray(Image.fromarray(picture.rgb).resize((width, height), Image.Resampling.BOX))
-        inverse, valid = refine_depth(depth_map.inverse_depth, depth_map.valid, guide)
-        away = _background(picture, str(options["background"]), (height, width), warnings)
-        fine = DepthMap(inverse, depth_map.metric, valid if away is None else valid & ~away)
-        depth = fine.depth(*_range(options))
-    camera = PinholeCamera.from_fov(width, height, fov)
+        depth = refine_depth(depth_map, photo, grid).depth(near, far)
     with stage("meshing"):
-        settings = ReliefOptions(faces=int(options["faces"]), cut=bool(options["cut"]), solid=bool(options["solid"]))
-        texture = _texture(picture.rgb, int(options["texture"]))
-        mesh = relief(depth, camera, texture, settings, report=job.span(0.2, 1.0).report)
+        away, warnings = _background(picture, str(options["background"]))
+        try:
+            mesh = relief(depth, camera, photo, settings, away, job.span(0.2, 1.0).report)
+        except ValueError as error:  # no surface is left
+            raise Unable(str(error)) from None
         longest = None if depth_map.metric else float(options["size"]) or None
-        placed = place(mesh, camera, size=longest, origin=str(options["origin"]))
-    view = CameraInfo(tuple(map(float, placed.camera_position)), fov, picture.rgb.shape[1], picture.rgb.shape[0])
-    return Asset(placed.mesh, view, double_sided=not options["solid"], warnings=tuple(warnings))
+        placed = place(mesh, camera, longest, str(options["origin"]))
+    view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
+    return Asset(placed.mesh, view, double_sided=not settings.solid, warnings=warnings)
 
 
 def write(asset: Asset, path: Path, name: str) -> None:
@@ -76,38 +84,13 @@ def write(asset: Asset, path: Path, name: str) -> None:
         raise Unable(f"{path} could not be written ({reason}): free space or choose another folder") from None
 
 
-def grid_size(picture: tuple[int, int], longer: int) -> tuple[int, int]:
-    """Height and width of the mesh's grid: the picture's shape, never finer than its pixels."""
-    scale = min(1.0, longer / max(picture))
-    height, width = (max(1, round(side * scale)) for side in picture)
-    return height, width
-
-
-def _range(options: Mapping[str, Value]) -> tuple[float, float]:
-    near, far = float(options["near"]), float(options["far"])
-    if not near < far:
-        raise Unable(f"the nearest distance ({near:g} m) must be smaller than the farthest ({far:g} m)")
-    return near, far
-
-
-def _background(picture: Picture, wish: str, size: tuple[int, int], warnings: list[str]) -> np.ndarray | None:
-    """Where the background is, at the grid's size, or None. `warnings` gets a sentence if the wish cannot be met."""
+def _background(picture: Picture, wish: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Where the background is, (H, W) bool or None, and sentences for the user where the wish cannot be met."""
     if wish == "keep" or (wish == "auto" and picture.alpha is None):
-        return None
+        return None, ()
     found = matte.background(picture)
     if found is None:
-        warnings.append("the photo has no transparency and no plain background, so nothing was cut away")
-        return None
+        return None, ("the photo has no transparency and no plain background, so nothing was cut away",)
     if found.all():
         raise Unable(f"{picture.name} is transparent everywhere: choose another picture, or keep the background")
-    share = Image.fromarray(found.astype(np.uint8) * 255).resize(size[::-1], Image.Resampling.BOX)
-    return np.asarray(share) > 127
-
-
-def _texture(rgb: np.ndarray, longer: int) -> np.ndarray:
-    height, width = rgb.shape[:2]
-    if max(height, width) <= longer:
-        return rgb
-    scale = longer / max(height, width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0))
+    return found, ()
