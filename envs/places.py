@@ -55,6 +55,10 @@ class Places:
     def marker(self, name: str) -> Path:
         return self.environments / f"{name}.json"
 
+    def compiled(self, name: str) -> Path:
+        """Where Python keeps compiled files of what runs in ``name``, so that it writes none beside our own modules."""
+        return self.root / "cache" / "compiled" / name
+
     def log(self, name: str) -> Path:
         return self.root / "logs" / f"{name}.log"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs things in an environment: what a child process gets to see, and how its exit code comes back. Knows no installer."""
+"""Runs things in an environment: what a child process gets to see, and how its exit code comes back."""
 import os
 import signal
 import subprocess
@@ -8,19 +8,20 @@ from pathlib import Path
 
 from .places import HOME_VARIABLE, Places, package_root
 
-# Set by a host (Blender, conda, another virtual environment) for its own Python; they break or mislead ours.
-_FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "PYTHONPLATLIBDIR", "VIRTUAL_ENV",
-            "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
+# Set by a host (Blender, conda, another virtual environment) for its own Python; like PYTHON*, they mislead ours.
+_FOREIGN = ("VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
+
+
+def own_variables() -> dict[str, str]:
+    """This process's variables without those that belong to a host's Python."""
+    return {key: value for key, value in os.environ.items() if key not in _FOREIGN and not key.startswith("PYTHON")}
 
 
 def process_environment(root: Path, name: str = "core") -> dict[str, str]:
-    """The variables for a process in the environment ``name``: nothing of the host's Python, nothing written to our package."""
-    variables = {key: value for key, value in os.environ.items() if key not in _FOREIGN}
-    variables[HOME_VARIABLE] = str(root)
-    variables["PYTHONNOUSERSITE"] = "1"
-    variables["PYTHONUTF8"] = "1"
-    variables["PYTHONPYCACHEPREFIX"] = str(Places(root).root / "cache" / "compiled" / name)
-    return variables
+    """The variables for a process in the environment ``name``; it compiles nothing into the package's folder."""
+    ours = {HOME_VARIABLE: str(root), "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1",
+            "PYTHONPYCACHEPREFIX": str(Places(root).compiled(name))}
+    return {**own_variables(), **ours}
 
 
 def worker_command(python: Path, arguments: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ _CORE_IMPORTS = ("numpy", "scipy", "PIL", "pillow_heif", "skimage", "trimesh", "
 
 @dataclass(frozen=True)
 class Spec:
-    """One environment. ``requirements`` is a lock (or, for bpy, a spec whose version is exact); ``text`` is its content."""
+    """One environment. ``requirements`` is a lock (or, for bpy, a spec with an exact version), ``text`` its content."""
 
     name: str
     requirements: Path
@@ -57,7 +57,7 @@ def spec(name: str) -> Spec:
         return Spec(name, lock_path(name), (*_CORE_IMPORTS, "pytest", "pytest_timeout"), torch=True)
     kind, _, version = name.partition("-")
     if kind == "blender" and version in BLENDERS:
-        return Spec(name, _HERE / "specs" / "blender.in", ("bpy", "pytest", "pytest_timeout"), torch=False, pythons=("3.11",),
+        return Spec(name, input_path("blender"), ("bpy", "pytest", "pytest_timeout"), torch=False, pythons=("3.11",),
                     substitutions=(("{bpy}", BLENDERS[version]),))
     known = ", ".join(["core", "test", *(f"blender-{each}" for each in BLENDERS)])
     raise EnvironmentProblem(f"there is no environment called {name}: choose one of {known}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """In which state an environment is, read from its marker file. Starts nothing and imports nothing heavy.
 
-The marker ``environments/NAME.json`` is the only thing that makes an environment exist. It is written when everything else
-is done and verified, by one atomic rename, and names the folder that is in use. So a new environment is built and
+The marker ``environments/NAME.json`` is the only thing that makes an environment exist. It is written when everything
+else is done and verified, by one atomic rename, and names the folder that is in use. So a new environment is built and
 verified in a folder of its own at the path where it will stay (virtual environments do not like to be moved), and an
 installer that dies at any moment leaves the old one in use, or none.
 """
@@ -31,7 +31,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """``python`` is the interpreter to start when ``state`` is READY, None otherwise. ``reason`` is a sentence for the user."""
+    """``python`` is the interpreter to start when READY, None otherwise; ``reason`` is a sentence for the user."""
 
     name: str
     state: State
@@ -42,7 +42,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Marker:
-    """The content of a marker file. ``folder`` is relative to the folder of environments, so that the root may be moved."""
+    """A marker file's content. ``folder`` is relative to the folder of environments, so that the root may be moved."""
 
     folder: str
     fingerprint: str
@@ -52,7 +52,7 @@ class Marker:
 
 
 def status(root: Path, name: str = "core") -> Status:
-    """The state of the environment ``name`` below ``root``; raises EnvironmentProblem for a name that does not exist."""
+    """The state of the environment ``name`` below ``root``; raises EnvironmentProblem for a name we do not have."""
     places, wanted = Places(root), spec(name)
     if not places.marker(name).exists():
         if places.folders(name):

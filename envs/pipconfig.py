@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's pip configuration, because uv does not read it: where packages may be fetched from, and how to get there.
+
+Follows pip's documentation (https://pip.pypa.io/en/stable/topics/configuration/): the global, user and site files, then
+PIP_CONFIG_FILE, each overriding the ones before; section [install] over [global]; PIP_* variables over all files.
+Knows nothing of uv but the names of its variables.
+"""
+import configparser
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from .errors import EnvironmentProblem
+
+PYPI = "https://pypi.org/simple"
+
+
+@dataclass(frozen=True)
+class PipConfig:
+    """What of pip's configuration matters here. ``find_links`` are folders, files or URLs; the rest as in pip."""
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    cert: str | None = None
+    client_cert: str | None = None
+    proxy: str | None = None
+    trusted_hosts: tuple[str, ...] = ()
+    timeout: str | None = None
+
+    @property
+    def folders(self) -> list[Path]:
+        """The find-links that are folders on this machine: wheelhouses."""
+        paths = [local_path(entry) for entry in self.find_links]
+        return [path for path in paths if path is not None and path.is_dir()]
+
+    @property
+    def indexes(self) -> list[str]:
+        """Every index that may be asked, the main one first."""
+        return [] if self.no_index else [self.index_url or PYPI, *self.extra_index_urls]
+
+    def uv_variables(self) -> dict[str, str]:
+        """The same for uv. Variables rather than options: addresses may hold passwords, and everyone can see options.
+
+        pip asks all indexes alike and takes the best version, which uv calls unsafe; here every package but torch is
+        pinned by its sha256, so an index cannot slip another file in.
+        """
+        wanted = {
+            "UV_DEFAULT_INDEX": self.index_url, "UV_INDEX": " ".join(self.extra_index_urls),
+            "UV_FIND_LINKS": ",".join(self.find_links), "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "UV_NO_INDEX": "1" if self.no_index else None, "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
+            "SSL_CERT_FILE": self.cert, "SSL_CLIENT_CERT": self.client_cert, "UV_SYSTEM_CERTS": "1",
+            "HTTP_PROXY": self.proxy, "HTTPS_PROXY": self.proxy, "UV_HTTP_TIMEOUT": self.timeout,
+        }
+        return {name: value for name, value in wanted.items() if value}
+
+
+def read(variables: Mapping[str, str] = os.environ) -> PipConfig:
+    """The configuration that a ``pip install`` started now would use."""
+    options = _from_files(variables) | _from_variables(variables)
+    return PipConfig(
+        index_url=options.get("index-url") or options.get("pypi-url"),
+        extra_index_urls=_several(options, "extra-index-url"),
+        find_links=tuple(_absolute(entry) for entry in _several(options, "find-links")),
+        no_index=options.get("no-index", "").lower() in ("1", "true", "yes", "on", "y", "t"),
+        cert=_absolute(options["cert"]) if options.get("cert") else None,
+        client_cert=_absolute(options["client-cert"]) if options.get("client-cert") else None,
+        proxy=options.get("proxy") or None,
+        trusted_hosts=_several(options, "trusted-host"),
+        timeout=options.get("timeout") or options.get("default-timeout"),
+    )
+
+
+def configuration_files(variables: Mapping[str, str] = os.environ) -> list[Path]:
+    """Every file that pip would read, the weakest first."""
+    named = variables.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    own = Path(named).expanduser() if named else None
+    files = [*_global_files(variables), Path(sys.prefix) / _file_name()]
+    if own is None or not own.exists():  # pip: a configuration file of one's own replaces the user's
+        files[-1:-1] = _user_files(variables)
+    return files if own is None else [*files, own]
+
+
+def local_path(location: str) -> Path | None:
+    """The path of a file:// address or of a plain path; None for any other address."""
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path))
+    return None if "://" in location else Path(location)
+
+
+def _file_name() -> str:
+    return "pip.ini" if sys.platform == "win32" else "pip.conf"
+
+
+def _global_files(variables: Mapping[str, str]) -> list[Path]:
+    if sys.platform == "win32":
+        return [Path(variables.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / "pip.ini"]
+    if sys.platform == "darwin":
+        return [Path("/Library/Application Support/pip/pip.conf")]
+    shared = variables.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    return [*(Path(folder) / "pip" / "pip.conf" for folder in shared.split(os.pathsep)), Path("/etc/pip.conf")]
+
+
+def _user_files(variables: Mapping[str, str]) -> list[Path]:
+    home = Path("~").expanduser()
+    if sys.platform == "win32":
+        roaming = Path(variables.get("APPDATA") or home / "AppData" / "Roaming")
+        return [home / "pip" / "pip.ini", roaming / "pip" / "pip.ini"]
+    mac = home / "Library" / "Application Support" / "pip"
+    if sys.platform == "darwin" and mac.is_dir():
+        return [home / ".pip" / "pip.conf", mac / "pip.conf"]
+    config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
+    return [home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
+
+
+def _from_files(variables: Mapping[str, str]) -> dict[str, str]:
+    sections: dict[str, dict[str, str]] = {"global": {}, "install": {}}
+    for path in configuration_files(variables):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            raise EnvironmentProblem(f"pip's configuration file {path} cannot be read: correct or remove it") from error
+        for name, options in sections.items():
+            if parser.has_section(name):
+                options.update({_key(key): value for key, value in parser.items(name)})
+    return sections["global"] | sections["install"]
+
+
+def _from_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    # An empty variable is as good as none, as pip has it.
+    return {_key(name[4:]): value for name, value in variables.items() if name.startswith("PIP_") and value}
+
+
+def _key(name: str) -> str:
+    return name.lower().replace("_", "-").removeprefix("--")
+
+
+def _several(options: Mapping[str, str], key: str) -> tuple[str, ...]:
+    return tuple(options.get(key, "").split())
+
+
+def _absolute(location: str) -> str:
+    """Paths as pip takes them, from the working directory; ours is another one by the time uv reads them."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())

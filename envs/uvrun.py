@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs uv: its variables, its output into a log and into progress, its failures into sentences."""
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from .download import without_password
+from .errors import EnvironmentProblem
+from .places import Places
+from .progress import Report, Stage
+from .running import own_variables
+
+_GRACE = 5.0  # seconds that uv gets to stop when we are cancelled
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_BEGUN = re.compile(r"Downloading (\S+) \(([\d.]+)([KMG]?i?B)\)")
+_ENDED = re.compile(r" Downloaded (\S+)")
+
+# What uv and the operating systems say, and what it means for the user. The first that matches counts.
+_KNOWN = (
+    (r"no space left|not enough space|disk quota|os error 112\b", "the disk is full: free some space and try again"),
+    (r"hash mismatch", "a downloaded file is not the one that was locked: try again, and if it stays, "
+                       "a proxy or a mirror on the way changes files"),
+    (r"certificate|UnknownIssuer", "the connection's certificate is not trusted: name your network's certificate file "
+                                   "in pip's configuration (cert) or in SSL_CERT_FILE"),
+    (r"407 Proxy|proxy", "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
+    (r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
+     r"|network is unreachable|failed to fetch|failed to download",
+     "the network cannot be reached: check the connection, then try again; what was downloaded is kept"),
+    (r"read-only file system|permission denied|access is denied|os error 5\b",
+     "a folder cannot be written: choose another folder"),
+    (r"no interpreter found|no python|no download found",
+     "no Python of the wanted version is on this machine and none could be fetched: install Python 3.11 or 3.12"),
+)
+
+
+@dataclass(frozen=True)
+class Uv:
+    """A uv to run. ``held``: a descriptor that uv keeps open, so that the lock lasts while an orphan of uv works."""
+
+    path: Path
+    places: Places
+    variables: dict[str, str]
+    log: TextIO
+    held: int | None = None
+
+    def run(self, arguments: list[str], stage: Stage, what: str, report: Report) -> str:
+        """Runs uv to its end and returns its output. Raises EnvironmentProblem whose sentence begins with ``what``."""
+        self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
+        watch = _Watch(stage, what, report)
+        watch.report(stage, 0.0, what)
+        process = self._start(arguments)
+        lines: list[str] = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                self.log.write(without_password(line))
+                watch(line)
+            code = process.wait()
+        finally:
+            _stop(process)
+            self.log.flush()
+        if code != 0:
+            raise EnvironmentProblem(f"{what} failed: {explain(''.join(lines))} (log: {self.log.name})")
+        return "".join(lines)
+
+    def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
+        held = () if self.held is None or os.name != "posix" else (self.held,)
+        try:
+            return subprocess.Popen([str(self.path), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+                                    env=self.variables, cwd=self.places.environments, pass_fds=held)
+        except OSError as error:
+            raise EnvironmentProblem(f"uv at {self.path} cannot be started ({error.strerror}): "
+                                     "remove it and try again") from error
+
+
+def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
+    """What uv gets to see: pip's configuration, unless the user set uv's own variable; its files below the root."""
+    own = own_variables()
+    ours = {**configured, "UV_CACHE_DIR": str(places.cache), "UV_PYTHON_INSTALL_DIR": str(places.pythons),
+            "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
+
+
+def explain(output: str) -> str:
+    """What went wrong, from uv's output: a known failure in our words, else the first line in which uv says it."""
+    for pattern, sentence in _KNOWN:
+        if re.search(pattern, output, re.IGNORECASE):
+            return sentence
+    said = re.findall(r"^(?:error|\s*×)[: ]\s*(.+)$", output, re.MULTILINE)
+    return without_password(said[0]) if said else "uv said nothing about why"
+
+
+@dataclass
+class _Watch:
+    """Turns uv's lines into progress: the bytes of the big packages that it names."""
+
+    stage: Stage
+    what: str
+    report: Report
+    sizes: dict[str, float] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    part: float = 0.0
+
+    def __call__(self, line: str) -> None:
+        if begun := _BEGUN.match(line):
+            self.sizes[begun[1]] = float(begun[2]) * _UNITS.get(begun[3], 1)
+        elif ended := _ENDED.match(line):
+            self.ended.add(ended[1])
+        elif line.startswith("Prepared"):
+            self.report(self.stage, 0.9, f"{self.what}: unpacking")
+            return
+        else:
+            return
+        total, here = sum(self.sizes.values()), sum(self.sizes[name] for name in self.ended & self.sizes.keys())
+        names = ", ".join(sorted(self.sizes.keys() - self.ended)) or "the rest"
+        self.part = max(self.part, 0.9 * here / total)  # the total grows, the bar never goes back
+        megabytes = f"{here / 2**20:.0f} of {total / 2**20:.0f} MB"
+        self.report(self.stage, self.part, f"{self.what}: {megabytes}, fetching {names}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ends uv if it still runs, because we were interrupted."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    process.stdout.close()

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds uv, or fetches its pinned wheel, without pip: with urllib, checked by sha256. Knows no environment.
+
+A uv on PATH is used when it is of the series that we test with. Otherwise the wheel comes from the user's wheelhouse or
+index when pip is configured with one, else from PyPI's file server.
+"""
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from .download import read, without_password
+from .errors import EnvironmentProblem
+from .pipconfig import PYPI, PipConfig
+from .platforms import executable, platform_name
+
+UV = "0.13.9"
+_SERIES = UV.rpartition(".")[0]
+_FILES = "https://files.pythonhosted.org/packages"
+_LINUX_X86 = "manylinux_2_17_x86_64.manylinux2014_x86_64"
+_LINUX_ARM = "manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of uv: platform tag, folder on PyPI's file server, and sha256 of the file."""
+
+    tag: str
+    folder: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return f"uv-{UV}-py3-none-{self.tag}.whl"
+
+
+WHEELS = {
+    "linux-x86_64": Wheel(_LINUX_X86, "3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f",
+                          "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"),
+    "linux-arm64": Wheel(_LINUX_ARM, "57/15/94b6cd62ac3ff6550288328e8035288875197cbc183f51554b266a69877b",
+                         "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe"),
+    "windows-x86_64": Wheel("win_amd64", "dd/ef/ceeabf3631117f7354787d9fb1ffe943899e59ed4b887a696ed547e47e76",
+                            "6a44b2ed8111d2f60d2b92627c5dccda3f7ed7570b18ce115e569cd68c28246b"),
+    "windows-arm64": Wheel("win_arm64", "da/d1/d97a5db1f27e077e4d6329223f6b3f719c02c97e4092043f13e628558d05",
+                           "eeb92051c2123b9730c46b04cc843cfa4bc7d7b0aec56df431a2215ef4cb0273"),
+    "macos-x86_64": Wheel("macosx_10_12_x86_64", "1e/db/08e9ef4879bd667e6d7b4705e594e5bd3e4585f10fc63cb16b9fa2fac63e",
+                          "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5"),
+    "macos-arm64": Wheel("macosx_11_0_arm64", "f3/a7/a8d7b074798c7fb3b26b37584b8fe2e29df2ccdc24ce7902caab2a53edbf",
+                         "66c512266d633bef48384a1f53003f41f2a8e7b36fe6e7fbfd3e0fd52d96fa63"),
+}
+
+
+def find_or_fetch(tools: Path, config: PipConfig) -> Path:
+    """The path of a uv that can be used; fetched into ``tools`` if there is none yet."""
+    own = tools / f"uv-{UV}" / executable("uv")
+    on_path = shutil.which("uv")
+    if own.exists():
+        return own
+    if on_path and _is_of_our_series(on_path):
+        return Path(on_path)
+    wheel = WHEELS.get(platform_name())
+    if wheel is None:
+        raise EnvironmentProblem(f"uv has no build for {platform_name()}: install uv {UV} yourself and put it on PATH")
+    return _unpack(_fetch(wheel, config), own)
+
+
+def _is_of_our_series(uv: str) -> bool:
+    try:
+        answer = subprocess.run([uv, "--version"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0 and answer.stdout.startswith(f"uv {_SERIES}.")
+
+
+def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
+    """The wheel's bytes from the first source that has it; only a file with the right sha256 counts."""
+    failures = []
+    for source in _sources(wheel, config):
+        try:
+            content = read(source, config) if isinstance(source, str) else source.read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: not an address at all
+            failures.append(f"{without_password(str(source))}: {getattr(error, 'reason', error)}")
+            continue
+        if hashlib.sha256(content).hexdigest() == wheel.sha256:
+            return content
+        failures.append(f"{without_password(str(source))}: the file is damaged or not the right one")
+    tried = "; ".join(failures) or "no index and no wheelhouse is configured"
+    raise EnvironmentProblem(f"the installer uv could not be fetched ({tried}): check the network and proxy, "
+                             f"or put {wheel.name} in a folder named by PIP_FIND_LINKS")
+
+
+def _sources(wheel: Wheel, config: PipConfig) -> Iterator[Path | str]:
+    for folder in config.folders:
+        if (folder / wheel.name).exists():
+            yield folder / wheel.name
+    for index in config.indexes:
+        if index.rstrip("/") == PYPI:
+            yield f"{_FILES}/{wheel.folder}/{wheel.name}"
+        else:
+            yield from _listed(wheel, index, config)
+
+
+def _listed(wheel: Wheel, index: str, config: PipConfig) -> list[str]:
+    """The wheel's address on an index (PEP 503); keeps the index's password if it is on the same host."""
+    page = f"{index.rstrip('/')}/uv/"
+    if urlsplit(page).scheme == "file":
+        page += "index.html"
+    try:
+        text = read(page, config).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return []  # an index without uv; the next source is asked
+    found = re.search(rf'href="([^"#]*{re.escape(wheel.name)})', unquote(text))
+    if not found:
+        return []
+    address, home = urlsplit(urljoin(page, found[1])), urlsplit(page)
+    if address.hostname == home.hostname:
+        address = address._replace(netloc=home.netloc)
+    return [urlunsplit(address)]
+
+
+def _unpack(content: bytes, target: Path) -> Path:
+    """Writes the executable of the wheel to ``target``, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.{os.getpid()}")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        beside.write_bytes(archive.read(f"uv-{UV}.data/scripts/{executable('uv')}"))
+    if sys.platform != "win32":
+        beside.chmod(0o755)
+    os.replace(beside, target)
+    return target
