@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fake workers that follow a script."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from image_to_3d.addon import client as clients
+
+FAKE = Path(__file__).with_name("fake_worker.py")
+
+
+class Clock:
+    """A clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[[dict], list[str]]:
+    """Writes a script; returns the command of a fake worker that follows it."""
+
+    def write(script: dict) -> list[str]:
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(script))
+        return [sys.executable, str(FAKE), str(path)]
+
+    return write
+
+
+@pytest.fixture
+def start(command, tmp_path: Path, clock: Clock):
+    """Starts clients of fake workers and ends them after the test."""
+    started: list[clients.Client] = []
+
+    def begin(script: dict) -> clients.Client:
+        client = clients.Client(command(script), tmp_path, tmp_path / "logs" / "worker.log", os.environ, clock)
+        started.append(client)
+        return client
+
+    yield begin
+    for client in started:
+        client.close()

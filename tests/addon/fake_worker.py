@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A worker that does what its script says: `python fake_worker.py SCRIPT.json`. Standard library only.
+
+The script maps a method to a list of steps; after the last one the request is answered. Steps:
+    {"progress": [fraction, stage]}   {"result": {...}}   {"error": [code, message, data]}   {"print": "garbage"}
+    {"stderr": bytes}   {"die": exit code or -signal}   {"wait": "cancel" | "ever" | "deaf"}   {"touch": path}
+    {"write": "text"} (the GLB)   {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
+`deaf` ignores cancel, end of stdin and SIGTERM.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+OFFERED = {
+    "version": 1,
+    "worker": "fake",
+    "backends": [
+        {
+            "name": "depth",
+            "label": "Depth",
+            "help": "",
+            "default_model": "included",
+            "models": [
+                {"name": "included", "label": "Included", "licence": "GPL-3.0-or-later", "commercial": True,
+                 "bytes": 0, "here": True, "source": "included"},
+                {"name": "big", "label": "Big", "licence": "Apache-2.0", "commercial": True,
+                 "bytes": 1000, "here": False, "source": "https://example.org/big"},
+            ],
+            "options": [],
+            "presets": {"fast": {}, "balanced": {}},
+        }
+    ],
+}
+DONE = {"name": "picture", "model": "included", "vertices": 4, "faces": 2, "seconds": {"depth": 0.5},
+        "from_cache": False}
+
+
+def send(body: dict) -> None:
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **body}) + "\n")
+    sys.stdout.flush()
+
+
+def ignore_all() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(60)  # until it is killed
+
+
+def result_of(request: dict) -> dict:
+    match request["method"]:
+        case "initialize":
+            return OFFERED
+        case "generate":
+            return {**DONE, "glb": request["params"]["output"]}
+        case "models/list":
+            return {"backends": OFFERED["backends"]}
+        case "models/download":
+            return {"model": request["params"]["model"], "bytes": 1000}
+    return {}
+
+
+def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
+    number = request["id"]
+    for step in steps:
+        match step:
+            case {"progress": [fraction, stage]}:
+                params = {"progressToken": number, "progress": fraction, "stage": stage}
+                send({"method": "notifications/progress", "params": params})
+            case {"result": result}:
+                return send({"id": number, "result": result})
+            case {"error": [code, message, data]}:
+                return send({"id": number, "error": {"code": code, "message": message, "data": data}})
+            case {"print": text}:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            case {"stderr": count}:
+                sys.stderr.write("noise\n" * (count // 6) + "last words\n")
+                sys.stderr.flush()
+            case {"die": code}:
+                os.kill(os.getpid(), -code) if code < 0 else os._exit(code)
+            case {"wait": "deaf"}:
+                ignore_all()
+            case {"wait": "cancel"}:
+                while cancels.get() != number:
+                    pass
+                return send({"id": number, "error": {"code": -32800, "message": "cancelled", "data": {}}})
+            case {"wait": "ever"}:
+                threading.Event().wait()
+            case {"write": text}:
+                Path(request["params"]["output"]).write_text(text)
+            case {"touch": path}:
+                Path(path).touch()
+            case {"spawn": path}:
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+                Path(path).write_text(str(child.pid))
+    return send({"id": number, "result": result_of(request)})
+
+
+def read(requests: "queue.Queue[dict | None]", cancels: "queue.Queue[int]", deaf: bool) -> None:
+    for line in sys.stdin:
+        body = json.loads(line)
+        if body["method"] == "notifications/cancelled":
+            cancels.put(body["params"]["requestId"])
+        else:
+            requests.put(body)
+    if not deaf:
+        os._exit(0)
+
+
+def main() -> None:
+    script = json.loads(Path(sys.argv[1]).read_text())
+    deaf = any(step == {"wait": "deaf"} for steps in script.values() for step in steps)
+    requests: queue.Queue[dict] = queue.Queue()
+    cancels: queue.Queue[int] = queue.Queue()
+    threading.Thread(target=read, args=(requests, cancels, deaf), daemon=True).start()
+    while True:
+        request = requests.get()
+        run(request, script.get(request["method"], []), cancels)
+
+
+main()

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session against a worker that fails at every point there is. The clock moves only where a test moves it."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+from image_to_3d.addon import environment, offered, states
+from image_to_3d.addon.environment import Place
+from image_to_3d.addon.session import Session
+from image_to_3d.addon.states import State
+from image_to_3d.tests.addon.waiting import alive, until
+from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    return Place(tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "offered.json",
+                 python=Path(sys.executable))
+
+
+@pytest.fixture
+def settings(place: Place) -> dict[str, Place]:
+    """The settings of the moment, which a test may change."""
+    return {"now": place}
+
+
+@pytest.fixture
+def session(settings, clock):
+    made = Session(lambda: settings["now"], clock)
+    made.look()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def follow(command, monkeypatch):
+    """Makes the worker follow a script."""
+
+    def set_script(script: dict) -> None:
+        monkeypatch.setattr(environment, "worker_command", lambda python: command(script))
+
+    return set_script
+
+
+def generate(session: Session) -> None:
+    session.generate("/pictures/a.png", "depth", None, "fast", {})
+
+
+def wait_for(session: Session, wanted: State) -> None:
+    def arrived() -> bool:
+        session.tick()
+        return session.state is wanted
+
+    until(arrived)
+
+
+def job_folders(place: Place) -> list[Path]:
+    return list(place.temporary.iterdir())
+
+
+def test_a_job_starts_the_worker_and_ends_with_a_mesh_to_import(session, follow, place):
+    follow({"generate": [{"progress": [0.25, "estimating depth"]}, {"write": "glb"}]})
+    assert session.state is State.IDLE
+    generate(session)
+    assert session.state is State.STARTING and session.job == "generate"
+    wait_for(session, State.READY)
+    finished = session.take()
+    assert Path(finished.result.glb).read_text() == "glb"
+    assert session.shown == states.Shown(0.25, "estimating depth")
+    session.imported(finished)
+    assert session.last.faces == 2 and session.problem is None and not job_folders(place)
+
+
+def test_a_second_job_uses_the_same_worker(session, follow):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    pid = session._client.pid
+    generate(session)
+    assert session.state is State.BUSY
+    wait_for(session, State.READY)
+    assert session._client.pid == pid and len(session.finished) == 2
+
+
+def test_a_changed_setting_starts_another_worker_for_the_next_job(session, follow, settings):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    pid = session._client.pid
+    settings["now"] = dataclasses.replace(settings["now"], device="cpu")
+    generate(session)
+    assert session.state is State.STOPPING
+    wait_for(session, State.READY)
+    assert len(session.finished) == 2 and session._client.pid != pid and not alive(pid)
+
+
+def test_what_the_worker_offers_is_kept_for_the_next_start(session, follow, place):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    assert [model.name for model in session.offered[0].models] == ["included", "big"]
+    assert offered._read(place.kept) == session.offered
+
+
+def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, place):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "cancel"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    session.cancel()
+    assert session.state is State.CANCELLING
+    wait_for(session, State.READY)
+    assert session.problem is None and not session.finished and not job_folders(place)
+
+
+def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, place, tmp_path):
+    done = tmp_path / "done"
+    follow({"generate": [{"write": "glb"}, {"touch": str(done)}]})
+    generate(session)
+    wait_for(session, State.BUSY)
+    until(done.exists)
+    session.cancel()
+    wait_for(session, State.READY)
+    assert not session.finished and not job_folders(place)
+
+
+def test_a_cancel_while_the_worker_starts_ends_it(session, follow, place):
+    follow({"initialize": [{"wait": "ever"}]})
+    generate(session)
+    session.cancel()
+    assert session.state is State.STOPPING
+    wait_for(session, State.IDLE)
+    assert session.problem is None and not job_folders(place)
+
+
+def test_a_worker_that_ignores_cancel_is_offered_to_be_stopped_by_force_and_the_next_job_works(session, follow, clock):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    pid = session._client.pid
+    session.cancel()
+    session.tick()
+    assert session.state is State.CANCELLING
+    clock.now += states.CANCEL_GRACE + 0.1
+    session.tick()
+    assert session.state is State.STUCK
+    session.force_stop()
+    wait_for(session, State.IDLE)
+    assert session.problem is None and not alive(pid)
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    assert len(session.finished) == 1
+
+
+def test_a_cancel_that_nobody_enforces_is_enforced_after_a_while(session, follow, clock):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    session.cancel()
+    clock.now += states.CANCEL_GRACE + 0.1
+    session.tick()
+    clock.now += states.CANCEL_LIMIT
+    wait_for(session, State.IDLE)
+
+
+@pytest.mark.parametrize("script", [
+    {"initialize": [{"stderr": 20}, {"die": 1}]},
+    {"initialize": [{"print": "garbage\n"}, {"stderr": 20}, {"die": -9}]},
+    {"generate": [{"stderr": 20}, {"die": 0}]},
+    {"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": -11}]},
+    {"generate": [{"write": "half a g"}, {"stderr": 20}, {"die": -9}]},
+])
+def test_a_worker_that_dies_leaves_an_error_with_its_log_and_a_panel_that_works(session, follow, place, script):
+    follow(script)
+    generate(session)
+    wait_for(session, State.IDLE)
+    assert session.problem.code is ErrorCode.WORKER_EXITED
+    assert "last words" in session.problem.log
+    assert not job_folders(place)
+    follow({})
+    generate(session)
+    assert session.problem is None
+    wait_for(session, State.READY)
+    assert len(session.finished) == 1
+
+
+def test_an_error_of_the_job_is_shown_and_the_worker_stays(session, follow):
+    follow({"generate": [{"error": [-32803, "a.png is empty", {}]}]})
+    generate(session)
+    wait_for(session, State.READY)
+    assert (session.problem.message, session.problem.code) == ("a.png is empty", ErrorCode.FAILED)
+    session.dismiss()
+    assert session.problem is None
+
+
+def test_missing_weights_say_what_to_download(session, follow):
+    follow({"generate": [{"error": [-32012, "the weights are missing", {"model": "big", "bytes": 5}]}]})
+    generate(session)
+    wait_for(session, State.READY)
+    assert session.problem.missing == DownloadParams("depth", "big")
+
+
+def test_a_download_asks_again_what_is_here(session, follow):
+    listed = {"backends": []}
+    follow({"models/list": [{"result": listed}]})
+    session.download("depth", "big")
+    wait_for(session, State.READY)
+    until(lambda: session.tick() or session.offered == ())
+
+
+def test_a_refused_introduction_is_shown_and_the_worker_is_ended(session, follow):
+    follow({"initialize": [{"error": [-32010, "another version", {}]}]})
+    generate(session)
+    wait_for(session, State.IDLE)
+    assert session.problem.code is ErrorCode.VERSION_MISMATCH
+
+
+def test_a_worker_that_never_answers_its_start_is_given_up(session, follow, clock, place):
+    follow({"initialize": [{"wait": "ever"}]})
+    generate(session)
+    clock.now += states.START_LIMIT + 1
+    session.tick()
+    assert session.state is State.STOPPING and "did not answer" in session.problem.message
+    wait_for(session, State.IDLE)
+    assert not job_folders(place)
+
+
+def test_a_job_without_a_sign_of_life_is_given_up(session, follow, clock):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "ever"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    clock.now += states.QUIET_LIMIT + 1
+    wait_for(session, State.IDLE)
+    assert "nothing was heard" in session.problem.message
+
+
+def test_a_process_that_cannot_be_ended_is_left_behind(session, follow, clock, monkeypatch):
+    follow({"initialize": [{"wait": "ever"}]})
+    generate(session)
+    client = session._client
+    monkeypatch.setattr(client, "kill", lambda: None)
+    session.cancel()
+    clock.now += states.STOP_LIMIT + 1
+    session.tick()
+    assert session.state is State.IDLE and "could not be ended" in session.problem.message
+    monkeypatch.undo()
+    client.close()
+
+
+def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced_without_a_word(session, follow):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    session._client._child.kill()
+    wait_for(session, State.IDLE)
+    assert session.problem is None
+    generate(session)
+    wait_for(session, State.READY)
+    assert len(session.finished) == 2
+
+
+def test_a_worker_that_rests_for_long_gives_its_memory_back(session, follow, clock):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    clock.now += states.REST_AFTER + 1
+    wait_for(session, State.IDLE)
+    assert session._client is None and session.problem is None
+
+
+def test_without_an_environment_nothing_begins_and_one_that_appears_is_found(session, settings, clock):
+    python = settings["now"].python
+    settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
+    session.look()
+    assert session.state is State.ABSENT and "/nowhere/python" in session.found.reason
+    generate(session)
+    assert session.state is State.ABSENT and not job_folders(settings["now"])
+    settings["now"] = dataclasses.replace(settings["now"], python=python)
+    clock.now += states.LOOK_AGAIN + 1
+    assert session.tick() and session.state is State.IDLE
+
+
+def test_a_missing_temporary_folder_is_an_error_and_not_an_exception(session, settings):
+    settings["now"] = dataclasses.replace(settings["now"], temporary=Path("/nowhere"))
+    generate(session)
+    assert session.state is State.IDLE and "temporary folder" in session.problem.message
+
+
+def test_a_mesh_that_cannot_be_imported_is_shown_as_an_error(session, follow, place):
+    follow({})
+    generate(session)
+    wait_for(session, State.READY)
+    session.not_imported(session.take(), "no such file")
+    assert "no such file" in session.problem.message and not job_folders(place)
+
+
+def test_close_leaves_no_process_and_no_folder(session, follow, place):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    pid = session._client.pid
+    session.close()
+    until(lambda: not alive(pid))
+    assert not job_folders(place) and session.tick() is False
+
+
+# ---- setting up
+
+
+@pytest.fixture
+def setting_up(session, settings, monkeypatch, tmp_path):
+    """A session without an environment, whose set-up runs the given program instead of `-m envs`."""
+    settings["now"] = dataclasses.replace(settings["now"], python=None)
+    session.look()
+
+    def begin(program: str) -> Session:
+        script = tmp_path / "setup.py"
+        script.write_text("import json, sys, time\n\ndef say(**line): print(json.dumps(line), flush=True)\n" + program)
+        monkeypatch.setattr(environment, "set_up_command", lambda place: [sys.executable, str(script)])
+        session.set_up()
+        return session
+
+    return begin
+
+
+def test_setting_up_shows_how_far_it_is_and_ends_ready(setting_up, settings):
+    session = setting_up("say(stage='torch', progress=0.5, message='120 MB'); say(state='ready', python='x')")
+    assert session.state is State.SETTING_UP
+    until(lambda: session.tick() or session.shown == states.Shown(0.5, "torch", "120 MB"))
+    settings["now"] = dataclasses.replace(settings["now"], python=Path(sys.executable))
+    wait_for(session, State.IDLE)
+    assert session.problem is None
+
+
+@pytest.mark.parametrize("program, message", [
+    ("say(state='incomplete', error='the disk is full'); sys.exit(1)", "the disk is full"),
+    ("print('garbage', file=sys.stderr); sys.exit(3)", "setting up ended before it was finished"),
+    ("print('{'); print('[]'); say(stage=1)", "setting up ended before it was finished"),
+])
+def test_setting_up_that_fails_says_why_and_can_be_tried_again(setting_up, program, message):
+    session = setting_up(program)
+    wait_for(session, State.ABSENT)
+    assert session.problem.message == message
+    session.set_up()
+    assert session.state is State.SETTING_UP and session.problem is None
+
+
+def test_setting_up_can_be_cancelled(setting_up):
+    session = setting_up("say(stage='torch', progress=0.5, message='') or time.sleep(600)")
+    until(lambda: session.tick() or session.shown.fraction == 0.5)
+    session.cancel()
+    wait_for(session, State.ABSENT)
+    assert session.problem is None
