@@ -18,7 +18,7 @@ from . import devices
 
 @dataclass(frozen=True)
 class Estimator:
-    """A loaded network on its device. `best_size`: the longer side in pixels at which it sees best.
+    """A loaded network on its device. `best_size`: pixels of the photo's shorter side at which it sees best.
 
     The network takes (1, 3, h, w) sRGB in [0, 1], h and w multiples of `multiple`, and gives (1, h, w): metres where
     it is metric, else inverse depth up to scale and shift.
@@ -76,9 +76,12 @@ def _placed(network: torch.nn.Module, device: str, best_size: int, multiple: int
         return Estimator(network.to(chosen), chosen, best_size, multiple, metric)
 
 
-def network_size(picture: tuple[int, int], longer: float, multiple: int) -> tuple[int, int]:
-    """Height and width nearest to the picture's shape with that longer side, both multiples of `multiple`."""
-    scale = longer / max(picture)
+def network_size(picture: tuple[int, int], shorter: float, multiple: int) -> tuple[int, int]:
+    """Height and width nearest to the picture's shape with that shorter side, both multiples of `multiple`.
+
+    A picture longer than 2:1 gets fewer pixels, so that the cost stays within bounds.
+    """
+    scale = min(shorter / min(picture), 2.0 * shorter / max(picture))
     height, width = (max(multiple, round(side * scale / multiple) * multiple) for side in picture)
     return height, width
 
