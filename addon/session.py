@@ -91,9 +91,12 @@ class Session:
 
     # ---- what the user does
 
-    def look(self) -> None:
-        """Reads again what is on disk: the description of what is offered, and whether there is an environment."""
+    def recall(self) -> None:
+        """Reads what a worker said last; once, at the beginning."""
         self.offered = offered.last_known(self._place().kept)
+
+    def look(self) -> None:
+        """Looks again whether there is an environment: the settings have changed."""
         self._look_for_environment()
 
     def generate(self, picture: str, backend: str, model: str | None, preset: str, options: dict[str, Value]) -> None:
@@ -153,7 +156,7 @@ class Session:
         self.problem = None
 
     def take(self) -> Finished | None:
-        """The next mesh to import. Give it back to `imported` or `not_imported`."""
+        """The next of `finished`, for `imported` or `not_imported`."""
         return self.finished.pop(0) if self.finished else None
 
     def imported(self, finished: Finished) -> None:

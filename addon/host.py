@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's end of the session: there is one, and a timer drains it. Keeps no reference to Blender's data.
+
+A mesh that is done is brought in by an operator, so that it is one undo step, and only at a moment when that disturbs
+nobody: not while a modal tool or a render runs, and not in edit or sculpt mode.
+"""
+
+from __future__ import annotations
+
+import time
+
+import bpy
+
+from . import preferences, properties
+from .session import Session
+
+TICK_MOVING = 0.1
+"""Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
+
+TICK_RESTING = 1.0
+"""Seconds between two looks otherwise: to notice a worker that died, and to end one that rests for long."""
+
+MODAL_PATIENCE = 10.0
+"""Seconds to wait for a modal tool to end; some add-ons run one for ever."""
+
+_session: Session | None = None
+_drawn_second = -1
+_waiting_since: float | None = None
+
+
+def session() -> Session:
+    """The session; it exists while the add-on is enabled."""
+    return _session
+
+
+def wake() -> None:
+    """Looks at the worker at once instead of at the next tick: something has just begun."""
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    bpy.app.timers.register(_tick, persistent=True)
+
+
+def why_not_placed(context: bpy.types.Context) -> str:
+    """Why a finished mesh has to wait, "" if it does not."""
+    mode = context.mode
+    if mode != "OBJECT":
+        return f"the mesh is ready and comes as soon as you leave {mode.replace('_', ' ').lower()} mode"
+    if bpy.app.is_job_running("RENDER"):
+        return "the mesh is ready and comes after the render"
+    return ""
+
+
+def _tick() -> float:
+    began = time.perf_counter()
+    changed = _session.tick()
+    properties.rebuild(_session.offered)
+    if changed or _second_has_passed():
+        _redraw()
+    _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
+    if _session.finished:
+        _place_when_possible()
+    return TICK_MOVING if _session.moving or _session.finished else TICK_RESTING
+
+
+def _second_has_passed() -> bool:
+    global _drawn_second
+    second = int(_session.elapsed) if _session.moving else -1
+    passed, _drawn_second = second != _drawn_second, second
+    return passed
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "PREFERENCES"}:
+                area.tag_redraw()
+
+
+def _place_when_possible() -> None:
+    windows = bpy.context.window_manager.windows
+    if not windows:
+        return
+    with bpy.context.temp_override(window=windows[0]):
+        if why_not_placed(bpy.context) or _a_tool_is_running(windows):
+            return
+        try:
+            bpy.ops.image_to_3d.place("EXEC_DEFAULT", True)  # True: an undo step of its own
+        except RuntimeError as error:  # what an operator reports as an error arrives as this
+            _session.not_imported(_session.take(), str(error).removeprefix("Error: ").strip())
+        else:
+            _session.imported(_session.take())
+    _redraw()
+
+
+def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
+    global _waiting_since
+    if not any(len(window.modal_operators) for window in windows):
+        _waiting_since = None
+        return False
+    if _waiting_since is None:
+        _waiting_since = time.monotonic()
+    return time.monotonic() < _waiting_since + MODAL_PATIENCE
+
+
+def register() -> None:
+    global _session
+    _session = Session(preferences.place)
+    bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)
+
+
+def _look_and_tick() -> None:
+    """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
+    _session.recall()
+    _session.look()
+    wake()
+
+
+def unregister() -> None:
+    global _session
+    for function in (_tick, _look_and_tick):
+        if bpy.app.timers.is_registered(function):
+            bpy.app.timers.unregister(function)
+    _session.close()
+    _session = None

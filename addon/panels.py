@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user sees. Draws the state; never changes it, starts, waits, or touches a file.
+
+Made for the sidebar's usual width of some 220 pixels: texts wrap, labels stay short.
+"""
+
+from __future__ import annotations
+
+import os
+
+import blf
+import bpy
+from bpy.types import Context, Panel, UILayout
+
+from ..worker.wire.protocol import BackendInfo, ModelInfo
+from . import host, offered, previews, properties, wording
+from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences, root
+from .session import Session
+from .states import Problem, State
+
+THUMBNAIL_SCALE = 6.0
+FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
+MARGIN = 56  # pixels at scale 1 of a sidebar that text in a box cannot use
+LOG_LINES = 12
+
+STAGES = {
+    State.STARTING: "Starting the worker",
+    State.CANCELLING: "Cancelling",
+    State.STUCK: "Not reacting",
+    State.STOPPING: "Stopping",
+}
+
+
+class _Sidebar:
+    """Where all our panels are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Image to 3D"
+
+
+class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
+    bl_label = "Image to 3D"
+
+    def draw_header_preset(self, context: Context) -> None:
+        self.layout.operator("image_to_3d.preferences", text="", icon="PREFERENCES", emboss=False)
+
+    def draw(self, context: Context) -> None:
+        session, layout = host.session(), self.layout
+        if session.state is State.ABSENT:
+            _draw_absent(layout, context, session)
+        _draw_picture(layout, context)
+        choice = properties.chosen(context, session.offered)
+        _draw_choice(layout, context, choice)
+        if not choice.model.here:
+            _draw_missing(layout, context, choice.backend, choice.model)
+        if session.moving:
+            _draw_moving(layout, session)
+        else:
+            _draw_generate(layout)
+        if session.finished and (reason := host.why_not_placed(context)):
+            _text(layout, context, wording.sentence(reason), "TIME")
+        if session.problem:
+            _draw_problem(layout, context, session.problem)
+        elif session.last and not session.moving:
+            _draw_result(layout, context, session)
+
+
+class IMAGE_TO_3D_PT_options(_Sidebar, Panel):
+    bl_label = "Options"
+    bl_parent_id = "IMAGE_TO_3D_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        session, layout = host.session(), self.layout
+        backend = offered.backend_named(session.offered, properties.settings(context).backend)
+        group = properties.group_of(context)
+        changed = {option.name for option in properties.changed(group, backend)}
+        layout.use_property_split, layout.use_property_decorate = True, False
+        column = layout.column()
+        for option in backend.options:
+            row = column.row(align=True)
+            row.prop(group, properties.property_name(option))
+            if option.name in changed:
+                row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name
+
+
+class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
+    bl_label = "Scene"
+    bl_parent_id = "IMAGE_TO_3D_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        own, column = properties.settings(context), self.layout.column()
+        column.prop(own, "camera")
+        row = column.row()
+        row.active = own.camera
+        row.prop(own, "backdrop")
+
+
+def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:
+    """The add-on's entry in the preferences."""
+    session = host.session()
+    layout.use_property_split, layout.use_property_decorate = True, False
+    column = layout.column()
+    column.prop(own, "folder", placeholder=str(root()))
+    column.prop(own, "device")
+    column.prop(own, "python")
+    if PYTHON_VARIABLE in os.environ:
+        column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
+    _draw_installed(layout.box().column(), session)
+
+
+def _draw_installed(column: UILayout, session: Session) -> None:
+    python = session.found.python
+    state = f"Worker's Python: {python}" if python else wording.sentence(session.found.reason)
+    column.label(text=state, icon="CHECKMARK" if python else "ERROR")
+    if not python:
+        column.operator("image_to_3d.set_up", icon="IMPORT")
+    for backend in session.offered:
+        for model in backend.models:
+            row = column.row()
+            row.label(text=f"{backend.label}: {model.label}", icon="CHECKMARK" if model.here else "BLANK1")
+            row.label(text=wording.licence(model))
+            _download_or_size(row, backend, model)
+    online = "Online access is on" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
+    column.label(text=wording.sentence(online), icon="URL")
+    row = column.row()
+    row.operator("image_to_3d.free_memory")
+    row.operator("image_to_3d.copy_report", icon="COPYDOWN")
+
+
+def _download_or_size(row: UILayout, backend: BackendInfo, model: ModelInfo) -> None:
+    if model.here or not model.bytes:
+        row.label(text="installed" if model.here else "not installed")
+        return
+    button = row.operator("image_to_3d.download", text=f"Download {wording.size(model.bytes)}", icon="IMPORT")
+    button.backend, button.model = backend.name, model.name
+
+
+# ---- parts of the main panel
+
+
+def _draw_absent(layout: UILayout, context: Context, session: Session) -> None:
+    box = layout.box().column()
+    _text(box, context, "A Python of its own has to be set up once, before the first mesh.", "INFO")
+    box.operator("image_to_3d.set_up", icon="IMPORT")
+    if not bpy.app.online_access:
+        _text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
+    elif session.found.reason:
+        _text(box, context, wording.sentence(session.found.reason))
+
+
+def _draw_picture(layout: UILayout, context: Context) -> None:
+    own = properties.settings(context)
+    if not own.picture:
+        column = layout.column()
+        column.scale_y = 1.4
+        column.operator("image_to_3d.choose_picture", text="Choose a Picture", icon="FILE_IMAGE")
+        return
+    box = layout.box().column()
+    if icon := previews.icon():
+        box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
+    row = box.row(align=True)
+    row.label(text=bpy.path.basename(own.picture))
+    row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
+    row.operator("image_to_3d.clear_picture", text="", icon="X")
+
+
+def _draw_choice(layout: UILayout, context: Context, choice: properties.Choice) -> None:
+    own, group = properties.settings(context), properties.group_of(context)
+    column = layout.column(align=True)
+    for holder, name in ((own, "backend"), (group, "network")):
+        row = column.split(factor=0.32, align=True)
+        row.label(text=holder.bl_rna.properties[name].name)
+        row.prop(holder, name, text="")
+    row = column.split(factor=0.32, align=True)
+    row.label(text="")
+    label = row.column()
+    label.active = False
+    model, automatic = choice.model, choice.asked_model is None
+    label.label(text=f"{model.label}, {wording.licence(model)}" if automatic else wording.licence(model))
+    layout.row(align=True).prop(group, "preset", expand=True)
+
+
+def _draw_missing(layout: UILayout, context: Context, backend: BackendInfo, model: ModelInfo) -> None:
+    box = layout.box().column()
+    _text(box, context, f"The weights of {model.label} are not here yet.", "INFO")
+    if not model.bytes:
+        return
+    text = f"Download {wording.size(model.bytes)}"
+    button = box.operator("image_to_3d.download", text=text, icon="IMPORT")
+    button.backend, button.model = backend.name, model.name
+    _text(box, context, f"Licence: {wording.licence(model)}.")
+    if not bpy.app.online_access:
+        _text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
+
+
+def _draw_generate(layout: UILayout) -> None:
+    row = layout.row()
+    row.scale_y = 1.6
+    row.operator("image_to_3d.generate", icon="MESH_MONKEY")
+
+
+def _draw_moving(layout: UILayout, session: Session) -> None:
+    shown = session.shown
+    stage = STAGES.get(session.state) or wording.sentence(shown.stage or "working").removesuffix(".")
+    column = layout.column(align=True)
+    column.progress(factor=shown.fraction, text=f"{stage}  {shown.fraction:.0%}" if shown.fraction else stage)
+    row = column.row(align=True)
+    row.scale_y = 1.6
+    if session.state is State.STUCK:
+        row.alert = True
+        row.operator("image_to_3d.force_stop", icon="CANCEL")
+    else:
+        row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
+        row.operator("image_to_3d.cancel", icon="X")
+    note = layout.row()
+    note.active = False
+    note.label(text=f"{wording.clock(session.elapsed)}  {shown.message}")
+
+
+def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
+    own, box = properties.settings(context), layout.box().column()
+    header = box.row()
+    header.alert = True
+    header.label(text="That did not work", icon="ERROR")
+    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
+    _text(box, context, wording.sentence(problem.message))
+    if problem.missing:
+        button = box.operator("image_to_3d.download", icon="IMPORT")
+        button.backend, button.model = problem.missing.backend, problem.missing.model
+    row = box.row(align=True)
+    if problem.log:
+        icon = "DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT"
+        row.prop(own, "show_log", icon=icon, emboss=False)
+    row.operator("image_to_3d.copy_report", icon="COPYDOWN")
+    if problem.log and own.show_log:
+        log = box.column(align=True)
+        log.scale_y = 0.7
+        for line in problem.log.splitlines()[-LOG_LINES:]:
+            log.label(text=line)
+
+
+def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
+    result = session.last
+    seconds = sum(result.seconds.values())
+    time = "from the cache" if result.from_cache else f"in {seconds:.1f} s"
+    _text(layout, context, f"{result.name}: {result.faces:,} faces {time}", "CHECKMARK")
+    for warning in result.warnings:
+        _text(layout, context, wording.sentence(warning), "INFO")
+
+
+def _text(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> None:
+    """A text that wraps at the region's width."""
+    scale = context.preferences.system.ui_scale
+    blf.size(0, FONT_SIZE * scale)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    lines = wording.wrap(text, context.region.width - MARGIN * scale, lambda line: blf.dimensions(0, line)[0])
+    for number, line in enumerate(lines):
+        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
+
+
+CLASSES = (IMAGE_TO_3D_PT_main, IMAGE_TO_3D_PT_options, IMAGE_TO_3D_PT_scene)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
