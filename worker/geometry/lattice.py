@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 _SAME_SURFACE = 0.03  # neighbouring depth samples that differ by less than this ratio may be averaged
+_STRIP = 3  # vertices; strips between two tears that are no wider are the rest of a smeared silhouette
 _CROSSING_SAMPLES = 8  # depth samples along a torn edge that say where the tear lies
 
 
@@ -47,10 +48,12 @@ def build(inverse: np.ndarray, shape: tuple[int, int], threshold: float, speck: 
     values = sample(inverse, shape)
     cut_x, cut_y = _cuts(values, threshold)
     for last in (False, False, True):
-        small = _specks(values, cut_x, cut_y, speck)
-        if not small.any():
+        loose = _specks(values, cut_x, cut_y, speck)
+        if not last:
+            loose |= _between(values, cut_x) | _between(values.T, cut_y.T).T
+        if not loose.any():
             break
-        values = _refilled(values, small, drop=last)
+        values = _refilled(values, loose, drop=last)
         cut_x, cut_y = _cuts(values, threshold)
     return Lattice(values, cut_x, cut_y)
 
@@ -137,6 +140,20 @@ def _specks(values: np.ndarray, cut_x: np.ndarray, cut_y: np.ndarray, smallest: 
     count = np.bincount(labels.ravel())
     count[0] = smallest
     return count[labels] < smallest
+
+
+def _between(values: np.ndarray, cut: np.ndarray) -> np.ndarray:
+    """(R, C) bool: vertices of narrow strips with a nearer surface on one side and a farther one on the other.
+
+    They are what a smeared silhouette leaves behind. A thin thing, which is nearer than both its sides, is none.
+    """
+    descent = np.where(cut, np.nan_to_num(np.sign(np.diff(values, axis=1))), 0.0)
+    found = np.zeros(values.shape, bool)
+    for width in range(1, _STRIP + 1):
+        both = (descent[:, :-width] == descent[:, width:]) & (descent[:, width:] != 0.0)
+        for place in range(1, width + 1):
+            found[:, place : place + both.shape[1]] |= both
+    return found
 
 
 def _refilled(values: np.ndarray, small: np.ndarray, drop: bool) -> np.ndarray:

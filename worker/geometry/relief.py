@@ -24,7 +24,8 @@ from .simplify import outline, simplified
 from .texture import fitted, without_background
 from .tiles import tiles
 
-_TILE_TOLERANCE = 0.05  # cells; a twentieth of the lattice's own resolution cannot be seen
+_TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's own resolution cannot be seen
+_TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its target, that it is quick with
 _BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
 
 Report = Callable[[float, str], None]
@@ -87,7 +88,7 @@ def relief(
     focal = _focal_in_cells(camera, shape)
     points = np.column_stack([patch.position, -focal * np.log(patch.inverse)])
     height = points[: shape[0] * shape[1], 2].reshape(shape)
-    faces = np.concatenate([tiles(height, ~silhouette.torn_cells(lattice), _TILE_TOLERANCE), patch.faces])
+    faces = np.concatenate([_tiled(height, lattice, options.faces), patch.faces])
     if not len(faces):
         raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
     points, faces, _ = used_only(points, faces)
@@ -104,6 +105,16 @@ def relief(
     mesh = Mesh(vertices, np.ascontiguousarray(faces[:, ::-1]), uv, texture=texture)
     report(1.0, "relief is ready")
     return mesh.with_normals().validated()
+
+
+def _tiled(height: np.ndarray, lattice: lattices.Lattice, target: int) -> np.ndarray:
+    """Triangles of the whole cells, tiled more coarsely the farther their number is from the target."""
+    whole = ~silhouette.torn_cells(lattice)
+    for tolerance in _TILE_TOLERANCES:
+        faces = tiles(height, whole, tolerance)
+        if len(faces) <= _TILE_EXCESS * target:
+            break
+    return faces
 
 
 def _inverse(depth: np.ndarray, background: np.ndarray | None) -> np.ndarray:

@@ -70,10 +70,10 @@ def patch(inverse: np.ndarray, lattice: Lattice) -> Patch:
 
     corner = _corners(tears, columns)  # (K, 4) lattice vertices, clockwise from the top left
     surface = _surfaces(tears.cell_edges >= 0)  # (K, 4) which of the cell's surfaces a corner belongs to
-    middle = base_cell + 4 * np.arange(len(corner))[:, None] + surface
     first = base_edge + 2 * tears.cell_edges
     reverse = np.array([0, 0, 1, 1])  # bottom and left edges are walked from their second vertex to their first
     here, there = first + reverse, first + 1 - reverse
+    middle = _middles(tears.cell_edges >= 0, there, base_cell + 4 * np.arange(len(corner))[:, None] + surface)
     depth = _continued(lattice, position, tears, corner, middle, base_edge)
     after = np.roll(corner, -1, axis=1), np.roll(middle, -1, axis=1)
     faces, walls = _triangles(tears.cell_edges >= 0, (corner, middle), after, here, there)
@@ -143,6 +143,20 @@ def _surfaces(torn: np.ndarray) -> np.ndarray:
     return np.where(closes[:, None] & (number == number[:, 3:]), 0, number)
 
 
+def _middles(torn: np.ndarray, there: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(K, 4) the vertex that each corner's triangles meet in: the point inside the cell, on the corner's surface.
+
+    Where a tear just passes through, in at one edge and out at another, that point would lie on the line between the
+    two crossings; there it is the crossing at which one comes onto the surface, walking clockwise: fewer triangles.
+    """
+    last = 3 - torn[:, ::-1].argmax(axis=1)
+    first = torn.argmax(axis=1)
+    index, row = np.arange(4), np.arange(len(torn))
+    between = (index > first[:, None]) & (index <= last[:, None])
+    entered = np.where(between, there[row, first][:, None], there[row, last][:, None])
+    return np.where((torn.sum(axis=1) == 2)[:, None], entered, inside)
+
+
 def _continued(
     lattice: Lattice, position: np.ndarray, tears: _Tears, corner: np.ndarray, middle: np.ndarray, base_edge: int
 ) -> np.ndarray:
@@ -164,10 +178,11 @@ def _continued(
     for side, vertex in enumerate((first, second)):
         target = base_edge + 2 * np.arange(len(first)) + side
         depth[target] = extended(vertex, target)
-    count = np.bincount(middle.ravel(), minlength=len(position))
-    total = np.bincount(middle.ravel(), extended(corner, middle).ravel(), minlength=len(position))
-    inner = count > 0
-    depth[inner] = total[inner] / count[inner]
+    inside = middle >= base_edge + 2 * len(first)
+    corner, middle = corner[inside], middle[inside]
+    total = np.bincount(middle, extended(corner, middle), minlength=len(position))
+    count = np.bincount(middle, minlength=len(position))
+    depth[count > 0] = total[count > 0] / count[count > 0]
     return depth
 
 
@@ -209,4 +224,6 @@ def _triangles(
 
 
 def _with_surface(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    return faces[~np.isnan(depth[faces]).any(axis=1)]
+    """The triangles all of whose vertices have a depth and are three."""
+    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    return faces[distinct & ~np.isnan(depth[faces]).any(axis=1)]

@@ -2,8 +2,8 @@
 """Fewer triangles at the least visible cost: quadric simplification that keeps outlines where they are.
 
 Quadrics of the faces alone (Garland and Heckbert 1997) let the outline of a flat sheet shrink. As in that paper every
-outline edge gets a plane perpendicular to the sheet; here as real triangles, a skirt along the viewing direction, which
-is cut off afterwards.
+outline edge gets a plane perpendicular to the sheet; here as a real triangle, a fin along the viewing direction, which
+the library counts into the quadrics of the edge's ends and whose rest is cut off afterwards.
 
 Must not know cameras or pictures. Works in whatever space it is given: distances there are what counts as an error.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from .mesh import used_only
 
-_SKIRT = 8.0  # length of the skirt; any length gives the same planes
+_FIN = 8.0  # how far a fin reaches behind the surface; any length gives the same plane
 _AGGRESSION = 7.0  # how fast the library raises its threshold for an edge's error
 
 
@@ -28,15 +28,18 @@ def simplified(points: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
     if len(faces) <= target:
         return points, faces.astype(np.int32)
     edges = outline(faces)
-    skirted, skirt = _skirt(points, faces, edges)
-    share = 1.0 + len(skirt) / len(faces)
-    everything = np.concatenate([faces, skirt]).astype(np.int32)
+    behind = points[:, 2].max() + _FIN
+    tips = points[edges].mean(axis=1)
+    tips[:, 2] = behind
+    fins = np.column_stack([edges[:, 1], edges[:, 0], len(points) + np.arange(len(edges))])
     kept_points, kept_faces = fast_simplification.simplify(
-        skirted, everything, target_count=min(int(target * share), len(everything)), agg=_AGGRESSION
+        np.concatenate([points, tips]),
+        np.concatenate([faces, fins]).astype(np.int32),
+        target_count=target,
+        agg=_AGGRESSION,
     )
-    floor = points[:, 2].max() + _SKIRT / 2.0
-    above = (kept_points[kept_faces][:, :, 2] < floor).all(axis=1)
-    kept_points, kept_faces, _ = used_only(kept_points, kept_faces[above])
+    real = (kept_points[kept_faces][:, :, 2] < behind - _FIN / 2.0).all(axis=1)
+    kept_points, kept_faces, _ = used_only(kept_points, kept_faces[real])
     return kept_points, kept_faces
 
 
@@ -53,15 +56,3 @@ def outline(faces: np.ndarray) -> np.ndarray:
     alone[1:] &= ~same
     alone[:-1] &= ~same
     return edges[order[alone]]
-
-
-def _skirt(points: np.ndarray, faces: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points with a lowered copy of the outline's, and the triangles between outline and copy."""
-    vertices = np.unique(edges)
-    lowered = points[vertices].copy()
-    lowered[:, 2] = points[:, 2].max() + _SKIRT
-    copy = np.full(len(points), -1, np.int64)
-    copy[vertices] = len(points) + np.arange(len(vertices))
-    a, b = edges[:, 0], edges[:, 1]
-    skirt = np.concatenate([np.stack([b, a, copy[a]], axis=1), np.stack([b, copy[a], copy[b]], axis=1)])
-    return np.concatenate([points, lowered]), skirt

@@ -23,9 +23,11 @@ from ..representations import DepthMap
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
 _CONTRAST = 0.03  # smallest step that is sharpened, as a share of the map's whole range
-_ALONE = 0.65  # a step has at least this share of the change over a wider window; a slanted plane has 0.4
+_SPREAD = 2.0  # standard deviation, in the map's pixels, of the weight of pixels around a ramp
+_STEEP = 0.12  # change within 3 pixels, as a share of the step, beyond which a pixel counts as part of the ramp
+_ALONE = 0.6  # a step has at least this share of the change over a wider window; a slanted plane has 0.4
 _COLOUR_NOISE = 0.06  # difference of colours (0 to 1) below which they say little about where the edge is
-_COLOUR_WEIGHT = 1.2  # of the photo against the depth map, where each is fully certain
+_COLOUR_WEIGHT = 0.8  # of the photo against the depth map, where each is fully certain
 
 
 def refine_depth(depth_map: DepthMap, photo: np.ndarray, longer_side: int = 1024) -> DepthMap:
@@ -83,7 +85,7 @@ def _ramps(values: np.ndarray) -> np.ndarray:
     bottom, top = np.percentile(values, (2.0, 98.0))
     contrast = high - low
     step = (contrast > _CONTRAST * (top - bottom)) & (contrast > _ALONE * (far_high - far_low))
-    return ndimage.binary_dilation(step, np.ones((3, 3), bool))
+    return ndimage.binary_dilation(step, np.ones((3, 3), bool))  # for their faint ends
 
 
 @dataclass(frozen=True)
@@ -91,46 +93,51 @@ class _Sides:
     """The two surfaces beside each ramp pixel of the small map, near one first (index 0), as maps with NaN elsewhere.
 
     depth: (2, H, W) inverse depth at the pixel; slope: (2, 2, H, W) its change per pixel down and right; colour:
-    (2, 3, H, W).
+    (2, 3, H, W) mean; power: (2, H, W) mean square of the colour's length.
     """
 
     depth: np.ndarray
     slope: np.ndarray
     colour: np.ndarray
+    power: np.ndarray
 
 
 def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.ndarray) -> _Sides:
-    """Weighted means over the window around each ramp pixel, of what is nearer and what is farther than the middle."""
-    shape = values.shape
-    low, high = _range_within(values, _REACH)
+    """Weighted means over the window around each ramp pixel, of what is nearer and what is farther than the middle.
+
+    Pixels on the ramp itself hardly count, close ones more than far ones: where three surfaces meet, the means are
+    those of the two that touch here.
+    """
+    height, width = values.shape
+    low, high = (bound[row, column] for bound in _range_within(values, _REACH))
     near_low, near_high = _range_within(values, 1)
-    slopes = np.stack(np.gradient(values) if min(shape) > 1 else np.zeros((2, *shape)), axis=-1)
-    data = np.concatenate([values[..., None], slopes, colours], axis=-1).astype(np.float32)
-    middle, contrast = 0.5 * (low + high)[row, column], (high - low)[row, column]
-    total = np.zeros((2, len(row), data.shape[-1] + 1), np.float32)
-    for down in range(-_REACH, _REACH + 1):
-        for right in range(-_REACH, _REACH + 1):
-            y, x = np.clip(row + down, 0, shape[0] - 1), np.clip(column + right, 0, shape[1] - 1)
-            found = data[y, x].copy()
-            steepness = (near_high - near_low)[y, x] / np.maximum(contrast, 1e-12)
-            weight = np.exp(-((steepness / 0.25) ** 2) - (down * down + right * right) / (0.5 * _REACH * _REACH)) + 1e-6
-            found[:, 0] -= found[:, 1] * (y - row) + found[:, 2] * (x - column)  # the plane's value at the ramp pixel
-            nearer = values[y, x] > middle
-            for side, chosen in enumerate((nearer, ~nearer)):
-                share = (weight * chosen)[:, None]
-                total[side, :, :-1] += share * found
-                total[side, :, -1:] += share
-    return _as_maps(total, shape, row, column, low, high)
-
-
-def _as_maps(
-    total: np.ndarray, shape: tuple[int, int], row: np.ndarray, column: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> _Sides:
-    mean = total[..., :-1] / np.maximum(total[..., -1:], 1e-12)
-    mean[..., 0] = np.clip(mean[..., 0], low[row, column], high[row, column])
-    maps = np.full((2, mean.shape[-1], *shape), np.nan, np.float32)
+    slopes = np.stack(np.gradient(values)) if min(values.shape) > 1 else np.zeros((2, *values.shape))
+    power = (colours**2).sum(axis=2)
+    data = np.column_stack([values.ravel(), *slopes.reshape(2, -1), colours.reshape(-1, 3), power.ravel()])
+    data, steps = data.astype(np.float32), (near_high - near_low).ravel()
+    middle, noise = 0.5 * (low + high), _STEEP * np.maximum(high - low, 1e-12)
+    total = np.zeros((2, len(row), data.shape[1] + 1), np.float32)
+    for down, right in _disc(_REACH):
+        y, x = np.clip(row + down, 0, height - 1), np.clip(column + right, 0, width - 1)
+        pixel = y * width + x
+        found = data[pixel]
+        nearer = found[:, 0] > middle
+        found[:, 0] -= found[:, 1] * (y - row) + found[:, 2] * (x - column)  # the plane's value at the ramp pixel
+        spread = (down * down + right * right) / (2.0 * _SPREAD**2)
+        weight = np.exp(-((steps[pixel] / noise) ** 2) - spread) + 1e-9
+        for side, share in enumerate((weight * nearer, weight * ~nearer)):
+            total[side, :, :-1] += share[:, None] * found
+            total[side, :, -1] += share
+    mean = total[..., :-1] / np.maximum(total[..., -1:], 1e-30)
+    mean[..., 0] = np.clip(mean[..., 0], low, high)
+    maps = np.full((2, mean.shape[-1], height, width), np.nan, np.float32)
     maps[:, :, row, column] = mean.transpose(0, 2, 1)
-    return _Sides(maps[:, 0], maps[:, 1:3], maps[:, 3:])
+    return _Sides(maps[:, 0], maps[:, 1:3], maps[:, 3:6], maps[:, 6])
+
+
+def _disc(radius: int) -> list[tuple[int, int]]:
+    span = range(-radius, radius + 1)
+    return [(down, right) for down in span for right in span if down * down + right * right <= (radius + 0.5) ** 2]
 
 
 def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], sides: _Sides) -> np.ndarray:
@@ -147,7 +154,7 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     here = fine[row, column]
     contrast = np.maximum(near - far, 1e-12)
     by_depth = np.clip((here - far) / contrast * 2.0 - 1.0, -1.0, 1.0)
-    by_colour = _colour_votes(colours[row, column], sides.colour[:, :, y, x])
+    by_colour = _colour_votes(colours[row, column], sides.colour[:, :, y, x], sides.power[:, y, x])
     score = np.zeros_like(fine)
     score[row, column] = by_depth + _COLOUR_WEIGHT * by_colour * (1.0 - by_depth**2)
     score = ndimage.uniform_filter(score, 3)[row, column]
@@ -158,11 +165,14 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     return result
 
 
-def _colour_votes(colour: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """(n,) 1 where a colour (n, 3) is the near side's, -1 where the far side's (2, 3, n), about 0 where they are
-    alike."""
-    near, far = sides[0].T, sides[1].T
+def _colour_votes(colour: np.ndarray, mean: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """(n,) 1 where a colour (n, 3) is the near side's, -1 where the far side's, about 0 where the two are alike.
+
+    mean: (2, 3, n) and power: (2, n) of the sides' colours. A textured side varies, and then its mean says little.
+    """
+    near, far = mean[0].T, mean[1].T
     to_near = ((colour - near) ** 2).sum(axis=1)
     to_far = ((colour - far) ** 2).sum(axis=1)
-    apart = ((near - far) ** 2).sum(axis=1) + _COLOUR_NOISE**2
+    variance = np.maximum(power - (mean**2).sum(axis=1), 0.0).sum(axis=0)
+    apart = ((near - far) ** 2).sum(axis=1) + variance + _COLOUR_NOISE**2
     return np.clip((to_far - to_near) / apart, -1.0, 1.0)
