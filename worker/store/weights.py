@@ -7,13 +7,13 @@ also be filled by hand; what other programs put into the hub's own cache is foun
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelMissing, Unable
 from ..wire.jobs import Job, Span
+from .download import fetch
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,20 @@ class WeightStore:
         folder, done = self.root / name, 0
         for file in hub.files:
             part = job.span(done / hub.bytes, (done + file.bytes) / hub.bytes)
-            _fetch(hub, file, folder, part)
+            fetch(
+                f"{_endpoint()}/{hub.repo}/resolve/{hub.revision}/{file.name}",
+                folder / file.name,
+                file.bytes,
+                file.sha256,
+                part,
+            )
             done += file.bytes
         return folder
+
+
+def _endpoint() -> str:
+    """The hub, or a mirror of it (the variable is the hub's own)."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def _hub_cache() -> Path:
@@ -79,53 +90,3 @@ def _hub_cache() -> Path:
 
 def _cache_name(hub: HubModel) -> Path:
     return Path("models--" + hub.repo.replace("/", "--")) / "snapshots" / hub.revision
-
-
-def _fetch(hub: HubModel, file: HubFile, folder: Path, job: Span) -> None:
-    import httpx
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    target = folder / file.name
-    if target.is_file() and _is_right(target, file):
-        return
-    job.report(0.0, "downloading", file.name)
-    try:
-        hf_hub_download(
-            hub.repo,
-            file.name,
-            revision=hub.revision,
-            local_dir=folder,
-            endpoint=os.environ.get("HF_ENDPOINT"),
-            tqdm_class=_progress_bar(job, file),
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        message = f"{hub.repo}/{file.name} could not be downloaded ({reason}): try again, what came is kept"
-        raise Unable(message) from None
-    if not _is_right(target, file):
-        target.unlink()
-        raise Unable(f"{hub.repo}/{file.name} came damaged (it is not the file that was published): download it again")
-
-
-def _progress_bar(job: Span, file: HubFile) -> type:
-    """A tqdm that draws nothing, but reports bytes to the job, where a cancel is heard too."""
-    from huggingface_hub.utils import tqdm
-
-    class Bar(tqdm):
-        def update(self, n: float | None = 1) -> bool | None:
-            self.n += n or 0
-            job.report(min(self.n / file.bytes, 1.0), "downloading", f"{self.n / 1e6:.0f} of {file.bytes / 1e6:.0f} MB")
-            return None
-
-        def display(self, *_: object) -> None:
-            return None
-
-    return Bar
-
-
-def _is_right(path: Path, file: HubFile) -> bool:
-    if path.stat().st_size != file.bytes:
-        return False
-    with path.open("rb") as stream:
-        return file.sha256 in (None, hashlib.file_digest(stream, "sha256").hexdigest())

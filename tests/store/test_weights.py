@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Downloads from a hub on this machine that behaves, breaks off, or lies."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from image_to_3d.worker.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.store.weights import HubFile, HubModel, WeightStore
+from image_to_3d.worker.wire.jobs import Job
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+FILES = {"config.json": b'{"a": 1}', "model.safetensors": bytes(range(256)) * 40_000}
+
+
+class Hub(ThreadingHTTPServer):
+    """The part of the Hugging Face hub's interface that a download uses."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.break_after, self.requests = dict(FILES), None, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.requests.append((self.command, self.path, self.headers.get("Range")))
+        name = self.path.split("?")[0].rsplit("/", 1)[1]
+        if name not in self.server.files or f"/resolve/{REVISION}/" not in self.path:
+            self.send_error(404)
+            return
+        content = self.server.files[name]
+        start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        stop = self.server.break_after
+        self.wfile.write(content[start:] if stop is None else content[start:stop])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    server = Hub()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub cache"))
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def model(files=FILES) -> HubModel:
+    described = tuple(HubFile(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items())
+    return HubModel("someone/something", REVISION, described)
+
+
+def silent() -> Job:
+    return Job(lambda *_: None)
+
+
+def test_a_download_brings_every_file_and_reports_bytes(hub, tmp_path):
+    store, reports = WeightStore(tmp_path, online=True), []
+    assert store.find("m", model()) is None
+    folder = store.download("m", model(), Job(lambda *report: reports.append(report)))
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == FILES
+    assert store.find("m", model()) == folder == tmp_path / "m"
+    assert any("MB" in message for _, _, message in reports)
+    assert all(f"/resolve/{REVISION}/" in path for _, path, _ in hub.requests)
+
+
+def test_nothing_is_asked_of_the_network_while_that_is_not_allowed(hub, tmp_path):
+    with pytest.raises(Unable, match="online"):
+        WeightStore(tmp_path, online=False).download("m", model(), silent())
+    assert hub.requests == []
+
+
+def test_a_second_download_fetches_nothing(hub, tmp_path):
+    store = WeightStore(tmp_path, online=True)
+    store.download("m", model(), silent())
+    hub.requests.clear()
+    store.download("m", model(), silent())
+    assert hub.requests == []
+
+
+def test_a_file_that_is_not_the_published_one_is_refused_and_removed(hub, tmp_path):
+    hub.files["model.safetensors"] = b"x" * len(FILES["model.safetensors"])
+    store = WeightStore(tmp_path, online=True)
+    with pytest.raises(Unable, match="damaged"):
+        store.download("m", model(), silent())
+    assert store.find("m", model()) is None
+
+
+def test_a_missing_file_and_a_dead_server_are_one_sentence(hub, tmp_path, monkeypatch):
+    store = WeightStore(tmp_path, online=True)
+    del hub.files["model.safetensors"]
+    with pytest.raises(Unable, match="could not be downloaded") as caught:
+        store.download("m", model(), silent())
+    assert "\n" not in str(caught.value)
+    assert store.find("m", model()) is None
+
+
+def test_a_download_can_be_cancelled_and_goes_on_later(hub, tmp_path):
+    job = Job(lambda *_: job.cancel())  # at the first report, so the second one stops
+    store = WeightStore(tmp_path, online=True)
+    big = {"a.bin": b"a" * 3_000_000, "b.bin": b"b" * 3_000_000}
+    hub.files = big
+    with pytest.raises(Cancelled):
+        store.download("m", model(big), job)
+    assert 0 < (tmp_path / "m" / "a.bin.part").stat().st_size < 3_000_000
+    assert store.find("m", model(big)) is None
+    store.download("m", model(big), silent())
+    assert store.find("m", model(big)) is not None
+
+
+def test_a_connection_that_breaks_off_is_told_and_resumed_where_it_was(hub, tmp_path):
+    store = WeightStore(tmp_path, online=True)
+    hub.break_after = 1_000_000
+    with pytest.raises(Unable, match="broke off"):
+        store.download("m", model(), silent())
+    assert store.find("m", model()) is None
+    hub.break_after = None
+    store.download("m", model(), silent())
+    assert hub.requests[-1][2] == "bytes=1000000-"
+    assert (tmp_path / "m" / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert not list((tmp_path / "m").glob("*.part"))
+
+
+def test_what_is_missing_says_its_size_and_licence(tmp_path):
+    with pytest.raises(ModelMissing, match="MIT") as caught:
+        WeightStore(tmp_path).require("m", model(), "MIT")
+    assert (caught.value.model, caught.value.bytes, caught.value.licence) == ("m", model().bytes, "MIT")
+
+
+def test_a_folder_filled_by_hand_and_the_hubs_own_cache_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    cached = tmp_path / "hub" / "models--someone--something" / "snapshots" / REVISION
+    for folder in (cached, tmp_path / "weights" / "m"):
+        folder.mkdir(parents=True)
+        for name, data in FILES.items():
+            (folder / name).write_bytes(data)
+        assert WeightStore(tmp_path / "weights").find("m", model()) == folder

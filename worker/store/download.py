@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One file from the web, whole and right or not at all: a part file that is resumed, a hash, an atomic move.
+
+Must not know what the file is for. Written here rather than left to the hub's own client, because a download must be
+cancelled at any moment, tell its bytes, and fail with one sentence whatever that client's HTTP library raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from .. import __version__
+from ..errors import Unable
+from ..wire.jobs import Job, Span
+
+TIMEOUT = 30.0
+"""Seconds without a single byte after which a connection is given up."""
+
+CHUNK = 1 << 18
+
+
+def fetch(url: str, target: Path, bytes: int, sha256: str | None, job: Job | Span) -> None:
+    """Brings `url` to `target`. What had come when it was cut off stays in `<target>.part` for the next try.
+
+    Raises Unable if it cannot be had, or is not the file with that size and hash (None: unknown); Cancelled.
+    """
+    if target.is_file() and _is_right(target, bytes, sha256):
+        return
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _receive(url, part, bytes, job)
+    except (OSError, HTTPException) as error:  # URLError is an OSError
+        message = f"{url} could not be downloaded ({_reason(error)}): try again, what came is kept"
+        raise Unable(message) from None
+    if not _is_right(part, bytes, sha256):
+        part.unlink()
+        raise Unable(f"{url} came damaged (it is not the file that was published): download it again")
+    os.replace(part, target)
+
+
+def _receive(url: str, part: Path, bytes: int, job: Job | Span) -> None:
+    have = part.stat().st_size if part.is_file() else 0
+    if have >= bytes:
+        return
+    headers = {"User-Agent": f"image-to-3d/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
+        have = have if answer.status == 206 else 0  # a server that knows no ranges sends all of it
+        with part.open("ab" if have else "wb") as file:
+            while have < bytes and (chunk := answer.read(CHUNK)):
+                file.write(chunk)
+                have += len(chunk)
+                job.report(min(have / bytes, 1.0), "downloading", f"{have / 1e6:.0f} of {bytes / 1e6:.0f} MB")
+    if have < bytes:
+        raise ConnectionError(f"the connection broke off after {have / 1e6:.1f} of {bytes / 1e6:.1f} MB")
+
+
+def _reason(error: OSError | HTTPException) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server says {error.code} {error.reason}"
+    if isinstance(error, urllib.error.URLError):
+        return str(error.reason)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _is_right(path: Path, bytes: int, sha256: str | None) -> bool:
+    if path.stat().st_size != bytes:
+        return False
+    with path.open("rb") as stream:
+        return sha256 in (None, hashlib.file_digest(stream, "sha256").hexdigest())
