@@ -71,14 +71,19 @@ class Renderer:
         materials = self.scene.materials
         self._pattern = np.array([m.pattern for m in materials])
         self._palette = np.stack([m.palette for m in materials]).astype(np.float32)
-        rows = [(m.scale, np.cos(m.angle), np.sin(m.angle), *m.offset, m.specular, m.gloss, m.emission) for m in materials]
+        rows = [
+            (m.scale, np.cos(m.angle), np.sin(m.angle), *m.offset, m.specular, m.gloss, m.emission, m.coarser)
+            for m in materials
+        ]
         self._numbers = np.array(rows, np.float32)
 
-    def depth(self, camera: Camera, height: int, width: int) -> np.ndarray:
-        """Depth only (height, width) in metres along the optical axis, inf where nothing is hit."""
+    def glance(self, camera: Camera, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Depth (height, width) in metres along the optical axis, inf for sky, and the part's index, -1 for sky."""
         origins, directions = _rays(camera, height, width)
-        distance = self._embree.run(origins, directions, query="DISTANCE")
-        return np.where(distance > 1e30, np.inf, distance).reshape(height, width)
+        hit = self._embree.run(origins, directions, output=True)
+        face, shape = hit["primID"], (height, width)
+        depth = np.where(face >= 0, hit["tfar"], np.inf)
+        return depth.reshape(shape), np.where(face >= 0, self._part[face], -1).reshape(shape)
 
     def view(self, camera: Camera, height: int, width: int, rng: Generator) -> View:
         """Render one view; rng drives soft shadows and ambient occlusion."""
@@ -131,7 +136,13 @@ class Renderer:
         x = np.where(axis == 0, local[:, 1], local[:, 0])
         y = np.where(axis == 2, local[:, 1], local[:, 2])
         u, v = (cos * x - sin * y) * scale + du, (sin * x + cos * y) * scale + dv
-        value = self.scene.bank.sample(self._pattern[material], u, v, footprint * scale * SIZE) * 2.999
+        texels, pattern, bank = footprint * scale * SIZE, self._pattern[material], self.scene.bank
+        value = bank.sample(pattern, u, v, texels)
+        mixed = np.flatnonzero(self._numbers[material, 8])
+        if len(mixed):
+            large = bank.sample(pattern[mixed], v[mixed] * 0.19, u[mixed] * 0.19, texels[mixed] * 0.19)
+            value[mixed] += self._numbers[material[mixed], 8] * (large - value[mixed])
+        value = np.clip(value, 0, 1) * 2.999
         low = value.astype(np.int64)
         share = (value - low)[:, None]
         return self._palette[material, low] * (1 - share) + self._palette[material, low + 1] * share

@@ -15,7 +15,7 @@ from .textures import Material, PatternBank
 
 # kind of material -> patterns, hue centre (None = any), saturation range, value range, repeats per metre
 _STOCK = {
-    "wall": (("plain", "plain", "plain", "noise", "stripes", "bricks"), None, (0.0, 0.35), (0.35, 0.95), (0.2, 1.0)),
+    "wall": (("plain", "plain", "plain", "plain", "noise", "stripes", "bricks"), None, (0.0, 0.3), (0.4, 0.95), (0.2, 1.0)),
     "wood": (("grain", "planks", "grain"), 0.08, (0.3, 0.75), (0.15, 0.8), (0.4, 1.5)),
     "fabric": (("plain", "noise", "checker", "stripes", "spots", "grain"), None, (0.0, 0.8), (0.08, 0.9), (1, 8)),
     "carpet": (("stripes", "noise", "checker", "planks", "spots", "grain"), None, (0.0, 0.5), (0.1, 0.7), (0.5, 4)),
@@ -78,13 +78,16 @@ class Scene:
         self.materials.append(
             Material(
                 pattern=self.bank.index(str(rng.choice(patterns)), rng),
-                palette=_palette(rng, hue, saturation, value, contrast=rng.uniform(0.1, 0.8) ** 1.5),
+                palette=_palette(rng, hue, saturation, value, rng.uniform(0.1, 0.45 if kind == "wall" else 0.8) ** 1.5),
                 scale=float(np.exp(rng.uniform(*np.log(scale)))),
                 angle=float(rng.choice([0, np.pi / 2, rng.uniform(0, 6.28)], p=[0.4, 0.4, 0.2])),
                 offset=(float(rng.random()), float(rng.random())),
                 specular=float(rng.uniform(0.1, 0.7)) if shiny else float(rng.uniform(0, 0.08)),
                 gloss=float(np.exp(rng.uniform(1.5, 5))),
                 emission=emission,
+                coarser=float(rng.uniform(0.2, 0.6))
+                if kind in ("grass", "ground", "stone", "foliage", "road")
+                else 0.0,
             )
         )
         return len(self.materials) - 1
@@ -140,10 +143,13 @@ def any_rotation(rng: Generator) -> np.ndarray:
     return q if np.linalg.det(q) > 0 else -q
 
 
-def colour(rng: Generator, hue: float | None, saturation: tuple[float, float], value: tuple[float, float]) -> np.ndarray:
+def colour(
+    rng: Generator, hue: float | None, saturation: tuple[float, float], value: tuple[float, float]
+) -> np.ndarray:
     """A random linear RGB colour; ranges are in sRGB's HSV."""
-    h = rng.random() if hue is None else hue + rng.normal() * 0.05
-    return np.array(colorsys.hsv_to_rgb(h % 1, rng.uniform(*saturation), rng.uniform(*value))) ** 2.2
+    h = rng.choice([rng.random(), rng.normal(0.08, 0.05)]) if hue is None else hue + rng.normal() * 0.05
+    low, high = saturation
+    return np.array(colorsys.hsv_to_rgb(h % 1, low + (high - low) * rng.random() ** 1.6, rng.uniform(*value))) ** 2.2
 
 
 def _palette(

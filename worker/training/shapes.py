@@ -52,7 +52,9 @@ def lathe(profile: np.ndarray, segments: int = 20) -> Mesh:
     """Turn a profile (N, 2) of (radius, height), from bottom to top, about the z axis."""
     angle = np.linspace(0, 2 * np.pi, segments, endpoint=False)
     radius, height = profile[:, :1], profile[:, 1:]
-    points = np.stack([radius * np.cos(angle), radius * np.sin(angle), np.broadcast_to(height, (len(profile), segments))], -1)
+    points = np.stack(
+        [radius * np.cos(angle), radius * np.sin(angle), np.broadcast_to(height, (len(profile), segments))], -1
+    )
     return grid(points, closed=True)
 
 
@@ -120,7 +122,9 @@ def extrusion(outline: np.ndarray, height: float) -> Mesh:
     centres = np.array([[0, 0, 0], [0, 0, height]])
     vertices = np.concatenate([low, high, centres]).astype(np.float32)
     here, following = np.arange(count), np.roll(np.arange(count), -1)
-    sides = np.concatenate([np.stack([here, following, here + count], 1), np.stack([following, following + count, here + count], 1)])
+    sides = np.concatenate(
+        [np.stack([here, following, here + count], 1), np.stack([following, following + count, here + count], 1)]
+    )
     caps = np.concatenate(
         [
             np.stack([following, here, np.full(count, 2 * count)], 1),

@@ -13,7 +13,20 @@ from numpy.random import Generator
 from .shapes import fractal
 
 SIZE = 256
-KINDS = ("plain", "noise", "grain", "stripes", "checker", "bricks", "planks", "text", "spots", "marble", "facade", "poster")
+KINDS = (
+    "plain",
+    "noise",
+    "grain",
+    "stripes",
+    "checker",
+    "bricks",
+    "planks",
+    "text",
+    "spots",
+    "marble",
+    "facade",
+    "poster",
+)
 _LEVELS = 7
 
 
@@ -29,6 +42,7 @@ class Material:
     specular: float = 0.0
     gloss: float = 20.0
     emission: float = 0.0
+    coarser: float = 0.0  # share of the same pattern five times as large, against visible tiling
 
 
 class PatternBank:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training batches from a growing folder of shards: random views, crops, mirrors and strong colour changes.
+
+A batch depends on (seed, step) and the shards that are there, on nothing else, so that a resumed run goes on as if
+never interrupted. Knows the shards' format; not the network.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+from torch.nn import functional
+
+# height and width in units of 32 pixels, and how often; the coarse set is for most of the run, the fine one for its end
+COARSE = {(3, 4): 0.55, (4, 3): 0.2, (4, 4): 0.15, (3, 5): 0.1}
+FINE = {(4, 5): 0.3, (5, 4): 0.12, (5, 5): 0.1, (4, 6): 0.1, (5, 6): 0.2, (3, 4): 0.18}
+
+
+class ShardPool:
+    """All shards in a folder, opened as they appear and read through memory maps."""
+
+    def __init__(self, folder: Path):
+        self.folder, self._open = folder, {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for new shards. Raises FileNotFoundError while there is none."""
+        for path in sorted(self.folder.glob("shard*.npy")):
+            if path not in self._open:
+                self._open[path] = np.load(path, mmap_mode="r")
+        if not self._open:
+            raise FileNotFoundError(f"no shards in {self.folder}; make some with worker.training.shards")
+        self._shards = list(self._open.values())
+
+    @property
+    def views(self) -> int:
+        """How many views there are."""
+        return sum(len(shard) for shard in self._shards)
+
+    def draw(self, rng: Generator) -> np.void:
+        """One random view's record."""
+        shard = self._shards[rng.integers(len(self._shards))]
+        return shard[rng.integers(len(shard))]
+
+
+def draw_size(rng: Generator, fine: bool) -> tuple[int, int]:
+    """A batch's height and width in pixels."""
+    sizes = FINE if fine else COARSE
+    weights = np.array(list(sizes.values()))
+    height, width = list(sizes)[rng.choice(len(sizes), p=weights / weights.sum())]
+    return 32 * height, 32 * width
+
+
+def draw_batch(pool: ShardPool, count: int, fine: bool, rng: Generator) -> tuple[Tensor, Tensor]:
+    """Images (B, 3, H, W) in [0, 1] and inverse depths (B, H, W), the latter with mean 1."""
+    height, width = draw_size(rng, fine)
+    images, targets = [], []
+    while len(images) < count:
+        view = pool.draw(rng)
+        image, inverse = crop(view["image"], view["inverse_depth"], height, width, rng)
+        if inverse.std() > 1e-2 * inverse.mean() > 0:
+            images.append(image)
+            targets.append(inverse / inverse.mean())
+    return recolour(torch.stack(images), rng), torch.stack(targets)
+
+
+def crop(image: np.ndarray, inverse: np.ndarray, height: int, width: int, rng: Generator) -> tuple[Tensor, Tensor]:
+    """A random window of the wanted shape, mirrored half the time; (3, H, W) in [0, 1] and (H, W)."""
+    full_h, full_w = inverse.shape
+    share = rng.uniform(0.55, 1.0) if rng.random() < 0.6 else 1.0
+    scale = share * min(full_h / height, full_w / width)
+    h, w = max(int(height * scale), 8), max(int(width * scale), 8)
+    y, x = rng.integers(full_h - h + 1), rng.integers(full_w - w + 1)
+    window = slice(y, y + h), slice(x, x + w)
+    flip = -1 if rng.random() < 0.5 else 1
+    colour = torch.from_numpy(image[window][:, ::flip].copy()).permute(2, 0, 1)[None].float() / 255
+    depth = torch.from_numpy(inverse[window][:, ::flip].astype(np.float32))[None, None]
+    colour = functional.interpolate(
+        colour, size=(height, width), mode="bilinear", antialias=scale > 1, align_corners=False
+    )
+    return colour[0], functional.interpolate(depth, size=(height, width), mode="nearest-exact")[0, 0]
+
+
+def recolour(images: Tensor, rng: Generator) -> Tensor:
+    """Per picture: saturation, hue, white balance, brightness, contrast, gamma, blur, noise; grey now and then."""
+    count = len(images)
+
+    def per_picture(low: float, high: float, channels: int = 1) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (count, channels, 1, 1)).astype(np.float32))
+
+    grey = images.mean(1, keepdim=True)
+    saturation = per_picture(0.2, 1.7) * torch.from_numpy(rng.random((count, 1, 1, 1)) > 0.1).float()
+    images = grey + (images - grey) * saturation
+    if rng.random() < 0.35:  # the same channel order for the whole batch; other batches have others
+        images = images[:, rng.permutation(3)]
+    images = images * per_picture(0.85, 1.15, 3)
+    images = (images - 0.5) * per_picture(0.6, 1.4) + 0.5 + per_picture(-0.2, 0.2)
+    images = images.clamp(0, 1) ** torch.exp(per_picture(-0.45, 0.45))
+    soft = functional.avg_pool2d(functional.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    images = images + per_picture(-0.4, 0.7) * (soft - images)  # blur or sharpen
+    noise = torch.from_numpy(rng.standard_normal(images.shape, np.float32))
+    return (images + noise * per_picture(0, 0.25) ** 2).clamp(0, 1)

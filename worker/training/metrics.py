@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How good a relative inverse depth is, after the affine fit that its two unknowns allow. Knows numpy only."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Score(NamedTuple):
+    """Mean |depth - truth| / truth, and the share of pixels with max(depth / truth, truth / depth) < 1.25."""
+
+    abs_rel: float
+    delta1: float
+
+
+def affine_score(inverse: np.ndarray, true_depth: np.ndarray) -> Score:
+    """Score relative inverse depth (H, W) on pixels where true_depth (H, W) is finite and > 0.
+
+    Scale and shift come from least squares on inverse depth; fitted depth is limited to 1.5 times the true range.
+    """
+    valid = np.isfinite(true_depth) & (true_depth > 0)
+    truth, guess = true_depth[valid].astype(np.float64), inverse[valid].astype(np.float64)
+    design = np.stack([guess, np.ones_like(guess)], 1)
+    fitted = design @ np.linalg.lstsq(design, 1 / truth, rcond=None)[0]
+    depth = 1 / np.clip(fitted, 1 / (1.5 * truth.max()), 1.5 / truth.min())
+    ratio = np.maximum(depth / truth, truth / depth)
+    return Score(float(np.mean(np.abs(depth - truth) / truth)), float(np.mean(ratio < 1.25)))
+
+
+def vertical_ramp(height: int, width: int) -> np.ndarray:
+    """The guess to beat: inverse depth (height, width) growing evenly from top to bottom."""
+    return np.broadcast_to(np.linspace(0.0, 1.0, height)[:, None], (height, width))
+
+
+def mean_score(scores: list[Score]) -> Score:
+    """Each figure averaged over pictures."""
+    return Score(*(float(value) for value in np.mean(scores, axis=0)))
