@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 
 from ..errors import Unable
 from ..representations import DepthMap
@@ -63,7 +64,7 @@ def load_depth_anything(folder: Path, device: str) -> Estimator:
 
     try:
         network = depth_anything.load(folder)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         message = f"the weights in {folder} cannot be loaded ({reason}): remove that folder and download again"
         raise Unable(message) from None
