@@ -28,6 +28,7 @@ SAME = 1e-5
 
 _PREFIX = "option_"  # an option may be called "name", which each PropertyGroup has already
 
+_remembered: dict[str, object] = {}
 _built: list[type[PropertyGroup]] = []
 _described: Offered = ()
 
@@ -104,12 +105,45 @@ def register(offered: Offered) -> None:
     for each in _built:
         bpy.utils.register_class(each)
     bpy.types.WindowManager.image_to_3d = PointerProperty(type=_built[-1], options={"SKIP_SAVE"})
+    bpy.app.handlers.load_pre.append(_remember)
+    bpy.app.handlers.load_post.append(_restore)
 
 
 def unregister() -> None:
+    bpy.app.handlers.load_pre.remove(_remember)
+    bpy.app.handlers.load_post.remove(_restore)
     del bpy.types.WindowManager.image_to_3d
     while _built:
         bpy.utils.unregister_class(_built.pop())
+
+
+# ---- opening another file, which brings another window manager
+
+
+@bpy.app.handlers.persistent
+def _remember(*_: object) -> None:
+    _remembered.clear()
+    _remembered.update(_values(settings(bpy.context)))
+
+
+@bpy.app.handlers.persistent
+def _restore(*_: object) -> None:
+    _set_values(settings(bpy.context), _remembered)
+
+
+def _values(group: PropertyGroup) -> dict[str, object]:
+    names = {drawn.identifier for drawn in group.bl_rna.properties} - {"rna_type", "name"}
+    found = {name: getattr(group, name) for name in names}
+    return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in found.items()}
+
+
+def _set_values(group: PropertyGroup, values: dict[str, object]) -> None:
+    # options last: to choose a preset sets them
+    for name, stored in sorted(values.items(), key=lambda item: item[0].startswith(_PREFIX)):
+        if isinstance(stored, dict):
+            _set_values(getattr(group, name), stored)
+        else:
+            setattr(group, name, stored)
 
 
 # ---- making the classes

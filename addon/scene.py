@@ -87,6 +87,7 @@ def _stand_alone(mesh: bpy.types.Object, others: list[bpy.types.Object]) -> None
     mesh.matrix_world = Matrix.Identity(4)
     mesh.rotation_mode = "XYZ"  # the importer leaves quaternions, which nobody likes to type
     _remove(others)
+    bpy.context.view_layer.update()  # else its list of objects still has places for what was removed
 
 
 def _remove(things: list[bpy.types.Object]) -> None:

@@ -4,13 +4,15 @@
 The script maps a method to a list of steps; after the last one the request is answered. Steps:
     {"progress": [fraction, stage]}   {"result": {...}}   {"error": [code, message, data]}   {"print": "garbage"}
     {"stderr": bytes}   {"die": exit code or -signal}   {"wait": "cancel" | "ever" | "deaf"}   {"touch": path}
-    {"write": "text"} (the GLB)   {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
+    {"write": "text"} and {"copy": path} (make the GLB)
+    {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
 `deaf` ignores cancel, end of stdin and SIGTERM.
 """
 
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +97,8 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
                 threading.Event().wait()
             case {"write": text}:
                 Path(request["params"]["output"]).write_text(text)
+            case {"copy": path}:
+                shutil.copy(path, request["params"]["output"])
             case {"touch": path}:
                 Path(path).touch()
             case {"spawn": path}:

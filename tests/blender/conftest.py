@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on, enabled as an extension in a Blender without a window (`pip install bpy`), with folders of its own."""
+
+import importlib
+import json
+import os
+import shutil
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+MODULE = "bl_ext.user_default.image_to_3d"
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def _install() -> Path:
+    """A folder for Blender's user files in which the checkout is an installed extension."""
+    user = Path(tempfile.mkdtemp(prefix="image-to-3d-test-"))
+    extension = user / "extensions" / "user_default" / "image_to_3d"
+    extension.mkdir(parents=True)
+    for part in ("__init__.py", "blender_manifest.toml", "addon", "envs", "worker"):
+        source = CHECKOUT / part
+        if source.is_dir():
+            shutil.copytree(source, extension / part, ignore=shutil.ignore_patterns("__pycache__", "training"))
+        else:
+            shutil.copy(source, extension / part)
+    return user
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.user_folder = _install()
+    os.environ["BLENDER_USER_RESOURCES"] = str(config.user_folder)  # read when bpy is imported for the first time
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.user_folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def bpy():
+    return pytest.importorskip("bpy", reason="bpy is not installed: python3 -m envs run test-blender --bpy 4.5")
+
+
+@pytest.fixture
+def addon(bpy, monkeypatch, tmp_path):
+    """The enabled add-on in an empty scene, with this Python for its worker; gives its modules by name."""
+    import addon_utils
+
+    monkeypatch.setenv("IMAGE_TO_3D_PYTHON", os.path.realpath(os.sys.executable))
+    monkeypatch.setenv("IMAGE_TO_3D_HOME", str(tmp_path / "home"))
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    assert addon_utils.enable(MODULE, default_set=True)
+    module("host")._look_and_tick()
+    yield module
+    addon_utils.disable(MODULE, default_set=True)
+
+
+def module(name: str):
+    """A module of the enabled add-on."""
+    return importlib.import_module(f"{MODULE}.addon.{name}")
+
+
+@pytest.fixture
+def fake_worker(addon, monkeypatch, tmp_path):
+    """Makes the worker follow a script; see tests/addon/fake_worker.py."""
+
+    def follow(script: dict) -> None:
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(script))
+        fake = CHECKOUT / "tests" / "addon" / "fake_worker.py"
+        monkeypatch.setattr(
+            addon("environment"), "worker_command", lambda python: [str(python), str(fake), str(path)]
+        )
+
+    return follow
+
+
+# ---- a GLB and a picture, made by hand
+
+
+def png(width: int, height: int) -> bytes:
+    """A picture whose red grows to the right and whose green grows downwards."""
+    rows = b"".join(
+        b"\0" + b"".join(bytes((255 * x // width, 255 * y // height, 0)) for x in range(width)) for y in range(height)
+    )
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def glb(meshes: int = 1, parent: bool = False) -> bytes:
+    """A textured quad, 2 wide and 1 tall, standing on the ground at z = 0.5 and facing +Z, in glTF's axes.
+
+    `parent` puts it below an empty node that doubles its size; `meshes` is how many nodes show it.
+    """
+    positions = struct.pack("<12f", -1, 0, 0.5, 1, 0, 0.5, 1, 1, 0.5, -1, 1, 0.5)
+    coordinates = struct.pack("<8f", 0, 1, 1, 1, 1, 0, 0, 0)
+    indices = struct.pack("<6H", 0, 1, 2, 0, 2, 3)
+    image = png(8, 4)
+    parts, views, offset = [positions, coordinates, indices, image], [], 0
+    for part in parts:
+        views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(part)})
+        offset += len(part) + (-len(part)) % 4
+    binary = b"".join(part + b"\0" * ((-len(part)) % 4) for part in parts)
+    nodes = [{"mesh": 0, "name": f"mesh{i}"} for i in range(meshes)]
+    roots = list(range(meshes))
+    if parent:
+        nodes.append({"name": "parent", "scale": [2, 2, 2], "children": roots})
+        roots = [meshes]
+    body = {
+        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": roots}], "nodes": nodes,
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}],
+        "materials": [{"name": "material", "doubleSided": True, "pbrMetallicRoughness": {
+            "baseColorTexture": {"index": 0}, "metallicFactor": 0}}],
+        "textures": [{"source": 0}], "images": [{"bufferView": 3, "mimeType": "image/png"}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3",
+             "min": [-1, 0, 0.5], "max": [1, 1, 0.5]},
+            {"bufferView": 1, "componentType": 5126, "count": 4, "type": "VEC2"},
+            {"bufferView": 2, "componentType": 5123, "count": 6, "type": "SCALAR"},
+        ],
+        "bufferViews": views, "buffers": [{"byteLength": len(binary)}],
+    }
+    text = json.dumps(body).encode()
+    text += b" " * ((-len(text)) % 4)
+    length = 12 + 8 + len(text) + 8 + len(binary)
+    return (struct.pack("<4sII", b"glTF", 2, length) + struct.pack("<I4s", len(text), b"JSON") + text
+            + struct.pack("<I4s", len(binary), b"BIN\0") + binary)
+
+
+@pytest.fixture
+def quad(tmp_path) -> str:
+    path = tmp_path / "quad.glb"
+    path.write_bytes(glb())
+    return str(path)
+
+
+@pytest.fixture
+def make_glb(tmp_path):
+    """Writes a GLB as `glb` describes it; returns its path."""
+
+    def write(meshes: int, parent: bool) -> str:
+        path = tmp_path / "made.glb"
+        path.write_bytes(glb(meshes, parent))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def picture(tmp_path) -> str:
+    path = tmp_path / "A photo.png"
+    path.write_bytes(png(64, 48))
+    return str(path)

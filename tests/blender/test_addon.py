@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The enabled add-on: its life, its settings, and a job from the button to the object, with a fake worker."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 20.0
+
+
+def run_until(addon, condition) -> None:
+    """Ticks as Blender's timer would (in a Blender without a window timers do not run)."""
+    host = addon("host")
+    end = time.monotonic() + PATIENCE
+    while not condition(host.session()):
+        assert time.monotonic() < end, host.session().state
+        host._tick()
+        time.sleep(0.005)
+
+
+def own_settings(bpy):
+    return bpy.context.window_manager.image_to_3d
+
+
+def test_enabling_disabling_and_enabling_again_says_nothing(bpy, capfd):
+    import addon_utils
+
+    for _ in range(3):
+        assert addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
+        assert hasattr(bpy.types, "IMAGE_TO_3D_PT_main") and hasattr(bpy.types.WindowManager, "image_to_3d")
+        addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
+        assert not hasattr(bpy.types, "IMAGE_TO_3D_PT_main") and not hasattr(bpy.types.WindowManager, "image_to_3d")
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "")
+
+
+def test_disabling_leaves_no_timer_and_no_process(bpy, addon, fake_worker, picture):
+    import addon_utils
+
+    fake_worker({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.shown.fraction == 0.5)
+    host, client = addon("host"), addon("host").session()._client
+    addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
+    assert not bpy.app.timers.is_registered(host._tick)
+    assert client.exited and client._child._process.wait(PATIENCE) is not None
+
+
+# ---- settings
+
+
+def test_every_option_of_every_backend_is_a_property_with_its_default_and_limits(bpy, addon):
+    properties = addon("properties")
+    for backend in addon("host").session().offered:
+        group = getattr(own_settings(bpy), backend.name)
+        for option in backend.options:
+            assert properties.value(group, option) == properties.expected(backend, group, option), option.name
+            drawn = group.bl_rna.properties[properties.property_name(option)]
+            assert drawn.name == option.label
+            if option.maximum is not None:
+                highest = math.radians(option.maximum) if option.unit == "degrees" else option.maximum
+                assert drawn.hard_max == pytest.approx(highest)
+            assert drawn.description and not drawn.description.endswith(".")
+
+
+def test_a_preset_sets_its_options_back_and_forth_and_leaves_the_others(bpy, addon):
+    host, properties = addon("host"), addon("properties")
+    group = own_settings(bpy).depth
+    group.option_solid = True
+    before = properties.chosen(bpy.context, host.session().offered)
+    assert before.preset == "balanced" and before.options == {"solid": True}
+    group.preset = "high"
+    group.preset = "balanced"
+    assert properties.chosen(bpy.context, host.session().offered) == before
+
+
+def test_only_what_differs_from_the_preset_is_sent_and_can_be_reset(bpy, addon):
+    host, properties = addon("host"), addon("properties")
+    group = own_settings(bpy).depth
+    group.option_faces = 1234
+    group.option_fov = math.radians(63.5)
+    assert properties.chosen(bpy.context, host.session().offered).options == {"faces": 1234, "fov": 63.5}
+    bpy.ops.image_to_3d.reset_option(option="faces")
+    assert properties.chosen(bpy.context, host.session().offered).options == {"fov": 63.5}
+
+
+def test_the_automatic_network_is_left_to_the_worker(bpy, addon):
+    host, properties = addon("host"), addon("properties")
+    choice = properties.chosen(bpy.context, host.session().offered)
+    assert choice.asked_model is None and choice.model.name == choice.backend.default_model
+    own_settings(bpy).depth.network = "included"
+    assert properties.chosen(bpy.context, host.session().offered).asked_model == "included"
+
+
+def test_nothing_of_ours_is_saved_into_the_file(bpy, addon, picture, tmp_path):
+    own_settings(bpy).picture = picture
+    own_settings(bpy).depth.option_faces = 4321
+    path = tmp_path / "saved.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
+    content = path.read_bytes()
+    assert b"image_to_3d" not in content and Path(picture).name.encode() not in content
+
+
+def test_a_new_description_makes_new_properties(bpy, addon, fake_worker, picture):
+    fake_worker({})
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session._client and not session.moving)
+    group = own_settings(bpy).depth
+    names = group.bl_rna.properties["network"].enum_items.keys()
+    assert names == ["AUTOMATIC", "included", "big"] and not hasattr(group, "option_faces")
+
+
+# ---- why a button is grey
+
+
+def test_generate_waits_for_a_picture(bpy, addon, picture):
+    assert not bpy.ops.image_to_3d.generate.poll()
+    assert "picture" in addon("operators").why_not(bpy.context)
+    own_settings(bpy).picture = picture
+    assert bpy.ops.image_to_3d.generate.poll()
+
+
+def test_generate_waits_for_the_weights_of_the_chosen_network(bpy, addon, picture):
+    own_settings(bpy).picture = picture
+    own_settings(bpy).depth.network = "depth-anything-v2-small"
+    assert not bpy.ops.image_to_3d.generate.poll()
+    assert "download" in addon("operators").why_not(bpy.context)
+
+
+def test_without_online_access_nothing_can_be_downloaded_or_set_up(bpy, addon):
+    assert not bpy.app.online_access  # as Blender is after its installation
+    assert not bpy.ops.image_to_3d.download.poll()
+    assert not bpy.ops.image_to_3d.set_up.poll()
+    assert addon("preferences").place().online is False
+
+
+def test_dropping_files_takes_the_first_picture(bpy, addon, picture):
+    bpy.ops.image_to_3d.drop_picture(
+        directory=str(Path(picture).parent), files=[{"name": "notes.txt"}, {"name": Path(picture).name}]
+    )
+    assert own_settings(bpy).picture == picture
+    assert bpy.ops.image_to_3d.drop_picture(directory="/", files=[{"name": "notes.txt"}]) == {"CANCELLED"}
+
+
+# ---- jobs
+
+
+def test_a_job_ends_with_the_object_and_one_undo_takes_it_away(bpy, addon, fake_worker, picture, quad):
+    fake_worker({"generate": [{"progress": [0.5, "half"]}, {"copy": quad}]})
+    bpy.ops.ed.undo_push(message="before")
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.last)
+    assert [thing.name for thing in bpy.data.objects] == ["picture"]
+    assert bpy.context.view_layer.objects.active.name == "picture"
+    bpy.ops.ed.undo()
+    assert not bpy.data.objects
+    assert own_settings(bpy).picture == picture
+
+
+def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, picture, quad, tmp_path):
+    result = {"glb": quad, "name": "a", "model": "included", "vertices": 4, "faces": 2, "seconds": {},
+              "from_cache": False,
+              "camera": {"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4}}
+    fake_worker({"generate": [{"result": result}]})
+    own_settings(bpy).picture, own_settings(bpy).camera = picture, True
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.last)
+    assert bpy.context.scene.camera.name == "a Camera"
+
+
+def test_a_file_that_cannot_be_imported_is_an_error_in_the_panel_and_the_next_job_works(
+    bpy, addon, fake_worker, picture, quad
+):
+    fake_worker({"generate": [{"write": "not a GLB"}]})
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.problem)
+    assert "could not be brought into the scene" in addon("host").session().problem.message
+    addon("host").session().rest()
+    run_until(addon, lambda session: not session.moving)
+    fake_worker({"generate": [{"copy": quad}]})
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.last)
+    assert addon("host").session().problem is None
+
+
+def test_a_mesh_waits_while_the_user_is_in_edit_mode(bpy, addon, fake_worker, picture, quad):
+    host = addon("host")
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    fake_worker({"generate": [{"copy": quad}]})
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.finished)
+    host._tick()
+    assert bpy.context.mode == "EDIT_MESH" and "edit mesh mode" in host.why_not_placed(bpy.context)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    run_until(addon, lambda session: session.last)
+    assert len(bpy.data.objects) == 2
+
+
+def test_the_report_tells_versions_problem_and_log(bpy, addon, fake_worker, picture):
+    fake_worker({"generate": [{"stderr": 20}, {"die": 3}]})
+    own_settings(bpy).picture = picture
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.problem and not session.moving)
+    text = addon("report").text(addon("host").session(), bpy.app.version_string)
+    for part in (bpy.app.version_string, "exit code 3", "WORKER_EXITED", "last words"):
+        assert part in text
+
+
+def test_settings_and_session_survive_the_opening_of_another_file(bpy, addon, fake_worker, picture, quad):
+    fake_worker({"generate": [{"copy": quad}]})
+    own_settings(bpy).picture = picture
+    own_settings(bpy).depth.preset = "fast"
+    own_settings(bpy).depth.option_faces = 1234
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert own_settings(bpy).picture == picture
+    assert addon("properties").chosen(bpy.context, addon("host").session().offered).options == {"faces": 1234}
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.last)

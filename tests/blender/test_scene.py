@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import pytest
+
+
+def corners(mesh) -> set:
+    return {tuple(round(value, 4) for value in mesh.matrix_world @ vertex.co) for vertex in mesh.data.vertices}
+
+
+def test_a_mesh_becomes_one_object_upright_facing_the_front_selected_and_active(bpy, addon, quad):
+    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    assert list(bpy.data.objects) == [mesh] and mesh.type == "MESH"
+    assert mesh.parent is None and mesh.rotation_mode == "XYZ"
+    assert tuple(mesh.scale) == (1, 1, 1) and tuple(mesh.rotation_euler) == (0, 0, 0)
+    assert corners(mesh) == {(-1, -0.5, 0), (1, -0.5, 0), (1, -0.5, 1), (-1, -0.5, 1)}
+    assert tuple(round(value, 4) for value in mesh.data.polygons[0].normal) == (0, -1, 0)
+    assert bpy.context.view_layer.objects.active is mesh and bpy.context.selected_objects == [mesh]
+
+
+def test_all_that_comes_with_it_is_named_after_the_picture_and_packed(bpy, addon, quad):
+    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    [material] = mesh.data.materials
+    image = next(node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
+    assert {mesh.name, mesh.data.name, material.name, image.name} == {"A photo"}
+    assert image.packed_file and tuple(image.size) == (8, 4)
+
+
+def test_the_names_of_a_second_mesh_of_the_same_picture_do_not_clash(bpy, addon, quad):
+    first = addon("scene").place(bpy.context, quad, "A photo")
+    second = addon("scene").place(bpy.context, quad, "A photo")
+    assert (first.name, second.name) == ("A photo", "A photo.001")
+    assert bpy.context.selected_objects == [second]
+
+
+def test_parents_go_and_what_they_did_stays(bpy, addon, make_glb):
+    mesh = addon("scene").place(bpy.context, make_glb(1, True), "A photo")
+    assert list(bpy.data.objects) == [mesh]
+    assert [round(value, 4) for value in mesh.dimensions] == [4, 0, 2]
+    assert tuple(mesh.scale) == (1, 1, 1)
+
+
+def test_what_was_there_before_stays_as_it_was_but_for_its_selection(bpy, addon, quad):
+    before = bpy.data.objects.new("A photo", None)
+    bpy.context.scene.collection.objects.link(before)
+    before.select_set(True)
+    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    assert set(bpy.data.objects) == {before, mesh} and before.name == "A photo" and not before.select_get()
+
+
+@pytest.mark.parametrize("meshes", [2, 3])
+def test_a_file_with_more_than_one_mesh_is_refused_and_leaves_nothing(bpy, addon, make_glb, meshes):
+    scene = addon("scene")
+    with pytest.raises(scene.CannotPlace, match=f"{meshes} meshes instead of one"):
+        scene.place(bpy.context, make_glb(meshes, False), "A photo")
+    assert not bpy.data.objects
+
+
+@pytest.mark.parametrize("content", [b"", b"not a GLB", b"glTF\2\0\0\0\xff\0\0\0"])
+def test_a_file_that_is_no_glb_is_refused_in_one_sentence(bpy, addon, tmp_path, content):
+    path = tmp_path / "broken.glb"
+    path.write_bytes(content)
+    scene = addon("scene")
+    with pytest.raises(scene.CannotPlace) as caught:
+        scene.place(bpy.context, str(path), "A photo")
+    assert len(str(caught.value).splitlines()) == 1
+    assert not bpy.data.objects
+
+
+@pytest.mark.parametrize("width, height", [(800, 400), (400, 800), (500, 500)])
+def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, quad, width, height):
+    from bpy_extras.object_utils import world_to_camera_view
+
+    protocol = addon("client").protocol
+    scene = addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    # 90 degrees at a distance of 1 show 2 across the longer side: half as much to each side of the axis
+    camera = scene.add_camera(bpy.context, protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height), mesh, True)
+    bpy.context.view_layer.update()
+    longer = max(width, height)
+    expected = {
+        (round(0.5 + x / 2 * longer / width, 4), round(0.5 + y / 2 * longer / height, 4))
+        for x in (-1, 1) for y in (-0.5, 0.5)
+    }
+    seen = [world_to_camera_view(bpy.context.scene, camera, mesh.matrix_world @ v.co) for v in mesh.data.vertices]
+    assert {(round(point.x, 4), round(point.y, 4)) for point in seen} == expected
+    assert all(abs(point.z - 1) < 1e-5 for point in seen)
+    assert bpy.context.scene.camera is camera
+    render = bpy.context.scene.render
+    assert (render.resolution_x, render.resolution_y) == (width, height)
+
+
+def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, quad):
+    protocol, scene = addon("client").protocol, addon("scene")
+    info = protocol.CameraInfo((0, 0, 2), 50.0, 8, 4)
+    mesh = scene.place(bpy.context, quad, "A photo")
+    with_photo = scene.add_camera(bpy.context, info, mesh, True)
+    without = scene.add_camera(bpy.context, info, mesh, False)
+    assert with_photo.data.background_images[0].image.name == "A photo" and with_photo.data.show_background_images
+    assert not without.data.background_images
+
+
+def test_a_far_away_mesh_is_not_clipped_by_the_camera(bpy, addon, quad):
+    protocol, scene = addon("client").protocol, addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    camera = scene.add_camera(bpy.context, protocol.CameraInfo((0, 0, 5000), 50.0, 8, 4), mesh, False)
+    assert camera.data.clip_end > 5000
