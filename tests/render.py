@@ -91,9 +91,7 @@ def swung_view(view: View, pivot: np.ndarray, yaw: float, pitch: float = 0.0) ->
     """A view carried around a point of the scene, still looking at it the same way."""
     turn = _turn(1, math.radians(yaw)) @ _turn(0, -math.radians(pitch))
     position = pivot + turn @ (view.position - pivot)
-    return View(
-        view.width, view.height, view.fx, view.fy, view.cx, view.cy, position, turn @ view.rotation
-    )
+    return View(view.width, view.height, view.fx, view.fy, view.cx, view.cy, position, turn @ view.rotation)
 
 
 def render(
@@ -118,7 +116,12 @@ def render(
 
 
 def _cast(
-    shape: Shape, caster: RayMeshIntersector, view: View, rays: np.ndarray, background: tuple[int, int, int], shading: float
+    shape: Shape,
+    caster: RayMeshIntersector,
+    view: View,
+    rays: np.ndarray,
+    background: tuple[int, int, int],
+    shading: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     colour = np.tile(np.float32(background), (len(rays), 1))
     depth = np.full(len(rays), np.nan)
@@ -194,7 +197,9 @@ def main() -> None:
     arguments = parser.parse_args()
     shape = load(arguments.input)
     view = orbit_view(shape, arguments.yaw, arguments.pitch, arguments.size)
-    Image.fromarray(render(shape, view, samples=arguments.samples, shading=arguments.shading).colour).save(arguments.output)
+    Image.fromarray(render(shape, view, samples=arguments.samples, shading=arguments.shading).colour).save(
+        arguments.output
+    )
 
 
 if __name__ == "__main__":
