@@ -90,7 +90,7 @@ def _fill(uv: Uv, folder: Path, wanted: Spec, config: PipConfig, build: TorchBui
         index = ["--index", build.index] if build.index else []
         what = f"installing {build.requirement} ({build.reason})"
         uv.run([*install, *index, build.requirement], "torch", what, report)
-    uv.run(["pip", "check", "--python", str(python_in(folder))], "verify", "comparing the packages' wishes", report)
+        uv.run(["pip", "check", "--python", str(python_in(folder))], "verify", "seeing whether they fit", report)
 
 
 def _interpreter(uv: Uv, pythons: list[str], report: Report) -> str:

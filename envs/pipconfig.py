@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 from .errors import EnvironmentProblem
 
 PYPI = "https://pypi.org/simple"
+_SYSTEM = Path("/etc/pip.conf")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _global_files(variables: Mapping[str, str]) -> list[Path]:
     if sys.platform == "darwin":
         return [Path("/Library/Application Support/pip/pip.conf")]
     shared = variables.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    return [*(Path(folder) / "pip" / "pip.conf" for folder in shared.split(os.pathsep)), Path("/etc/pip.conf")]
+    return [*(Path(folder) / "pip" / "pip.conf" for folder in shared.split(os.pathsep)), _SYSTEM]
 
 
 def _user_files(variables: Mapping[str, str]) -> list[Path]:

@@ -49,7 +49,7 @@ class Uv:
     def run(self, arguments: list[str], stage: Stage, what: str, report: Report) -> str:
         """Runs uv to its end and returns its output. Raises EnvironmentProblem whose sentence begins with ``what``."""
         self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
-        watch = _Watch(stage, what, report)
+        watch = Watch(stage, what, report)
         watch.report(stage, 0.0, what)
         process = self._start(arguments)
         lines: list[str] = []
@@ -86,16 +86,17 @@ def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
 
 
 def explain(output: str) -> str:
-    """What went wrong, from uv's output: a known failure in our words, else the first line in which uv says it."""
+    """What went wrong, from uv's output: a known failure in our words, else uv's own word for it."""
     for pattern, sentence in _KNOWN:
         if re.search(pattern, output, re.IGNORECASE):
             return sentence
-    said = re.findall(r"^(?:error|\s*×)[: ]\s*(.+)$", output, re.MULTILINE)
-    return without_password(said[0]) if said else "uv said nothing about why"
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(("error: ", "× "))] or lines[-1:] or ["uv said nothing about why"]
+    return without_password(said[0].removeprefix("error: ").removeprefix("× "))
 
 
 @dataclass
-class _Watch:
+class Watch:
     """Turns uv's lines into progress: the bytes of the big packages that it names."""
 
     stage: Stage

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real uv, with one tiny package in a wheelhouse instead of the locks. Needs a uv that is already here: no network."""
+"""The real uv, with one tiny package in a wheelhouse instead of the locks. Uses a uv that is already here."""
 
 import base64
 import hashlib
@@ -21,7 +21,8 @@ from image_to_3d.envs.verify import verify
 
 def make_wheel(folder: Path) -> str:
     """A wheel of the package `tiny` 1.0 with one module; returns its sha256."""
-    files = {"tiny.py": b"answer = 42\n", "tiny-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+    files = {"tiny.py": b"answer = 42\n",
+             "tiny-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
              "tiny-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
     record = [f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')},"
               for name, content in files.items()]
@@ -54,7 +55,8 @@ def tiny(tmp_path, monkeypatch) -> Spec:
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{Path(sys.base_prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    folders = [str(uv.parent), str(Path(sys.base_prefix) / "bin"), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
     return wanted
 
 
