@@ -6,10 +6,12 @@ Knows backends and the store; must not know pipes, threads or how progress is sh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__, backends
+from .errors import Invalid
 from .store import folders
 from .store.weights import WeightStore
 from .wire import protocol
@@ -39,6 +41,8 @@ class App:
         if params.version != protocol.VERSION:
             message = f"the worker speaks version {protocol.VERSION} and not {params.version}: install both anew"
             raise WireError(ErrorCode.VERSION_MISMATCH, message)
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
+            raise Invalid(f"there is no device {params.device!r}: choose auto, cpu, cuda or mps")
         self._settings = params
         return protocol.InitializeResult(protocol.VERSION, __version__, self._offered())
 

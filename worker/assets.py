@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import Unable
+from .errors import Invalid, Unable
 from .geometry.glb import write_glb
 from .geometry.mesh import Mesh
 from .geometry.place import place
@@ -43,36 +43,52 @@ class Asset:
     warnings: tuple[str, ...] = ()
 
 
-def from_depth(
-    depth_map: DepthMap, picture: Picture, options: Mapping[str, Value], job: Job | Span, stage: Stage
-) -> Asset:
-    """A relief: what the photo shows, in depth. Options are those of the Depth backend. Raises Unable."""
-    grid, photo = int(options["grid"]), picture.rgb
-    settings = ReliefOptions(
-        grid=grid,
-        faces=int(options["faces"]),
-        cut=ReliefOptions.cut if options["cut"] else math.inf,
-        solid=bool(options["solid"]),
-        texture=int(options["texture"]),
-    )
-    near, far = float(options["near"]), float(options["far"])
-    if not near < far:
-        raise Unable(f"the nearest distance ({near:g} m) must be smaller than the farthest ({far:g} m)")
-    fov = float(options["fov"]) or depth_map.fov_degrees or picture.fov_degrees or DEFAULT_FOV
+@dataclass(frozen=True)
+class ReliefPlan:
+    """What is wanted of a relief, read from the options before any work is done. fov 0: as the picture says."""
+
+    relief: ReliefOptions
+    near: float
+    far: float
+    fov: float
+    background: str
+    size: float
+    origin: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Value]) -> ReliefPlan:
+        """From the Depth backend's options. Raises Invalid where they contradict each other."""
+        near, far = float(options["near"]), float(options["far"])
+        if not near < far:
+            raise Invalid(f"the nearest distance ({near:g} m) must be smaller than the farthest ({far:g} m)")
+        surface = ReliefOptions(
+            grid=int(options["grid"]),
+            faces=int(options["faces"]),
+            cut=ReliefOptions.cut if options["cut"] else math.inf,
+            solid=bool(options["solid"]),
+            texture=int(options["texture"]),
+        )
+        wishes = (float(options["fov"]), str(options["background"]), float(options["size"]), str(options["origin"]))
+        return cls(surface, near, far, *wishes)
+
+
+def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
+    """A relief: what the photo shows, in depth. Raises Unable where no surface is left."""
+    photo = picture.rgb
+    fov = plan.fov or depth_map.fov_degrees or picture.fov_degrees or DEFAULT_FOV
     camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
     with stage("refining"):
         job.report(0.0, "refining depth")
-        depth = refine_depth(depth_map, photo, grid).depth(near, far)
+        depth = refine_depth(depth_map, photo, plan.relief.grid).depth(plan.near, plan.far)
     with stage("meshing"):
-        away, warnings = _background(picture, str(options["background"]))
+        away, warnings = _background(picture, plan.background)
         try:
-            mesh = relief(depth, camera, photo, settings, away, job.span(0.2, 1.0).report)
-        except ValueError as error:  # no surface is left
+            mesh = relief(depth, camera, photo, plan.relief, away, job.span(0.2, 1.0).report)
+        except ValueError as error:
             raise Unable(str(error)) from None
-        longest = None if depth_map.metric else float(options["size"]) or None
-        placed = place(mesh, camera, longest, str(options["origin"]))
+        placed = place(mesh, camera, None if depth_map.metric else plan.size or None, plan.origin)
     view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
-    return Asset(placed.mesh, view, double_sided=not settings.solid, warnings=warnings)
+    return Asset(placed.mesh, view, double_sided=not plan.relief.solid, warnings=warnings)
 
 
 def write(asset: Asset, path: Path, name: str) -> None:

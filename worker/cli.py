@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from .app import App
 from .errors import Cancelled
 from .wire import protocol
-from .wire.jobs import Job
+from .wire.jobs import Job, Notify
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
@@ -145,28 +145,48 @@ def _silent_job() -> Job:
 
 
 @contextmanager
-def _job(quiet: bool):
-    """A job that draws its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program."""
+def _job(quiet: bool) -> Iterator[Job]:
+    """A job that shows its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program."""
     if quiet:
         with _cancelled_by_interrupt(_silent_job()) as job:
             yield job
-        return
+    elif sys.stderr.isatty():
+        with _progress_bar() as show, _cancelled_by_interrupt(Job(show)) as job:
+            yield job
+    else:
+        with _cancelled_by_interrupt(Job(_stage_lines())) as job:
+            yield job
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Notify]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("starting", total=1.0)
+        yield lambda progress, stage, message: bars.update(
+            bar, completed=progress, description=f"{stage} {message}".strip()
+        )
 
-        def show(progress: float, stage: str, message: str) -> None:
-            bars.update(bar, completed=progress, description=f"{stage} {message}".strip())
 
-        with _cancelled_by_interrupt(Job(show)) as job:
-            yield job
+def _stage_lines() -> Notify:
+    """For a log or a pipe: one line per stage."""
+    last = ""
+
+    def show(progress: float, stage: str, message: str) -> None:
+        nonlocal last
+        if stage != last:
+            sys.stderr.write(f"{progress:4.0%} {stage}\n")
+            sys.stderr.flush()
+        last = stage
+
+    return show
 
 
 @contextmanager
-def _cancelled_by_interrupt(job: Job):
+def _cancelled_by_interrupt(job: Job) -> Iterator[Job]:
     def on_interrupt(*_: object) -> None:
         signal.signal(signal.SIGINT, before)
         job.cancel()

@@ -34,6 +34,7 @@ def generate(
     options = backends.settle(info, params.preset, params.options)
     if not params.pictures:
         raise Invalid("no picture was given: choose one")
+    plan = assets.ReliefPlan.of(options)
     clock, kept = _Clock(), cache.Cache(results)
 
     with clock.stage("reading"):
@@ -46,7 +47,7 @@ def generate(
         return _result(facts, output, clock, from_cache=True)
 
     depth_map = _representation(backend, task, source, kept, clock, job)
-    asset = assets.from_depth(depth_map, pictures[0], options, job.span(0.6, 0.95), clock.stage)
+    asset = assets.from_depth(depth_map, pictures[0], plan, job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
         job.report(0.95, "writing the GLB")
         assets.write(asset, output, pictures[0].name)

@@ -223,15 +223,15 @@ class Backend:
             devices.release()
 
     def _load(self, task: Task) -> Estimator:
-        from . import depth_inference
-
         if self._loaded is None or self._loaded[0] != (task.model, task.device):
-            self.unload()
             model = _BY_NAME[task.model]
-            if model.hub is None:
+            folder = task.weights.require(model.name, model.hub, model.licence) if model.hub else None
+            self.unload()
+            from . import depth_inference
+
+            if folder is None:
                 estimator = depth_inference.load_included(INCLUDED, task.device)
             else:
-                folder = task.weights.require(model.name, model.hub, model.licence)
                 estimator = depth_inference.load_depth_anything(folder, task.device)
             self._loaded = ((task.model, task.device), estimator)
         return self._loaded[1]

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The terminal front as a user meets it: a process, its output, its exit code, its files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 100.0
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory) -> Path:
+    rows, columns = np.mgrid[:150, :200]
+    rgb = np.stack([rows, columns, 255 - rows], -1).astype(np.uint8)
+    rgb[60:120, 80:130] = (200, 60, 30)
+    path = tmp_path_factory.mktemp("photo") / "Größe 1.png"
+    Image.fromarray(rgb).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def run(home):
+    def start(*arguments: object) -> subprocess.CompletedProcess:
+        environment = os.environ | {"IMAGE_TO_3D_HOME": str(home), "COLUMNS": "200"}
+        command = [sys.executable, "-m", "worker", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LIMIT)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def made(run, photo, tmp_path_factory) -> tuple[Path, dict]:
+    """The GLB of the photo at Fast, and what was said of it."""
+    out = tmp_path_factory.mktemp("made") / "out.glb"
+    done = run("generate", photo, "-o", out, "--preset", "fast", "--json")
+    assert done.returncode == 0, done.stderr
+    return out, json.loads(done.stdout)
+
+
+def test_generate_makes_a_textured_upright_glb_named_after_the_photo(made):
+    path, result = made
+    assert result["name"] == "Größe 1" and not result["from_cache"] and result["model"] == "included"
+    scene = trimesh.load(path, force="scene")
+    (mesh,) = scene.geometry.values()
+    assert scene.graph.nodes_geometry == ["Größe 1"]
+    assert len(mesh.faces) == result["faces"] <= 30_000
+    assert mesh.visual.material.baseColorTexture.size == (200, 150)
+    low, high = mesh.bounds
+    assert max(high - low) == pytest.approx(2.0, abs=1e-3) and low[1] == pytest.approx(0.0, abs=1e-4)
+    assert mesh.area_faces @ mesh.face_normals[:, 2] > 0  # faces +Z
+
+
+def test_a_second_run_comes_from_the_cache(run, photo, made, tmp_path):
+    path, result = made
+    again = json.loads(run("generate", photo, "-o", tmp_path / "2.glb", "--preset", "fast", "--json").stdout)
+    assert again["from_cache"] and (tmp_path / "2.glb").read_bytes() == path.read_bytes()
+    unlike = {"seconds": 0, "from_cache": 0, "glb": ""}
+    assert again | unlike == result | unlike
+
+
+def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
+    options = ("--preset", "fast", "--set", "faces=500", "--set", "solid=true", "--json")
+    fewer = json.loads(run("generate", photo, "-o", tmp_path / "s.glb", *options).stdout)
+    assert "network" in made[1]["seconds"] and "network" not in fewer["seconds"]
+    mesh = trimesh.load(tmp_path / "s.glb", force="mesh", process=False)
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    assert mesh.is_watertight and mesh.volume > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("{photo}", "-o", "{folder}/no/out.glb"), "no folder"),
+        (("{photo}", "-o", "{folder}/out.obj"), ".glb"),
+        (("{folder}/missing.png", "-o", "{folder}/out.glb"), "missing.png"),
+        (("{photo}", "-o", "{folder}/out.glb", "--preset", "ultra"), "balanced"),
+        (("{photo}", "-o", "{folder}/out.glb", "--model", "depth-anything-v2-small"), "99 MB"),
+        (("{photo}", "-o", "{folder}/out.glb", "--backend", "magic"), "depth"),
+        (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
+        (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5"), "nearest"),
+        (("{photo}", "{photo}", "-o", "{folder}/out.glb"), "one photo"),
+        (("{photo}", "-o", "{folder}/out.glb", "--device", "abacus"), "abacus"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(run, photo, tmp_path, arguments, message):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    done = run("generate", *(argument.format(photo=photo, folder=folder) for argument in arguments))
+    assert done.returncode == 1
+    stages = [line for line in done.stderr.splitlines() if line.split()[0].endswith("%")]
+    assert done.stderr.splitlines()[len(stages) :] == [done.stderr.splitlines()[-1]]  # one line after the progress
+    assert message in done.stderr.splitlines()[-1]
+    assert list(folder.iterdir()) == []
+
+
+def test_failures_are_json_too_where_that_is_asked_for(run, tmp_path):
+    done = run("generate", tmp_path / "missing.png", "-o", tmp_path / "out.glb", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == -32803
+
+
+def test_wrong_usage_has_an_exit_code_of_its_own(run):
+    assert run("generate").returncode == 2
+    assert run("conjure").returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_ends_cleanly_and_leaves_nothing(photo, tmp_path):
+    environment = os.environ | {"IMAGE_TO_3D_HOME": str(tmp_path / "home")}
+    out = tmp_path / "work" / "out.glb"
+    out.parent.mkdir()
+    command = [sys.executable, "-m", "worker", "generate", photo, "-o", out, "--preset", "high", "--set", "grid=2048"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    assert "reading" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert list(out.parent.iterdir()) == []
+
+
+def test_models_tells_licence_size_and_what_is_here(run):
+    done = run("models", "--json")
+    (depth,) = json.loads(done.stdout)["backends"]
+    models = {model["name"]: model for model in depth["models"]}
+    assert models["included"]["here"] and not models["depth-anything-v2-small"]["here"]
+    assert models["depth-anything-v2-small"]["licence"] == "Apache-2.0"
+    shown = run("models").stdout
+    assert all(name in shown for name in models) and "99 MB" in shown
+
+
+def test_doctor_names_what_works_and_what_is_missing(run):
+    done = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0 and checks["torch"]["ok"] and checks["depth/included"]["ok"]
+    assert not checks["depth/depth-anything-v2-small"]["ok"] and checks["depth/depth-anything-v2-small"]["advice"]
+    assert "ok" in run("doctor").stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(run, photo, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    done = run("generate", photo, "-o", tmp_path / "locked" / "out.glb")
+    assert done.returncode == 1 and "cannot be written" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_full_disk_is_one_sentence(photo, tmp_path):
+    from image_to_3d.worker import assets
+    from image_to_3d.worker.errors import Unable
+    from image_to_3d.worker.geometry.mesh import Mesh
+
+    triangle = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
+    asset = assets.Asset(triangle, None, True)
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # the disk of this process holds 100 bytes a file
+    try:
+        with pytest.raises(Unable, match="could not be written"):
+            assets.write(asset, tmp_path / "out.glb", "name")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
