@@ -2,7 +2,10 @@
 """Runs uv: its variables, its output into a log and into progress, its failures into sentences."""
 import os
 import re
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -51,16 +54,19 @@ class Uv:
         self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
         watch = Watch(stage, what, report)
         watch.report(stage, 0.0, what)
-        process = self._start(arguments)
+        process = None
         lines: list[str] = []
         try:
+            with _uninterrupted():  # or it would be started and nobody would know it, to end it
+                process = self._start(arguments)
             for line in process.stdout:
                 lines.append(line)
                 self.log.write(without_password(line))
                 watch(line)
             code = process.wait()
         finally:
-            _stop(process)
+            if process:
+                _stop(process)
             self.log.flush()
         if code != 0:
             raise EnvironmentProblem(f"{what} failed: {explain(''.join(lines))} (log: {self.log.name})")
@@ -121,6 +127,21 @@ class Watch:
         self.part = max(self.part, 0.9 * here / total)  # the total grows, the bar never goes back
         megabytes = f"{here / 2**20:.0f} of {total / 2**20:.0f} MB"
         self.report(self.stage, self.part, f"{self.what}: {megabytes}, fetching {names}")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds a cancellation back until the block has ended."""
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: arrived.append(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before):
+            signal.signal(number, handler)
+    if arrived:
+        raise KeyboardInterrupt
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
