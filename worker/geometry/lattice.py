@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .fill import nearest_filled
+
 _SAME_SURFACE = 0.03  # neighbouring depth samples that differ by less than this ratio may be averaged
 _STRIP = 3  # vertices; strips between two tears that are no wider are the rest of a smeared silhouette
 _CROSSING_SAMPLES = 8  # depth samples along a torn edge that say where the tear lies
@@ -163,8 +165,7 @@ def _refilled(values: np.ndarray, small: np.ndarray, drop: bool) -> np.ndarray:
     if drop or not source.any():
         values[small] = np.nan
         return values
-    row, column = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
-    values[small] = values[row[small], column[small]]
+    values[small] = nearest_filled(values, source)[small]
     return values
 
 

@@ -18,15 +18,18 @@ import numpy as np
 
 from ..representations import PinholeCamera
 from . import lattice as lattices
-from . import silhouette
+from . import silhouette, solid
+from .fill import nearest_filled
+from .lattice import Lattice
 from .mesh import Mesh, used_only
 from .simplify import outline, simplified
-from .texture import fitted, without_background
+from .texture import fitted, with_plain_strip, without_background
 from .tiles import tiles
 
 _TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's own resolution cannot be seen
 _TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its target, that it is quick with
-_BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
+_BORDER = 0.01  # cells; outline vertices nearer than this to the picture's border are put onto it
+_BACK = 0.03  # distance of a solid's back from its farthest point, as a share of the picture's width there
 
 Report = Callable[[float, str], None]
 
@@ -36,8 +39,8 @@ class ReliefOptions:
     """How a relief is made.
 
     grid: vertices of the lattice along the picture's longer side (2 to 4096).
-    faces: at most about this many triangles in the open surface.
-    cut: relative jump of depth (0.04 = 4 %) beyond which the surface is torn at a silhouette.
+    faces: at most about this many triangles (a solid's sides and back included).
+    cut: relative jump of depth (0.04 = 4 %) beyond which the surface is torn at a silhouette; infinite never tears.
     speck: loose pieces smaller than this share of the lattice take their neighbours' depth, or vanish.
     solid: close the back with walls along the lines of sight and a flat back.
     texture: longest side of the texture in pixels; larger photos are reduced.
@@ -78,54 +81,87 @@ def relief(
     """
     report = report or (lambda fraction, stage: None)
     report(0.0, "reading the depth")
-    inverse = _inverse(depth, background)
+    inverse = _inverse(depth, background, fill=options.solid)
     finest = 2 * max(*inverse.shape, *photo.shape[:2])
     shape = lattices.lattice_shape(camera.height, camera.width, min(options.grid, finest))
     lattice = lattices.build(inverse, shape, options.cut, round(options.speck * shape[0] * shape[1]))
 
     report(0.2, "cutting at silhouettes")
-    patch = silhouette.patch(inverse, lattice)
-    focal = _focal_in_cells(camera, shape)
-    points = np.column_stack([patch.position, -focal * np.log(patch.inverse)])
-    height = points[: shape[0] * shape[1], 2].reshape(shape)
-    faces = np.concatenate([_tiled(height, lattice, options.faces), patch.faces])
-    if not len(faces):
-        raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
-    points, faces, _ = used_only(points, faces)
+    view = _View(camera, shape)
+    surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, options.faces)
 
     report(0.4, "simplifying")
-    points, faces = simplified(points, faces, options.faces)
-    points = _straight_border(points, faces, shape)
+    sheet = _closed(surface, view, options.faces) if options.solid else _open(surface, view, options.faces)
 
     report(0.8, "placing the texture")
     texture = fitted(photo if background is None else without_background(photo, background), options.texture)
-    u, v = points[:, 0] / (shape[1] - 1), points[:, 1] / (shape[0] - 1)
-    vertices = _unprojected(u, v, np.exp(points[:, 2] / focal), camera)
-    uv = np.column_stack([u, v]).astype(np.float32)
-    mesh = Mesh(vertices, np.ascontiguousarray(faces[:, ::-1]), uv, texture=texture)
+    mesh = _solid_mesh(sheet, view, texture) if options.solid else _open_mesh(sheet, view, texture)
     report(1.0, "relief is ready")
-    return mesh.with_normals().validated()
+    return mesh.validated()
 
 
-def _tiled(height: np.ndarray, lattice: lattices.Lattice, target: int) -> np.ndarray:
-    """Triangles of the whole cells, tiled more coarsely the farther their number is from the target."""
-    whole = ~silhouette.torn_cells(lattice)
-    for tolerance in _TILE_TOLERANCES:
-        faces = tiles(height, whole, tolerance)
-        if len(faces) <= _TILE_EXCESS * target:
-            break
-    return faces
+@dataclass(frozen=True)
+class _View:
+    """The picture's space: a camera, and a lattice (rows, columns of vertices) over its picture."""
+
+    camera: PinholeCamera
+    shape: tuple[int, int]
+
+    @property
+    def focal(self) -> float:
+        """Focal length in cells: how many cells wide an angle of one radian is at the picture's centre."""
+        rows, columns = self.shape
+        return 0.5 * (
+            self.camera.fx * (columns - 1) / self.camera.width + self.camera.fy * (rows - 1) / self.camera.height
+        )
+
+    def height(self, inverse: np.ndarray) -> np.ndarray:
+        """Third coordinate of points with this inverse depth."""
+        return -self.focal * np.log(inverse)
+
+    def uv(self, points: np.ndarray) -> np.ndarray:
+        """(V, 2) float64 position in the picture, 0 to 1, v down."""
+        return points[:, :2] / (self.shape[1] - 1, self.shape[0] - 1)
+
+    def unprojected(self, points: np.ndarray) -> np.ndarray:
+        """(V, 3) float32 points in glTF axes."""
+        depth = np.exp(points[:, 2] / self.focal)
+        u, v = self.uv(points).T
+        x = (u * self.camera.width - self.camera.cx) / self.camera.fx * depth
+        y = (v * self.camera.height - self.camera.cy) / self.camera.fy * depth
+        return np.column_stack([x, -y, -depth]).astype(np.float32)
 
 
-def _inverse(depth: np.ndarray, background: np.ndarray | None) -> np.ndarray:
-    """(H, W) float32 inverse depth with NaN where there is no surface."""
+@dataclass(frozen=True)
+class _Surface:
+    """Points (V, 3) in the picture's space; faces, steps and line as in silhouette.Patch."""
+
+    points: np.ndarray
+    faces: np.ndarray
+    steps: np.ndarray
+    line: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Points (V, 3) in the picture's space and faces (F, 3) int32, clockwise on screen; the Part of each face."""
+
+    points: np.ndarray
+    faces: np.ndarray
+    part: np.ndarray
+
+
+def _inverse(depth: np.ndarray, background: np.ndarray | None, fill: bool) -> np.ndarray:
+    """(H, W) float32 inverse depth with NaN where there is no surface; gaps in the depth itself filled if wanted."""
     if depth.ndim != 2 or not depth.size:
         raise ValueError(f"depth must be a picture of numbers, not an array of shape {depth.shape}")
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         inverse = (1.0 / depth).astype(np.float32)
     inverse[~(np.isfinite(inverse) & (inverse > 0.0))] = np.nan
     if np.isnan(inverse).all():
         raise ValueError("the depth map has no valid pixel")
+    if fill and np.isnan(inverse).any():
+        inverse = nearest_filled(inverse, ~np.isnan(inverse))
     if background is not None:
         rows = np.arange(depth.shape[0]) * background.shape[0] // depth.shape[0]
         columns = np.arange(depth.shape[1]) * background.shape[1] // depth.shape[1]
@@ -135,25 +171,73 @@ def _inverse(depth: np.ndarray, background: np.ndarray | None) -> np.ndarray:
     return inverse
 
 
-def _focal_in_cells(camera: PinholeCamera, shape: tuple[int, int]) -> float:
-    """Focal length in cells: how many cells wide an angle of one radian is at the picture's centre."""
-    return 0.5 * (camera.fx * (shape[1] - 1) / camera.width + camera.fy * (shape[0] - 1) / camera.height)
+def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) -> _Surface:
+    patch = silhouette.patch(inverse, lattice)
+    points = np.column_stack([patch.position, view.height(patch.inverse)])
+    height = points[: lattice.inverse.size, 2].reshape(lattice.inverse.shape)
+    faces = np.concatenate([_tiled(height, ~silhouette.torn_cells(lattice), target), patch.faces])
+    if not len(faces):
+        raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
+    return _Surface(points, faces, patch.steps, patch.line)
 
 
-def _straight_border(points: np.ndarray, faces: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The points inside the picture, those of the outline next to its border exactly on it."""
+def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:
+    """Triangles of the whole cells, tiled more coarsely the farther their number is from the target."""
+    for tolerance in _TILE_TOLERANCES:
+        faces = tiles(height, whole, tolerance)
+        if len(faces) <= _TILE_EXCESS * target:
+            break
+    return faces
+
+
+def _open(surface: _Surface, view: _View, target: int) -> _Sheet:
+    points, faces, _ = used_only(surface.points, surface.faces)
+    points, faces = simplified(points, faces, target)
+    points = _straight_border(points, np.unique(outline(faces)), view.shape)
+    return _Sheet(points, faces, np.full(len(faces), solid.Part.FRONT))
+
+
+def _closed(surface: _Surface, view: _View, target: int) -> _Sheet:
+    farthest = np.exp(surface.points[np.unique(surface.faces), 2].max() / view.focal)
+    back = view.height(1.0 / (farthest * (1.0 + _BACK * max(1.0, max(view.shape) / view.focal))))
+    limit = 0.5 * (back + view.height(1.0 / farthest))
+    points, faces = solid.closed(surface.points, surface.faces, surface.steps, surface.line, back)
+    points, faces, _ = used_only(points, faces)
+    points, faces = solid.simplified_closed(points, faces, target)
+    points = _straight_border(points, np.arange(len(points)), view.shape)
+    return _Sheet(points, faces, solid.parts(points, faces, limit))
+
+
+def _straight_border(points: np.ndarray, edge: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The points inside the picture, those (numbers `edge`) of the outline next to its border exactly on it."""
     points = points.copy()
-    edge = np.unique(outline(faces))
     for axis, last in ((0, shape[1] - 1), (1, shape[0] - 1)):
         values = points[edge, axis]
-        values = np.where(values < _BORDER, 0.0, np.where(values > last - _BORDER, last, values))
-        points[edge, axis] = values
+        points[edge, axis] = np.where(values < _BORDER, 0.0, np.where(values > last - _BORDER, last, values))
         points[:, axis] = np.clip(points[:, axis], 0.0, last)
     return points
 
 
-def _unprojected(u: np.ndarray, v: np.ndarray, depth: np.ndarray, camera: PinholeCamera) -> np.ndarray:
-    """(V, 3) float32 points in glTF axes of picture positions (0 to 1, v down) at a depth."""
-    x = (u * camera.width - camera.cx) / camera.fx * depth
-    y = (v * camera.height - camera.cy) / camera.fy * depth
-    return np.column_stack([x, -y, -depth]).astype(np.float32)
+def _open_mesh(sheet: _Sheet, view: _View, texture: np.ndarray) -> Mesh:
+    uv = view.uv(sheet.points).astype(np.float32)
+    outward = np.ascontiguousarray(sheet.faces[:, ::-1])
+    return Mesh(view.unprojected(sheet.points), outward, uv, texture=texture).with_normals()
+
+
+def _solid_mesh(sheet: _Sheet, view: _View, texture: np.ndarray) -> Mesh:
+    """Front with the photo and smooth normals; sides and back flat, in a plain colour from a strip below the photo."""
+    texture, photo_height, strip = with_plain_strip(texture)
+    vertices, front = view.unprojected(sheet.points), sheet.part == solid.Part.FRONT
+    visible = used_only(vertices, sheet.faces[front][:, ::-1])
+    uv = view.uv(sheet.points)[visible[2]] * (1.0, photo_height)
+    mesh = Mesh(visible[0], np.ascontiguousarray(visible[1]), uv.astype(np.float32)).with_normals()
+    corners = vertices[sheet.faces[~front][:, ::-1]].reshape(-1, 3)  # each face has its own, so that it is flat
+    faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
+    plain = Mesh(corners, faces, np.tile(np.float32([0.5, strip]), (len(corners), 1))).with_normals()
+    return Mesh(
+        np.concatenate([mesh.vertices, plain.vertices]),
+        np.concatenate([mesh.faces, plain.faces + np.int32(len(mesh.vertices))]),
+        np.concatenate([mesh.uv, plain.uv]),
+        np.concatenate([mesh.normals, plain.normals]),
+        texture,
+    )

@@ -24,14 +24,16 @@ _INSIDE = 0.08  # the cell's point keeps this distance, in cells, from the cell'
 @dataclass(frozen=True)
 class Patch:
     """position (V, 2) float64 (column, row); inverse (V,) float64 inverse depth; faces (F, 3) int64, clockwise on
-    screen; walls (W, 3) int64: triangles along the line of sight that would join the surfaces at the tears, same
-    winding.
-    The first R * C vertices are the lattice's own, row by row."""
+    screen; steps (W, 3) int64: triangles along the line of sight that would join the surfaces at the tears, same
+    winding; line (V,) int64: the first of the vertices at the same position. The first R * C vertices are the lattice's
+    own.
+    """
 
     position: np.ndarray
     inverse: np.ndarray
     faces: np.ndarray
-    walls: np.ndarray
+    steps: np.ndarray
+    line: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,11 @@ def patch(inverse: np.ndarray, lattice: Lattice) -> Patch:
     middle = _middles(tears.cell_edges >= 0, there, base_cell + 4 * np.arange(len(corner))[:, None] + surface)
     depth = _continued(lattice, position, tears, corner, middle, base_edge)
     after = np.roll(corner, -1, axis=1), np.roll(middle, -1, axis=1)
-    faces, walls = _triangles(tears.cell_edges >= 0, (corner, middle), after, here, there)
-    return Patch(position, depth, _with_surface(faces, depth), _with_surface(walls, depth))
+    faces, steps = _triangles(tears.cell_edges >= 0, (corner, middle), after, here, there)
+    line = np.arange(len(position))
+    line[base_edge:base_cell] -= (line[base_edge:base_cell] - base_edge) % 2
+    line[base_cell:] -= (line[base_cell:] - base_cell) % 4
+    return Patch(position, depth, _with_surface(faces, depth), _with_surface(steps, depth), line)
 
 
 def _find(inverse: np.ndarray, lattice: Lattice) -> tuple[_Tears, np.ndarray]:
@@ -209,7 +214,7 @@ def _triangles(
     here: np.ndarray,
     there: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces and walls. corner and after: lattice vertex and cell point of each corner and of the next one, clockwise.
+    """Faces and steps. corner and after: lattice vertex and cell point of each corner and of the next one, clockwise.
 
     A whole edge makes one triangle with the cell's point; a torn one makes two, one on each side of its crossing.
     """
@@ -219,8 +224,9 @@ def _triangles(
         return np.stack([column[where] for column in columns], axis=-1)
 
     faces = [pick(~torn, a, b, a_middle), pick(torn, a, here, a_middle), pick(torn, there, b, b_middle)]
-    walls = [pick(torn, here, there, b_middle), pick(torn, here, b_middle, a_middle)]
-    return np.concatenate(faces), np.concatenate(walls)
+    steps = [pick(torn, here, there, b_middle), pick(torn, here, b_middle, a_middle)]
+    steps += [a_middle[:, [0, 1, 2]], a_middle[:, [0, 2, 3]]]  # where three or four surfaces meet in a cell
+    return np.concatenate(faces), np.concatenate(steps)
 
 
 def _with_surface(faces: np.ndarray, depth: np.ndarray) -> np.ndarray:

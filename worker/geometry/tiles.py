@@ -22,7 +22,8 @@ def tiles(height: np.ndarray, usable: np.ndarray, tolerance: float) -> np.ndarra
     """
     leaves = _leaves(height, usable, tolerance)
     corner = np.zeros(height.shape, bool)
-    for size, (row, column) in leaves.items():
+    others = np.nonzero(~usable)  # cells that are covered elsewhere, with all four corners
+    for size, (row, column) in (*leaves.items(), (1, others)):
         for down, right in ((0, 0), (0, size), (size, size), (size, 0)):
             corner[row + down, column + right] = True
     parts = [_tile_faces(corner, height, size, row, column) for size, (row, column) in leaves.items()]

@@ -12,6 +12,7 @@ Works on inverse depth. Must not know networks, meshes or files.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ..representations import DepthMap
+from .fill import nearest_filled
 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
@@ -57,10 +59,9 @@ def _target_shape(small: tuple[int, int], photo: tuple[int, int], longer_side: i
 def _filled(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Values (float32) with those that are not valid taken from the nearest that is."""
     valid = valid & np.isfinite(values)
-    if valid.all() or not valid.any():
-        return np.where(valid, values, 0.0).astype(np.float32)
-    nearest = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    return values[nearest[0], nearest[1]].astype(np.float32)
+    if not valid.any():
+        return np.zeros(values.shape, np.float32)
+    return nearest_filled(values.astype(np.float32), valid)
 
 
 def _enlarged(values: np.ndarray, shape: tuple[int, int], how: Image.Resampling) -> np.ndarray:
@@ -122,9 +123,10 @@ def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.
         pixel = y * width + x
         found = data[pixel]
         nearer = found[:, 0] > middle
+        plain = np.exp(-((steps[pixel] / noise) ** 2))
+        found[:, 1:3] *= plain[:, None]  # the shoulder of a ramp slopes, the surface it comes from need not
         found[:, 0] -= found[:, 1] * (y - row) + found[:, 2] * (x - column)  # the plane's value at the ramp pixel
-        spread = (down * down + right * right) / (2.0 * _SPREAD**2)
-        weight = np.exp(-((steps[pixel] / noise) ** 2) - spread) + 1e-9
+        weight = plain * math.exp(-(down * down + right * right) / (2.0 * _SPREAD**2)) + 1e-9
         for side, share in enumerate((weight * nearer, weight * ~nearer)):
             total[side, :, :-1] += share[:, None] * found
             total[side, :, -1] += share
