@@ -67,6 +67,8 @@ def _check(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"root": str(options.root), "environments": found}) + "\n")
     else:
         sys.stdout.writelines(f"{each['name']}: {each['state']} ({each['reason']})\n" for each in found)
+        sys.stdout.writelines(f"to set it up: python3 -m envs create {each['name']} --anew\n" for each in found
+                              if each["state"] != State.READY.value)
     return 0 if all(each["state"] == State.READY.value for each in found) else 1
 
 

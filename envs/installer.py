@@ -106,7 +106,8 @@ def _interpreter(uv: Uv, pythons: list[str], report: Report) -> str:
         except EnvironmentProblem:
             continue
         return said.strip().splitlines()[-1]
-    uv.run(["python", "install", "--no-bin", pythons[0]], "python", f"fetching Python {pythons[0]}", report)
+    uv.run(["python", "install", "--no-bin", pythons[0]], "python",
+           f"no Python {' or '.join(pythons)} is on this machine, and fetching one", report)
     return pythons[0]
 
 

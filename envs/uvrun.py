@@ -28,10 +28,10 @@ _KNOWN = (
                        "a proxy or a mirror on the way changes files"),
     (r"certificate|UnknownIssuer", "the connection's certificate is not trusted: name your network's certificate file "
                                    "in pip's configuration (cert) or in SSL_CERT_FILE"),
-    (r"407 Proxy|proxy", "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
+    (r"407 proxy|proxy (auth|connect|error)|tunnel", "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
     (r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
      r"|network is unreachable|failed to fetch|failed to download",
-     "the network cannot be reached: check the connection, then try again; what was downloaded is kept"),
+     "{host} cannot be reached: check the connection, then try again; what was downloaded is kept"),
     (r"read-only file system|permission denied|access is denied|os error 5\b",
      "a folder cannot be written: choose another folder"),
     (r"no interpreter found|no python|no download found",
@@ -95,10 +95,12 @@ def explain(output: str) -> str:
     """What went wrong, from uv's output: a known failure in our words, else uv's own word for it."""
     for pattern, sentence in _KNOWN:
         if re.search(pattern, output, re.IGNORECASE):
-            return sentence
+            host = re.search(r"https?://(?:[^/@\s]*@)?([^/:)\s]+)", output)
+            return sentence.replace("{host}", host[1] if host else "the network")
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(("error: ", "× "))] or lines[-1:] or ["uv said nothing about why"]
-    return without_password(said[0].removeprefix("error: ").removeprefix("× "))
+    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")][:1]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")][:1]
+    return without_password(": ".join(errors + causes or lines[-1:] or ["uv said nothing about why"]))
 
 
 @dataclass

@@ -4,6 +4,7 @@
 A uv on PATH is used when it is of the series that we test with. Otherwise the wheel comes from the user's wheelhouse or
 index when pip is configured with one, else from PyPI's file server.
 """
+import functools
 import hashlib
 import io
 import os
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -83,47 +84,44 @@ def _is_of_our_series(uv: str) -> bool:
 def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
     """The wheel's bytes from the first source that has it; only a file with the right sha256 counts."""
     failures = []
-    for source in _sources(wheel, config):
+    for source, get in _sources(wheel, config):
         try:
-            content = read(source, config) if isinstance(source, str) else source.read_bytes()
+            content = get()
         except (OSError, ValueError) as error:  # ValueError: not an address at all
-            failures.append(f"{without_password(str(source))}: {getattr(error, 'reason', error)}")
+            failures.append(f"{without_password(source)}: {getattr(error, 'reason', error)}")
             continue
         if hashlib.sha256(content).hexdigest() == wheel.sha256:
             return content
-        failures.append(f"{without_password(str(source))}: the file is damaged or not the right one")
+        failures.append(f"{without_password(source)}: the file is damaged or not the right one")
     tried = "; ".join(failures) or "no index and no wheelhouse is configured"
     raise EnvironmentProblem(f"the installer uv could not be fetched ({tried}): check the network and proxy, "
                              f"or put {wheel.name} in a folder named by PIP_FIND_LINKS")
 
 
-def _sources(wheel: Wheel, config: PipConfig) -> Iterator[Path | str]:
+def _sources(wheel: Wheel, config: PipConfig) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Where the wheel may be, and how to get it from there: wheelhouses first, they cost nothing."""
     for folder in config.folders:
         if (folder / wheel.name).exists():
-            yield folder / wheel.name
+            yield str(folder), (folder / wheel.name).read_bytes
     for index in config.indexes:
-        if index.rstrip("/") == PYPI:
-            yield f"{_FILES}/{wheel.folder}/{wheel.name}"
-        else:
-            yield from _listed(wheel, index, config)
+        yield index, functools.partial(_from_index, wheel, index, config)
 
 
-def _listed(wheel: Wheel, index: str, config: PipConfig) -> list[str]:
-    """The wheel's address on an index (PEP 503); keeps the index's password if it is on the same host."""
+def _from_index(wheel: Wheel, index: str, config: PipConfig) -> bytes:
+    """The wheel's bytes from PyPI's file server, or from another index by its page (PEP 503)."""
+    if index.rstrip("/") == PYPI:
+        return read(f"{_FILES}/{wheel.folder}/{wheel.name}", config)
     page = f"{index.rstrip('/')}/uv/"
     if urlsplit(page).scheme == "file":
         page += "index.html"
-    try:
-        text = read(page, config).decode("utf-8", "replace")
-    except (OSError, ValueError):
-        return []  # an index without uv; the next source is asked
-    found = re.search(rf'href="([^"#]*{re.escape(wheel.name)})', unquote(text))
+    text = unquote(read(page, config).decode("utf-8", "replace"))
+    found = re.search(rf'href="([^"#]*{re.escape(wheel.name)})', text)
     if not found:
-        return []
+        raise FileNotFoundError(f"has no {wheel.name}")
     address, home = urlsplit(urljoin(page, found[1])), urlsplit(page)
-    if address.hostname == home.hostname:
+    if address.hostname == home.hostname:  # user and password of the index are those of its files
         address = address._replace(netloc=home.netloc)
-    return [urlunsplit(address)]
+    return read(urlunsplit(address), config)
 
 
 def _unpack(content: bytes, target: Path) -> Path:

@@ -75,6 +75,11 @@ def test_a_damaged_file_is_not_used_but_another_source_is(tmp_path, wheel):
     assert not (tmp_path / "other").exists()
 
 
+def test_an_index_that_cannot_be_reached_is_named(tmp_path, wheel):
+    with pytest.raises(EnvironmentProblem, match=r"http://127.0.0.1:9/simple: \[Errno"):
+        find_or_fetch(tmp_path / "tools", PipConfig(index_url="http://127.0.0.1:9/simple"))
+
+
 def test_without_any_source_the_message_says_what_to_do(tmp_path, wheel):
     with pytest.raises(EnvironmentProblem, match=f"proxy, or put {wheel[0]} in a folder named by PIP_FIND_LINKS"):
         find_or_fetch(tmp_path / "tools", PipConfig())
