@@ -22,6 +22,7 @@ THUMBNAIL_SCALE = 6.0
 FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
 MARGIN = 56  # pixels at scale 1 of a sidebar that text in a box cannot use
 LOG_LINES = 12
+TEXT_LINES = 8
 
 STAGES = {
     State.STARTING: "Starting the worker",
@@ -223,8 +224,9 @@ def _draw_moving(layout: UILayout, session: Session) -> None:
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
     own, box = properties.settings(context), layout.box().column()
     header = box.row()
-    header.alert = True
-    header.label(text="That did not work", icon="ERROR")
+    title = header.row()
+    title.alert = True
+    title.label(text="That did not work", icon="ERROR")
     header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
     _text(box, context, wording.sentence(problem.message))
     if problem.missing:
@@ -252,12 +254,14 @@ def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
 
 
 def _text(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> None:
-    """A text that wraps at the region's width."""
+    """A text that wraps at the region's width, and ends where it would push everything else away."""
     scale = context.preferences.system.ui_scale
     blf.size(0, FONT_SIZE * scale)
     column = layout.column(align=True)
     column.scale_y = 0.8
     lines = wording.wrap(text, context.region.width - MARGIN * scale, lambda line: blf.dimensions(0, line)[0])
+    if len(lines) > TEXT_LINES:
+        lines = [*lines[:TEXT_LINES], "\u2026"]
     for number, line in enumerate(lines):
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside Blender (`blender --python probe.py -- FOLDER`): answers the driver's questions about what is on the screen.
+
+It only looks. A question is a file `question-N.txt` with a Python expression over the functions below; the answer is written
+to `answer-N.json`. All positions are in pixels of the screen, from its top left corner.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
+EXTENSION = "bl_ext.user_default.image_to_3d"
+_asked = 0
+
+
+def regions() -> list[dict]:
+    """Every region of every window: area's and region's type, left, top, width, height, and its tab."""
+    found = []
+    windows = bpy.context.window_manager.windows
+    bottom = windows[0].y + windows[0].height  # the first window fills the screen
+    for window in windows:
+        for area in window.screen.areas:
+            for region in area.regions:
+                found.append({
+                    "area": area.type, "region": region.type, "left": window.x + region.x,
+                    "top": bottom - window.y - region.y - region.height, "width": region.width, "height": region.height,
+                    "tab": region.active_panel_category if (area.type, region.type) == ("VIEW_3D", "UI") else "",
+                })
+    return found
+
+
+def tab() -> str:
+    """The open tab of the viewport's sidebar, "" while there is none."""
+    found = [region["tab"] for region in regions() if region["tab"]]
+    return found[0] if found else ""
+
+
+def shows(area_type: str) -> bool:
+    """Whether an editor of that type is on the screen and drawn."""
+    return any(region["area"] == area_type and region["width"] > 1 for region in regions())
+
+
+def hovered(area_type: str, region_type: str) -> str:
+    """What the button below the mouse does: the name of an operator or a property, "" where there is none."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            for region in area.regions:
+                if (area.type, region.type) == (area_type, region_type):
+                    with bpy.context.temp_override(window=window, area=area, region=region):
+                        if found := _hovered_here():
+                            return found
+    return ""
+
+
+def _hovered_here() -> str:
+    if bpy.ops.ui.copy_python_command_button.poll():  # first: of an operator's button, `property` names a setting
+        bpy.ops.ui.copy_python_command_button()
+        return bpy.context.window_manager.clipboard.removeprefix("bpy.ops.").partition("(")[0]
+    return bpy.context.property[1] if bpy.context.property else ""
+
+
+def session():
+    host = sys.modules.get(f"{EXTENSION}.addon.host")
+    return host.session() if host else None
+
+
+def state() -> dict | None:
+    """What the session of the add-on says of itself."""
+    now = session()
+    return now and {
+        "state": now.state.name, "fraction": now.shown.fraction, "stage": now.shown.stage,
+        "problem": now.problem and now.problem.message, "longest_tick": now.longest_tick,
+        "pid": now._client.pid if now._client else None, "last": now.last and now.last.faces,
+    }
+
+
+def objects() -> dict[str, dict]:
+    return {
+        thing.name: {"type": thing.type, "size": list(thing.dimensions), "selected": thing.select_get(),
+                     "active": thing == bpy.context.view_layer.objects.active}
+        for thing in bpy.context.scene.objects
+    }
+
+
+def settings():
+    return bpy.context.window_manager.image_to_3d
+
+
+def _answer(question: str) -> dict:
+    try:
+        return {"answer": eval(question, globals())}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the driver has to hear of it
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def _look() -> float:
+    global _asked
+    question = FOLDER / f"question-{_asked}.txt"
+    if question.exists():
+        part = FOLDER / f"answer-{_asked}.part"
+        part.write_text(json.dumps(_answer(question.read_text())))
+        os.replace(part, FOLDER / f"answer-{_asked}.json")
+        _asked += 1
+    return 0.02
+
+
+view = bpy.context.preferences.view
+view.show_splash = False
+view.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
+view.render_display_type = "SCREEN"
+bpy.app.timers.register(_look, persistent=True)
