@@ -27,7 +27,6 @@ TEXT_LINES = 8
 STAGES = {
     State.STARTING: "Starting the worker",
     State.CANCELLING: "Cancelling",
-    State.STUCK: "Not reacting",
     State.STOPPING: "Stopping",
 }
 
@@ -210,7 +209,7 @@ def _draw_moving(layout: UILayout, session: Session) -> None:
     column.progress(factor=shown.fraction, text=f"{stage}  {shown.fraction:.0%}" if shown.fraction else stage)
     row = column.row(align=True)
     row.scale_y = 1.6
-    if session.state is State.STUCK:
+    if session.can_force:
         row.alert = True
         row.operator("image_to_3d.force_stop", icon="CANCEL")
     else:

@@ -25,7 +25,7 @@ from .environment import Found, Place, SetUp, SetUpEnded, SetUpProgress
 from .process import CannotStart
 from .states import (
     CANCEL_GRACE,
-    CANCEL_LIMIT,
+    FORCE_AFTER,
     LOOK_AGAIN,
     MOVING,
     QUIET_LIMIT,
@@ -79,6 +79,11 @@ class Session:
         return self.state in (State.IDLE, State.READY)
 
     @property
+    def can_force(self) -> bool:
+        """Something that was asked to end takes long to do so."""
+        return self.state is State.STOPPING and self._clock() > self._since + FORCE_AFTER
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the running job, or set-up, began."""
         return self._clock() - self._began_at
@@ -127,7 +132,7 @@ class Session:
         self._go(State.SETTING_UP)
 
     def cancel(self) -> None:
-        """Asks whatever runs to give up."""
+        """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force."""
         if self.state is State.SETTING_UP and self._set_up:
             self._set_up.stop()
             self._go(State.STOPPING)
@@ -278,7 +283,7 @@ class Session:
         self._be_ready()
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
-        unwanted = self.state in (State.CANCELLING, State.STUCK, State.STOPPING)
+        unwanted = self.state in (State.CANCELLING, State.STOPPING)
         ours = self._running is not None and id == self._running[0]
         job = self._running[1] if ours else None
         if not unwanted and (ours or method == "initialize"):
@@ -324,8 +329,6 @@ class Session:
                 self._fail(f"nothing was heard for {QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
                 self.force_stop()
             case State.CANCELLING if waited > CANCEL_GRACE:
-                self._go(State.STUCK)
-            case State.STUCK if waited > CANCEL_LIMIT - CANCEL_GRACE:
                 self.force_stop()
             case State.STOPPING if waited > STOP_LIMIT:
                 self._leave_behind()

@@ -14,11 +14,12 @@ from ..worker.wire.protocol import DownloadParams, ErrorCode, GenerateResult
 START_LIMIT = 60.0
 """Seconds from starting the worker to its first answer. It takes 0.3 s; under a virus scanner the first takes many."""
 
-CANCEL_GRACE = 3.0
-"""Seconds after a cancel until the panel offers to stop by force: native code may not hear a cancel at all."""
+CANCEL_GRACE = 1.5
+"""Seconds after a cancel until the worker is ended by force. Native code (the import of torch, a step of a network) does not
+hear a cancel, and a user who cancels wants the machine back within two seconds more than a worker that is warm."""
 
-CANCEL_LIMIT = 30.0
-"""Seconds after a cancel until we use force unasked: the user said that the result is not wanted."""
+FORCE_AFTER = 3.0
+"""Seconds of gentle ending until the panel offers to use force."""
 
 QUIET_LIMIT = 1800.0
 """Seconds without a sign of life until a job is given up: longer than the slowest single step on a slow machine."""
@@ -43,7 +44,6 @@ class State(Enum):
     READY = "ready"
     BUSY = "busy"
     CANCELLING = "cancelling"
-    STUCK = "not reacting to cancel"
     STOPPING = "stopping"
 
 

@@ -136,7 +136,7 @@ def test_a_cancel_while_the_worker_starts_ends_it(session, follow, place):
     assert session.problem is None and not job_folders(place)
 
 
-def test_a_worker_that_ignores_cancel_is_offered_to_be_stopped_by_force_and_the_next_job_works(session, follow, clock):
+def test_a_worker_that_ignores_cancel_is_ended_by_force_and_the_next_job_works(session, follow, clock):
     follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
     generate(session)
     until(lambda: session.tick() and session.shown.fraction == 0.5)
@@ -145,9 +145,6 @@ def test_a_worker_that_ignores_cancel_is_offered_to_be_stopped_by_force_and_the_
     session.tick()
     assert session.state is State.CANCELLING
     clock.now += states.CANCEL_GRACE + 0.1
-    session.tick()
-    assert session.state is State.STUCK
-    session.force_stop()
     wait_for(session, State.IDLE)
     assert session.problem is None and not alive(pid)
     follow({})
@@ -156,15 +153,20 @@ def test_a_worker_that_ignores_cancel_is_offered_to_be_stopped_by_force_and_the_
     assert len(session.finished) == 1
 
 
-def test_a_cancel_that_nobody_enforces_is_enforced_after_a_while(session, follow, clock):
-    follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
+def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(session, follow, clock, settings):
+    follow({"models/list": [{"wait": "deaf"}]})
+    session.download("depth", "big")
+    wait_for(session, State.READY)
+    pid = session._client.pid
+    settings["now"] = dataclasses.replace(settings["now"], device="cpu")
     generate(session)
-    until(lambda: session.tick() and session.shown.fraction == 0.5)
-    session.cancel()
-    clock.now += states.CANCEL_GRACE + 0.1
-    session.tick()
-    clock.now += states.CANCEL_LIMIT
-    wait_for(session, State.IDLE)
+    assert session.state is State.STOPPING and not session.can_force
+    clock.now += states.FORCE_AFTER + 0.1
+    assert session.can_force and alive(pid)
+    follow({})
+    session.force_stop()
+    wait_for(session, State.READY)
+    assert not alive(pid) and len(session.finished) == 1
 
 
 @pytest.mark.parametrize("script", [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real Blender on a virtual screen, driven by mouse and keyboard. What it shows is asked of probe.py, which runs in it."""
+"""A real Blender on a virtual screen, driven by mouse and keyboard. What it shows is asked of probe.py inside it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside Blender (`blender --python probe.py -- FOLDER`): answers the driver's questions about what is on the screen.
+"""Runs inside Blender (`blender --python probe.py -- FOLDER`): answers the driver's questions about what is to be seen.
 
-It only looks. A question is a file `question-N.txt` with a Python expression over the functions below; the answer is written
-to `answer-N.json`. All positions are in pixels of the screen, from its top left corner.
+It only looks. A question is a file `question-N.txt` with a Python expression over the functions below; the answer is
+written to `answer-N.json`. All positions are in pixels of the screen, from its top left corner.
 """
 
 import json

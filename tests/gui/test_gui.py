@@ -75,7 +75,7 @@ def choose_picture(screen: Blender, path: Path) -> None:
     screen.until("settings().picture", lambda found: found == str(path))
 
 
-def test_from_the_zip_to_the_object_with_a_cancel_between(screen, shot, archive, picture, gone):
+def test_from_the_zip_to_the_object_with_a_cancel_between(screen, shot, archive, picture, gone, record_property):
     install(screen, archive)
     shot("installed")
     screen.put_away("Preferences")
@@ -92,6 +92,7 @@ def test_from_the_zip_to_the_object_with_a_cancel_between(screen, shot, archive,
     began = time.monotonic()
     screen.click(button)
     screen.until("state()", lambda now: now["state"] in ("READY", "IDLE"))
+    record_property("seconds from cancel to ready", time.monotonic() - began)
     assert time.monotonic() - began < CANCEL_LIMIT
     shot("cancelled")
     assert not screen.ask("state()")["problem"] and set(screen.ask("objects()")) == {"Camera", "Cube", "Light"}
@@ -105,8 +106,8 @@ def test_from_the_zip_to_the_object_with_a_cancel_between(screen, shot, archive,
     assert set(found) == {"Camera", "Cube", "Light", picture.stem}
     look_at(screen)
     shot("result")
-    print(f"longest timer callback: {done['longest_tick'] * 1000:.1f} ms")
-    assert screen.ask("state()")["longest_tick"] < LONGEST_TICK
+    record_property("longest timer callback in seconds", done["longest_tick"])
+    assert done["longest_tick"] < LONGEST_TICK
 
     view = screen.region("VIEW_3D", "WINDOW")
     screen.move(view["left"] + view["width"] // 3, view["top"] + view["height"] // 2)
