@@ -28,7 +28,8 @@ _KNOWN = (
                        "a proxy or a mirror on the way changes files"),
     (r"certificate|UnknownIssuer", "the connection's certificate is not trusted: name your network's certificate file "
                                    "in pip's configuration (cert) or in SSL_CERT_FILE"),
-    (r"407 proxy|proxy (auth|connect|error)|tunnel", "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
+    (r"407 proxy|proxy (auth|connect|error)|tunnel",
+     "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
     (r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
      r"|network is unreachable|failed to fetch|failed to download",
      "{host} cannot be reached: check the connection, then try again; what was downloaded is kept"),
