@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A contact sheet to look at: each picture, its depth, and its mesh from the front and from the side.
+
+    python tests/bench/contact_sheet.py OUT.jpg PICTURE ... [--preset balanced] [--yaw 20] [--columns 2]
+
+A picture that fails is said on stderr, and the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+TESTS = Path(__file__).resolve().parent.parent
+CELL = 300
+
+
+def _module(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_module("conftest_of_the_tests", TESTS / "conftest.py")  # names the checkout image_to_3d
+render = _module("render_of_the_tests", TESTS / "render.py")
+
+from image_to_3d.worker.app import App  # noqa: E402
+from image_to_3d.worker.errors import Unable  # noqa: E402
+from image_to_3d.worker.pictures.load import load  # noqa: E402
+from image_to_3d.worker.wire import protocol  # noqa: E402
+from image_to_3d.worker.wire.jobs import Job  # noqa: E402
+
+
+def inverse_depth(cache: Path) -> np.ndarray:
+    """(h, w) uint8, bright is near, of the newest depth map in the cache's folder."""
+    newest = max(cache.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
+    values = np.load(newest)["inverse_depth"]
+    low, high = np.percentile(values, (1, 99))
+    return np.uint8(255 * np.clip((values - low) / max(high - low, 1e-9), 0, 1))
+
+
+def fitted(image: Image.Image) -> Image.Image:
+    cell = Image.new("RGB", (CELL, CELL), "white")
+    small = image.convert("RGB")
+    small.thumbnail((CELL - 6, CELL - 6), Image.Resampling.LANCZOS)
+    cell.paste(small, ((CELL - small.width) // 2, (CELL - small.height) // 2))
+    return cell
+
+
+def row(app: App, path: Path, folder: Path, options: argparse.Namespace) -> Image.Image:
+    """One picture's four cells."""
+    glb = folder / "out.glb"
+    params = protocol.GenerateParams((str(path),), str(glb), "depth", options.preset, options.model)
+    result = app.generate(params, Job(lambda *_: None))
+    shape = render.load(glb)
+    camera = result.camera
+    focal = CELL / 2 / np.tan(np.radians(camera.fov_degrees) / 2)
+    front = render.View(CELL, CELL, focal, focal, CELL / 2, CELL / 2, np.array(camera.position), np.eye(3))
+    distance = camera.position[2] - np.median(shape.vertices[:, 2])
+    side = render.swung_view(front, np.array([*camera.position[:2], camera.position[2] - distance]), options.yaw, 8)
+    cells = [Image.fromarray(load(path).rgb), Image.fromarray(inverse_depth(folder / "cache"))]
+    cells += [Image.fromarray(render.render(shape, view, samples=2).colour) for view in (front, side)]
+    strip = Image.new("RGB", (4 * CELL, CELL + 16), "white")
+    for index, cell in enumerate(cells):
+        strip.paste(fitted(cell), (index * CELL, 16))
+    label = f"{path.name}: {result.faces:,} faces, {sum(result.seconds.values()):.1f} s"
+    ImageDraw.Draw(strip).text((4, 2), label, fill="black")
+    return strip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", type=Path)
+    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("--preset", default="balanced")
+    parser.add_argument("--model")
+    parser.add_argument("--yaw", type=float, default=20.0)
+    parser.add_argument("--columns", type=int, default=1)
+    options = parser.parse_args()
+    strips, failed = [], False
+    with tempfile.TemporaryDirectory() as folder:
+        app = App()
+        settings = protocol.InitializeParams(protocol.VERSION, cache=f"{folder}/cache")
+        app.initialize(settings, Job(lambda *_: None))
+        for path in options.pictures:
+            try:
+                strips.append(row(app, path, Path(folder), options))
+            except Unable as error:
+                failed = True
+                sys.stderr.write(f"{path.name}: {error}\n")
+    width, height = strips[0].size
+    rows = -(-len(strips) // options.columns)
+    sheet = Image.new("RGB", (width * options.columns, height * rows), "white")
+    for index, strip in enumerate(strips):
+        sheet.paste(strip, (index // rows * width, index % rows * height))
+    sheet.save(options.output, quality=88)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
