@@ -3,8 +3,9 @@
 
     python tests/render.py OUT.png IN.glb [--yaw 20 --pitch 10 --size 512]
 
-Needs numpy, pillow, trimesh and embreex. Used by the tests and to make the pictures in the documents. Knows files, meshes
-and cameras; must not know how a mesh was made. Axes are glTF's: +Y up, the front faces +Z, a camera looks along its -Z.
+Needs numpy, pillow, trimesh and embreex. Used by the tests and to make the pictures in the documents. Knows files,
+meshes and cameras; must not know how a mesh was made. Axes are glTF's: +Y up, the front faces +Z, a camera looks along
+its -Z.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A pinhole camera: fx, fy, cx, cy in pixels; position (3,); rotation (3, 3) camera to world, looking along its -Z."""
+    """A pinhole camera: fx, fy, cx, cy in pixels; position (3,); rotation (3, 3) camera to world, looking along its
+    -Z."""
 
     width: int
     height: int

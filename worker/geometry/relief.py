@@ -28,7 +28,8 @@ from .tiles import tiles
 
 _TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's own resolution cannot be seen
 _TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its target, that it is quick with
-_BORDER = 0.01  # cells; outline vertices nearer than this to the picture's border are put onto it
+_BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
+_BORDER_OF_SOLID = 0.01  # cells; no more, or tears that cross the border would close there
 _BACK = 0.03  # distance of a solid's back from its farthest point, as a share of the picture's width there
 
 Report = Callable[[float, str], None]
@@ -193,7 +194,7 @@ def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:
 def _open(surface: _Surface, view: _View, target: int) -> _Sheet:
     points, faces, _ = used_only(surface.points, surface.faces)
     points, faces = simplified(points, faces, target)
-    points = _straight_border(points, np.unique(outline(faces)), view.shape)
+    points = _straight_border(points, np.unique(outline(faces)), view.shape, _BORDER)
     return _Sheet(points, faces, np.full(len(faces), solid.Part.FRONT))
 
 
@@ -204,16 +205,16 @@ def _closed(surface: _Surface, view: _View, target: int) -> _Sheet:
     points, faces = solid.closed(surface.points, surface.faces, surface.steps, surface.line, back)
     points, faces, _ = used_only(points, faces)
     points, faces = solid.simplified_closed(points, faces, target)
-    points = _straight_border(points, np.arange(len(points)), view.shape)
+    points = _straight_border(points, np.arange(len(points)), view.shape, _BORDER_OF_SOLID)
     return _Sheet(points, faces, solid.parts(points, faces, limit))
 
 
-def _straight_border(points: np.ndarray, edge: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The points inside the picture, those (numbers `edge`) of the outline next to its border exactly on it."""
+def _straight_border(points: np.ndarray, edge: np.ndarray, shape: tuple[int, int], reach: float) -> np.ndarray:
+    """The points inside the picture, those (numbers `edge`) within reach, in cells, of its border exactly on it."""
     points = points.copy()
     for axis, last in ((0, shape[1] - 1), (1, shape[0] - 1)):
         values = points[edge, axis]
-        points[edge, axis] = np.where(values < _BORDER, 0.0, np.where(values > last - _BORDER, last, values))
+        points[edge, axis] = np.where(values < reach, 0.0, np.where(values > last - reach, last, values))
         points[:, axis] = np.clip(points[:, axis], 0.0, last)
     return points
 

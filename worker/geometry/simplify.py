@@ -2,8 +2,9 @@
 """Fewer triangles at the least visible cost: quadric simplification that keeps outlines where they are.
 
 Quadrics of the faces alone (Garland and Heckbert 1997) let the outline of a flat sheet shrink. As in that paper every
-outline edge gets a plane perpendicular to the sheet; here as a real triangle, a fin along the viewing direction, which
-the library counts into the quadrics of the edge's ends and whose rest is cut off afterwards.
+outline edge gets a plane perpendicular to the sheet; here as real triangles, a fin along the viewing direction, which
+the library counts into the quadrics of the edge's ends and whose rest is cut off afterwards. A fin has two sides, so
+that no edge is open: the library treats open edges specially, and cuts the corners of a sheet in doing so.
 
 Must not know cameras or pictures. Works in whatever space it is given: distances there are what counts as an error.
 """
@@ -32,6 +33,7 @@ def simplified(points: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
     tips = points[edges].mean(axis=1)
     tips[:, 2] = behind
     fins = np.column_stack([edges[:, 1], edges[:, 0], len(points) + np.arange(len(edges))])
+    fins = np.concatenate([fins, fins[:, ::-1]])
     kept_points, kept_faces = fast_simplification.simplify(
         np.concatenate([points, tips]),
         np.concatenate([faces, fins]).astype(np.int32),

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small smeared depth maps become large sharp ones, with steps where the photo has its edges."""
+
+import numpy as np
+import pytest
+from image_to_3d.worker.geometry.upsample import refine_depth
+from image_to_3d.worker.representations import DepthMap
+from scipy import ndimage
+
+NEAR, FAR = 1.0, 0.3
+
+
+def disc(size, radius=0.3):
+    y, x = (np.mgrid[0:size, 0:size] + 0.5) / size - 0.5
+    return x * x + y * y < radius * radius
+
+
+def photo_of(mask):
+    return np.where(mask[..., None], (200, 120, 40), (40, 60, 90)).astype(np.uint8)
+
+
+def smeared(size=64, sigma=1.2, shift=(0.0, 0.0)):
+    sharp = np.where(disc(8 * size), NEAR, FAR).astype(np.float32)
+    sharp = ndimage.shift(ndimage.gaussian_filter(sharp, 8 * sigma), (8 * shift[0], 8 * shift[1]), mode="nearest")
+    small = sharp.reshape(size, 8, size, 8).mean(axis=(1, 3))
+    return DepthMap(small, False, np.ones(small.shape, bool), 55.0)
+
+
+def flying(values):
+    return (np.minimum(np.abs(values - NEAR), np.abs(values - FAR)) > 0.1 * (NEAR - FAR)).mean()
+
+
+def test_smeared_silhouette_becomes_a_step():
+    small, mask = smeared(), disc(512)
+    refined = refine_depth(small, photo_of(mask), 512)
+    assert refined.inverse_depth.shape == (512, 512)
+    assert flying(small.inverse_depth) > 0.05
+    assert flying(refined.inverse_depth) < 0.002
+    assert ((refined.inverse_depth > 0.65) != mask).mean() < 0.005
+
+
+def test_step_lies_on_the_photos_edge_where_the_network_missed_it():
+    small, mask = smeared(shift=(0.0, 0.7)), disc(512)
+    by_photo = refine_depth(small, photo_of(mask), 512).inverse_depth > 0.65
+    by_depth = refine_depth(small, np.full((512, 512, 3), 90, np.uint8), 512).inverse_depth > 0.65
+    assert (by_photo != mask).mean() < 0.6 * (by_depth != mask).mean()
+
+
+def test_slanted_plane_is_left_as_it_is():
+    plane = np.linspace(0.1, 1.0, 64, dtype=np.float32)[:, None] + np.linspace(0.0, 0.3, 64, dtype=np.float32)
+    noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    refined = refine_depth(DepthMap(plane, True, np.ones(plane.shape, bool)), noise, 256)
+    want = ndimage.zoom(plane, 4, order=1, grid_mode=True, mode="nearest")
+    assert np.abs(refined.inverse_depth - want)[12:-12, 12:-12].max() < 1e-3
+
+
+def test_map_is_neither_larger_than_the_photo_nor_smaller_than_it_was():
+    assert refine_depth(smeared(), photo_of(disc(100)), 1024).inverse_depth.shape == (100, 100)
+    assert refine_depth(smeared(), photo_of(disc(200)), 32).inverse_depth.shape == (64, 64)
+
+
+def test_aspect_becomes_the_photos():
+    wide = np.zeros((300, 600, 3), np.uint8)
+    assert refine_depth(smeared(), wide, 400).inverse_depth.shape == (200, 400)
+
+
+def test_what_it_is_told_about_the_map_is_kept():
+    refined = refine_depth(smeared(), photo_of(disc(128)), 128)
+    assert refined.metric is False and refined.fov_degrees == 55.0
+
+
+def test_pixels_without_surface_stay_without_and_do_not_bleed():
+    small = smeared()
+    valid = np.ones(small.valid.shape, bool)
+    valid[:, :8] = False
+    broken = np.where(valid, small.inverse_depth, np.nan).astype(np.float32)
+    refined = refine_depth(DepthMap(broken, False, valid), photo_of(disc(256)), 256)
+    assert not refined.valid[:, :30].any() and refined.valid[:, 34:].all()
+    assert np.isfinite(refined.inverse_depth).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 9), (7, 1)])
+def test_tiny_maps_are_enlarged(shape):
+    small = DepthMap(np.ones(shape, np.float32), False, np.ones(shape, bool))
+    refined = refine_depth(small, np.zeros((shape[0] * 3, shape[1] * 3, 4), np.uint8), 512)
+    assert np.allclose(refined.inverse_depth, 1.0) and refined.valid.all()
+
+
+def test_map_without_any_surface_stays_one():
+    nothing = DepthMap(np.zeros((8, 8), np.float32), False, np.zeros((8, 8), bool))
+    assert not refine_depth(nothing, np.zeros((16, 16, 3), np.uint8)).valid.any()
