@@ -25,7 +25,7 @@ class IncludedDepthConfig:
     size: pixels of a picture's shorter side at which the trained network sees best.
     """
 
-    widths: tuple[int, ...] = (16, 32, 64, 128, 256)
+    widths: tuple[int, ...] = (16, 24, 48, 96, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 3, 2)
     size: int = 160
 
@@ -49,6 +49,7 @@ class Residual(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.first, self.second = ConvNorm(width, width), ConvNorm(width, width)
+        nn.init.zeros_(self.second[1].weight)  # a block starts as the identity, which learns faster
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(x + self.second(functional.relu(self.first(x))))
@@ -72,11 +73,11 @@ class Fuse(nn.Module):
     def __init__(self, coarse: int, fine: int):
         super().__init__()
         self.narrow = ConvNorm(coarse, fine, 1)
-        self.block = Residual(fine)
+        self.blend = ConvNorm(fine, fine)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         grown = functional.interpolate(self.narrow(coarse), size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return self.block(functional.relu(grown + fine))
+        return functional.relu(self.blend(functional.relu(grown + fine)))
 
 
 class IncludedDepth(nn.Module):

@@ -21,7 +21,7 @@ HELD_OUT = 900_000  # shards from this number on are never trained on
 
 
 def held_out_scores(network: IncludedDepth, views: int = 96) -> dict[str, tuple[Score, Score]]:
-    """Mean scores on unseen renders, without sky: (the network's, a vertical ramp's) per family of scenes and for "all"."""
+    """Mean scores on unseen renders, sky left out: (the network's, a vertical ramp's) per family and for "all"."""
     shard = make_shard(HELD_OUT, views, (128, 160))
     device = next(network.parameters()).device
     images = torch.from_numpy(shard["image"].copy()).permute(0, 3, 1, 2).float() / 255

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Train the included depth network on rendered shards.
+"""Train the included depth network on rendered shards: `python -m worker.training.depth --data DIR --out DIR`.
 
-`python -m worker.training.depth --data DIR --out DIR --minutes N` goes on from its last checkpoint with --resume, follows a schedule in minutes or in steps, and ends in depth.safetensors
+Goes on from its last checkpoint with --resume, follows a schedule in minutes or in steps, and ends in depth.safetensors
 and depth.md. More shards may appear in the data folder while it runs (worker.training.shards makes them).
 """
 
@@ -26,7 +26,7 @@ from .losses import depth_loss
 log = logging.getLogger(__name__)
 
 _WARMUP_STEPS = 150
-_LOG_EVERY = 50
+_LOG_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,9 @@ class Plan:
     out: Path
     minutes: float = 60.0
     steps: int | None = None
-    batch: int = 16
+    batch: int = 8
     rate: float = 2e-3
     seed: int = 0
-    fine_from: float = 0.6
     save_minutes: float = 2.0
     device: str = "cpu"
     config: IncludedDepthConfig = field(default_factory=IncludedDepthConfig)
@@ -59,7 +58,7 @@ class Run:
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.99))
+        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.99), fused=True)
         self.pool = ShardPool(plan.data)
         self.step, self.seconds, self.curve = 0, 0.0, []
 
@@ -74,9 +73,9 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / _WARMUP_STEPS) + 1e-6
         rng = np.random.default_rng([self.plan.seed, self.step])
-        images, targets = draw_batch(self.pool, self.plan.batch, self.progress >= self.plan.fine_from, rng)
+        images, targets = draw_batch(self.pool, self.plan.batch, self.progress, rng)
         images = images.to(self.plan.device).contiguous(memory_format=torch.channels_last)
-        loss = depth_loss(self.network(images), targets.to(self.plan.device))
+        loss = depth_loss(self.network(images), targets.to(self.plan.device), edges=0.1 + 0.3 * self.progress)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -159,7 +158,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the weights and the card")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)

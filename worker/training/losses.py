@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Losses for relative inverse depth. Inputs are (B, H, W) tensors, larger is nearer, target 0 = infinitely far.
 
-The first two follow MiDaS (Ranftl et al. 2020, "Towards robust monocular depth estimation", section 5), untrimmed because
-rendered truth has no outliers. Knows torch only.
+The scale-and-shift-invariant part and the gradients follow MiDaS (Ranftl et al. 2020, "Towards robust monocular depth
+estimation", section 5), untrimmed because rendered truth has no outliers. Knows torch only.
 """
 
 import torch
 from torch import Tensor
 
 
-def normalised(inverse: Tensor) -> Tensor:
-    """Each picture shifted by its median and divided by its mean absolute deviation: free of scale and shift."""
+def fitted(prediction: Tensor, target: Tensor) -> Tensor:
+    """The prediction brought to each target's scale and shift by least squares; gradients flow through the fit."""
+    p, t = prediction.flatten(1), target.flatten(1)
+    p_mean, t_mean = p.mean(1, keepdim=True), t.mean(1, keepdim=True)
+    spread = ((p - p_mean) ** 2).mean(1, keepdim=True)
+    scale = ((p - p_mean) * (t - t_mean)).mean(1, keepdim=True) / (spread + 1e-4)
+    return (scale * (p - p_mean) + t_mean).view_as(prediction)
+
+
+def deviation(inverse: Tensor) -> Tensor:
+    """Mean absolute deviation from the median of each picture (B, 1, 1)."""
     flat = inverse.flatten(1)
-    centred = flat - flat.median(1, keepdim=True).values
-    return (centred / (centred.abs().mean(1, keepdim=True) + 1e-6)).view_as(inverse)
+    return (flat - flat.median(1, keepdim=True).values).abs().mean(1)[:, None, None]
 
 
 def gradient_matching(difference: Tensor, scales: int = 4) -> Tensor:
@@ -25,16 +33,13 @@ def gradient_matching(difference: Tensor, scales: int = 4) -> Tensor:
     return total
 
 
-def scale_free_log(prediction: Tensor, target: Tensor, floor: float = 0.1) -> Tensor:
-    """L1 of log(x + floor), both divided by their means: keeps zero at infinity and gives far things their say."""
-
-    def logarithm(value: Tensor) -> Tensor:
-        return torch.log(value / (value.mean((1, 2), keepdim=True) + 1e-6) + floor)
-
-    return (logarithm(prediction) - logarithm(target)).abs().mean()
+def anchored_log(prediction: Tensor, target: Tensor, floor: float = 0.1) -> Tensor:
+    """L1 of log(x + floor) with the target's mean made 1: keeps zero at infinity and gives far things their say."""
+    canonical = target / (target.mean((1, 2), keepdim=True) + 1e-6)
+    return (torch.log(prediction + floor) - torch.log(canonical + floor)).abs().mean()
 
 
-def depth_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Scale-and-shift-invariant L1, multi-scale gradient matching, and a light anchor for zero."""
-    difference = normalised(prediction) - normalised(target)
-    return difference.abs().mean() + 0.5 * gradient_matching(difference) + 0.25 * scale_free_log(prediction, target)
+def depth_loss(prediction: Tensor, target: Tensor, edges: float = 0.3) -> Tensor:
+    """L1 after the fit, in units of the target's deviation, plus gradients (weight `edges`), plus the anchor."""
+    difference = (fitted(prediction, target) - target) / (deviation(target) + 1e-6)
+    return difference.abs().mean() + edges * gradient_matching(difference) + 0.5 * anchored_log(prediction, target)

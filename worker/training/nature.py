@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Trees, rocks, people, animals and cars as clusters of simple shapes. Every function takes a Group standing on the ground."""
+"""Trees, rocks, people, animals and cars as clusters of simple shapes. Each takes a Group standing on the ground."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Streets, landscapes and meadows under a sky. Each builder returns the scene and a function that draws cameras for it."""
+"""Streets, landscapes and meadows under a sky. Each builder returns the scene and a function that draws cameras."""
 
 import numpy as np
 from numpy.random import Generator
@@ -90,8 +90,9 @@ def _house(group: Group, front: float) -> None:
         group.add(box(front, rng.uniform(0.5, 1.8), 0.4), scene.material("paper"), (0, -0.3, rng.uniform(2.7, 3.6)))
     if height < 10:
         rise = rng.uniform(1.5, 4)
-        ridge = np.array([[[-front / 2, -0.4, 0], [front / 2, -0.4, 0]], [[-front / 2, depth / 2, rise], [front / 2, depth / 2, rise]],
-                          [[-front / 2, depth + 0.4, 0], [front / 2, depth + 0.4, 0]]])  # fmt: skip
+        x, y = np.array([-front / 2, front / 2]), np.array([[-0.4], [depth / 2], [depth + 0.4]])
+        z = np.array([[0], [rise], [0]])
+        ridge = np.stack(np.broadcast_arrays(x, y, z), -1)
         group.add(grid(ridge), scene.material("stone"), (0, 0, height))
 
 
@@ -130,8 +131,8 @@ def landscape(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     heights = nature.hills(rng, size, rng.uniform(1.7, 2.6)) * width * rng.uniform(0.01, 0.09)
     centre = np.hypot(*np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size)))
     heights = heights * np.clip(centre * 1.6 + 0.1, 0, 1) + centre**2 * width * rng.uniform(0, 0.15)
-    scene.add(terrain(heights, width), scene.material(str(rng.choice(["grass", "ground", "stone", "foliage"])), surprise=0.05),
-              smooth=True)  # fmt: skip
+    cover = scene.material(str(rng.choice(["grass", "ground", "stone", "foliage"])), surprise=0.05)
+    scene.add(terrain(heights, width), cover, smooth=True)
     water = np.quantile(heights, 0.3) if rng.random() < 0.3 else -np.inf
     if np.isfinite(water):
         scene.add(plane(width * 3, width * 3), scene.material("gloss", surprise=0), (0, 0, water))
@@ -173,7 +174,7 @@ def _scatter(scene: Scene, ground, width: float) -> None:
 
 
 def meadow(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
-    """People, animals, cars, bicycles or furniture on open ground, with a wood, fence or houses behind; often blurred behind."""
+    """People, animals, cars or bicycles on open ground, with trees, a fence or houses behind, often blurred."""
     scene = Scene(rng, bank)
     daylight(scene)
     scene.defocus = rng.uniform(0.3, 1.0) * (rng.random() < 0.45)

@@ -19,7 +19,7 @@ from .textures import SIZE
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole: position (3,), axes (3, 3) with rows right, down, forward, and field of view across the longer side."""
+    """A pinhole: position (3,), axes (3, 3) with rows right, down, forward, field of view across the longer side."""
 
     position: np.ndarray
     axes: np.ndarray
@@ -28,7 +28,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class View:
-    """One rendering: colour (H, W, 3) linear RGB; depth (H, W) metres along the optical axis, inf for sky; part (H, W), -1 sky."""
+    """One rendering: colour (H, W, 3) linear RGB; depth (H, W) metres along the optical axis; part (H, W).
+
+    Sky has depth inf and part -1.
+    """
 
     colour: np.ndarray
     depth: np.ndarray

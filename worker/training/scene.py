@@ -15,7 +15,8 @@ from .textures import Material, PatternBank
 
 # kind of material -> patterns, hue centre (None = any), saturation range, value range, repeats per metre
 _STOCK = {
-    "wall": (("plain", "plain", "plain", "plain", "noise", "stripes", "bricks"), None, (0.0, 0.3), (0.4, 0.95), (0.2, 1.0)),
+    "wall": (("plain", "plain", "plain", "plain", "noise", "stripes", "bricks"), None, (0.0, 0.3), (0.4, 0.95),
+             (0.2, 1.0)),
     "wood": (("grain", "planks", "grain"), 0.08, (0.3, 0.75), (0.15, 0.8), (0.4, 1.5)),
     "fabric": (("plain", "noise", "checker", "stripes", "spots", "grain"), None, (0.0, 0.8), (0.08, 0.9), (1, 8)),
     "carpet": (("stripes", "noise", "checker", "planks", "spots", "grain"), None, (0.0, 0.5), (0.1, 0.7), (0.5, 4)),
@@ -101,7 +102,7 @@ class Scene:
         turn: np.ndarray | None = None,
         smooth: bool = False,
     ) -> None:
-        """Place a mesh: turned by `turn` (3, 3), then by `yaw` about z, then moved to `at`. Texture follows the object."""
+        """Place a mesh: turned by `turn` (3, 3), then by `yaw` about z, then moved to `at`; its texture follows."""
         rotation = yaw_matrix(yaw) if turn is None else yaw_matrix(yaw) @ turn
         vertices = mesh.vertices @ rotation.T.astype(np.float32) + np.asarray(at, np.float32)
         self.parts.append((Mesh(vertices.astype(np.float32), mesh.faces), mesh.vertices, material, smooth))

@@ -157,7 +157,7 @@ def leaves(rng: Generator, size: np.ndarray, count: int, leaf: float) -> Mesh:
 
 
 def fractal(rng: Generator, size: int, slope: float, tileable_aspect: float = 1.0) -> np.ndarray:
-    """A tileable fractal field (size, size), mean 0 and deviation 1, with spectrum f**-slope, stretched by the aspect."""
+    """A tileable fractal field (size, size), mean 0, deviation 1, spectrum f**-slope, stretched by the aspect."""
     fy, fx = np.meshgrid(np.fft.fftfreq(size), np.fft.rfftfreq(size), indexing="ij")
     frequency = np.hypot(fy * tileable_aspect, fx / tileable_aspect)
     frequency[0, 0] = np.inf

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training data by seed: a shard is a file of views rendered from its number alone, so that any of it can be made again.
+"""Training data by seed: a shard is a file of views rendered from its number alone, so that it can be made again.
 
 `python -m worker.training.shards --out DIR --first 0 --count 100` writes the shards that are missing.
 """

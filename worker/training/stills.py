@@ -89,7 +89,7 @@ def _sweep(scene: Scene, width: float, back: float) -> None:
 
 
 def studio(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
-    """One object, creature or piece of furniture before a studio sweep, on a floor before a wall, or cut out on plain colour."""
+    """One object, creature or piece of furniture in a studio, on a floor before a wall, or cut out on plain colour."""
     scene = Scene(rng, bank)
     size = float(np.exp(rng.uniform(np.log(0.15), np.log(2.0))))
     _lamps(scene, size, 1.2)
