@@ -2,6 +2,7 @@
 """``python3 -m envs``: makes environments, looks after them, runs the worker and the tests in them."""
 import argparse
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 1 a problem told on stderr, 2 wrong usage, 130 cancelled."""
     options = _parser().parse_args(arguments)
-    options.root = options.root.expanduser().absolute()
+    options.root = Path(os.path.abspath(options.root.expanduser()))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by the add-on: clean up as for Ctrl-C
     try:
         return options.action(options)

@@ -13,7 +13,7 @@ def default_root() -> Path:
     """The folder for environments, models and caches: IMAGE_TO_3D_HOME, else the platform's place for a user's data."""
     chosen = os.environ.get(HOME_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return Path(os.path.abspath(Path(chosen).expanduser()))
     if sys.platform == "win32":
         return _from_variable("LOCALAPPDATA", Path.home() / "AppData" / "Local") / _FOLDER
     if sys.platform == "darwin":
