@@ -86,7 +86,7 @@ def _place_when_possible() -> None:
         try:
             bpy.ops.image_to_3d.place("EXEC_DEFAULT", True)  # True: an undo step of its own
         except RuntimeError as error:  # what an operator reports as an error arrives as this
-            _session.not_imported(_session.take(), str(error).removeprefix("Error: ").strip())
+            _session.not_imported(_session.take(), str(error).removeprefix("Error: "))
         else:
             _session.imported(_session.take())
     _redraw()
@@ -110,8 +110,10 @@ def register() -> None:
 
 def _look_and_tick() -> None:
     """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
+    began = time.perf_counter()
     _session.recall()
     _session.look()
+    _session.longest_tick = time.perf_counter() - began
     wake()
 
 

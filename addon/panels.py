@@ -20,7 +20,8 @@ from .states import Problem, State
 
 THUMBNAIL_SCALE = 6.0
 FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
-MARGIN = 56  # pixels at scale 1 of a sidebar that text in a box cannot use
+MARGIN = 60  # pixels at scale 1 of a sidebar that text in a box cannot use
+ICON = 20
 LOG_LINES = 12
 TEXT_LINES = 8
 
@@ -258,7 +259,8 @@ def _text(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> 
     blf.size(0, FONT_SIZE * scale)
     column = layout.column(align=True)
     column.scale_y = 0.8
-    lines = wording.wrap(text, context.region.width - MARGIN * scale, lambda line: blf.dimensions(0, line)[0])
+    margin = MARGIN + (0 if icon == "NONE" else ICON)
+    lines = wording.wrap(text, context.region.width - margin * scale, lambda line: blf.dimensions(0, line)[0])
     if len(lines) > TEXT_LINES:
         lines = [*lines[:TEXT_LINES], "\u2026"]
     for number, line in enumerate(lines):

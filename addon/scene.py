@@ -44,6 +44,7 @@ def place(context: bpy.types.Context, path: str, name: str) -> bpy.types.Object:
         raise CannotPlace(f"the file has {len(meshes)} meshes instead of one")
     [mesh] = meshes
     _stand_alone(mesh, [thing for thing in new if thing is not mesh])
+    _put_into_collection(context, mesh)
     _name(mesh, name)
     _select_only(context, mesh)
     return mesh
@@ -88,6 +89,13 @@ def _stand_alone(mesh: bpy.types.Object, others: list[bpy.types.Object]) -> None
     mesh.rotation_mode = "XYZ"  # the importer leaves quaternions, which nobody likes to type
     _remove(others)
     bpy.context.view_layer.update()  # else its list of objects still has places for what was removed
+
+
+def _put_into_collection(context: bpy.types.Context, mesh: bpy.types.Object) -> None:
+    """Where every new object goes: importers differ."""
+    for collection in mesh.users_collection:
+        collection.objects.unlink(mesh)
+    context.collection.objects.link(mesh)
 
 
 def _remove(things: list[bpy.types.Object]) -> None:

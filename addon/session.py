@@ -169,7 +169,10 @@ class Session:
         shutil.rmtree(finished.folder, ignore_errors=True)
 
     def not_imported(self, finished: Finished, reason: str) -> None:
-        self._fail(f"the mesh could not be brought into the scene: {reason}")
+        """`reason` may be a whole traceback: its last line is the message, all of it goes to the log."""
+        *above, last = reason.strip().splitlines() or [""]
+        log = "\n".join([*above, last]) if above else ""
+        self.problem = Problem(f"the mesh could not be brought into the scene: {last.strip()}", log=log)
         shutil.rmtree(finished.folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -360,6 +363,8 @@ class Session:
             self._go(State.IDLE if self.found.python else State.ABSENT)
 
     def _describe(self, backends: offered.Offered) -> None:
+        if backends == self.offered:
+            return
         self.offered = backends
         with suppress(OSError):  # the panel then starts from what was shipped: a flag less, nothing lost
             offered.keep(backends, self._place().kept)

@@ -296,8 +296,9 @@ def test_a_mesh_that_cannot_be_imported_is_shown_as_an_error(session, follow, pl
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    session.not_imported(session.take(), "no such file")
-    assert "no such file" in session.problem.message and not job_folders(place)
+    session.not_imported(session.take(), "Traceback:\n  line 3\nno such file\n")
+    assert session.problem.message.endswith(": no such file") and "line 3" in session.problem.log
+    assert not job_folders(place)
 
 
 def test_close_leaves_no_process_and_no_folder(session, follow, place):

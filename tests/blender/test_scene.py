@@ -9,6 +9,7 @@ def corners(mesh) -> set:
 def test_a_mesh_becomes_one_object_upright_facing_the_front_selected_and_active(bpy, addon, quad):
     mesh = addon("scene").place(bpy.context, quad, "A photo")
     assert list(bpy.data.objects) == [mesh] and mesh.type == "MESH"
+    assert mesh.users_collection == (bpy.context.collection,)
     assert mesh.parent is None and mesh.rotation_mode == "XYZ"
     assert tuple(mesh.scale) == (1, 1, 1) and tuple(mesh.rotation_euler) == (0, 0, 0)
     assert corners(mesh) == {(-1, -0.5, 0), (1, -0.5, 0), (1, -0.5, 1), (-1, -0.5, 1)}
@@ -22,6 +23,13 @@ def test_all_that_comes_with_it_is_named_after_the_picture_and_packed(bpy, addon
     image = next(node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
     assert {mesh.name, mesh.data.name, material.name, image.name} == {"A photo"}
     assert image.packed_file and tuple(image.size) == (8, 4)
+
+
+def test_the_mesh_goes_into_the_active_collection(bpy, addon, quad):
+    other = bpy.data.collections.new("other")
+    bpy.context.scene.collection.children.link(other)
+    bpy.context.view_layer.active_layer_collection = bpy.context.view_layer.layer_collection.children["other"]
+    assert addon("scene").place(bpy.context, quad, "A photo").users_collection == (other,)
 
 
 def test_the_names_of_a_second_mesh_of_the_same_picture_do_not_clash(bpy, addon, quad):

@@ -89,7 +89,8 @@ def screenshots(tmp_path: Path) -> Path:
 @pytest.fixture
 def screen(blender: str, display: str, user_folder: Path, tmp_path: Path, screenshots: Path) -> Iterator[Blender]:
     """A Blender with its window; how it looked in the end is kept as well, for when a test has failed."""
-    running = Blender(blender, tmp_path, display, {"BLENDER_USER_RESOURCES": str(user_folder)})
+    variables = {"BLENDER_USER_RESOURCES": str(user_folder), "IMAGE_TO_3D_HOME": str(tmp_path / "home")}
+    running = Blender(blender, tmp_path, display, variables)
     yield running
     running.screenshot(screenshots / "end.png")
     running.close()

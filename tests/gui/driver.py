@@ -70,14 +70,14 @@ class Blender:
         return max(found, key=lambda each: each["width"] * each["height"])
 
     def find(
-        self, what: str, area: str = "VIEW_3D", kind: str = "UI", columns: tuple[float, ...] = (0.5,)
+        self, what: str, area: str = "VIEW_3D", kind: str = "UI", columns: tuple[float, ...] = (0.5,), below: int = 0
     ) -> tuple[int, int]:
-        """Moves the mouse down a region, in each of `columns` (0 left, 1 right), until it is over the button of the
-        operator or property `what`; returns where the button's middle is."""
+        """Moves the mouse down a region, in each of `columns` (0 left, 1 right) and from `below` on, until it is over
+        the button of the operator or property `what`; returns where the button's middle is."""
         place, question = self.region(area, kind), f"hovered({area!r}, {kind!r})"
         for column in columns:
             x, hits = int(place["left"] + column * place["width"]), []
-            for y in range(place["top"] + 4, place["top"] + place["height"], STEP):
+            for y in range(max(place["top"] + 4, below), place["top"] + place["height"], STEP):
                 self.move(x, y)
                 if self.ask(question) == what:
                     hits.append(y)
@@ -109,6 +109,10 @@ class Blender:
         self.move(*position)
         self._xdotool("click", "--repeat", str(times), "--delay", "60", "1")
         time.sleep(0.15)
+
+    def press_button(self) -> None:
+        """A click where the mouse is."""
+        self._xdotool("click", "1")
 
     def press(self, *keys: str) -> None:
         self._xdotool("key", "--delay", "40", *keys)

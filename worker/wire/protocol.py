@@ -22,6 +22,7 @@ Specification: https://www.jsonrpc.org/specification; names follow the Model Con
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -319,13 +320,18 @@ def read(kind: type[T], data: Any, where: str = "params") -> T:
     """Builds the dataclass `kind` from plain JSON. Unknown keys, missing keys and wrong types raise INVALID_PARAMS."""
     if not isinstance(data, dict):
         raise _invalid(where, f"must be an object, not {_json_name(data)}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     if unknown := sorted(set(data) - set(hints)):
         raise _invalid(where, f"has no key {unknown[0]!r}")
     required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
     if missing := sorted(required - set(data)):
         raise _invalid(where, f"lacks the key {missing[0]!r}")
     return kind(**{key: _read_value(hints[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)  # compiles each annotation: a millisecond, which Blender's main thread misses
 
 
 def _read_value(hint: Any, value: Any, where: str) -> Any:
