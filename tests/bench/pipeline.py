@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     initialize()  # compiled files and the disk's cache, which a second start has
-    print(f"initialize: {statistics.median(initialize() for _ in range(options.runs)):.3f} s")  # noqa: T201
+    print(f"initialize: {statistics.median(initialize() for _ in range(options.runs)):.3f} s")
     rows: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         picture = photo(Path(folder) / "photo.jpg", options.size)
@@ -79,9 +79,9 @@ def main() -> None:
                 home.mkdir()
                 runs.append(generate(picture, preset, home))
             rows[preset] = {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
-    print(f"{'':16}" + "".join(f"{preset:>10}" for preset in rows))  # noqa: T201
+    print(f"{'':16}" + "".join(f"{preset:>10}" for preset in rows))
     for name in rows["fast"]:
-        print(f"{name:16}" + "".join(f"{row[name]:10.2f}" for row in rows.values()))  # noqa: T201
+        print(f"{name:16}" + "".join(f"{row[name]:10.2f}" for row in rows.values()))
 
 
 if __name__ == "__main__":
