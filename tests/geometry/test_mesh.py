@@ -72,6 +72,13 @@ def test_tiles_are_large_where_it_is_flat():
     assert len(flat) == 2 * 8 * 8
 
 
+def test_slightly_simplified_sheet_keeps_its_corners():
+    faces = tiles(np.zeros((9, 9)), np.ones((8, 8), bool), -1.0)
+    points, fewer = simplified(grid(np.zeros((9, 9))), faces, len(faces) - 2)
+    assert len(fewer) < len(faces)
+    assert covered(points, fewer).sum() == pytest.approx(64.0)
+
+
 def test_simplified_sheet_keeps_its_outline_and_shape():
     y, x = np.mgrid[0:65, 0:65] / 10.0
     points = grid(6.0 * np.sin(x) * np.cos(y))

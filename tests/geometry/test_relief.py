@@ -83,11 +83,28 @@ def test_silhouette_leaves_no_gap_in_the_cameras_view():
     assert 0.5 * np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]).sum() == pytest.approx(1.0, abs=1e-4)
 
 
+def test_surfaces_go_on_to_the_silhouette_with_their_own_slant():
+    depth = np.full((64, 64), 4.0, np.float32)
+    depth[16:48, 16:48] = slant(64, 0.5, 2.0)[16:48, 16:48]
+    mesh, _ = made(depth, grid=48)
+    inverse = -1.0 / mesh.vertices[:, 2].astype(np.float64)
+    plane = 0.5 + 1.5 * (mesh.uv[:, 1] * 64 - 0.5) / 63
+    assert np.minimum(np.abs(inverse - 0.25), np.abs(inverse - plane)).max() < 0.016  # half a pixel
+
+
 def test_floor_seen_at_a_grazing_angle_is_not_torn():
     mesh, _ = made(slant(96, 1.0, 60.0), grid=96)
     ratios = slant(96, 1.0, 60.0)[:-1, 0] / slant(96, 1.0, 60.0)[1:, 0]
     assert ratios.max() > 1.2  # far beyond the threshold for tears, as a plain ratio
     assert pieces(mesh) == 1
+
+
+def test_short_line_of_small_jumps_is_not_torn_but_a_long_one_is():
+    freckle, ledge = np.full((96, 96), 2.0, np.float32), np.full((96, 96), 2.0, np.float32)
+    freckle[40:42, 40:42] = 1.85
+    ledge[:, 40:] = 1.85
+    assert pieces(made(freckle, grid=192, speck=0)[0]) == 1
+    assert pieces(made(ledge, grid=192)[0]) == 2
 
 
 def test_smeared_silhouette_leaves_no_flying_strip():

@@ -18,6 +18,8 @@ from scipy import ndimage
 from .fill import nearest_filled
 
 _SAME_SURFACE = 0.03  # neighbouring depth samples that differ by less than this ratio may be averaged
+_STRONG = 3.0  # a jump of this many thresholds is a silhouette on its own
+_LONG = 0.12  # a line of smaller jumps is one if it is longer than this share of the lattice
 _STRIP = 3  # vertices; strips between two tears that are no wider are the rest of a smeared silhouette
 _CROSSING_SAMPLES = 8  # depth samples along a torn edge that say where the tear lies
 
@@ -95,28 +97,44 @@ def _positions(pixels: int, vertices: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cuts(values: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    return _torn(values, threshold), _torn(values.T, threshold).T
+    """Torn horizontal (R, C-1) and vertical (R-1, C) edges.
+
+    With hysteresis, like Canny's edges: a line of small jumps is a silhouette if it is long or a large jump belongs to
+    it; alone and short it is the unrest of a depth map, and a hole would be torn into a face for it.
+    """
+    jump_x, jump_y = _jumps(values), _jumps(values.T).T
+    torn_x, torn_y = (np.isinf(jump) | (jump > threshold) for jump in (jump_x, jump_y))
+    rows, columns = values.shape
+    lines = np.zeros((2 * rows - 1, 2 * columns - 1), bool)  # edges on mixed places, the cells between them on odd ones
+    lines[::2, 1::2], lines[1::2, ::2] = torn_x, torn_y
+    lines[1::2, 1::2] = torn_x[:-1] | torn_x[1:] | torn_y[:, :-1] | torn_y[:, 1:]
+    label = ndimage.label(lines)[0]
+    label_x, label_y = label[::2, 1::2], label[1::2, ::2]
+    kept = np.bincount(label.ravel()) >= 2 * _LONG * max(values.shape)
+    for jump, number in ((jump_x, label_x), (jump_y, label_y)):
+        kept[number[np.isinf(jump) | (jump > _STRONG * threshold)]] = True
+    return torn_x & kept[label_x], torn_y & kept[label_y]
 
 
-def _torn(values: np.ndarray, threshold: float) -> np.ndarray:
-    """(R, C-1) bool: whether horizontal neighbours lie on different surfaces.
+def _jumps(values: np.ndarray) -> np.ndarray:
+    """(R, C-1) relative jump of depth between horizontal neighbours that no surface explains; inf where one has none.
 
     The step between two vertices is compared with the steps before and after it: a slanted surface goes on as it came
     from at least one side, a silhouette does so from neither. A ramp of less than three steps is a smeared silhouette.
     """
     step = np.diff(values, axis=1)
+    farther = np.fmin(values[:, 1:], values[:, :-1])
     with np.errstate(invalid="ignore"):
-        limit = threshold * np.fmin(values[:, 1:], values[:, :-1])
-        suspect = ~(np.abs(step) <= limit)
+        suspect = ~(np.abs(step) <= _SAME_SURFACE * farther)
     row, column = np.nonzero(suspect)
-    torn = np.zeros(step.shape, bool)
+    jump = np.zeros(step.shape, np.float32)
     here = step[row, column]
     unexplained = np.full(len(here), np.inf, step.dtype)
     for direction in (-1, 1):
         predicted = _steady_step(step, row, column, direction)
         unexplained = np.minimum(unexplained, np.abs(here - predicted))
-    torn[row, column] = ~(unexplained <= limit[row, column])  # True for NaN: no surface on one of the sides
-    return torn
+    jump[row, column] = np.nan_to_num(unexplained / farther[row, column], nan=np.inf)
+    return jump
 
 
 def _steady_step(step: np.ndarray, row: np.ndarray, column: np.ndarray, direction: int) -> np.ndarray:

@@ -41,7 +41,7 @@ class ReliefOptions:
 
     grid: vertices of the lattice along the picture's longer side (2 to 4096).
     faces: at most about this many triangles (a solid's sides and back included).
-    cut: relative jump of depth (0.04 = 4 %) beyond which the surface is torn at a silhouette; infinite never tears.
+    cut: relative jump of depth (0.05 = 5 %) beyond which the surface is torn at a silhouette; infinite never tears.
     speck: loose pieces smaller than this share of the lattice take their neighbours' depth, or vanish.
     solid: close the back with walls along the lines of sight and a flat back.
     texture: longest side of the texture in pixels; larger photos are reduced.
@@ -49,7 +49,7 @@ class ReliefOptions:
 
     grid: int = 512
     faces: int = 100_000
-    cut: float = 0.04
+    cut: float = 0.05
     speck: float = 1e-4
     solid: bool = False
     texture: int = 4096

@@ -73,6 +73,8 @@ def simplified_closed(points: np.ndarray, faces: np.ndarray, target: int) -> tup
 
 def is_closed(faces: np.ndarray) -> bool:
     """Whether every edge has exactly two triangles, walked once in each direction."""
+    if not len(faces):
+        return False
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     size = int(faces.max()) + 1
     there = np.sort(edges[:, 0] * size + edges[:, 1])

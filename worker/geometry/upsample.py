@@ -24,7 +24,7 @@ from .fill import nearest_filled
 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
-_CONTRAST = 0.03  # smallest step that is sharpened, as a share of the map's whole range
+_CONTRAST = 0.06  # smallest step that is sharpened, as a share of the map's whole range
 _SPREAD = 2.0  # standard deviation, in the map's pixels, of the weight of pixels around a ramp
 _STEEP = 0.12  # change within 3 pixels, as a share of the step, beyond which a pixel counts as part of the ramp
 _ALONE = 0.6  # a step has at least this share of the change over a wider window; a slanted plane has 0.4
