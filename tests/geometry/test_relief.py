@@ -86,7 +86,7 @@ def test_silhouette_leaves_no_gap_in_the_cameras_view():
 def test_surfaces_go_on_to_the_silhouette_with_their_own_slant():
     depth = np.full((64, 64), 4.0, np.float32)
     depth[16:48, 16:48] = slant(64, 0.5, 2.0)[16:48, 16:48]
-    mesh, _ = made(depth, grid=48)
+    mesh, _ = made(depth, grid=24)
     inverse = -1.0 / mesh.vertices[:, 2].astype(np.float64)
     plane = 0.5 + 1.5 * (mesh.uv[:, 1] * 64 - 0.5) / 63
     assert np.minimum(np.abs(inverse - 0.25), np.abs(inverse - plane)).max() < 0.016  # half a pixel

@@ -28,7 +28,7 @@ _CROSSING_SAMPLES = 8  # depth samples along a torn edge that say where the tear
 class Lattice:
     """inverse: (R, C) float32 1 / z at the vertices, NaN where there is no surface; row 0 on top.
 
-    cut_x (R, C-1), cut_y (R-1, C): True where the surface is torn between horizontal, vertical neighbours.
+    cut_x (R, C-1), cut_y (R-1, C): True where the surface is torn, or ends, between horizontal, vertical neighbours.
     """
 
     inverse: np.ndarray
@@ -117,7 +117,7 @@ def _cuts(values: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def _jumps(values: np.ndarray) -> np.ndarray:
-    """(R, C-1) relative jump of depth between horizontal neighbours that no surface explains; inf where one has none.
+    """(R, C-1) relative jump of depth between neighbours that no surface explains; inf where just one of them has any.
 
     The step between two vertices is compared with the steps before and after it: a slanted surface goes on as it came
     from at least one side, a silhouette does so from neither. A ramp of less than three steps is a smeared silhouette.
@@ -125,7 +125,7 @@ def _jumps(values: np.ndarray) -> np.ndarray:
     step = np.diff(values, axis=1)
     farther = np.fmin(values[:, 1:], values[:, :-1])
     with np.errstate(invalid="ignore"):
-        suspect = ~(np.abs(step) <= _SAME_SURFACE * farther)
+        suspect = ~(np.abs(step) <= _SAME_SURFACE * farther) & ~np.isnan(farther)
     row, column = np.nonzero(suspect)
     jump = np.zeros(step.shape, np.float32)
     here = step[row, column]
@@ -153,9 +153,8 @@ def _specks(values: np.ndarray, cut_x: np.ndarray, cut_y: np.ndarray, smallest: 
     """(R, C) bool: vertices in connected pieces of fewer than `smallest` vertices."""
     rows, columns = values.shape
     pixels = np.zeros((2 * rows - 1, 2 * columns - 1), bool)  # vertices on even places, the edges between them on odd
-    pixels[::2, ::2] = ~np.isnan(values)
-    pixels[::2, 1::2] = ~cut_x
-    pixels[1::2, ::2] = ~cut_y
+    valid = ~np.isnan(values)
+    pixels[::2, ::2], pixels[::2, 1::2], pixels[1::2, ::2] = valid, valid[:, 1:] & ~cut_x, valid[1:] & ~cut_y
     labels = ndimage.label(pixels)[0][::2, ::2]
     count = np.bincount(labels.ravel())
     count[0] = smallest

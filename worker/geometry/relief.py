@@ -176,7 +176,7 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
     patch = silhouette.patch(inverse, lattice)
     points = np.column_stack([patch.position, view.height(patch.inverse)])
     height = points[: lattice.inverse.size, 2].reshape(lattice.inverse.shape)
-    faces = np.concatenate([_tiled(height, ~silhouette.torn_cells(lattice), target), patch.faces])
+    faces = np.concatenate([_tiled(height, silhouette.whole_cells(lattice), target), patch.faces])
     if not len(faces):
         raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
     return _Surface(points, faces, patch.steps, patch.line)

@@ -59,6 +59,11 @@ def torn_cells(lattice: Lattice) -> np.ndarray:
     return lattice.cut_x[:-1] | lattice.cut_x[1:] | lattice.cut_y[:, :-1] | lattice.cut_y[:, 1:]
 
 
+def whole_cells(lattice: Lattice) -> np.ndarray:
+    """(R-1, C-1) bool: cells that one surface covers."""
+    return ~torn_cells(lattice) & ~np.isnan(lattice.inverse[:-1, :-1])
+
+
 def patch(inverse: np.ndarray, lattice: Lattice) -> Patch:
     """Triangles of all torn cells. inverse: the (H, W) map that the lattice was built from."""
     tears, fraction = _find(inverse, lattice)

@@ -34,8 +34,8 @@ def whole_at_border(lattice: Lattice) -> Lattice:
     cut_x, cut_y = lattice.cut_x.copy(), lattice.cut_y.copy()
     none = np.isnan(lattice.inverse)
     for row in (0, -1):
-        cut_x[row] = none[row, 1:] | none[row, :-1]
-        cut_y[:, row] = none[1:, row] | none[:-1, row]
+        cut_x[row] = none[row, 1:] != none[row, :-1]
+        cut_y[:, row] = none[1:, row] != none[:-1, row]
     return Lattice(lattice.inverse, cut_x, cut_y)
 
 
