@@ -23,6 +23,8 @@ TICK_RESTING = 1.0
 MODAL_PATIENCE = 10.0
 """Seconds to wait for a modal tool to end; some add-ons run one for ever."""
 
+_WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
+
 _session: Session | None = None
 _drawn_second = -1
 _waiting_since: float | None = None
@@ -70,10 +72,12 @@ def _second_has_passed() -> bool:
 
 
 def _redraw() -> None:
+    """Draws our panels anew, and no viewport: that may be a heavy scene's."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PREFERENCES"}:
-                area.tag_redraw()
+            for region in area.regions:
+                if (area.type, region.type) in _WITH_PANELS:
+                    region.tag_redraw()
 
 
 def _place_when_possible() -> None:

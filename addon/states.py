@@ -14,7 +14,7 @@ from ..worker.wire.protocol import DownloadParams, ErrorCode, GenerateResult
 START_LIMIT = 60.0
 """Seconds from starting the worker to its first answer. It takes 0.3 s; under a virus scanner the first takes many."""
 
-CANCEL_GRACE = 1.5
+CANCEL_GRACE = 1.0
 """Seconds after a cancel until the worker is ended by force. Native code (the import of torch, a network) does not
 hear a cancel, and a user who cancels wants the machine back within two seconds more than a worker that is warm."""
 

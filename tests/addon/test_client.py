@@ -152,8 +152,7 @@ def test_a_grandchild_that_holds_the_pipe_open_does_not_hide_that_the_worker_is_
     client = start({"generate": [{"spawn": str(pid_file)}, {"progress": [0.5, "spawned"]}, {"die": 4}]})
     client.request("generate", GENERATE)
     events_until(client, Progress)
-    until(lambda: not alive(client.pid))
-    client.poll()
+    until(lambda: client.poll() == [] and client._child._process.returncode is not None)
     clock.now += process.DRAIN_AFTER_EXIT
     assert events_until(client, Exited)[-1].code == 4
     until(lambda: not alive(int(pid_file.read_text())))

@@ -75,7 +75,9 @@ def choose_picture(screen: Blender, path: Path) -> None:
     screen.until("settings().picture", lambda found: found == str(path))
 
 
-def test_from_the_zip_to_the_object_with_a_cancel_between(screen, shot, archive, picture, gone, record_testsuite_property):
+def test_from_the_zip_to_the_object_with_a_cancel_between(
+    screen, shot, archive, picture, gone, record_testsuite_property
+):
     install(screen, archive)
     shot("installed")
     screen.put_away("Preferences")
