@@ -79,7 +79,8 @@ def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job
     camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
     with stage("refining"):
         job.report(0.0, "refining depth")
-        depth = refine_depth(depth_map, photo, plan.relief.grid).depth(plan.near, plan.far)
+        finer = max(plan.relief.grid, min(2 * plan.relief.grid, 1024))  # outlines are placed between the grid's points
+        depth = refine_depth(depth_map, photo, finer).depth(plan.near, plan.far)
     with stage("meshing"):
         away, warnings = _background(picture, plan.background)
         try:

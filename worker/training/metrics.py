@@ -16,12 +16,14 @@ class Score(NamedTuple):
 def affine_score(inverse: np.ndarray, true_depth: np.ndarray) -> Score:
     """Score relative inverse depth (H, W) on pixels where true_depth (H, W) is finite and > 0.
 
-    Scale and shift come from least squares on inverse depth; fitted depth is limited to 1.5 times the true range.
+    Scale and shift come from least squares on inverse depth; fitted depth is limited to 1.5 times the true range. A guess
+    that takes far for near gets no credit for it: its scale would be negative and counts as zero.
     """
     valid = np.isfinite(true_depth) & (true_depth > 0)
     truth, guess = true_depth[valid].astype(np.float64), inverse[valid].astype(np.float64)
     design = np.stack([guess, np.ones_like(guess)], 1)
-    fitted = design @ np.linalg.lstsq(design, 1 / truth, rcond=None)[0]
+    scale, shift = np.linalg.lstsq(design, 1 / truth, rcond=None)[0]
+    fitted = scale * guess + shift if scale > 0 else np.full_like(guess, (1 / truth).mean())
     depth = 1 / np.clip(fitted, 1 / (1.5 * truth.max()), 1.5 / truth.min())
     ratio = np.maximum(depth / truth, truth / depth)
     return Score(float(np.mean(np.abs(depth - truth) / truth)), float(np.mean(ratio < 1.25)))
