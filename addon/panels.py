@@ -40,6 +40,17 @@ class _Sidebar:
     bl_category = "Image to 3D"
 
 
+class _Part(_Sidebar):
+    """A part of the main panel that is a panel of its own, without a header.
+
+    Because Blender keeps the widget that the mouse is over while a panel changes below it, and takes any label of the
+    same panel for its successor: the progress bar would live on as a blue label. Panels keep their widgets apart.
+    """
+
+    bl_parent_id = "IMAGE_TO_3D_PT_main"
+    bl_options = {"HIDE_HEADER"}
+
+
 class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
     bl_label = "Image to 3D"
 
@@ -55,15 +66,34 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         _draw_choice(layout, context, choice)
         if not choice.model.here:
             _draw_missing(layout, context, choice.backend, choice.model)
-        if session.moving:
-            _draw_moving(layout, session)
-        else:
-            _draw_generate(layout)
+
+
+class IMAGE_TO_3D_PT_moving(_Part, Panel):
+    bl_label = "What is going on"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return host.session().moving
+
+    def draw(self, context: Context) -> None:
+        _draw_moving(self.layout, host.session())
+
+
+class IMAGE_TO_3D_PT_resting(_Part, Panel):
+    bl_label = "What can be done, and how the last job went"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return not host.session().moving
+
+    def draw(self, context: Context) -> None:
+        session, layout = host.session(), self.layout
+        _draw_generate(layout)
         if session.finished and (reason := host.why_not_placed(context)):
             _text(layout, context, wording.sentence(reason), "TIME")
         if session.problem:
             _draw_problem(layout, context, session.problem)
-        elif session.last and not session.moving:
+        elif session.last:
             _draw_result(layout, context, session)
 
 
@@ -267,6 +297,12 @@ def _text(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> 
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 
 
-CLASSES = (IMAGE_TO_3D_PT_main, IMAGE_TO_3D_PT_options, IMAGE_TO_3D_PT_scene)
+CLASSES = (
+    IMAGE_TO_3D_PT_main,
+    IMAGE_TO_3D_PT_moving,
+    IMAGE_TO_3D_PT_resting,
+    IMAGE_TO_3D_PT_options,
+    IMAGE_TO_3D_PT_scene,
+)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

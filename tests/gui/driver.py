@@ -94,7 +94,7 @@ class Blender:
         time.sleep(0.3)
         return self.ask(question) == what
 
-    def screenshot(self, path: Path, settle: float = 0.5) -> None:
+    def screenshot(self, path: Path, settle: float = 1.0) -> None:
         """Takes a picture of the whole screen once nothing has moved for a moment."""
         time.sleep(settle)
         subprocess.run(["import", "-display", self._display, "-window", "root", str(path)], check=True)

@@ -15,6 +15,7 @@ import bpy
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 EXTENSION = "bl_ext.user_default.image_to_3d"
 _asked = 0
+_last_view: list[list[float]] = []
 
 
 def regions() -> list[dict]:
@@ -61,6 +62,19 @@ def _hovered_here() -> str:
         bpy.ops.ui.copy_python_command_button()
         return bpy.context.window_manager.clipboard.removeprefix("bpy.ops.").partition("(")[0]
     return bpy.context.property[1] if bpy.context.property else ""
+
+
+def view() -> list[list[float]]:
+    """The viewport's view."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    return [list(row) for row in area.spaces.active.region_3d.view_matrix]
+
+
+def still() -> bool:
+    """Whether the view is where it was when this was last asked: Blender moves it smoothly."""
+    global _last_view
+    same, _last_view = view() == _last_view, view()
+    return same
 
 
 def session():
@@ -112,4 +126,7 @@ view = bpy.context.preferences.view
 view.show_splash = False
 view.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
 view.render_display_type = "SCREEN"
+for area in bpy.context.screen.areas:
+    if area.type == "VIEW_3D":
+        area.spaces.active.shading.color_type = "TEXTURE"  # the quickest way to see a texture
 bpy.app.timers.register(_look, persistent=True)
