@@ -122,10 +122,10 @@ def _look() -> float:
     return 0.02
 
 
-view = bpy.context.preferences.view
-view.show_splash = False
-view.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
-view.render_display_type = "SCREEN"
+shown = bpy.context.preferences.view
+shown.show_splash = False
+shown.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
+shown.render_display_type = "SCREEN"
 for area in bpy.context.screen.areas:
     if area.type == "VIEW_3D":
         area.spaces.active.shading.color_type = "TEXTURE"  # the quickest way to see a texture
