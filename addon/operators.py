@@ -182,7 +182,7 @@ class IMAGE_TO_3D_OT_set_up(Operator):
         column = self.layout.column()
         column.label(text="Python packages from pypi.org, in a folder of their own:")
         column.label(text=str(root()), icon="FILE_FOLDER")
-        column.label(text=f"{SET_UP_SIZE}.".capitalize(), icon="IMPORT")
+        column.label(text=wording.sentence(SET_UP_SIZE), icon="IMPORT")
         column.label(text="The folder can be changed in the add-on's preferences.")
 
     def execute(self, context: Context) -> Returned:

@@ -149,11 +149,13 @@ def _draw_installed(column: UILayout, session: Session) -> None:
     if not python:
         column.operator("image_to_3d.set_up", icon="IMPORT")
     for backend in session.offered:
+        column.label(text=f"Networks of {backend.label}")
         for model in backend.models:
-            row = column.row()
-            row.label(text=f"{backend.label}: {model.label}", icon="CHECKMARK" if model.here else "BLANK1")
+            row = column.split(factor=0.5)
+            row.label(text=model.label, icon="CHECKMARK" if model.here else "BLANK1")
+            row = row.split(factor=0.45)
             row.label(text=wording.licence(model))
-            _download_or_size(row, backend, model)
+            _download_or_state(row, backend, model)
     online = "Online access is on" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
     column.label(text=wording.sentence(online), icon="URL")
     row = column.row()
@@ -161,11 +163,11 @@ def _draw_installed(column: UILayout, session: Session) -> None:
     row.operator("image_to_3d.copy_report", icon="COPYDOWN")
 
 
-def _download_or_size(row: UILayout, backend: BackendInfo, model: ModelInfo) -> None:
+def _download_or_state(row: UILayout, backend: BackendInfo, model: ModelInfo) -> None:
     if model.here or not model.bytes:
         row.label(text="installed" if model.here else "not installed")
         return
-    button = row.operator("image_to_3d.download", text=f"Download {wording.size(model.bytes)}", icon="IMPORT")
+    button = row.operator("image_to_3d.download", text=wording.size(model.bytes), icon="IMPORT")
     button.backend, button.model = backend.name, model.name
 
 
@@ -201,16 +203,14 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
 def _draw_choice(layout: UILayout, context: Context, choice: properties.Choice) -> None:
     own, group = properties.settings(context), properties.group_of(context)
     column = layout.column(align=True)
-    for holder, name in ((own, "backend"), (group, "network")):
-        row = column.split(factor=0.32, align=True)
-        row.label(text=holder.bl_rna.properties[name].name)
-        row.prop(holder, name, text="")
     row = column.split(factor=0.32, align=True)
-    row.label(text="")
-    label = row.column()
-    label.active = False
-    model, automatic = choice.model, choice.asked_model is None
-    label.label(text=f"{model.label}, {wording.licence(model)}" if automatic else wording.licence(model))
+    row.label(text="Model")
+    row.prop(own, "backend", text="")
+    column.prop(group, "network", text="")  # names of networks are long: no room for a label
+    note = column.row()
+    note.active = False
+    licence = wording.licence(choice.model)
+    note.label(text=f"{choice.model.label}, {licence}" if choice.asked_model is None else f"Licence: {licence}")
     layout.row(align=True).prop(group, "preset", expand=True)
 
 
@@ -222,7 +222,6 @@ def _draw_missing(layout: UILayout, context: Context, backend: BackendInfo, mode
     text = f"Download {wording.size(model.bytes)}"
     button = box.operator("image_to_3d.download", text=text, icon="IMPORT")
     button.backend, button.model = backend.name, model.name
-    _text(box, context, f"Licence: {wording.licence(model)}.")
     if not bpy.app.online_access:
         _text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
 
