@@ -76,7 +76,7 @@ class IMAGE_TO_3D_PT_moving(_Part, Panel):
         return host.session().moving
 
     def draw(self, context: Context) -> None:
-        _draw_moving(self.layout, host.session())
+        _draw_moving(self.layout, context, host.session())
 
 
 class IMAGE_TO_3D_PT_resting(_Part, Panel):
@@ -232,7 +232,7 @@ def _draw_generate(layout: UILayout) -> None:
     row.operator("image_to_3d.generate", icon="MESH_MONKEY")
 
 
-def _draw_moving(layout: UILayout, session: Session) -> None:
+def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
     stage = STAGES.get(session.state) or wording.sentence(shown.stage or "working").removesuffix(".")
     column = layout.column(align=True)
@@ -245,9 +245,9 @@ def _draw_moving(layout: UILayout, session: Session) -> None:
     else:
         row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
         row.operator("image_to_3d.cancel", icon="X")
-    note = layout.row()
+    note = layout.column()
     note.active = False
-    note.label(text=f"{wording.clock(session.elapsed)}  {shown.message}")
+    _text(note, context, f"{wording.clock(session.elapsed)}  {shown.message}")
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
