@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training learns, can be interrupted, and ends in a file that the product can load."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +25,13 @@ def plan(tmp_path: Path) -> Plan:
     shard["inverse_depth"] = np.linspace(0.1, 1, 96) * rng.uniform(0.5, 1, (8, 1, 1))
     shard["image"] = shard["inverse_depth"].astype(np.float32)[..., None] * 255
     np.save(tmp_path / "shard00000.npy", shard)
-    return Plan(tmp_path, tmp_path, steps=24, batch=4, rate=1e-2, config=SMALL)
+    return Plan(tmp_path, tmp_path, steps=100, batch=4, rate=2e-2, config=SMALL)
 
 
 def test_a_handful_of_steps_reduce_the_loss(plan: Plan) -> None:
     run = Run(plan)
-    losses = [run.train_step() for _ in range(24)]
-    assert np.mean(losses[-4:]) < 0.8 * np.mean(losses[:4])
+    losses = [run.train_step(*run.batch(step)) for step in range(60)]
+    assert np.mean(losses[-8:]) < 0.7 * np.mean(losses[:4])
 
 
 def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(plan: Plan, tmp_path: Path) -> None:
@@ -66,3 +69,28 @@ def test_exported_weights_give_the_same_answer_but_for_half_precision(plan: Plan
     with torch.inference_mode():
         torch.testing.assert_close(again(picture), run.average.eval()(picture), rtol=0.02, atol=0.02)
     assert [file.name for file in tmp_path.glob("*.part")] == []
+
+
+_TOGETHER = """
+import sys
+import torch
+from worker.training.together import Together
+together = Together()
+numbers = torch.arange(4.0).view(2, 2).t() + together.rank
+together.average([numbers])
+assert numbers.flatten().tolist() == [0.5, 2.5, 1.5, 3.5], numbers
+assert together.slowest(float(together.rank)) == 1.0
+if together.leads:
+    sys.stdout.write("agreed")
+"""
+
+
+def test_processes_that_train_together_agree_on_weights_and_on_the_time(tmp_path: Path) -> None:
+    (tmp_path / "pair.py").write_text(_TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(tmp_path / "pair.py")], env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert "agreed" in done.stdout, done.stderr[-2000:]

@@ -25,9 +25,9 @@ class IncludedDepthConfig:
     size: pixels of a picture's shorter side at which the trained network sees best.
     """
 
-    widths: tuple[int, ...] = (16, 24, 48, 96, 192)
-    blocks: tuple[int, ...] = (0, 1, 2, 3, 2)
-    size: int = 160
+    widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    blocks: tuple[int, ...] = (0, 1, 2, 3, 3)
+    size: int = 96
 
     def __post_init__(self) -> None:
         if len(self.widths) != 5 or len(self.blocks) != 5:

@@ -13,11 +13,14 @@ from numpy.random import Generator
 from PIL import Image
 from torch import Tensor
 
-# height and width in units of 32 pixels, and how often: layout is learnt most cheaply from small pictures, edges
-# from larger ones
-TINY = {(2, 3): 0.5, (3, 2): 0.2, (3, 3): 0.3}
-COARSE = {(3, 4): 0.55, (4, 3): 0.2, (4, 4): 0.15, (3, 5): 0.1}
-FINE = {(4, 5): 0.3, (5, 4): 0.12, (5, 5): 0.1, (4, 6): 0.1, (5, 6): 0.2, (3, 4): 0.18}
+Sizes = dict[tuple[int, int], float]  # height and width in units of 32 pixels, and how often
+
+# Layout is learnt most cheaply from small pictures, edges from larger ones.
+TINY: Sizes = {(2, 3): 0.5, (3, 2): 0.2, (3, 3): 0.3}
+COARSE: Sizes = {(3, 4): 0.55, (4, 3): 0.2, (4, 4): 0.15, (3, 5): 0.1}
+FINE: Sizes = {(4, 5): 0.3, (5, 4): 0.12, (5, 5): 0.1, (4, 6): 0.1, (5, 6): 0.2, (3, 4): 0.18}
+# until which progress of the run the smaller or the larger of two sets is drawn, and how often the smaller
+_STAGES = ((0.7, TINY, COARSE, 0.35), (1.0, COARSE, FINE, 0.4))
 
 
 class ShardPool:
@@ -49,7 +52,8 @@ class ShardPool:
 
 def draw_size(rng: Generator, progress: float) -> tuple[int, int]:
     """A batch's height and width in pixels, growing with the run's progress 0 to 1."""
-    sizes = TINY if progress < 0.3 else COARSE if progress < 0.75 else FINE
+    _, smaller, larger, share = next((stage for stage in _STAGES if progress < stage[0]), _STAGES[-1])
+    sizes = smaller if rng.random() < share else larger
     weights = np.array(list(sizes.values()))
     height, width = list(sizes)[rng.choice(len(sizes), p=weights / weights.sum())]
     return 32 * height, 32 * width

@@ -44,7 +44,6 @@ def held_out_scores(network: IncludedDepth, views: int = 96) -> dict[str, tuple[
 
 def write_card(path: Path, run: Run, scores: dict[str, tuple[Score, Score]]) -> None:
     """Write the card as Markdown."""
-    samples = run.step * run.plan.batch
     parameters = sum(p.numel() for p in run.network.parameters())
     chosen = run.curve[:: max(1, len(run.curve) // 12)]
     lines = [
@@ -52,7 +51,8 @@ def write_card(path: Path, run: Run, scores: dict[str, tuple[Score, Score]]) -> 
         "",
         f"- Parameters: {parameters / 1e6:.2f} M; widths {run.plan.config.widths}, blocks {run.plan.config.blocks}",
         f"- Data: {run.pool.views} views rendered by `worker.training.shards` from shard numbers alone",
-        f"- Training: seed {run.plan.seed}, {run.step} steps of {run.plan.batch}, {samples} samples seen, "
+        f"- Training: seed {run.plan.seed}, {run.step} steps of {run.plan.batch} in each of "
+        f"{run.together.count} processes, {run.samples} samples seen, "
         f"{run.seconds / 60:.0f} minutes on {run.plan.device}",
         "",
         "| samples seen | training loss |",

@@ -2,7 +2,8 @@
 """Train the included depth network on rendered shards: `python -m worker.training.depth --data DIR --out DIR`.
 
 Goes on from its last checkpoint with --resume, follows a schedule in minutes or in steps, and ends in depth.safetensors
-and depth.md. More shards may appear in the data folder while it runs (worker.training.shards makes them).
+and depth.md. More shards may appear in the data folder while it runs (worker.training.shards makes them). Several
+processes share the work when started by `torchrun --nproc-per-node N -m worker.training.depth ...`.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import logging
 import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,10 +24,12 @@ from ..networks.included_depth import IncludedDepth, IncludedDepthConfig, metada
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
 from .losses import depth_loss
+from .together import Together
 
 log = logging.getLogger(__name__)
 
-_WARMUP_STEPS = 150
+_WARMUP_STEPS = 100
+_AGREE_EVERY = 20
 _LOG_EVERY = 100
 
 
@@ -37,8 +41,8 @@ class Plan:
     out: Path
     minutes: float = 60.0
     steps: int | None = None
-    batch: int = 8
-    rate: float = 2e-3
+    batch: int = 24
+    rate: float = 1.5e-3
     seed: int = 0
     save_minutes: float = 2.0
     device: str = "cpu"
@@ -58,37 +62,43 @@ class Run:
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.99), fused=True)
-        self.pool = ShardPool(plan.data)
+        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+        self.pool, self.together = ShardPool(plan.data), Together()
         self.step, self.seconds, self.curve = 0, 0.0, []
 
-    @property
-    def progress(self) -> float:
-        """How far the run is, 0 to 1."""
-        return self.step / self.plan.steps if self.plan.steps else self.seconds / (60 * self.plan.minutes)
+    def progress(self, step: int) -> float:
+        """How far the run is at a step, 0 to 1: by its steps, or by the clock."""
+        return step / self.plan.steps if self.plan.steps else self.seconds / (60 * self.plan.minutes)
 
-    def train_step(self) -> float:
+    @property
+    def samples(self) -> int:
+        """How many pictures all processes have seen so far, counting repetitions."""
+        return self.step * self.plan.batch * self.together.count
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images and targets of a step; safe to make ahead on another thread."""
+        rng = np.random.default_rng([self.plan.seed, self.together.rank, step])
+        return draw_batch(self.pool, self.plan.batch, self.progress(step), rng)
+
+    def train_step(self, images: Tensor, targets: Tensor) -> float:
         """One update of the weights and of their moving average; returns the loss."""
-        rate = self.plan.rate * 0.5 * (1 + math.cos(math.pi * min(self.progress, 1.0)))
+        progress = self.progress(self.step)
+        rate = self.plan.rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in self.optimiser.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / _WARMUP_STEPS) + 1e-6
-        rng = np.random.default_rng([self.plan.seed, self.step])
-        images, targets = draw_batch(self.pool, self.plan.batch, self.progress, rng)
         images = images.to(self.plan.device).contiguous(memory_format=torch.channels_last)
-        loss = depth_loss(self.network(images), targets.to(self.plan.device), edges=0.1 + 0.3 * self.progress)
+        loss = depth_loss(self.network(images), targets.to(self.plan.device), edges=0.05 + 0.08 * progress)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         self.optimiser.step()
         self._update_average()
         self.step += 1
         return float(loss.detach())
 
     def _update_average(self) -> None:
-        share = 1 - min(0.999, (self.step + 1) / (self.step + 20))
-        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
-        averages, values = map(list, zip(*((a, v) for a, v in pairs if a.is_floating_point()), strict=True))
-        torch._foreach_lerp_(averages, values, share)
+        share = max(0.006, 1 / (self.step + 5))
+        torch._foreach_lerp_(_numbers(self.average), _numbers(self.network), share)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
@@ -116,29 +126,47 @@ class Run:
         self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
 
     def train(self, until_step: int | None = None) -> None:
-        """Run to the plan's end, or to a given step; saves as it goes."""
+        """Run to the plan's end (looked for where the processes agree), or to a given step; saves as it goes."""
+        with ThreadPoolExecutor(1) as ahead:
+            self._train(until_step, ahead)
+        self._agree()
+        if self.together.leads:
+            self.save()
+
+    def _agree(self) -> None:
+        self.together.average(_numbers(self.network))
+        self.seconds = self.together.slowest(self.seconds)
+
+    def _train(self, until_step: int | None, ahead: ThreadPoolExecutor) -> None:
         last = saved = time.monotonic()
         recent: list[float] = []
-        while self.progress < 1 and self.step != until_step:
-            recent.append(self.train_step())
+        waiting = ahead.submit(self.batch, self.step)
+        while self.step != until_step and (self.step % _AGREE_EVERY or self.progress(self.step) < 1):
+            images, targets = waiting.result()
+            waiting = ahead.submit(self.batch, self.step + 1)
+            recent.append(self.train_step(images, targets))
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
+            if self.step % _AGREE_EVERY == 0:
+                self._agree()
             if self.step % _LOG_EVERY == 0:
                 self.pool.refresh()
                 self._note(float(np.mean(recent)))
                 recent.clear()
-            if now - saved > 60 * self.plan.save_minutes:
+            if self.together.leads and now - saved > 60 * self.plan.save_minutes:
                 self.save()
                 saved = now
-        self.save()
 
     def _note(self, loss: float) -> None:
-        samples = self.step * self.plan.batch
+        samples = self.samples
         self.curve.append((samples, round(loss, 4)))
-        log.info(
-            "step %d  samples %d  views %d  %.1f/s  loss %.4f  done %.1f %%",
-            self.step, samples, self.pool.views, samples / max(self.seconds, 1e-9), loss, 100 * self.progress,
-        )  # fmt: skip
+        pace, done = samples / max(self.seconds, 1e-9), 100 * self.progress(self.step)
+        message = "step %d  samples %d  views %d  %.1f/s  loss %.4f  done %.1f %%"
+        log.info(message, self.step, samples, self.pool.views, pace, loss, done)
+
+
+def _numbers(network: nn.Module) -> list[Tensor]:
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
 def export(network: IncludedDepth, path: Path) -> None:
@@ -158,7 +186,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the weights and the card")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at the start of the cosine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -168,11 +197,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(
-        options.data,
-        options.out,
-        options.minutes,
-        options.steps,
-        options.batch,
+        data=options.data,
+        out=options.out,
+        minutes=options.minutes,
+        steps=options.steps,
+        batch=options.batch,
+        rate=options.rate,
         seed=options.seed,
         device=options.device,
     )
@@ -180,6 +210,8 @@ def main() -> None:
     if options.resume and (plan.out / "checkpoint.pt").exists():
         run.restore()
     run.train()
+    if not run.together.leads:
+        return
     export(run.average, plan.out / "depth.safetensors")
     write_card(plan.out / "depth.md", run, held_out_scores(run.average))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from . import furniture
+from . import clutter, furniture
 from .render import Camera, look_at
 from .scene import Air, Group, Light, Scene, colour
 from .shapes import box, cylinder, ellipsoid, plane
@@ -62,7 +62,7 @@ def corridor(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
                     Group(scene, (side * (width / 2 - 0.2), y, 0), -side * np.pi / 2), step * 0.9, height * 0.75
                 )
             else:
-                furniture.wall_things(wall, step, 1, 2, 3)
+                clutter.wall_things(wall, step, 1, 2, 3)
     if rng.random() < 0.4:
         _stairs(Group(scene, (0, length / 4, 0)), width, length / 4)
 
@@ -89,7 +89,7 @@ def _shell(scene: Scene, width: float, length: float, height: float) -> None:
         _wall(side, span, height, other if index == 2 else wall)
         side.add(box(span, 0.03, rng.uniform(0.05, 0.15)), skirting)
         if rng.random() < 0.7:
-            furniture.wall_things(side, span, 0.8, min(height, 2.3), int(rng.integers(0, 12)))
+            clutter.wall_things(side, span, 0.8, min(height, 2.3), int(rng.integers(0, 12)))
 
 
 def _wall(side: Group, span: float, height: float, material: int) -> None:
@@ -191,9 +191,9 @@ def _wall_piece(place: Group, share: float, height: float, kitchen: bool) -> Non
         furniture.sofa(place)
     elif pick < 0.6:
         furniture.table(place, share * 0.95, 0.7, 0.74)
-        furniture.clutter(place, share * 0.8, 0.5, 0.74, int(rng.integers(1, 9)))
+        clutter.clutter(place, share * 0.8, 0.5, 0.74, int(rng.integers(1, 9)))
         if rng.random() < 0.6:
-            furniture.screen(
+            clutter.screen(
                 Group(scene, place.world((0, 0.15, 0.74)), place.yaw + rng.normal() * 0.2), rng.uniform(0.4, 0.7)
             )
         furniture.chair(
@@ -202,7 +202,7 @@ def _wall_piece(place: Group, share: float, height: float, kitchen: bool) -> Non
     elif pick < 0.75:
         scene_box = rng.uniform([0.4, 0.35, 0.4], [share, 0.6, 2.1])
         back.add(box(*scene_box), scene.material("wood", surprise=0.4))
-        furniture.clutter(back, scene_box[0], scene_box[1], scene_box[2], int(rng.integers(0, 5)))
+        clutter.clutter(back, scene_box[0], scene_box[1], scene_box[2], int(rng.integers(0, 5)))
     elif pick < 0.85:
         furniture.potted_plant(back, rng.uniform(0.5, 1.7))
     elif pick < 0.92:
@@ -221,12 +221,12 @@ def _middle(scene: Scene, width: float, length: float) -> list[np.ndarray]:
         group = Group(scene, at, rng.choice([0, np.pi / 2, rng.uniform(0, 6)]))
         w, d, h = rng.uniform([0.6, 0.5, 0.4], [2.0, 1.1, 0.8])
         furniture.table(group, w, d, h)
-        furniture.clutter(group, w * 0.85, d * 0.85, h, int(rng.integers(0, 10)), (0.06, 0.28))
+        clutter.clutter(group, w * 0.85, d * 0.85, h, int(rng.integers(0, 10)), (0.06, 0.28))
         for x, y, turn in ((0, -0.5, np.pi), (0, 0.5, 0), (0.5, 0, -np.pi / 2), (-0.5, 0, np.pi / 2)):
             if h > 0.6 and rng.random() < 0.6:
                 gap = rng.uniform(0, 0.4)
                 place = group.world((x * (w + gap * 2), y * (d + gap * 2), 0))
                 furniture.chair(Group(scene, place, group.yaw + turn + rng.normal() * 0.4))
         spots += [group.world((0, 0, h))] * 3
-    furniture.clutter(Group(scene, (0, 0, 0)), width * 0.8, length * 0.8, 0, int(rng.integers(0, 6)), (0.1, 0.5))
+    clutter.clutter(Group(scene, (0, 0, 0)), width * 0.8, length * 0.8, 0, int(rng.integers(0, 6)), (0.1, 0.5))
     return spots or [np.array([0, 0, 0.5])]

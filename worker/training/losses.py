@@ -33,13 +33,14 @@ def gradient_matching(difference: Tensor, scales: int = 4) -> Tensor:
     return total
 
 
-def anchored_log(prediction: Tensor, target: Tensor, floor: float = 0.1) -> Tensor:
-    """L1 of log(x + floor) with the target's mean made 1: keeps zero at infinity and gives far things their say."""
-    canonical = target / (target.mean((1, 2), keepdim=True) + 1e-6)
-    return (torch.log(prediction + floor) - torch.log(canonical + floor)).abs().mean()
+def depth_loss(prediction: Tensor, target: Tensor, edges: float = 0.1, floor: float = 0.1) -> Tensor:
+    """What training minimises: L1 after the fit and L1 of logarithms, each with gradients of weight `edges`.
 
-
-def depth_loss(prediction: Tensor, target: Tensor, edges: float = 0.3) -> Tensor:
-    """L1 after the fit, in units of the target's deviation, plus gradients (weight `edges`), plus the anchor."""
-    difference = (fitted(prediction, target) - target) / (deviation(target) + 1e-6)
-    return difference.abs().mean() + edges * gradient_matching(difference) + 0.5 * anchored_log(prediction, target)
+    The logarithm takes the target with mean 1, which keeps zero at infinity and gives far things their say; it also
+    learns fastest from nothing. The fitted term is what relative depth is judged by.
+    """
+    target = target / (target.mean((1, 2), keepdim=True) + 1e-6)
+    fit = (fitted(prediction, target) - target) / (deviation(target) + 1e-6)
+    ratio = torch.log(prediction + floor) - torch.log(target + floor)
+    levels = 0.8 * (fit.abs().mean() + ratio.abs().mean())
+    return levels + edges * (gradient_matching(fit) + gradient_matching(ratio))

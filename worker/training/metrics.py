@@ -16,8 +16,8 @@ class Score(NamedTuple):
 def affine_score(inverse: np.ndarray, true_depth: np.ndarray) -> Score:
     """Score relative inverse depth (H, W) on pixels where true_depth (H, W) is finite and > 0.
 
-    Scale and shift come from least squares on inverse depth; fitted depth is limited to 1.5 times the true range. A guess
-    that takes far for near gets no credit for it: its scale would be negative and counts as zero.
+    Scale and shift come from least squares on inverse depth; fitted depth is limited to 1.5 times the true range. A
+    guess that takes far for near gets no credit for it: its scale would be negative and counts as zero.
     """
     valid = np.isfinite(true_depth) & (true_depth > 0)
     truth, guess = true_depth[valid].astype(np.float64), inverse[valid].astype(np.float64)

@@ -4,7 +4,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from . import furniture, nature
+from . import clutter, furniture, nature
 from .interiors import Cameras
 from .outdoors import daylight
 from .render import Camera, look_at
@@ -62,9 +62,9 @@ def tabletop(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     )
     behind = Group(scene, (0, depth / 2 + 0.6, -0.75))
     if rng.random() < 0.5:
-        furniture.clutter(behind, 4, 1.0, 0, 10, (0.2, 1.2))
+        clutter.clutter(behind, 4, 1.0, 0, 10, (0.2, 1.2))
     size = rng.uniform(0.08, 0.2)
-    furniture.clutter(
+    clutter.clutter(
         Group(scene, (0, 0, 0)), width * 0.85, depth * 0.85, 0, int(rng.integers(2, 22)), (size * 0.5, size * 1.6)
     )
     hero = Group(scene, (0, 0, 0))
@@ -73,7 +73,7 @@ def tabletop(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
             box(*rng.uniform([0.2, 0.15, 0.01], [0.5, 0.35, 0.03])), scene.material("wood"), yaw=rng.normal() * 0.5
         )
     for _ in range(int(rng.integers(1, 4))):
-        furniture.thing(Group(scene, hero.world((*(rng.normal(size=2) * size), 0.02)), rng.uniform(0, 6)), size)
+        clutter.thing(Group(scene, hero.world((*(rng.normal(size=2) * size), 0.02)), rng.uniform(0, 6)), size)
     return scene, _around(np.array([0, 0, size * 0.3]), (size * 1.8, size * 8), (0.12, 1.45), (32, 70), 0.9)
 
 
@@ -144,7 +144,7 @@ def _subject(group: Group, size: float) -> None:
         nature.muzzle(group, size, skin, skin)
     else:
         for _ in range(int(rng.integers(1, 5))):
-            furniture.thing(
+            clutter.thing(
                 Group(scene, group.world((*(rng.normal(size=2) * size * 0.3), 0)), rng.uniform(0, 6)),
                 size * rng.uniform(0.5, 1),
             )
@@ -162,7 +162,7 @@ def portrait(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     else:
         _lamps(scene, 0.6)
         scene.add(plane(14, 8), scene.material("wall"), (0, rng.uniform(0.3, 3), 0), turn=_UPRIGHT)
-        furniture.wall_things(Group(scene, (0, 0.8, -1)), 4, 0, 2, int(rng.integers(0, 8)))
+        clutter.wall_things(Group(scene, (0, 0.8, -1)), 4, 0, 2, int(rng.integers(0, 8)))
     scene.defocus = rng.uniform(0.3, 1.0) * (rng.random() < 0.6)
     skin, other, cloth = scene.material("skin"), scene.material("skin"), scene.material("fabric")
     size = rng.uniform(0.2, 0.3)
@@ -198,7 +198,5 @@ def heap(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
             yaw=rng.normal() * 0.5,
             turn=_UPRIGHT,
         )
-    furniture.heap(
-        Group(scene, (0, 0, 0)), size * rng.uniform(2, 6), int(rng.integers(5, 40)), (size * 0.2, size * 1.2)
-    )
+    clutter.heap(Group(scene, (0, 0, 0)), size * rng.uniform(2, 6), int(rng.integers(5, 40)), (size * 0.2, size * 1.2))
     return scene, _around(np.array([0, 0, size * 0.4]), (size * 1.5, size * 6), (0.05, 1.4), (35, 80), 2.0)
