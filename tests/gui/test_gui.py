@@ -135,7 +135,7 @@ def over_the_view(screen: Blender) -> None:
 def look_at(screen: Blender) -> None:
     """The front view, all of it, then a little to the side and up."""
     over_the_view(screen)
-    for key in ("KP_1", "Home", "KP_4", "KP_4", "KP_8"):
+    for key in ("KP_1", "Home", "KP_4", "KP_8"):
         before = screen.ask("view()")
         screen.press(key)
         screen.until("view()", lambda now, before=before: now != before)
