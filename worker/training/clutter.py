@@ -48,7 +48,7 @@ def vessel(group: Group, radius: float, height: float) -> Mesh:
     return lathe(np.concatenate([[[0, 0]], outer, inner, [[0, inner[-1, 1]]]]), 22)
 
 
-def cup(group: Group, size: float, yaw: float) -> None:
+def _cup(group: Group, size: float, yaw: float) -> None:
     rng = group.rng
     radius = size * rng.uniform(0.25, 0.5)
     gloss = group.scene.material("gloss")
@@ -58,12 +58,12 @@ def cup(group: Group, size: float, yaw: float) -> None:
     group.add(tube(path, size * 0.04, 6), gloss, yaw=yaw, smooth=True)
 
 
-def bottle(group: Group, size: float, yaw: float) -> None:
+def _bottle(group: Group, size: float, yaw: float) -> None:
     shape = vessel(group, size * 0.22, size * group.rng.uniform(0.9, 1.5))
     group.add(shape, group.scene.material("gloss"), smooth=True)
 
 
-def books(group: Group, size: float, yaw: float) -> None:
+def _books(group: Group, size: float, yaw: float) -> None:
     rng, z = group.rng, 0.0
     for _ in range(int(rng.integers(1, 6))):
         w, d, h = size * rng.uniform([0.8, 1.1, 0.08], [1.2, 1.6, 0.3])
@@ -72,16 +72,16 @@ def books(group: Group, size: float, yaw: float) -> None:
         z += h
 
 
-def carton(group: Group, size: float, yaw: float) -> None:
+def _carton(group: Group, size: float, yaw: float) -> None:
     w, d, h = size * group.rng.uniform(0.4, 1.5, 3)
     group.add(box(w, d, h), group.scene.material("paper" if group.rng.random() < 0.5 else "gloss"), yaw=yaw)
 
 
-def sheet(group: Group, size: float, yaw: float) -> None:
+def _sheet(group: Group, size: float, yaw: float) -> None:
     group.add(box(size * 1.2, size * 1.7, 0.002), group.scene.material("paper", surprise=0), yaw=yaw)
 
 
-def fruit(group: Group, size: float, yaw: float) -> None:
+def _fruit(group: Group, size: float, yaw: float) -> None:
     rng = group.rng
     for _ in range(int(rng.integers(1, 6))):
         spot = rng.normal(size=2) * size * 0.6
@@ -89,19 +89,19 @@ def fruit(group: Group, size: float, yaw: float) -> None:
         group.add(piece, group.scene.material("skin"), (*spot, 0), smooth=True)
 
 
-def blob(group: Group, size: float, yaw: float) -> None:
+def _blob(group: Group, size: float, yaw: float) -> None:
     rng = group.rng
     shape = superquadric(size * rng.uniform(0.5, 1.3, 3), tuple(rng.uniform(0.2, 1.8, 2)))
     group.add(displaced(shape, rng, rng.uniform(0, 0.1)), group.scene.material("any"), yaw=yaw, smooth=True)
 
 
-def figurine(group: Group, size: float, yaw: float) -> None:
+def _figurine(group: Group, size: float, yaw: float) -> None:
     group.add(vessel(group, size * 0.3, size * 0.6), group.scene.material("any"), smooth=True)
     top = ellipsoid(size * group.rng.uniform(0.4, 0.7, 3))
     group.add(top, group.scene.material("any"), (0, 0, size * 0.6), smooth=True)
 
 
-def plate(group: Group, size: float, yaw: float) -> None:
+def _plate(group: Group, size: float, yaw: float) -> None:
     rng = group.rng
     profile = np.array([[0, 0], [0.5, 0], [0.9, 0.1], [0.9, 0.14], [0.5, 0.05], [0, 0.04]]) * size
     group.add(lathe(profile, 24), group.scene.material("gloss"), smooth=True)
@@ -111,36 +111,37 @@ def plate(group: Group, size: float, yaw: float) -> None:
         group.add(displaced(piece, rng, 0.06), group.scene.material("skin"), spot, yaw=rng.uniform(0, 6), smooth=True)
 
 
-def computer(group: Group, size: float, yaw: float) -> None:
+def _computer(group: Group, size: float, yaw: float) -> None:
     group.add(box(size * 2, size * 0.7, 0.02), group.scene.material("gloss"), yaw=yaw)
     screen(Group(group.scene, group.world((0, size * 0.4, 0)), group.yaw + yaw), size * 1.8)
 
 
-def cutout(group: Group, size: float, yaw: float) -> None:
+def _cutout(group: Group, size: float, yaw: float) -> None:
     shape = extrusion(star_outline(group.rng) * size * 0.5, size * group.rng.uniform(0.1, 1))
     group.add(shape, group.scene.material("any"), yaw=yaw)
 
 
-def tool(group: Group, size: float, yaw: float) -> None:
+def _tool(group: Group, size: float, yaw: float) -> None:
     rng = group.rng
     path = np.array([[-1, 0, 0], [-0.2, rng.normal() * 0.2, 0.03], [1, rng.normal() * 0.3, 0]]) * size
     shape = tube(path + [0, 0, size * 0.05], size * rng.uniform(0.03, 0.1))
     group.add(shape, group.scene.material("gloss"), yaw=yaw, smooth=True)
 
 
+# what stands about, and how often: functions of a group, a size in metres and a heading in radians
 _THINGS = {
-    cup: 0.14,
-    bottle: 0.10,
-    books: 0.12,
-    carton: 0.12,
-    sheet: 0.10,
-    fruit: 0.08,
-    blob: 0.08,
-    figurine: 0.06,
-    plate: 0.06,
-    computer: 0.05,
-    cutout: 0.04,
-    tool: 0.05,
+    _cup: 0.14,
+    _bottle: 0.10,
+    _books: 0.12,
+    _carton: 0.12,
+    _sheet: 0.10,
+    _fruit: 0.08,
+    _blob: 0.08,
+    _figurine: 0.06,
+    _plate: 0.06,
+    _computer: 0.05,
+    _cutout: 0.04,
+    _tool: 0.05,
 }
 
 

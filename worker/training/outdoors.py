@@ -192,6 +192,22 @@ def meadow(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
         at = np.array([*(rng.normal(size=2) * hero * 1.2 * min(len(spots), 1)), 0])
         _hero(Group(scene, at, rng.uniform(0, 6.28)), hero)
         spots.append(at + [0, 0, hero * rng.uniform(0.3, 0.7)])
+    _surroundings(scene, hero)
+
+    def camera(draw: Generator) -> Camera:
+        target = spots[draw.integers(len(spots))] + draw.normal(size=3) * hero * 0.2
+        angle, reach = draw.uniform(0, 6.28), hero * draw.uniform(1.3, 4.5)
+        eye = np.array(
+            [target[0] + np.cos(angle) * reach, target[1] + np.sin(angle) * reach, hero * draw.uniform(0.25, 1.3)]
+        )
+        return look_at(eye, target, draw.normal() * 0.04, draw.uniform(28, 65))
+
+    return scene, camera
+
+
+def _surroundings(scene: Scene, hero: float) -> None:
+    """Bushes, trees, a house or a fence around what stands in the middle, `hero` metres high."""
+    rng = scene.rng
     for _ in range(int(rng.integers(0, 15))):
         nature.bush(Group(scene, (*(rng.normal(size=2) * hero * 4), 0)), hero * rng.uniform(0.1, 0.6))
     for _ in range(int(rng.integers(0, 25))):
@@ -204,16 +220,6 @@ def meadow(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
         wood = scene.material("wood")
         for x in np.arange(-20, 20, 0.3 + hero * 0.3):
             scene.add(box(0.12, 0.04, rng.uniform(1, 1.3)), wood, (x, hero * 2 + 2, 0))
-
-    def camera(draw: Generator) -> Camera:
-        target = spots[draw.integers(len(spots))] + draw.normal(size=3) * hero * 0.2
-        angle, reach = draw.uniform(0, 6.28), hero * draw.uniform(1.3, 4.5)
-        eye = np.array(
-            [target[0] + np.cos(angle) * reach, target[1] + np.sin(angle) * reach, hero * draw.uniform(0.25, 1.3)]
-        )
-        return look_at(eye, target, draw.normal() * 0.04, draw.uniform(28, 65))
-
-    return scene, camera
 
 
 def _hero(group: Group, size: float) -> None:
