@@ -34,6 +34,11 @@ def vertical_ramp(height: int, width: int) -> np.ndarray:
     return np.broadcast_to(np.linspace(0.0, 1.0, height)[:, None], (height, width))
 
 
+def median_score(scores: list[Score]) -> Score:
+    """Each figure's median over pictures, for sets in which single far pixels spoil the mean."""
+    return Score(*(float(value) for value in np.median(scores, axis=0)))
+
+
 def mean_score(scores: list[Score]) -> Score:
     """Each figure averaged over pictures."""
     return Score(*(float(value) for value in np.mean(scores, axis=0)))

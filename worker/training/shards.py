@@ -37,7 +37,9 @@ def view_type(height: int, width: int) -> np.dtype:
     )
 
 
-def make_shard(number: int, views: int = VIEWS, shape: tuple[int, int] | None = None) -> np.ndarray:
+def make_shard(
+    number: int, views: int = VIEWS, shape: tuple[int, int] | None = None, per_scene: int = VIEWS_PER_SCENE
+) -> np.ndarray:
     """Render shard `number`: a record array (views,) of view_type; a shape other than the shard's own is for tests."""
     rng = np.random.default_rng([2026, number])
     height, width = shape or SHAPES[number % len(SHAPES)]
@@ -45,7 +47,7 @@ def make_shard(number: int, views: int = VIEWS, shape: tuple[int, int] | None = 
     while done < views:
         family, scene, cameras = draw_scene(rng, _bank(number % BANKS))
         renderer = Renderer(scene)
-        for _ in range(min(VIEWS_PER_SCENE, views - done)):
+        for _ in range(min(per_scene, views - done)):
             camera = draw_camera(renderer, cameras, rng, height > width)
             if camera is None:
                 break
