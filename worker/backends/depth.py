@@ -111,7 +111,7 @@ OPTIONS = (
 PRESETS: dict[str, dict[str, Value]] = {
     "fast": {"detail": 0.75, "grid": 320, "faces": 30_000, "texture": 1024},
     "balanced": {"detail": 1.0, "grid": 576, "faces": 100_000, "texture": 2048},
-    "high": {"detail": 1.25, "mirror": True, "grid": 1024, "faces": 300_000, "texture": 4096},
+    "high": {"detail": 1.0, "mirror": True, "grid": 1024, "faces": 300_000, "texture": 4096},
 }
 
 
