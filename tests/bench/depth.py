@@ -37,9 +37,7 @@ def shared_folder() -> Path:
     """Where the measuring data lie. Raises SystemExit with a reason when they do not."""
     folder = Path(os.environ.get("IMAGE_TO_3D_SHARED", ROOT.parent / "shared"))
     if not (folder / "data" / "depth_truth").is_dir():
-        raise SystemExit(
-            f"no depth truth in {folder}: set IMAGE_TO_3D_SHARED to the folder that holds data"
-        )
+        raise SystemExit(f"no depth truth in {folder}: set IMAGE_TO_3D_SHARED to the folder that holds data")
     return folder
 
 
