@@ -66,7 +66,8 @@ def row(app: App, path: Path, folder: Path, options: argparse.Namespace) -> Imag
     front = render.View(CELL, CELL, focal, focal, CELL / 2, CELL / 2, np.array(camera.position), np.eye(3))
     distance = camera.position[2] - np.median(shape.vertices[:, 2])
     side = render.swung_view(front, np.array([*camera.position[:2], camera.position[2] - distance]), options.yaw, 8)
-    cells = [Image.fromarray(load(path).rgb), Image.fromarray(inverse_depth(folder / "cache"))]
+    photo = Image.fromarray(load(path).rgb)
+    cells = [photo, Image.fromarray(inverse_depth(folder / "cache")).resize(photo.size, Image.Resampling.BICUBIC)]
     cells += [Image.fromarray(render.render(shape, view, samples=2).colour) for view in (front, side)]
     strip = Image.new("RGB", (4 * CELL, CELL + 16), "white")
     for index, cell in enumerate(cells):
