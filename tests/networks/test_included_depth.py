@@ -45,7 +45,7 @@ def test_any_shape_of_picture_gives_finite_depth_of_that_shape(shape: tuple[int,
 
 def test_the_shipped_file_is_small_and_its_size_can_be_run() -> None:
     assert SHIPPED.stat().st_size <= 20_000_000
-    assert load(SHIPPED).config.size % MULTIPLE == 0
+    assert MULTIPLE <= load(SHIPPED).config.size <= 512
 
 
 def test_the_shipped_network_beats_a_vertical_ramp_on_scenes_it_has_not_seen() -> None:
