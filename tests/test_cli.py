@@ -154,25 +154,3 @@ def test_a_folder_that_cannot_be_written_to_is_refused_before_any_work(run, phot
     (tmp_path / "locked").mkdir(mode=0o555)
     done = run("generate", photo, "-o", tmp_path / "locked" / "out.glb")
     assert done.returncode == 1 and "cannot be written" in done.stderr
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
-def test_a_full_disk_is_one_sentence(photo, tmp_path):
-    from image_to_3d.worker import assets
-    from image_to_3d.worker.errors import Unable
-    from image_to_3d.worker.geometry.mesh import Mesh
-
-    triangle = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
-    asset = assets.Asset(triangle, None, True)
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # the disk of this process holds 100 bytes a file
-    try:
-        with pytest.raises(Unable, match="could not be written"):
-            assets.write(asset, tmp_path / "out.glb", "name")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
-    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,12 +79,13 @@ def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job
     camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
     with stage("refining"):
         job.report(0.0, "refining depth")
-        finer = max(plan.relief.grid, min(2 * plan.relief.grid, 1024))  # outlines are placed between the grid's points
+        grid = max(2, min(plan.relief.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
+        finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
         depth = refine_depth(depth_map, photo, finer).depth(plan.near, plan.far)
     with stage("meshing"):
         away, warnings = _background(picture, plan.background)
         try:
-            mesh = relief(depth, camera, photo, plan.relief, away, job.span(0.2, 1.0).report)
+            mesh = relief(depth, camera, photo, replace(plan.relief, grid=grid), away, job.span(0.2, 1.0).report)
         except ValueError as error:
             raise Unable(str(error)) from None
         placed = place(mesh, camera, None if depth_map.metric else plan.size or None, plan.origin)
