@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What requests mean before any network runs: agreeing, offering, refusing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from image_to_3d.worker.app import App
+from image_to_3d.worker.errors import Invalid, Unable
+from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.wire.protocol import ErrorCode, WireError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def job() -> Job:
+    return Job(lambda *_: None)
+
+
+def started(tmp_path, job, **settings) -> App:
+    app = App()
+    app.initialize(protocol.InitializeParams(protocol.VERSION, weights=str(tmp_path), **settings), job)
+    return app
+
+
+def test_hello_imports_neither_torch_nor_numpy():
+    script = (
+        "import sys; from worker.app import App; from worker.wire.protocol import InitializeParams\n"
+        "App().initialize(InitializeParams(1), None)\n"
+        "sys.exit(', '.join({'torch', 'numpy', 'PIL', 'scipy', 'transformers'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_another_version_of_the_protocol_is_refused(job):
+    with pytest.raises(WireError) as caught:
+        App().initialize(protocol.InitializeParams(protocol.VERSION + 1), job)
+    assert caught.value.code == ErrorCode.VERSION_MISMATCH
+
+
+def test_a_device_that_does_not_exist_is_refused_at_once(job):
+    with pytest.raises(Invalid, match="abacus"):
+        App().initialize(protocol.InitializeParams(protocol.VERSION, device="abacus"), job)
+
+
+def test_nothing_is_done_before_initialize(job):
+    with pytest.raises(WireError) as caught:
+        App().list_models(protocol.Empty(), job)
+    assert caught.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_every_request_of_the_protocol_has_a_handler():
+    assert App().handlers().keys() == protocol.REQUESTS.keys()
+
+
+def test_a_download_is_refused_while_network_use_is_not_allowed(tmp_path, job):
+    app = started(tmp_path, job, online=False)
+    with pytest.raises(Unable, match="online"):
+        app.download_model(protocol.DownloadParams("depth", "depth-anything-v2-small"), job)
+
+
+def test_what_needs_no_download_is_there_at_once(tmp_path, job):
+    answer = started(tmp_path, job).download_model(protocol.DownloadParams("depth", "included"), job)
+    assert answer == protocol.DownloadResult("included", 0)
