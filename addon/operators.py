@@ -32,9 +32,14 @@ class IMAGE_TO_3D_OT_choose_picture(Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     # Blender's file browser reads the way to show files from a property of this name
     display_type: EnumProperty(
-        items=[("DEFAULT", "Default", ""), ("LIST_VERTICAL", "List", ""), ("LIST_HORIZONTAL", "Short List", ""),
-               ("THUMBNAIL", "Thumbnails", "")],
-        default="THUMBNAIL", options={"HIDDEN", "SKIP_SAVE"},
+        items=[
+            ("DEFAULT", "Default", ""),
+            ("LIST_VERTICAL", "List", ""),
+            ("LIST_HORIZONTAL", "Short List", ""),
+            ("THUMBNAIL", "Thumbnails", ""),
+        ],
+        default="THUMBNAIL",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
 
     def invoke(self, context: Context, event: Event) -> Returned:

@@ -178,7 +178,10 @@ def _group_for(backend: BackendInfo) -> type[PropertyGroup]:
     annotations = {
         "network": EnumProperty(name="Network", description="The network that looks at the picture", items=networks),
         "preset": EnumProperty(
-            name="Preset", description="A set of values for the options", items=presets, default=preset,
+            name="Preset",
+            description="A set of values for the options",
+            items=presets,
+            default=preset,
             update=lambda group, context: _apply_preset(group, backend),
         ),
     }

@@ -16,6 +16,7 @@ The add-on's contract:
   (exit code 1; 130 when it was cancelled). To cancel, terminate that process: the environment that was in use before
   stays in use, and what was downloaded is kept for the next time.
 """
+
 from .places import default_root
 from .running import process_environment
 from .states import State, Status, status

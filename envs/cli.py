@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python3 -m envs``: makes environments, looks after them, runs the worker and the tests in them."""
+
 import argparse
 import json
 import os
@@ -68,8 +69,11 @@ def _check(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"root": str(options.root), "environments": found}) + "\n")
     else:
         sys.stdout.writelines(f"{each['name']}: {each['state']} ({each['reason']})\n" for each in found)
-        sys.stdout.writelines(f"to set it up: python3 -m envs create {each['name']} --anew\n" for each in found
-                              if each["state"] != State.READY.value)
+        sys.stdout.writelines(
+            f"to set it up: python3 -m envs create {each['name']} --anew\n"
+            for each in found
+            if each["state"] != State.READY.value
+        )
     return 0 if all(each["state"] == State.READY.value for each in found) else 1
 
 
@@ -133,8 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     removed = _action(actions, "remove", _remove, "remove an environment")
     removed.add_argument("name")
     for each in (made, removed):
-        each.add_argument("--wait", type=float, default=installer.WAIT, metavar="SECONDS",
-                          help="how long to wait for another installation to end")
+        each.add_argument(
+            "--wait",
+            type=float,
+            default=installer.WAIT,
+            metavar="SECONDS",
+            help="how long to wait for another installation to end",
+        )
     locked = _action(actions, "lock", _lock, "write the locks anew from the specs (for developers)")
     locked.add_argument("platforms", nargs="*", metavar="platform")
     return parser
@@ -142,8 +151,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _action(actions, name: str, action, text: str) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text)
-    parser.add_argument("--root", type=Path, default=default_root(),
-                        help=f"folder for environments and caches (default: {HOME_VARIABLE} or %(default)s)")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=default_root(),
+        help=f"folder for environments and caches (default: {HOME_VARIABLE} or %(default)s)",
+    )
     parser.set_defaults(action=action)
     return parser
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads small files from the network with urllib, through the user's proxy and certificates. Knows no package."""
+
 import base64
 import re
 import ssl

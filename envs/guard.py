@@ -4,6 +4,7 @@
 The lock file also says who holds it, for the message to the one who waits. It is never deleted: another
 process may be about to lock the very same file.
 """
+
 import contextlib
 import errno
 import json
@@ -40,8 +41,9 @@ def _acquire(descriptor: int, path: Path, wait: float, waiting: Callable[[str], 
     told = False
     while not _try(descriptor):
         if time.monotonic() >= end:
-            raise EnvironmentProblem(f"another installation is going on ({holder(path)}): "
-                                     "wait for it or end it, then try again")
+            raise EnvironmentProblem(
+                f"another installation is going on ({holder(path)}): wait for it or end it, then try again"
+            )
         if not told:
             waiting(f"waiting for another installation ({holder(path)})")
             told = True

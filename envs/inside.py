@@ -4,6 +4,7 @@
 Prints one JSON object: {"missing": [installed files that are gone], "failed": {module: why}, "versions": {name: it}}.
 Stands alone: it is a script, not a module of this package, and imports nothing of it.
 """
+
 import importlib
 import importlib.metadata
 import json

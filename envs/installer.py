@@ -3,6 +3,7 @@
 
 What was in use before stays in use until the new one is verified. Knows the order of the steps, not the steps.
 """
+
 import errno
 import os
 import secrets
@@ -80,8 +81,9 @@ def _fill(uv: Uv, folder: Path, wanted: Spec, config: PipConfig, build: TorchBui
     """Makes the virtual environment in ``folder`` and installs everything into it."""
     pythons = [each for each in wanted.pythons if build is None or each in build.pythons]
     python = _interpreter(uv, pythons, report)
-    uv.run(["venv", "--no-project", "--python", python, str(folder)],
-           "python", "making the virtual environment", report)
+    uv.run(
+        ["venv", "--no-project", "--python", python, str(folder)], "python", "making the virtual environment", report
+    )
     requirements = folder / "requirements.txt"
     requirements.write_text(wanted.text, encoding="utf-8")
     install = ["pip", "install", "--python", str(python_in(folder)), "--no-build"]
@@ -96,18 +98,27 @@ def _fill(uv: Uv, folder: Path, wanted: Spec, config: PipConfig, build: TorchBui
 def _interpreter(uv: Uv, pythons: list[str], report: Report) -> str:
     """A base interpreter that is here already, else the first of ``pythons`` for uv to fetch."""
     if not pythons:
-        raise EnvironmentProblem(f"no build of torch fits Python {' or '.join(PYTHONS)}: "
-                                 "remove its wheel from pip's find-links")
+        raise EnvironmentProblem(
+            f"no build of torch fits Python {' or '.join(PYTHONS)}: remove its wheel from pip's find-links"
+        )
     for version in pythons:
         try:
             # --system: an active virtual environment must not become the base of ours, it may vanish.
-            said = uv.run(["python", "find", "--system", "--no-project", "--no-python-downloads", version], "python",
-                          f"looking for Python {version}", report)
+            said = uv.run(
+                ["python", "find", "--system", "--no-project", "--no-python-downloads", version],
+                "python",
+                f"looking for Python {version}",
+                report,
+            )
         except EnvironmentProblem:
             continue
         return said.strip().splitlines()[-1]
-    uv.run(["python", "install", "--no-bin", pythons[0]], "python",
-           f"no Python {' or '.join(pythons)} is on this machine, and fetching one", report)
+    uv.run(
+        ["python", "install", "--no-bin", pythons[0]],
+        "python",
+        f"no Python {' or '.join(pythons)} is on this machine, and fetching one",
+        report,
+    )
     return pythons[0]
 
 
@@ -128,7 +139,9 @@ def _folders_explained(root: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise EnvironmentProblem(f"the disk of {root} is full: free some space or choose another folder") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise EnvironmentProblem(f"{error.filename or root} cannot be written ({os.strerror(error.errno)}): "
-                                     "choose another folder") from error
-        raise EnvironmentProblem(f"{error.filename or root} cannot be used ({error.strerror}): "
-                                 "choose another folder") from error
+            raise EnvironmentProblem(
+                f"{error.filename or root} cannot be written ({os.strerror(error.errno)}): choose another folder"
+            ) from error
+        raise EnvironmentProblem(
+            f"{error.filename or root} cannot be used ({error.strerror}): choose another folder"
+        ) from error

@@ -5,6 +5,7 @@ Follows pip's documentation (https://pip.pypa.io/en/stable/topics/configuration/
 PIP_CONFIG_FILE, each overriding the ones before; section [install] over [global]; PIP_* variables over all files.
 Knows nothing of uv but the names of its variables.
 """
+
 import configparser
 import os
 import sys
@@ -52,11 +53,18 @@ class PipConfig:
         pinned by its sha256, so an index cannot slip another file in.
         """
         wanted = {
-            "UV_DEFAULT_INDEX": self.index_url, "UV_INDEX": " ".join(self.extra_index_urls),
-            "UV_FIND_LINKS": ",".join(self.find_links), "UV_INDEX_STRATEGY": "unsafe-best-match",
-            "UV_NO_INDEX": "1" if self.no_index else None, "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
-            "SSL_CERT_FILE": self.cert, "SSL_CLIENT_CERT": self.client_cert, "UV_SYSTEM_CERTS": "1",
-            "HTTP_PROXY": self.proxy, "HTTPS_PROXY": self.proxy, "UV_HTTP_TIMEOUT": self.timeout,
+            "UV_DEFAULT_INDEX": self.index_url,
+            "UV_INDEX": " ".join(self.extra_index_urls),
+            "UV_FIND_LINKS": ",".join(self.find_links),
+            "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "UV_NO_INDEX": "1" if self.no_index else None,
+            "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
+            "SSL_CERT_FILE": self.cert,
+            "SSL_CLIENT_CERT": self.client_cert,
+            "UV_SYSTEM_CERTS": "1",
+            "HTTP_PROXY": self.proxy,
+            "HTTPS_PROXY": self.proxy,
+            "UV_HTTP_TIMEOUT": self.timeout,
         }
         return {name: value for name, value in wanted.items() if value}
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where things lie below the product's data folder. Knows names of files, not what is in them."""
+
 import os
 import sys
 from dataclasses import dataclass

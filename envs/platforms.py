@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """This machine's platform, as the names that locks and wheels use. Knows no environment and starts nothing."""
+
 import platform
 import sys
 from pathlib import Path

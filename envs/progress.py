@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows how far an installation is: a live line on a terminal, plain lines in a log, JSON lines for a program."""
+
 import json
 import shutil
 import time
@@ -10,7 +11,14 @@ Stage = Literal["wait", "uv", "python", "packages", "torch", "verify", "ready"]
 
 # Where each stage begins on the bar. By what it costs on a slow line: bytes to fetch, of which torch has most.
 _BEGINS: dict[Stage, float] = {
-    "wait": 0.0, "uv": 0.0, "python": 0.05, "packages": 0.1, "torch": 0.4, "verify": 0.9, "ready": 1.0}
+    "wait": 0.0,
+    "uv": 0.0,
+    "python": 0.05,
+    "packages": 0.1,
+    "torch": 0.4,
+    "verify": 0.9,
+    "ready": 1.0,
+}
 _ORDER = list(_BEGINS)
 
 
@@ -68,4 +76,4 @@ class Terminal:
         share = overall(stage, part)
         filled = round(share * 20)
         line = f"[{'#' * filled}{'.' * (20 - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
-        return line[:shutil.get_terminal_size().columns - 1]
+        return line[: shutil.get_terminal_size().columns - 1]

@@ -3,6 +3,7 @@
 
 Locks are made from the main index alone, so that packages which only exist on one developer's machine cannot get in.
 """
+
 import dataclasses
 import tempfile
 from collections.abc import Sequence
@@ -16,14 +17,33 @@ from .specs import PYTHONS, TORCH, input_path, lock_path
 from .uvrun import Uv, uv_variables
 
 # uv's names for our platforms. glibc 2.28 and macOS 14 are what torch's wheels want.
-_UV_PLATFORMS = {"linux-x86_64": "x86_64-manylinux_2_28", "linux-arm64": "aarch64-manylinux_2_28",
-                 "windows-x86_64": "x86_64-pc-windows-msvc", "macos-arm64": "aarch64-apple-darwin"}
+_UV_PLATFORMS = {
+    "linux-x86_64": "x86_64-manylinux_2_28",
+    "linux-arm64": "aarch64-manylinux_2_28",
+    "windows-x86_64": "x86_64-pc-windows-msvc",
+    "macos-arm64": "aarch64-apple-darwin",
+}
 PLATFORMS = tuple(_UV_PLATFORMS)
 _INPUTS = {"core": ("core",), "test": ("core", "test")}
 
 # What torch wants on Linux in its CUDA build only; that build brings them itself when it is installed.
-_NVIDIA = ("cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cudnn-cu13", "cufft", "cufile", "curand", "cusolver",
-           "cusparse", "cusparselt-cu13", "nccl-cu13", "nvjitlink", "nvshmem-cu13", "nvtx")
+_NVIDIA = (
+    "cublas",
+    "cuda-cupti",
+    "cuda-nvrtc",
+    "cuda-runtime",
+    "cudnn-cu13",
+    "cufft",
+    "cufile",
+    "curand",
+    "cusolver",
+    "cusparse",
+    "cusparselt-cu13",
+    "nccl-cu13",
+    "nvjitlink",
+    "nvshmem-cu13",
+    "nvtx",
+)
 _CUDA_PACKAGES = ("triton", "cuda-bindings", "cuda-pathfinder", "cuda-toolkit", *(f"nvidia-{each}" for each in _NVIDIA))
 
 
@@ -50,10 +70,34 @@ def _lock(uv: Uv, name: str, platform: str, report: Report) -> Path:
         torch.write_text(f"torch=={TORCH}\n", encoding="utf-8")  # resolved along, but not written
         inputs = [str(input_path(each)) for each in _INPUTS[name]]
         constraints = [] if name == "core" else ["--constraints", str(lock_path("core", platform))]
-        uv.run(["pip", "compile", *inputs, str(torch), *constraints, "--excludes", str(excluded),
-                "--no-emit-package", "torch", "--python-version", PYTHONS[0], "--only-binary", ":all:",
-                "--python-platform", _UV_PLATFORMS[platform], "--generate-hashes", "--no-annotate", "--no-header",
-                "--quiet", "--output-file", str(made)], "packages", f"locking {name} for {platform}", report)
+        uv.run(
+            [
+                "pip",
+                "compile",
+                *inputs,
+                str(torch),
+                *constraints,
+                "--excludes",
+                str(excluded),
+                "--no-emit-package",
+                "torch",
+                "--python-version",
+                PYTHONS[0],
+                "--only-binary",
+                ":all:",
+                "--python-platform",
+                _UV_PLATFORMS[platform],
+                "--generate-hashes",
+                "--no-annotate",
+                "--no-header",
+                "--quiet",
+                "--output-file",
+                str(made),
+            ],
+            "packages",
+            f"locking {name} for {platform}",
+            report,
+        )
         head = f"# Made by `python3 -m envs lock` for {platform}, Python {PYTHONS[0]}, torch {TORCH}. Do not edit.\n"
         target.write_text(head + made.read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
     return target

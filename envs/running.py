@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs things in an environment: what a child process gets to see, and how its exit code comes back."""
+
 import os
 import signal
 import subprocess
@@ -19,8 +20,12 @@ def own_variables() -> dict[str, str]:
 
 def process_environment(root: Path, name: str = "core") -> dict[str, str]:
     """The variables for a process in the environment ``name``; it compiles nothing into the package's folder."""
-    ours = {HOME_VARIABLE: str(root), "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1",
-            "PYTHONPYCACHEPREFIX": str(Places(root).compiled(name))}
+    ours = {
+        HOME_VARIABLE: str(root),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONPYCACHEPREFIX": str(Places(root).compiled(name)),
+    }
     return {**own_variables(), **ours}
 
 

@@ -3,6 +3,7 @@
 
 Knows files in specs/ and locks/, not how anything is installed.
 """
+
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,20 @@ PYTHONS = ("3.11", "3.12")  # in this order: the worker's code runs on both, mor
 BLENDERS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}  # bpy's version for each Blender we support
 _HERE = Path(__file__).resolve().parent
 
-_CORE_IMPORTS = ("numpy", "scipy", "PIL", "pillow_heif", "skimage", "trimesh", "fast_simplification", "safetensors",
-                 "huggingface_hub", "rich", "torch", "transformers")
+_CORE_IMPORTS = (
+    "numpy",
+    "scipy",
+    "PIL",
+    "pillow_heif",
+    "skimage",
+    "trimesh",
+    "fast_simplification",
+    "safetensors",
+    "huggingface_hub",
+    "rich",
+    "torch",
+    "transformers",
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +48,9 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise EnvironmentProblem(f"no packages are locked for {self.name} on {platform_name()}: "
-                                     "this platform is not supported yet") from error
+            raise EnvironmentProblem(
+                f"no packages are locked for {self.name} on {platform_name()}: this platform is not supported yet"
+            ) from error
         for placeholder, value in self.substitutions:
             text = text.replace(placeholder, value)
         return text
@@ -57,8 +71,14 @@ def spec(name: str) -> Spec:
         return Spec(name, lock_path(name), (*_CORE_IMPORTS, "pytest", "pytest_timeout"), torch=True)
     kind, _, version = name.partition("-")
     if kind == "blender" and version in BLENDERS:
-        return Spec(name, input_path("blender"), ("bpy", "pytest", "pytest_timeout"), torch=False, pythons=("3.11",),
-                    substitutions=(("{bpy}", BLENDERS[version]),))
+        return Spec(
+            name,
+            input_path("blender"),
+            ("bpy", "pytest", "pytest_timeout"),
+            torch=False,
+            pythons=("3.11",),
+            substitutions=(("{bpy}", BLENDERS[version]),),
+        )
     known = ", ".join(["core", "test", *(f"blender-{each}" for each in BLENDERS)])
     raise EnvironmentProblem(f"there is no environment called {name}: choose one of {known}")
 

@@ -6,6 +6,7 @@ else is done and verified, by one atomic rename, and names the folder that is in
 verified in a folder of its own at the path where it will stay (virtual environments do not like to be moved), and an
 installer that dies at any moment leaves the old one in use, or none.
 """
+
 import enum
 import json
 import os

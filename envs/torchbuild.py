@@ -3,6 +3,7 @@
 
 Never imports torch. A build for CUDA brings gigabytes of libraries, so it is only chosen where there is a driver.
 """
+
 import os
 import re
 import sys
@@ -15,8 +16,12 @@ from .specs import PYTHONS, TORCH
 
 _INDEX = "https://download.pytorch.org/whl"
 _CUDA = "cu130"  # the CUDA of PyPI's Linux wheels of this version
-_WHEEL_TAGS = {"linux-x86_64": ("linux", "x86_64"), "linux-arm64": ("linux", "aarch64"),
-               "windows-x86_64": ("win", "amd64"), "macos-arm64": ("macosx", "arm64")}
+_WHEEL_TAGS = {
+    "linux-x86_64": ("linux", "x86_64"),
+    "linux-arm64": ("linux", "aarch64"),
+    "windows-x86_64": ("win", "amd64"),
+    "macos-arm64": ("macosx", "arm64"),
+}
 
 
 @dataclass(frozen=True)

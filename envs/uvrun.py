@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs uv: its variables, its output into a log and into progress, its failures into sentences."""
+
 import os
 import re
 import signal
@@ -24,19 +25,33 @@ _ENDED = re.compile(r" Downloaded (\S+)")
 # What uv and the operating systems say, and what it means for the user. The first that matches counts.
 _KNOWN = (
     (r"no space left|not enough space|disk quota|os error 112\b", "the disk is full: free some space and try again"),
-    (r"hash mismatch", "a downloaded file is not the one that was locked: try again, and if it stays, "
-                       "a proxy or a mirror on the way changes files"),
-    (r"certificate|UnknownIssuer", "the connection's certificate is not trusted: name your network's certificate file "
-                                   "in pip's configuration (cert) or in SSL_CERT_FILE"),
-    (r"407 proxy|proxy (auth|connect|error)|tunnel",
-     "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY"),
-    (r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
-     r"|network is unreachable|failed to fetch|failed to download",
-     "{host} cannot be reached: check the connection, then try again; what was downloaded is kept"),
-    (r"read-only file system|permission denied|access is denied|os error 5\b",
-     "a folder cannot be written: choose another folder"),
-    (r"no interpreter found|no python|no download found",
-     "no Python of the wanted version is on this machine and none could be fetched: install Python 3.11 or 3.12"),
+    (
+        r"hash mismatch",
+        "a downloaded file is not the one that was locked: try again, and if it stays, "
+        "a proxy or a mirror on the way changes files",
+    ),
+    (
+        r"certificate|UnknownIssuer",
+        "the connection's certificate is not trusted: name your network's certificate file "
+        "in pip's configuration (cert) or in SSL_CERT_FILE",
+    ),
+    (
+        r"407 proxy|proxy (auth|connect|error)|tunnel",
+        "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY",
+    ),
+    (
+        r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
+        r"|network is unreachable|failed to fetch|failed to download",
+        "{host} cannot be reached: check the connection, then try again; what was downloaded is kept",
+    ),
+    (
+        r"read-only file system|permission denied|access is denied|os error 5\b",
+        "a folder cannot be written: choose another folder",
+    ),
+    (
+        r"no interpreter found|no python|no download found",
+        "no Python of the wanted version is on this machine and none could be fetched: install Python 3.11 or 3.12",
+    ),
 )
 
 
@@ -76,19 +91,34 @@ class Uv:
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
         held = () if self.held is None or os.name != "posix" else (self.held,)
         try:
-            return subprocess.Popen([str(self.path), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                    stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
-                                    env=self.variables, cwd=self.places.environments, pass_fds=held)
+            return subprocess.Popen(
+                [str(self.path), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=self.variables,
+                cwd=self.places.environments,
+                pass_fds=held,
+            )
         except OSError as error:
-            raise EnvironmentProblem(f"uv at {self.path} cannot be started ({error.strerror}): "
-                                     "remove it and try again") from error
+            raise EnvironmentProblem(
+                f"uv at {self.path} cannot be started ({error.strerror}): remove it and try again"
+            ) from error
 
 
 def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
     """What uv gets to see: pip's configuration, unless the user set uv's own variable; its files below the root."""
     own = own_variables()
-    ours = {**configured, "UV_CACHE_DIR": str(places.cache), "UV_PYTHON_INSTALL_DIR": str(places.pythons),
-            "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    ours = {
+        **configured,
+        "UV_CACHE_DIR": str(places.cache),
+        "UV_PYTHON_INSTALL_DIR": str(places.pythons),
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
+    }
     return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
 
 

@@ -4,6 +4,7 @@
 A uv on PATH is used when it is of the series that we test with. Otherwise the wheel comes from the user's wheelhouse or
 index when pip is configured with one, else from PyPI's file server.
 """
+
 import functools
 import hashlib
 import io
@@ -44,18 +45,36 @@ class Wheel:
 
 
 WHEELS = {
-    "linux-x86_64": Wheel(_LINUX_X86, "3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f",
-                          "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19"),
-    "linux-arm64": Wheel(_LINUX_ARM, "57/15/94b6cd62ac3ff6550288328e8035288875197cbc183f51554b266a69877b",
-                         "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe"),
-    "windows-x86_64": Wheel("win_amd64", "dd/ef/ceeabf3631117f7354787d9fb1ffe943899e59ed4b887a696ed547e47e76",
-                            "6a44b2ed8111d2f60d2b92627c5dccda3f7ed7570b18ce115e569cd68c28246b"),
-    "windows-arm64": Wheel("win_arm64", "da/d1/d97a5db1f27e077e4d6329223f6b3f719c02c97e4092043f13e628558d05",
-                           "eeb92051c2123b9730c46b04cc843cfa4bc7d7b0aec56df431a2215ef4cb0273"),
-    "macos-x86_64": Wheel("macosx_10_12_x86_64", "1e/db/08e9ef4879bd667e6d7b4705e594e5bd3e4585f10fc63cb16b9fa2fac63e",
-                          "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5"),
-    "macos-arm64": Wheel("macosx_11_0_arm64", "f3/a7/a8d7b074798c7fb3b26b37584b8fe2e29df2ccdc24ce7902caab2a53edbf",
-                         "66c512266d633bef48384a1f53003f41f2a8e7b36fe6e7fbfd3e0fd52d96fa63"),
+    "linux-x86_64": Wheel(
+        _LINUX_X86,
+        "3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f",
+        "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
+    ),
+    "linux-arm64": Wheel(
+        _LINUX_ARM,
+        "57/15/94b6cd62ac3ff6550288328e8035288875197cbc183f51554b266a69877b",
+        "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
+    ),
+    "windows-x86_64": Wheel(
+        "win_amd64",
+        "dd/ef/ceeabf3631117f7354787d9fb1ffe943899e59ed4b887a696ed547e47e76",
+        "6a44b2ed8111d2f60d2b92627c5dccda3f7ed7570b18ce115e569cd68c28246b",
+    ),
+    "windows-arm64": Wheel(
+        "win_arm64",
+        "da/d1/d97a5db1f27e077e4d6329223f6b3f719c02c97e4092043f13e628558d05",
+        "eeb92051c2123b9730c46b04cc843cfa4bc7d7b0aec56df431a2215ef4cb0273",
+    ),
+    "macos-x86_64": Wheel(
+        "macosx_10_12_x86_64",
+        "1e/db/08e9ef4879bd667e6d7b4705e594e5bd3e4585f10fc63cb16b9fa2fac63e",
+        "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5",
+    ),
+    "macos-arm64": Wheel(
+        "macosx_11_0_arm64",
+        "f3/a7/a8d7b074798c7fb3b26b37584b8fe2e29df2ccdc24ce7902caab2a53edbf",
+        "66c512266d633bef48384a1f53003f41f2a8e7b36fe6e7fbfd3e0fd52d96fa63",
+    ),
 }
 
 
@@ -94,8 +113,10 @@ def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
             return content
         failures.append(f"{without_password(source)}: the file is damaged or not the right one")
     tried = "; ".join(failures) or "no index and no wheelhouse is configured"
-    raise EnvironmentProblem(f"the installer uv could not be fetched ({tried}): check the network and proxy, "
-                             f"or put {wheel.name} in a folder named by PIP_FIND_LINKS")
+    raise EnvironmentProblem(
+        f"the installer uv could not be fetched ({tried}): check the network and proxy, "
+        f"or put {wheel.name} in a folder named by PIP_FIND_LINKS"
+    )
 
 
 def _sources(wheel: Wheel, config: PipConfig) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether an environment really works: its files are there, its packages import and compute. Takes seconds."""
+
 import json
 import subprocess
 from dataclasses import dataclass
@@ -24,13 +25,21 @@ def verify(python: Path, wanted: Spec, root: Path) -> Verdict:
     script = Path(__file__).resolve().with_name("inside.py")
     command = [str(python), "-P", str(script), *(["--tensor"] if wanted.torch else []), *wanted.imports]
     try:
-        answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-                                errors="replace", env=process_environment(root, wanted.name), timeout=_SECONDS)
+        answer = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=process_environment(root, wanted.name),
+            timeout=_SECONDS,
+        )
     except subprocess.TimeoutExpired as error:
         raise EnvironmentProblem(f"{wanted.name} did not answer within {_SECONDS} s: set it up again") from error
     except OSError as error:
-        raise EnvironmentProblem(f"{python} cannot be started ({error.strerror}): "
-                                 f"set {wanted.name} up again") from error
+        raise EnvironmentProblem(
+            f"{python} cannot be started ({error.strerror}): set {wanted.name} up again"
+        ) from error
     return _judged(answer, wanted.name)
 
 
@@ -41,8 +50,10 @@ def _judged(answer: subprocess.CompletedProcess[str], name: str) -> Verdict:
         last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
         raise EnvironmentProblem(f"{name} does not run ({last}): set it up again") from error
     if found["missing"]:
-        raise EnvironmentProblem(f"{len(found['missing'])} installed files of {name} are gone, "
-                                 f"the first is {found['missing'][0]}: set it up again")
+        raise EnvironmentProblem(
+            f"{len(found['missing'])} installed files of {name} are gone, "
+            f"the first is {found['missing'][0]}: set it up again"
+        )
     for module, why in found["failed"].items():
         raise EnvironmentProblem(f"{module} does not work in {name} ({why}): set it up again")
     return Verdict(found["versions"])

@@ -30,18 +30,38 @@ OFFERED = {
             "help": "",
             "default_model": "included",
             "models": [
-                {"name": "included", "label": "Included", "licence": "GPL-3.0-or-later", "commercial": True,
-                 "bytes": 0, "here": True, "source": "included"},
-                {"name": "big", "label": "Big", "licence": "Apache-2.0", "commercial": True,
-                 "bytes": 1000, "here": False, "source": "https://example.org/big"},
+                {
+                    "name": "included",
+                    "label": "Included",
+                    "licence": "GPL-3.0-or-later",
+                    "commercial": True,
+                    "bytes": 0,
+                    "here": True,
+                    "source": "included",
+                },
+                {
+                    "name": "big",
+                    "label": "Big",
+                    "licence": "Apache-2.0",
+                    "commercial": True,
+                    "bytes": 1000,
+                    "here": False,
+                    "source": "https://example.org/big",
+                },
             ],
             "options": [],
             "presets": {"fast": {}, "balanced": {}},
         }
     ],
 }
-DONE = {"name": "picture", "model": "included", "vertices": 4, "faces": 2, "seconds": {"depth": 0.5},
-        "from_cache": False}
+DONE = {
+    "name": "picture",
+    "model": "included",
+    "vertices": 4,
+    "faces": 2,
+    "seconds": {"depth": 0.5},
+    "from_cache": False,
+}
 
 
 def send(body: dict) -> None:

@@ -44,8 +44,18 @@ def test_a_cancelled_request_is_answered_as_cancelled(start):
     assert answer.error.code is ErrorCode.CANCELLED
 
 
-@pytest.mark.parametrize("text", ["hello\n", "{\n", "[1, 2]\n", "x" * 3_000_000 + "\n", "\x00\xff\n", "\n\n\n",
-                                  '{"jsonrpc": "2.0", "id": 99, "result": {}}\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello\n",
+        "{\n",
+        "[1, 2]\n",
+        "x" * 3_000_000 + "\n",
+        "\x00\xff\n",
+        "\n\n\n",
+        '{"jsonrpc": "2.0", "id": 99, "result": {}}\n',
+    ],
+)
 def test_garbage_on_stdout_is_put_in_the_log_and_the_answer_still_comes(start, text):
     client = start({"generate": [{"print": text}]})
     client.request("generate", GENERATE)
@@ -105,8 +115,9 @@ def test_an_answer_of_the_wrong_shape_is_a_failure_and_not_an_exception(start, r
 
 
 def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_error(start):
-    client = start({"generate": [{"error": [-32012, "missing", {"model": "big"}]}],
-                    "models/list": [{"error": [-1, "odd", {}]}]})
+    client = start(
+        {"generate": [{"error": [-32012, "missing", {"model": "big"}]}], "models/list": [{"error": [-1, "odd", {}]}]}
+    )
     client.request("generate", GENERATE)
     client.request("models/list", protocol.Empty())
     failures: list = []

@@ -18,8 +18,9 @@ from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
 def place(tmp_path: Path) -> Place:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    return Place(tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "offered.json",
-                 python=Path(sys.executable))
+    return Place(
+        tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "offered.json", python=Path(sys.executable)
+    )
 
 
 @pytest.fixture
@@ -169,13 +170,16 @@ def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(sess
     assert not alive(pid) and len(session.finished) == 1
 
 
-@pytest.mark.parametrize("script", [
-    {"initialize": [{"stderr": 20}, {"die": 1}]},
-    {"initialize": [{"print": "garbage\n"}, {"stderr": 20}, {"die": -9}]},
-    {"generate": [{"stderr": 20}, {"die": 0}]},
-    {"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": -11}]},
-    {"generate": [{"write": "half a g"}, {"stderr": 20}, {"die": -9}]},
-])
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"initialize": [{"stderr": 20}, {"die": 1}]},
+        {"initialize": [{"print": "garbage\n"}, {"stderr": 20}, {"die": -9}]},
+        {"generate": [{"stderr": 20}, {"die": 0}]},
+        {"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": -11}]},
+        {"generate": [{"write": "half a g"}, {"stderr": 20}, {"die": -9}]},
+    ],
+)
 def test_a_worker_that_dies_leaves_an_error_with_its_log_and_a_panel_that_works(session, follow, place, script):
     follow(script)
     generate(session)
@@ -339,11 +343,14 @@ def test_setting_up_shows_how_far_it_is_and_ends_ready(setting_up, settings):
     assert session.problem is None
 
 
-@pytest.mark.parametrize("program, message", [
-    ("say(state='incomplete', error='the disk is full'); sys.exit(1)", "the disk is full"),
-    ("print('garbage', file=sys.stderr); sys.exit(3)", "setting up ended before it was finished"),
-    ("print('{'); print('[]'); say(stage=1)", "setting up ended before it was finished"),
-])
+@pytest.mark.parametrize(
+    "program, message",
+    [
+        ("say(state='incomplete', error='the disk is full'); sys.exit(1)", "the disk is full"),
+        ("print('garbage', file=sys.stderr); sys.exit(3)", "setting up ended before it was finished"),
+        ("print('{'); print('[]'); say(stage=1)", "setting up ended before it was finished"),
+    ],
+)
 def test_setting_up_that_fails_says_why_and_can_be_tried_again(setting_up, program, message):
     session = setting_up(program)
     wait_for(session, State.ABSENT)

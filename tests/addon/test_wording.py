@@ -4,12 +4,15 @@ from image_to_3d.addon import wording
 from image_to_3d.worker.wire.protocol import ModelInfo
 
 
-@pytest.mark.parametrize("text, said", [
-    ("the file is empty", "The file is empty."),
-    ("GPU is gone.", "GPU is gone."),
-    ("why?", "Why?"),
-    ("", "."),
-])
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("the file is empty", "The file is empty."),
+        ("GPU is gone.", "GPU is gone."),
+        ("why?", "Why?"),
+        ("", "."),
+    ],
+)
 def test_a_message_becomes_a_sentence(text, said):
     assert wording.sentence(text) == said
 

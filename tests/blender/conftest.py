@@ -71,9 +71,7 @@ def fake_worker(addon, monkeypatch, tmp_path):
         path = tmp_path / "script.json"
         path.write_text(json.dumps(script))
         fake = CHECKOUT / "tests" / "addon" / "fake_worker.py"
-        monkeypatch.setattr(
-            addon("environment"), "worker_command", lambda python: [str(python), str(fake), str(path)]
-        )
+        monkeypatch.setattr(addon("environment"), "worker_command", lambda python: [str(python), str(fake), str(path)])
 
     return follow
 
@@ -114,24 +112,45 @@ def glb(meshes: int = 1, parent: bool = False) -> bytes:
         nodes.append({"name": "parent", "scale": [2, 2, 2], "children": roots})
         roots = [meshes]
     body = {
-        "asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": roots}], "nodes": nodes,
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": roots}],
+        "nodes": nodes,
         "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}],
-        "materials": [{"name": "material", "doubleSided": True, "pbrMetallicRoughness": {
-            "baseColorTexture": {"index": 0}, "metallicFactor": 0}}],
-        "textures": [{"source": 0}], "images": [{"bufferView": 3, "mimeType": "image/png"}],
+        "materials": [
+            {
+                "name": "material",
+                "doubleSided": True,
+                "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicFactor": 0},
+            }
+        ],
+        "textures": [{"source": 0}],
+        "images": [{"bufferView": 3, "mimeType": "image/png"}],
         "accessors": [
-            {"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3",
-             "min": [-1, 0, 0.5], "max": [1, 1, 0.5]},
+            {
+                "bufferView": 0,
+                "componentType": 5126,
+                "count": 4,
+                "type": "VEC3",
+                "min": [-1, 0, 0.5],
+                "max": [1, 1, 0.5],
+            },
             {"bufferView": 1, "componentType": 5126, "count": 4, "type": "VEC2"},
             {"bufferView": 2, "componentType": 5123, "count": 6, "type": "SCALAR"},
         ],
-        "bufferViews": views, "buffers": [{"byteLength": len(binary)}],
+        "bufferViews": views,
+        "buffers": [{"byteLength": len(binary)}],
     }
     text = json.dumps(body).encode()
     text += b" " * ((-len(text)) % 4)
     length = 12 + 8 + len(text) + 8 + len(binary)
-    return (struct.pack("<4sII", b"glTF", 2, length) + struct.pack("<I4s", len(text), b"JSON") + text
-            + struct.pack("<I4s", len(binary), b"BIN\0") + binary)
+    return (
+        struct.pack("<4sII", b"glTF", 2, length)
+        + struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(binary), b"BIN\0")
+        + binary
+    )
 
 
 @pytest.fixture

@@ -163,9 +163,16 @@ def test_a_job_ends_with_the_object_and_one_undo_takes_it_away(bpy, addon, fake_
 
 
 def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, picture, quad, tmp_path):
-    result = {"glb": quad, "name": "a", "model": "included", "vertices": 4, "faces": 2, "seconds": {},
-              "from_cache": False,
-              "camera": {"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4}}
+    result = {
+        "glb": quad,
+        "name": "a",
+        "model": "included",
+        "vertices": 4,
+        "faces": 2,
+        "seconds": {},
+        "from_cache": False,
+        "camera": {"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4},
+    }
     fake_worker({"generate": [{"result": result}]})
     own_settings(bpy).picture, own_settings(bpy).camera = picture, True
     bpy.ops.image_to_3d.generate()

@@ -86,7 +86,8 @@ def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, 
     longer = max(width, height)
     expected = {
         (round(0.5 + x / 2 * longer / width, 4), round(0.5 + y / 2 * longer / height, 4))
-        for x in (-1, 1) for y in (-0.5, 0.5)
+        for x in (-1, 1)
+        for y in (-0.5, 0.5)
     }
     seen = [world_to_camera_view(bpy.context.scene, camera, mesh.matrix_world @ v.co) for v in mesh.data.vertices]
     assert {(round(point.x, 4), round(point.y, 4)) for point in seen} == expected

@@ -55,8 +55,15 @@ class Home:
 
     def start(self, *arguments: str, cwd: Path = ROOT) -> subprocess.Popen:
         command = [sys.executable, "-m", "envs", *arguments]
-        process = subprocess.Popen(command, cwd=cwd, env=self.variables, text=True, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=self.variables,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self.running.append(process)
         return process
 
@@ -94,8 +101,14 @@ def home(tmp_path, monkeypatch):
         path.write_text(script)
         path.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "FAKE_"))}
-    variables = {**kept, "HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull, "IMAGE_TO_3D_HOME": str(root),
-                 "FAKE_CALLS": str(tmp_path / "calls"), "FAKE_PYTHON": str(python)}
+    variables = {
+        **kept,
+        "HOME": str(tmp_path),
+        "PIP_CONFIG_FILE": os.devnull,
+        "IMAGE_TO_3D_HOME": str(root),
+        "FAKE_CALLS": str(tmp_path / "calls"),
+        "FAKE_PYTHON": str(python),
+    }
     for name in set(os.environ) - set(variables):
         monkeypatch.delenv(name)
     for name, value in variables.items():

@@ -16,8 +16,14 @@ def place(tmp_path, monkeypatch):
     variables = {"XDG_CONFIG_DIRS": str(tmp_path / "global"), "XDG_CONFIG_HOME": str(tmp_path / "user")}
     monkeypatch.setattr(pipconfig, "_SYSTEM", tmp_path / "etc" / "pip.conf")
     monkeypatch.setattr(pipconfig.sys, "prefix", str(tmp_path / "prefix"))
-    folders = {"global": "global/pip", "system": "etc", "user": "user/pip", "legacy": ".pip", "site": "prefix",
-               "named": "named"}
+    folders = {
+        "global": "global/pip",
+        "system": "etc",
+        "user": "user/pip",
+        "legacy": ".pip",
+        "site": "prefix",
+        "named": "named",
+    }
 
     def write(kind: str, text: str) -> dict[str, str]:
         path = tmp_path / folders[kind] / "pip.conf"
@@ -92,10 +98,22 @@ def test_a_damaged_file_is_named(place, tmp_path):
 
 
 def test_uv_is_told_the_same():
-    config = pipconfig.PipConfig(index_url="https://main/simple", extra_index_urls=("https://a", "https://b"),
-                                 find_links=("/one", "/two"), cert="/c.pem", proxy="http://p:1", timeout="9")
+    config = pipconfig.PipConfig(
+        index_url="https://main/simple",
+        extra_index_urls=("https://a", "https://b"),
+        find_links=("/one", "/two"),
+        cert="/c.pem",
+        proxy="http://p:1",
+        timeout="9",
+    )
     assert config.uv_variables() == {
-        "UV_DEFAULT_INDEX": "https://main/simple", "UV_INDEX": "https://a https://b", "UV_FIND_LINKS": "/one,/two",
-        "UV_INDEX_STRATEGY": "unsafe-best-match", "SSL_CERT_FILE": "/c.pem", "HTTP_PROXY": "http://p:1",
-        "HTTPS_PROXY": "http://p:1", "UV_HTTP_TIMEOUT": "9", "UV_SYSTEM_CERTS": "1",
+        "UV_DEFAULT_INDEX": "https://main/simple",
+        "UV_INDEX": "https://a https://b",
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "SSL_CERT_FILE": "/c.pem",
+        "HTTP_PROXY": "http://p:1",
+        "HTTPS_PROXY": "http://p:1",
+        "UV_HTTP_TIMEOUT": "9",
+        "UV_SYSTEM_CERTS": "1",
     }

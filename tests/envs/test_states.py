@@ -117,8 +117,10 @@ def test_the_default_root_is_the_users_data_folder(monkeypatch, tmp_path):
 
 def test_asking_for_the_state_loads_nothing_heavy_and_nothing_installed():
     """The add-on asks whenever it starts. -S: no installed package; so the standard library is enough."""
-    script = ("import sys; from pathlib import Path; import envs; envs.status(Path('nowhere'));"
-              "print([name for name in ('ssl', 'urllib.request', 'argparse', 'zipfile') if name in sys.modules])")
+    script = (
+        "import sys; from pathlib import Path; import envs; envs.status(Path('nowhere'));"
+        "print([name for name in ('ssl', 'urllib.request', 'argparse', 'zipfile') if name in sys.modules])"
+    )
     answer = subprocess.run([sys.executable, "-S", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
 

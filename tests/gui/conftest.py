@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The extension's zip, installed into a real Blender with folders of its own, on a virtual screen of its own.
 
-    BLENDER=blender                 the program to drive, with arguments if it needs some
-    IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages; without it the add-on would have to set one up
-    IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
+BLENDER=blender                 the program to drive, with arguments if it needs some
+IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages; without it the add-on would have to set one up
+IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
 """
 
 import os
@@ -44,8 +44,14 @@ def command_line(blender: str, user_folder: Path):
 
     def run(*arguments: str) -> str:
         done = subprocess.run(
-            [*shlex.split(blender), *arguments], env={**os.environ, "BLENDER_USER_RESOURCES": str(user_folder)},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, cwd=CHECKOUT, check=False,
+            [*shlex.split(blender), *arguments],
+            env={**os.environ, "BLENDER_USER_RESOURCES": str(user_folder)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            cwd=CHECKOUT,
+            check=False,
         )
         assert done.returncode == 0, done.stdout
         return done.stdout
@@ -69,8 +75,18 @@ def display() -> Iterator[str]:
         yield given
         return
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24", "+extension", "GLX",
-               "-nolisten", "tcp"]
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(writing),
+        "-screen",
+        "0",
+        f"{SCREEN[0]}x{SCREEN[1]}x24",
+        "+extension",
+        "GLX",
+        "-nolisten",
+        "tcp",
+    ]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
     os.close(writing)
     with os.fdopen(reading) as pipe:

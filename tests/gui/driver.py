@@ -31,7 +31,10 @@ class Blender:
         self.log = folder / "blender.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, env={**os.environ, **variables, "DISPLAY": display}, stdout=log, stderr=log,
+                command,
+                env={**os.environ, **variables, "DISPLAY": display},
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
         self.ask("1", START_PATIENCE)
@@ -145,6 +148,7 @@ class Blender:
 
     def _xdotool(self, *arguments: str) -> str:
         variables = {**os.environ, "DISPLAY": self._display}
-        done = subprocess.run(["xdotool", *arguments], check=True, env=variables, capture_output=True, text=True,
-                              timeout=PATIENCE)
+        done = subprocess.run(
+            ["xdotool", *arguments], check=True, env=variables, capture_output=True, text=True, timeout=PATIENCE
+        )
         return done.stdout

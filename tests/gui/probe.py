@@ -26,11 +26,17 @@ def regions() -> list[dict]:
     for window in windows:
         for area in window.screen.areas:
             for region in area.regions:
-                found.append({
-                    "area": area.type, "region": region.type, "left": window.x + region.x,
-                    "top": bottom - window.y - region.y - region.height, "width": region.width, "height": region.height,
-                    "tab": region.active_panel_category if (area.type, region.type) == ("VIEW_3D", "UI") else "",
-                })
+                found.append(
+                    {
+                        "area": area.type,
+                        "region": region.type,
+                        "left": window.x + region.x,
+                        "top": bottom - window.y - region.y - region.height,
+                        "width": region.width,
+                        "height": region.height,
+                        "tab": region.active_panel_category if (area.type, region.type) == ("VIEW_3D", "UI") else "",
+                    }
+                )
     return found
 
 
@@ -86,16 +92,24 @@ def state() -> dict | None:
     """What the session of the add-on says of itself."""
     now = session()
     return now and {
-        "state": now.state.name, "fraction": now.shown.fraction, "stage": now.shown.stage,
-        "problem": now.problem and now.problem.message, "longest_tick": now.longest_tick,
-        "pid": now._client.pid if now._client else None, "last": now.last and now.last.faces,
+        "state": now.state.name,
+        "fraction": now.shown.fraction,
+        "stage": now.shown.stage,
+        "problem": now.problem and now.problem.message,
+        "longest_tick": now.longest_tick,
+        "pid": now._client.pid if now._client else None,
+        "last": now.last and now.last.faces,
     }
 
 
 def objects() -> dict[str, dict]:
     return {
-        thing.name: {"type": thing.type, "size": list(thing.dimensions), "selected": thing.select_get(),
-                     "active": thing == bpy.context.view_layer.objects.active}
+        thing.name: {
+            "type": thing.type,
+            "size": list(thing.dimensions),
+            "selected": thing.select_get(),
+            "active": thing == bpy.context.view_layer.objects.active,
+        }
         for thing in bpy.context.scene.objects
     }
 
