@@ -15,6 +15,7 @@ from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.representations import DepthMap
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire.jobs import Job
+from scipy.ndimage import gaussian_filter
 
 
 def plan(tmp_path, **chosen) -> assets.ReliefPlan:
@@ -58,6 +59,16 @@ def test_transparency_is_cut_away_unless_it_is_to_be_kept(tmp_path):
     cut = made(slope(), photo(alpha=alpha), plan(tmp_path)).mesh
     assert cut.uv[:, 0].min() > 0.4
     assert made(slope(), photo(alpha=alpha), plan(tmp_path, background="keep")).mesh.uv[:, 0].min() < 0.01
+
+
+def test_a_cut_out_subject_has_no_shreds_of_what_was_behind_it(tmp_path):
+    rows, columns = np.mgrid[:120, :160]
+    disc = (rows - 60) ** 2 + (columns - 80) ** 2 < 40**2
+    soft = gaussian_filter(np.where(disc, 1.0, 0.25), 3.0)[::2, ::2].astype(np.float32)  # as networks see it
+    depth_map = DepthMap(soft, False, np.ones(soft.shape, bool))
+    bounds = made(depth_map, photo(120, 160, np.uint8(disc) * 255), plan(tmp_path)).mesh.bounds
+    across, _, deep = bounds[1] - bounds[0]
+    assert deep < 0.3 * across
 
 
 def test_a_background_that_cannot_be_cut_away_is_said(tmp_path):

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+from scipy import ndimage
 
 from .errors import Invalid, Unable
 from .geometry.glb import write_glb
@@ -29,6 +31,9 @@ from .wire.protocol import CameraInfo, Value
 DEFAULT_FOV = 55.0
 """Degrees across the longer side, where neither user, network nor EXIF say otherwise: between a phone's main camera
 (about 67) and a portrait lens (about 40)."""
+
+HALO = 3
+"""Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
 
 Stage = Callable[[str], AbstractContextManager[None]]
 
@@ -81,9 +86,10 @@ def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job
         job.report(0.0, "refining depth")
         grid = max(2, min(plan.relief.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
-        depth = refine_depth(depth_map, photo, finer).depth(plan.near, plan.far)
-    with stage("meshing"):
         away, warnings = _background(picture, plan.background)
+        seen = depth_map if away is None else _without_halo(depth_map, away, plan)
+        depth = refine_depth(seen, photo, finer).depth(plan.near, plan.far)
+    with stage("meshing"):
         try:
             mesh = relief(depth, camera, photo, replace(plan.relief, grid=grid), away, job.span(0.2, 1.0).report)
         except ValueError as error:
@@ -112,3 +118,18 @@ def _background(picture: Picture, wish: str) -> tuple[np.ndarray | None, tuple[s
     if found.all():
         raise Unable(f"{picture.name} is transparent everywhere: choose another picture, or keep the background")
     return found, ()
+
+
+def _without_halo(depth_map: DepthMap, away: np.ndarray, plan: ReliefPlan) -> DepthMap:
+    """The map as metres, with the subject's own depth up to its outline and beyond.
+
+    Networks are soft: near a subject's outline they see a mixture of it and of its background, which would be shreds
+    once the background is gone. What lies within HALO of the outline takes the depth of what is nearest inside.
+    """
+    inverse = 1.0 / depth_map.depth(plan.near, plan.far)
+    share = Image.fromarray(away.astype(np.uint8) * 255).resize(inverse.shape[::-1], Image.Resampling.BOX)
+    inside = depth_map.valid & ndimage.binary_erosion(np.asarray(share) < 128, iterations=HALO, border_value=1)
+    if not inside.any():
+        return DepthMap(np.nan_to_num(inverse), True, depth_map.valid)
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return DepthMap(inverse[tuple(nearest)], True, np.ones_like(inside))

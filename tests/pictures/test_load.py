@@ -221,3 +221,13 @@ def test_an_absurd_size_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "MAX_PIXELS", 1000)
     corners().save(tmp_path / "absurd.png")
     assert "megapixels" in refused(tmp_path / "absurd.png")
+
+
+@pytest.mark.parametrize("subject, backdrop", [(40, loading.LIGHT_BACKDROP), (230, loading.DARK_BACKDROP)])
+def test_what_hides_behind_transparency_is_replaced_by_a_backdrop_unlike_the_subject(tmp_path, subject, backdrop):
+    image = Image.new("RGBA", (3, 1), (123, 45, 67, 0))
+    image.putpixel((1, 0), (subject, subject, subject, 255))
+    image.putpixel((2, 0), (subject, subject, subject, 128))
+    image.save(tmp_path / "cut.png")
+    seen = load(tmp_path / "cut.png").on_backdrop()[0, :, 0].tolist()
+    assert seen[:2] == [backdrop, subject] and abs(seen[2] - (backdrop + subject) / 2) < 2

@@ -213,7 +213,7 @@ class Backend:
         estimator = self._load(task)
         job.report(0.5, "estimating depth")
         options = task.options
-        return estimator(task.pictures[0].rgb, float(options["detail"]), bool(options["mirror"]), job.check)
+        return estimator(task.pictures[0].on_backdrop(), float(options["detail"]), bool(options["mirror"]), job.check)
 
     def unload(self) -> None:
         if self._loaded:

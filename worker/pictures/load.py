@@ -23,6 +23,9 @@ MAX_PIXELS = 300_000_000
 MAX_SIDE = 8192
 """Larger pictures are reduced to this longer side: no texture needs more, and memory stays bounded."""
 
+LIGHT_BACKDROP, DARK_BACKDROP = 208.0, 16.0
+"""8-bit sRGB of a photographer's backdrops: what networks have seen behind dark things, and behind bright ones."""
+
 FULL_FRAME_DIAGONAL = 43.267  # millimetres; what "35 mm equivalent" focal lengths refer to (CIPA DCG-001)
 _EXIF_IFD, _FOCAL_35MM = 0x8769, 0xA405
 
@@ -41,6 +44,15 @@ class Picture:
     digest: str
     name: str
     notes: tuple[str, ...] = ()
+
+    def on_backdrop(self) -> np.ndarray:
+        """(H, W, 3) uint8: plain grey, unlike the subject, where the picture is transparent and any colour may hide."""
+        if self.alpha is None:
+            return self.rgb
+        share = self.alpha[..., None].astype(np.float32) / 255.0
+        brightness = float((self.rgb * share).sum() / max(3.0 * share.sum(), 1.0))
+        backdrop = DARK_BACKDROP if brightness > 128.0 else LIGHT_BACKDROP
+        return np.rint(self.rgb * share + backdrop * (1.0 - share)).astype(np.uint8)
 
 
 def load(path: Path) -> Picture:
