@@ -9,34 +9,21 @@ A picture that fails is said on stderr, and the exit code is then 1.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 from pathlib import Path
 
+import checkout  # noqa: F401 - first: it names the package
 import numpy as np
+from image_to_3d.tests import render
+from image_to_3d.worker.app import App
+from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.pictures.load import load
+from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire.jobs import Job
 from PIL import Image, ImageDraw
 
-TESTS = Path(__file__).resolve().parent.parent
 CELL = 300
-
-
-def _module(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_module("conftest_of_the_tests", TESTS / "conftest.py")  # names the checkout image_to_3d
-render = _module("render_of_the_tests", TESTS / "render.py")
-
-from image_to_3d.worker.app import App  # noqa: E402
-from image_to_3d.worker.errors import Unable  # noqa: E402
-from image_to_3d.worker.pictures.load import load  # noqa: E402
-from image_to_3d.worker.wire import protocol  # noqa: E402
-from image_to_3d.worker.wire.jobs import Job  # noqa: E402
 
 
 def inverse_depth(cache: Path) -> np.ndarray:

@@ -13,18 +13,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import checkout  # first: it names the package
 import numpy as np
+import torch
+from image_to_3d.worker.backends.depth_inference import network_size
+from image_to_3d.worker.networks import included_depth
+from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, vertical_ramp
 from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.modules.setdefault("image_to_3d", importlib.util.module_from_spec(
-    importlib.util.spec_from_file_location("image_to_3d", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-))  # fmt: skip
-
-import torch  # noqa: E402
-from image_to_3d.worker.backends.depth_inference import network_size  # noqa: E402
-from image_to_3d.worker.networks import included_depth  # noqa: E402
-from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, vertical_ramp  # noqa: E402
 
 Guess = Callable[[np.ndarray], np.ndarray]  # photo (H, W, 3) uint8 -> relative inverse depth (h, w)
 Frame = tuple[np.ndarray, np.ndarray]  # photo (H, W, 3) uint8, true depth (H, W) metres, NaN where unknown
@@ -35,7 +30,7 @@ _FOCAL, _BASELINE, _OFFSET = 994.978, 0.193001, 31.086
 
 def shared_folder() -> Path:
     """Where the measuring data lie. Raises SystemExit with a reason when they do not."""
-    folder = Path(os.environ.get("IMAGE_TO_3D_SHARED", ROOT.parent / "shared"))
+    folder = Path(os.environ.get("IMAGE_TO_3D_SHARED", checkout.ROOT.parent / "shared"))
     if not (folder / "data" / "depth_truth").is_dir():
         raise SystemExit(f"no depth truth in {folder}: set IMAGE_TO_3D_SHARED to the folder that holds data")
     return folder
@@ -102,7 +97,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, nargs="*", default=[None], help="shorter sides in pixels to try")
-    parser.add_argument("--weights", type=Path, default=ROOT / "worker" / "included" / "depth.safetensors")
+    parser.add_argument("--weights", type=Path, default=checkout.ROOT / "worker" / "included" / "depth.safetensors")
     options = parser.parse_args()
     shared = shared_folder()
     frames = {"7-Scenes": list(seven_scenes(shared)), "motorcycle": list(motorcycle(shared))}

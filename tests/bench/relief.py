@@ -8,29 +8,22 @@ the file on the disk, for each preset, each in a process of its own; memory is t
 """
 
 import argparse
-import importlib.util
 import multiprocessing
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import checkout  # noqa: F401 - first: it names the package
 import numpy as np
+from image_to_3d.tests.geometry import scenes
+from image_to_3d.tests.render import Shape, photo_view, render
+from image_to_3d.worker.backends.depth import PRESETS
+from image_to_3d.worker.geometry.glb import write_glb
+from image_to_3d.worker.geometry.place import place
+from image_to_3d.worker.geometry.relief import ReliefOptions, relief
+from image_to_3d.worker.geometry.upsample import refine_depth
+from image_to_3d.worker.representations import DepthMap, PinholeCamera
 from PIL import Image
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.modules.setdefault("image_to_3d", importlib.util.module_from_spec(
-    importlib.util.spec_from_file_location("image_to_3d", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-))  # fmt: skip
-
-from image_to_3d.tests.geometry import scenes  # noqa: E402
-from image_to_3d.tests.render import Shape, photo_view, render  # noqa: E402
-from image_to_3d.worker.backends.depth import PRESETS  # noqa: E402
-from image_to_3d.worker.geometry.glb import write_glb  # noqa: E402
-from image_to_3d.worker.geometry.place import place  # noqa: E402
-from image_to_3d.worker.geometry.relief import ReliefOptions, relief  # noqa: E402
-from image_to_3d.worker.geometry.upsample import refine_depth  # noqa: E402
-from image_to_3d.worker.representations import DepthMap, PinholeCamera  # noqa: E402
 
 _NETWORK_SIDE = 518  # of the simulated network, whose map is the exact one made small
 
