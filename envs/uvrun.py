@@ -13,6 +13,7 @@ from typing import TextIO
 
 from .download import without_password
 from .errors import EnvironmentProblem
+from .failures import recognise
 from .places import Places
 from .progress import Report, Stage
 from .running import own_variables
@@ -21,39 +22,6 @@ _GRACE = 5.0  # seconds that uv gets to stop when we are cancelled
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _BEGUN = re.compile(r"Downloading (\S+) \(([\d.]+)([KMG]?i?B)\)")
 _ENDED = re.compile(r" Downloaded (\S+)")
-
-# What uv and the operating systems say, and what it means for the user. The first that matches counts.
-_KNOWN = (
-    (r"no space left|not enough space|disk quota|os error 112\b", "the disk is full: free some space and try again"),
-    (
-        r"hash mismatch",
-        "a downloaded file is not the one that was locked: try again, and if it stays, "
-        "a proxy or a mirror on the way changes files",
-    ),
-    (
-        r"certificate|UnknownIssuer",
-        "the connection's certificate is not trusted: name your network's certificate file "
-        "in pip's configuration (cert) or in SSL_CERT_FILE",
-    ),
-    (
-        r"407 proxy|proxy (auth|connect|error)|tunnel",
-        "the proxy refused the connection: check the proxy in pip's configuration or in HTTPS_PROXY",
-    ),
-    (
-        r"dns error|failed to lookup|error sending request|could not connect|connection (refused|reset)|timed out"
-        r"|network is unreachable|failed to fetch|failed to download",
-        "{host} cannot be reached: check the connection, then try again; what was downloaded is kept",
-    ),
-    (
-        r"read-only file system|permission denied|access is denied|os error 5\b",
-        "a folder cannot be written: choose another folder",
-    ),
-    (
-        r"no interpreter found|no python|no download found",
-        "no Python of the wanted version is on this machine and none could be fetched: install Python 3.11 or 3.12",
-    ),
-)
-
 
 @dataclass(frozen=True)
 class Uv:
@@ -85,7 +53,8 @@ class Uv:
                 _stop(process)
             self.log.flush()
         if code != 0:
-            raise EnvironmentProblem(f"{what} failed: {explain(''.join(lines))} (log: {self.log.name})")
+            failure = recognise("".join(lines))
+            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind)
         return "".join(lines)
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
@@ -120,18 +89,6 @@ def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
         "NO_COLOR": "1",
     }
     return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
-
-
-def explain(output: str) -> str:
-    """What went wrong, from uv's output: a known failure in our words, else uv's own word for it."""
-    for pattern, sentence in _KNOWN:
-        if re.search(pattern, output, re.IGNORECASE):
-            host = re.search(r"https?://(?:[^/@\s]*@)?([^/:)\s]+)", output)
-            return sentence.replace("{host}", host[1] if host else "the network")
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")][:1]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")][:1]
-    return without_password(": ".join(errors + causes or lines[-1:] or ["uv said nothing about why"]))
 
 
 @dataclass

@@ -4,7 +4,8 @@ import json
 
 import pytest
 from image_to_3d.envs.progress import JsonLines, Terminal, overall
-from image_to_3d.envs.uvrun import Watch, explain
+from image_to_3d.envs.failures import recognise
+from image_to_3d.envs.uvrun import Watch
 
 # What uv 0.13 wrote while it installed, in its order.
 UV_SAID = """Using Python 3.11.7 environment at: v
@@ -54,12 +55,12 @@ def test_uvs_downloads_become_parts_that_never_go_back():
         ("error: something new at https://me:secret@host/simple", "something new at https://host/simple"),
         ("error: No solution found\n\n  cause: Because a wants b\n  cause: x", "No solution found: Because a wants b"),
         ("Checked 15 packages\nThe package `a` is too old\n", "The package `a` is too old"),
-        ("", "uv said nothing"),
+        ("", "said nothing"),
     ],
 )
 def test_uvs_failures_are_explained(said, means):
-    assert means in explain(said)
-    assert "secret" not in explain(said)
+    assert means in recognise(said).sentence
+    assert "secret" not in recognise(said).sentence
 
 
 def test_a_program_gets_one_json_object_per_line():
