@@ -4,7 +4,9 @@
 Knows files in specs/ and locks/, not how anything is installed.
 """
 
+import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +32,45 @@ _CORE_IMPORTS = (
     "torch",
     "transformers",
 )
+_NERF_IMPORTS = (
+    "numpy",
+    "scipy",
+    "PIL",
+    "skimage",
+    "trimesh",
+    "fast_simplification",
+    "rich",
+    "torch",
+    "nerfacc",
+    "nerfstudio.fields.nerfacto_field",
+    "nerfstudio.models.nerfacto",
+    "nerfstudio.models.neus_facto",
+    "pycolmap",
+    "av",
+)
+_LICENCE = "Free software (BSD, MIT, Apache 2.0 and alike); with an NVIDIA card also NVIDIA's own CUDA libraries"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One environment. ``requirements`` is a lock (or, for bpy, a spec with an exact version), ``text`` its content."""
+    """One environment.
+
+    ``label`` and ``licence`` are what people read in the panel, ``licence`` in one line. ``requirements`` is a lock
+    (or, for bpy, a spec with an exact version) and ``text`` its content. ``torch``: it gets the build of torch that fits the
+    machine. ``worker``: the worker must answer in it. ``exact``: the lock is the whole truth, and is installed without
+    asking its packages what else they want.
+    """
 
     name: str
+    label: str
     requirements: Path
     imports: tuple[str, ...]
     torch: bool
     pythons: tuple[str, ...] = PYTHONS
     substitutions: tuple[tuple[str, str], ...] = ()
+    worker: bool = False
+    exact: bool = False
+    licence: str = ""
 
     @property
     def text(self) -> str:
@@ -63,24 +92,60 @@ class Spec:
         return hashlib.sha256("\n".join([*lines, f"torch {TORCH if self.torch else None}"]).encode()).hexdigest()
 
 
+def core() -> Spec:
+    return Spec("core", "Image to 3D", lock_path("core"), _CORE_IMPORTS, torch=True, worker=True, licence=_LICENCE)
+
+
+def nerf() -> Spec:
+    return Spec(
+        "nerf",
+        "Many photos (NeRF)",
+        lock_path("nerf"),
+        _NERF_IMPORTS,
+        torch=True,
+        worker=True,
+        exact=True,
+        licence=_LICENCE,
+    )
+
+
+def test() -> Spec:
+    imports = (*_CORE_IMPORTS, "pytest", "pytest_timeout")
+    return Spec("test", "Tests", lock_path("test"), imports, torch=True, worker=True, licence=_LICENCE)
+
+
+def blender(version: str) -> Spec:
+    """The interpreter of Blender ``version`` as a module, for tests of the add-on."""
+    return Spec(
+        f"blender-{version}",
+        f"Blender {version} for tests",
+        input_path("blender"),
+        ("bpy", "pytest", "pytest_timeout"),
+        torch=False,
+        pythons=("3.11",),
+        substitutions=(("{bpy}", BLENDERS[version]),),
+        licence="GPL-3.0-or-later (Blender)",
+    )
+
+
+# Made on use, as a spec looks for the lock of this platform. Tests add their own.
+TABLE: dict[str, Callable[[], Spec]] = {
+    "core": core,
+    "nerf": nerf,
+    "test": test,
+    **{f"blender-{version}": functools.partial(blender, version) for version in BLENDERS},
+}
+
+
 def spec(name: str) -> Spec:
-    """The environment called ``core``, ``test`` or ``blender-4.5`` (or another of BLENDERS)."""
-    if name == "core":
-        return Spec(name, lock_path(name), _CORE_IMPORTS, torch=True)
-    if name == "test":
-        return Spec(name, lock_path(name), (*_CORE_IMPORTS, "pytest", "pytest_timeout"), torch=True)
-    kind, _, version = name.partition("-")
-    if kind == "blender" and version in BLENDERS:
-        return Spec(
-            name,
-            input_path("blender"),
-            ("bpy", "pytest", "pytest_timeout"),
-            torch=False,
-            pythons=("3.11",),
-            substitutions=(("{bpy}", BLENDERS[version]),),
-        )
-    known = ", ".join(["core", "test", *(f"blender-{each}" for each in BLENDERS)])
-    raise EnvironmentProblem(f"there is no environment called {name}: choose one of {known}")
+    """The environment called ``name``; raises EnvironmentProblem if there is none."""
+    if name not in TABLE:
+        raise EnvironmentProblem(f"there is no environment called {name}: choose one of {', '.join(names())}")
+    return TABLE[name]()
+
+
+def names() -> tuple[str, ...]:
+    return tuple(TABLE)
 
 
 def lock_path(name: str, platform: str | None = None) -> Path:

@@ -89,7 +89,7 @@ def test_the_fingerprint_is_of_packages_and_not_of_comments_or_line_endings(tmp_
     def fingerprint(content: bytes) -> str:
         path = tmp_path / "lock.txt"
         path.write_bytes(content)
-        return Spec("core", path, (), torch=True).fingerprint
+        return Spec("core", "Core", path, (), torch=True).fingerprint
 
     assert fingerprint(b"# one\na==1\nb==2\n") == fingerprint(b"# two\r\na==1\r\n\r\nb==2\r\n")
     assert fingerprint(b"a==1\n") != fingerprint(b"a==2\n")

@@ -51,7 +51,9 @@ def tiny(tmp_path, monkeypatch) -> Spec:
     digest = make_wheel(tmp_path / "wheels")
     lock = tmp_path / "lock.txt"
     lock.write_text(f"tiny==1.0 --hash=sha256:{digest}\n")
-    wanted = Spec("core", lock, ("tiny",), torch=False, pythons=(f"{sys.version_info[0]}.{sys.version_info[1]}",))
+    wanted = Spec(
+        "core", "Core", lock, ("tiny",), torch=False, pythons=(f"{sys.version_info[0]}.{sys.version_info[1]}",)
+    )
     for module in (installer, states):
         monkeypatch.setattr(module, "spec", lambda name: wanted)
     for name in [each for each in os.environ if each.startswith(("PIP_", "UV_"))]:
