@@ -4,45 +4,72 @@
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol, TextIO
 
 Stage = Literal["wait", "uv", "python", "packages", "torch", "verify", "ready"]
 
-# Where each stage begins on the bar. By what it costs on a slow line: bytes to fetch, of which torch has most.
-_BEGINS: dict[Stage, float] = {
-    "wait": 0.0,
-    "uv": 0.0,
-    "python": 0.05,
-    "packages": 0.1,
-    "torch": 0.4,
-    "verify": 0.9,
-    "ready": 1.0,
-}
-_ORDER = list(_BEGINS)
+# How much of the bar each stage gets where nothing is known of bytes.
+_LENGTHS: dict[Stage, float] = {"wait": 0.0, "uv": 0.05, "python": 0.05, "packages": 0.3, "torch": 0.5, "verify": 0.1}
+_ORDER: tuple[Stage, ...] = ("wait", "uv", "python", "packages", "torch", "verify", "ready")
+_FETCHED: tuple[Stage, ...] = ("packages", "torch")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """``bytes`` on this disk so far, ``of`` how many (None: not known)."""
+
+    bytes: int
+    of: int | None = None
 
 
 class Report(Protocol):
     """Told when something happened: the stage, how much of that stage is done (0..1), and one line for the user."""
 
-    def __call__(self, stage: Stage, part: float, message: str) -> None: ...
+    def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None: ...
 
 
-def overall(stage: Stage, part: float) -> float:
-    """How far the whole installation is, 0..1."""
-    begin = _BEGINS[stage]
-    end = _BEGINS[_ORDER[min(_ORDER.index(stage) + 1, len(_ORDER) - 1)]]
-    return round(begin + (end - begin) * min(max(part, 0.0), 1.0), 3)
+@dataclass
+class Bar:
+    """How far a whole installation is. It never goes back, whatever is reported."""
+
+    lengths: dict[Stage, float] = field(default_factory=lambda: dict(_LENGTHS))
+    reached: float = 0.0
+
+    def plan(self, amounts: Mapping[Stage, int]) -> None:
+        """Gives the stages that fetch lengths in proportion to their bytes; to be told before the first of them."""
+        room, total = sum(self.lengths[stage] for stage in _FETCHED), sum(amounts.get(stage, 0) for stage in _FETCHED)
+        if total:
+            self.lengths.update({stage: room * amounts.get(stage, 0) / total for stage in _FETCHED})
+
+    def overall(self, stage: Stage, part: float) -> float:
+        """How far the whole installation is, 0..1, when ``part`` (0..1) of ``stage`` is done."""
+        before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
+        now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
+        self.reached = max(self.reached, round(min(now, 1.0), 4))
+        return self.reached
+
+
+def plan(report: Report, amounts: Mapping[Stage, int]) -> None:
+    """Tells ``report`` how many bytes each stage will bring, if it shows a bar."""
+    if isinstance(report, JsonLines | Terminal):
+        report.bar.plan(amounts)
 
 
 @dataclass
 class JsonLines:
-    """One object per line; the last one is written by the command line front, which knows how it ended."""
+    """One object per line: stage, progress (0..1), message, and where they are known ``bytes`` and ``of``.
+
+    The last line is written by the command line front, which knows how it ended.
+    """
 
     stream: TextIO
+    bar: Bar = field(default_factory=Bar)
 
-    def __call__(self, stage: Stage, part: float, message: str) -> None:
-        self.write({"stage": stage, "progress": overall(stage, part), "message": message})
+    def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+        known = {name: value for name, value in (asdict(amount) if amount else {}).items() if value is not None}
+        self.write({"stage": stage, "progress": self.bar.overall(stage, part), "message": message, **known})
 
     def write(self, content: dict[str, object]) -> None:
         self.stream.write(json.dumps(content) + "\n")
@@ -56,14 +83,16 @@ class Terminal:
         self._stream, self._live = stream, stream.isatty()
         self._began = time.monotonic()
         self._last = ""
+        self.bar = Bar()
 
-    def __call__(self, stage: Stage, part: float, message: str) -> None:
+    def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+        share = self.bar.overall(stage, part)
         if not self._live:
             if message != self._last:
-                self._stream.write(f"[{overall(stage, part):4.0%}] {message}\n")
+                self._stream.write(f"[{share:4.0%}] {message}\n")
             self._last = message
         else:
-            self._stream.write(f"\r{self._line(stage, part, message)}\x1b[K")
+            self._stream.write(f"\r{self._line(share, message)}\x1b[K")
         self._stream.flush()
 
     def done(self) -> None:
@@ -72,8 +101,7 @@ class Terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def _line(self, stage: Stage, part: float, message: str) -> str:
-        share = overall(stage, part)
+    def _line(self, share: float, message: str) -> str:
         filled = round(share * 20)
         line = f"[{'#' * filled}{'.' * (20 - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
         return line[: shutil.get_terminal_size().columns - 1]

@@ -3,7 +3,7 @@ import io
 import json
 
 import pytest
-from image_to_3d.envs.progress import JsonLines, Terminal, overall
+from image_to_3d.envs.progress import Bar, JsonLines, Terminal
 from image_to_3d.envs.failures import recognise
 from image_to_3d.envs.uvrun import Watch
 
@@ -23,7 +23,8 @@ Installed 46 packages in 141ms
 
 def test_the_bar_only_grows():
     stages = ["wait", "uv", "python", "packages", "torch", "verify", "ready"]
-    values = [overall(stage, part) for stage in stages for part in (0.0, 0.5, 1.0)]
+    bar = Bar()
+    values = [bar.overall(stage, part) for stage in stages for part in (0.0, 0.5, 1.0)]
     assert values == sorted(values)
     assert (values[0], values[-1]) == (0.0, 1.0)
 
