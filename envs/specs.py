@@ -56,9 +56,9 @@ class Spec:
     """One environment.
 
     ``label`` and ``licence`` are what people read in the panel, ``licence`` in one line. ``requirements`` is a lock
-    (or, for bpy, a spec with an exact version) and ``text`` its content. ``torch``: it gets the build of torch that fits the
-    machine. ``worker``: the worker must answer in it. ``exact``: the lock is the whole truth, and is installed without
-    asking its packages what else they want.
+    (or, for bpy, a spec with an exact version) and ``text`` its content. ``torch``: it gets the build of torch that
+    fits the machine. ``worker``: the worker must answer in it. ``exact``: the lock is the whole truth, and is installed
+    without asking its packages what else they want.
     """
 
     name: str
