@@ -9,6 +9,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .pipconfig import PipConfig
 from .platforms import platform_name
@@ -26,12 +27,19 @@ _WHEEL_TAGS = {
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """``requirement`` for uv, an ``index`` to ask in addition, the ``pythons`` it exists for, and why it was chosen."""
+    """``requirement`` for uv, an ``index`` to ask in addition, the ``pythons`` it exists for, and why it was chosen.
+
+    ``device`` is what it computes on, ``key`` its name in the table of sizes ("cpu", "cu126", "pypi" ...), ``warning`` a
+    sentence for the user where the machine's graphics cards are not used, or not as well as they could be.
+    """
 
     requirement: str
     index: str | None
     pythons: tuple[str, ...]
     reason: str
+    device: Literal["cuda", "rocm", "mps", "cpu"] = "cpu"
+    key: str = "pypi"
+    warning: str | None = None
 
 
 def choose(config: PipConfig, platform: str | None = None, nvidia: bool | None = None) -> TorchBuild:
