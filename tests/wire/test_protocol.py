@@ -105,3 +105,18 @@ def test_option_values_keep_their_types():
         "solid": bool,
         "background": str,
     }
+
+
+BACKEND = {"name": "a", "label": "A", "help": "", "default_model": "m", "models": [], "options": [], "presets": {}}
+
+
+def test_a_backend_that_names_no_environment_needs_the_core_one():
+    assert protocol.read(protocol.BackendInfo, BACKEND).environment == "core"
+    assert protocol.read(protocol.BackendInfo, BACKEND | {"environment": "nerf"}).environment == "nerf"
+
+
+@pytest.mark.parametrize("environment", [None, 1, True, ["core"]])
+def test_an_environment_is_a_name_and_nothing_else(environment):
+    with pytest.raises(WireError, match="environment") as caught:
+        protocol.read(protocol.BackendInfo, BACKEND | {"environment": environment})
+    assert caught.value.code == ErrorCode.INVALID_PARAMS

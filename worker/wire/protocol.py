@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar
 
-VERSION = 1
+VERSION = 2
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -99,7 +99,8 @@ class OptionInfo:
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """A backend as it describes itself. `presets` maps a preset's name to the option values it sets."""
+    """A backend as it describes itself. `presets` maps a preset's name to the option values it sets; `environment`
+    names the Python that has its packages (`python3 -m envs check` lists them)."""
 
     name: str
     label: str
@@ -108,6 +109,7 @@ class BackendInfo:
     models: tuple[ModelInfo, ...]
     options: tuple[OptionInfo, ...]
     presets: dict[str, dict[str, Value]]
+    environment: str = "core"
 
 
 # ------------------------------------------------------------------------------------------------ params and results
