@@ -20,6 +20,7 @@ from typing import Any
 
 from .app import App
 from .errors import Cancelled
+from .hello import Greeting, greet
 from .wire import protocol
 from .wire.jobs import Job, Notify
 from .wire.server import as_error
@@ -66,6 +67,10 @@ def download(options: argparse.Namespace) -> protocol.DownloadResult:
 
 def models(options: argparse.Namespace) -> protocol.ModelsResult:
     return _started(options).list_models(protocol.Empty(), _silent_job())
+
+
+def hello(options: argparse.Namespace) -> Greeting:
+    return greet(protocol.InitializeParams(protocol.VERSION, False, options.device, options.weights, options.cache))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +120,10 @@ def show_report(report: Report) -> None:
     for check in report.checks:
         mark = "ok  " if check.ok else "MISS" if check.needed else "note"
         _write(f"{mark}  {check.name}: {check.found}" + ("" if check.ok else f" -> {check.advice}"))
+
+
+def show_greeting(greeting: Greeting) -> None:
+    _write(json.dumps(dataclasses.asdict(greeting)))  # whoever asks is a program, with or without --json
 
 
 def _tell_failure(error: Exception, as_json: bool) -> int:
@@ -231,6 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _command(commands, "models", "list what is offered: licence, size, here or not", common, models, show_models)
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
+    _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser
 
 
