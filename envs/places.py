@@ -56,6 +56,10 @@ class Places:
     def marker(self, name: str) -> Path:
         return self.environments / f"{name}.json"
 
+    def verdict(self, name: str) -> Path:
+        """Where a check says that the environment ``name`` is broken."""
+        return self.environments / f"{name}.broken.json"
+
     def compiled(self, name: str) -> Path:
         """Where Python keeps compiled files of what runs in ``name``, so that it writes none beside our own modules."""
         return self.root / "cache" / "compiled" / name
