@@ -1,25 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run by an environment's own Python, in a fresh process, to see whether it works: ``inside.py [--tensor] MODULE...``
+"""Run by an environment's own Python, in a fresh process, to see what works: ``inside.py [--tensor=DEVICE] MODULE...``
 
-Prints one JSON object: {"missing": [installed files that are gone], "failed": {module: why}, "versions": {name: it}}.
-Stands alone: it is a script, not a module of this package, and imports nothing of it.
+Prints one JSON object: {"failed": {module: why}, "versions": {name: it}, "device": DEVICE}. Stands alone: it is a
+script, not a module of this package, and imports nothing of it.
 """
 
 import importlib
 import importlib.metadata
 import json
-import os
 import sys
 
-
-def missing_files() -> list[str]:
-    """Files that were installed and are no longer there."""
-    missing = []
-    for distribution in importlib.metadata.distributions():
-        base = str(distribution.locate_file(""))
-        paths = (os.path.join(base, file) for file in distribution.files or ())  # 20 000; pathlib takes twice as long
-        missing.extend(path for path in paths if not os.path.exists(path))
-    return missing
+_OPTION = "--tensor="
 
 
 def failed_imports(modules: list[str]) -> dict[str, str]:
@@ -33,22 +24,35 @@ def failed_imports(modules: list[str]) -> dict[str, str]:
     return failed
 
 
-def failed_tensor() -> dict[str, str]:
-    """A matrix product and a convolution with known results: proof that torch's libraries work on this processor."""
+def best_device() -> str:
     torch = importlib.import_module("torch")  # only here, in the environment, may this room load it
-    product = torch.eye(8) @ torch.arange(64.0).reshape(8, 8)
-    summed = torch.nn.functional.conv2d(torch.ones(1, 1, 5, 5), torch.ones(1, 1, 3, 3))
-    right = float(product.sum()) == 2016.0 and bool((summed == 9).all())
-    return {} if right else {"torch": "computes wrong results on this processor"}
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def failed_tensor(device: str) -> dict[str, str]:
+    """A matrix product and a convolution with known results: proof that torch's libraries work on ``device``."""
+    torch = importlib.import_module("torch")
+    try:
+        product = torch.eye(8, device=device) @ torch.arange(64.0, device=device).reshape(8, 8)
+        ones = torch.ones(1, 1, 5, 5, device=device)
+        summed = torch.nn.functional.conv2d(ones, torch.ones(1, 1, 3, 3, device=device))
+        right = float(product.sum()) == 2016.0 and bool((summed == 9).all())
+    except (RuntimeError, OSError, AssertionError, NotImplementedError) as error:  # AssertionError: built without CUDA
+        return {"torch": f"cannot compute on {device}: {(str(error).splitlines() or ['it does not say why'])[0]}"}
+    return {} if right else {"torch": f"computes wrong results on {device}"}
 
 
 def main(arguments: list[str]) -> None:
-    modules = [argument for argument in arguments if argument != "--tensor"]
+    modules = [argument for argument in arguments if not argument.startswith(_OPTION)]
+    asked = [argument.removeprefix(_OPTION) for argument in arguments if argument.startswith(_OPTION)]
+    device = ""
     failed = failed_imports(modules)
-    if "--tensor" in arguments and not failed:
-        failed = failed_tensor()
+    if asked and not failed:
+        device = best_device() if asked[0] == "auto" else asked[0]
+        failed = failed_tensor(device)
     versions = {each.metadata["Name"]: each.version for each in importlib.metadata.distributions()}
-    json.dump({"missing": missing_files(), "failed": failed, "versions": versions}, sys.stdout)
+    found = json.dumps({"failed": failed, "versions": versions, "device": device})
+    sys.stdout.write(f"\n{found}\n")  # on a line of its own, whatever the imports have printed
 
 
 main(sys.argv[1:])
