@@ -23,8 +23,12 @@ Kind = Literal[
 
 
 class EnvironmentProblem(Exception):
-    """An environment could not be found, made, checked or run. ``kind`` is for programs, the message for people."""
+    """An environment could not be found, made, checked or run. ``kind`` is for programs, the message for people.
 
-    def __init__(self, message: str, kind: Kind = "unknown") -> None:
+    ``said``: all that the program which failed has said, if it was one; it may hold passwords, and is not to be shown.
+    """
+
+    def __init__(self, message: str, kind: Kind = "unknown", said: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.said = said

@@ -53,8 +53,9 @@ class Uv:
                 _stop(process)
             self.log.flush()
         if code != 0:
-            failure = recognise("".join(lines))
-            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind)
+            said = "".join(lines)
+            failure = recognise(said)
+            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind, said)
         return "".join(lines)
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
