@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import guard, pipconfig, torchbuild, uvtool
+from . import guard, hardware, pipconfig, torchbuild, uvtool
 from .errors import EnvironmentProblem
 from .pipconfig import PipConfig
 from .places import Places
@@ -61,7 +61,7 @@ def _install(places: Places, wanted: Spec, report: Report, held: int) -> None:
     config = pipconfig.read()
     report("uv", 0.0, "getting the installer uv")
     uv_path = uvtool.find_or_fetch(places.tools, config)
-    build = torchbuild.choose(config) if wanted.torch else None
+    build = torchbuild.choose(config, hardware.find()) if wanted.torch else None
     places.log(wanted.name).parent.mkdir(parents=True, exist_ok=True)
     folder = places.environments / f"{wanted.name}@{secrets.token_hex(4)}"
     try:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which build of torch this machine gets: the one package that is not in the locks, as it depends on the driver.
+"""Which build of torch this machine gets: the one package that is not in the locks, as it depends on the hardware.
 
-Never imports torch. A build for CUDA brings gigabytes of libraries, so it is only chosen where there is a driver.
+Never imports torch and asks no hardware itself. A build for the wrong driver or card is found out here, before it is
+downloaded: such a build brings gigabytes of libraries.
 """
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild
+from .hardware import Gpu, Hardware
 from .pipconfig import PipConfig
 from .platforms import platform_name
 from .specs import PYTHONS, TORCH
 
+Device = Literal["cuda", "rocm", "mps", "cpu"]
+
 _INDEX = "https://download.pytorch.org/whl"
-_CUDA = "cu130"  # the CUDA of PyPI's Linux wheels of this version
 _WHEEL_TAGS = {
     "linux-x86_64": ("linux", "x86_64"),
     "linux-arm64": ("linux", "aarch64"),
@@ -29,42 +32,147 @@ _WHEEL_TAGS = {
 class TorchBuild:
     """``requirement`` for uv, an ``index`` to ask in addition, the ``pythons`` it exists for, and why it was chosen.
 
-    ``device`` is what it computes on, ``key`` its name in the table of sizes ("cpu", "cu126", "pypi" ...), ``warning`` a
-    sentence for the user where the machine's graphics cards are not used, or not as well as they could be.
+    ``device`` is what it computes on, ``key`` its name in the table of sizes ("cpu", "cu126", "pypi" ...), and
+    ``warning`` a sentence for the user where graphics cards are not used, or not as well as they could be.
     """
 
     requirement: str
     index: str | None
     pythons: tuple[str, ...]
     reason: str
-    device: Literal["cuda", "rocm", "mps", "cpu"] = "cpu"
+    device: Device = "cpu"
     key: str = "pypi"
     warning: str | None = None
 
 
-def choose(config: PipConfig, platform: str | None = None, nvidia: bool | None = None) -> TorchBuild:
-    """A wheel that the user provides; else for NVIDIA where its driver is; else without CUDA."""
+def choose(config: PipConfig, hardware: Hardware, platform: str | None = None) -> TorchBuild:
+    """A wheel that the user provides; else for NVIDIA, for AMD or for Apple where they can be used; else without.
+
+    Never raises: where a card cannot be used, the build without is chosen and ``warning`` says what to do about it.
+    """
     platform = platform or platform_name()
-    nvidia = has_nvidia_driver() if nvidia is None else nvidia
+    provided = _provided(config, hardware, platform)
+    if provided:
+        return provided
+    if platform == "macos-arm64":
+        reason = "PyPI has the build for Apple silicon"
+        return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, "mps" if hardware.metal else "cpu")
+    nvidia = [gpu for gpu in hardware.gpus if gpu.kind == "nvidia"]
+    amd = [gpu for gpu in hardware.gpus if gpu.kind == "amd"]
+    build = _best(nvidia, hardware, platform)
+    if build:
+        return _with_cuda(build, nvidia, hardware, platform)
+    trouble = [_why_not_nvidia(nvidia, hardware, platform)] if nvidia else []
+    supported = [gpu for gpu in amd if gpu.architecture in ROCM_ARCHITECTURES]
+    if supported and platform == "linux-x86_64":
+        return _with_rocm(supported[0], "; ".join(trouble) or None)
+    trouble += [_why_not_amd(amd, platform)] if amd else []
+    return _without(platform, "; ".join(trouble or hardware.notes) or None)
+
+
+def _best(gpus: list[Gpu], hardware: Hardware, platform: str) -> CudaBuild | None:
+    """The build that runs on most cards, the newest of them among these: CUDA offers the fastest card first."""
+    if not gpus:
+        return None
+    newest = max(gpus, key=lambda gpu: gpu.capability or (0, 0))
+    able = [build for build in CUDA_BUILDS if build.runs_with(hardware.cuda) and build.runs_on(newest, platform)]
+    return max(able, key=lambda build: sum(build.runs_on(gpu, platform) for gpu in gpus), default=None)
+
+
+def _with_cuda(build: CudaBuild, gpus: list[Gpu], hardware: Hardware, platform: str) -> TorchBuild:
+    used = [gpu for gpu in gpus if build.runs_on(gpu, platform)]
+    warnings = [
+        f"{gpu.name} will not be used: torch for CUDA {_dotted(build.cuda)}, which {used[0].name} needs, is not for it"
+        for gpu in gpus
+        if gpu not in used
+    ]
+    usual = CUDA_BUILDS[0]
+    if build is not usual and all(usual.runs_on(gpu, platform) for gpu in gpus):
+        warnings.append(
+            f"{_driver(hardware)} is older than torch's usual build wants: the build for CUDA "
+            f"{_dotted(build.cuda)} is used, which works; for the usual one, install driver {usual.driver} or newer, "
+            "then set up again"
+        )
+    # PyPI's wheels for Linux are this build; those for Windows are made without CUDA.
+    from_pypi = build is usual and platform.startswith("linux")
+    return TorchBuild(
+        f"torch=={TORCH}" if from_pypi else f"torch=={TORCH}+{build.key}",
+        None if from_pypi else f"{_INDEX}/{build.key}",
+        PYTHONS,
+        f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}",
+        "cuda",
+        "pypi" if from_pypi else build.key,
+        "; ".join(warnings) or None,
+    )
+
+
+def _with_rocm(gpu: Gpu, warning: str | None) -> TorchBuild:
+    key = f"rocm{ROCM}"
+    reason = f"{gpu.name} can run ROCm {ROCM}"
+    return TorchBuild(f"torch=={TORCH}+{key}", f"{_INDEX}/{key}", PYTHONS, reason, "rocm", key, warning)
+
+
+def _without(platform: str, warning: str | None) -> TorchBuild:
+    reason = "the graphics card cannot be used" if warning else "no graphics card that torch can use was found"
+    if platform.startswith("linux"):  # PyPI's wheels for Linux bring CUDA
+        return TorchBuild(f"torch=={TORCH}+cpu", f"{_INDEX}/cpu", PYTHONS, reason, "cpu", "cpu", warning)
+    return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, warning=warning)
+
+
+def _why_not_nvidia(gpus: list[Gpu], hardware: Hardware, platform: str) -> str:
+    """A sentence for the card that would be used."""
+    newest = max(gpus, key=lambda gpu: gpu.capability or (0, 0))
+    fitting = [build for build in CUDA_BUILDS if build.runs_on(newest, platform)]
+    if fitting and hardware.cuda is None:
+        return "; ".join(hardware.notes) or f"CUDA does not work on {newest.name}: install NVIDIA's driver again"
+    if fitting:
+        least = min(build.driver for build in fitting)
+        return (
+            f"{_driver(hardware)} is too old for {newest.name}, so the processor is used: "
+            f"install driver {least} or newer, then set up again"
+        )
+    return f"torch {TORCH} has no build for {newest}, so the processor is used: {_age(newest, platform)}"
+
+
+def _age(gpu: Gpu, platform: str) -> str:
+    every = {each for build in CUDA_BUILDS for each in build.compiled.get(platform, ())}
+    if gpu.capability and every and gpu.capability < min(every):
+        return f"the card is too old, {_dotted(min(every))} is the least"
+    if gpu.capability and every and gpu.capability > max(every):
+        return "the card is newer than this version of Image to 3D: look for a newer one"
+    return f"there is none for such cards on {platform}"
+
+
+def _why_not_amd(gpus: list[Gpu], platform: str) -> str:
+    if platform != "linux-x86_64":
+        return f"torch has no build for AMD's cards on {platform}, so the processor is used"
+    return (
+        f"torch's build for ROCm {ROCM} is not for {' and '.join(str(gpu) for gpu in gpus)}, so the processor is used: "
+        f"it is for {', '.join(sorted(ROCM_ARCHITECTURES))}"
+    )
+
+
+def _provided(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild | None:
+    """A wheel in one of the folders that the user's pip looks into: it goes first, whatever the hardware is."""
     for python in PYTHONS:
         for folder in config.folders:
             version = _version_in(folder, platform, python)
             if version:
-                return TorchBuild(f"torch=={version}", None, (python,), f"torch {version} lies in {folder}")
-    if platform.startswith("linux"):
-        if nvidia:
-            return TorchBuild(f"torch=={TORCH}", None, PYTHONS, "an NVIDIA driver is installed")
-        return TorchBuild(f"torch=={TORCH}+cpu", f"{_INDEX}/cpu", PYTHONS, "no NVIDIA driver is installed")
-    if platform.startswith("windows") and nvidia:
-        return TorchBuild(f"torch=={TORCH}+{_CUDA}", f"{_INDEX}/{_CUDA}", PYTHONS, "an NVIDIA driver is installed")
-    return TorchBuild(f"torch=={TORCH}", None, PYTHONS, "PyPI has the build for this platform")
+                key = version.partition("+")[2] or "pypi"
+                device = _device_of(key, hardware, platform)
+                reason = f"torch {version} lies in {folder}"
+                return TorchBuild(f"torch=={version}", None, (python,), reason, device, key)
+    return None
 
 
-def has_nvidia_driver() -> bool:
-    """Looks for the driver's files, without loading it."""
-    if sys.platform == "win32":
-        return (Path(os.environ.get("SYSTEMROOT", "C:\\Windows")) / "System32" / "nvcuda.dll").exists()
-    return Path("/proc/driver/nvidia/version").exists()
+def _device_of(key: str, hardware: Hardware, platform: str) -> Device:
+    """What a build computes on here, from the local part of its version."""
+    if platform == "macos-arm64":
+        return "mps" if hardware.metal else "cpu"
+    if key.startswith("rocm") and any(gpu.kind == "amd" for gpu in hardware.gpus):
+        return "rocm"
+    with_cuda = key.startswith("cu") or (key == "pypi" and platform.startswith("linux"))
+    return "cuda" if with_cuda and hardware.cuda is not None else "cpu"
 
 
 def _version_in(folder: Path, platform: str, python: str) -> str | None:
@@ -74,3 +182,12 @@ def _version_in(folder: Path, platform: str, python: str) -> str | None:
     pattern = re.compile(rf"torch-({re.escape(TORCH)}(?:\+[\w.]+)?)-{tag}-{tag}-.*{system}.*{machine}\.whl")
     found = sorted(match[1] for match in map(pattern.fullmatch, os.listdir(folder)) if match)
     return found[0] if found and system else None
+
+
+def _driver(hardware: Hardware) -> str:
+    version = hardware.driver or (f"for CUDA {_dotted(hardware.cuda)}" if hardware.cuda else "")
+    return f"NVIDIA's driver {version}".rstrip()
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
