@@ -6,21 +6,23 @@ The modules without bpy (client, session and what they need) can be imported any
 
 
 def register() -> None:
-    from . import host, offered, operators, panels, preferences, previews, properties
+    from . import environment_operators, host, offered, operators, panels, preferences, previews, properties
 
     preferences.register()
     previews.register()
     properties.register(offered.shipped())
     operators.register()
+    environment_operators.register()
     panels.register()
     host.register()
 
 
 def unregister() -> None:
-    from . import host, operators, panels, preferences, previews, properties
+    from . import environment_operators, host, operators, panels, preferences, previews, properties
 
     host.unregister()
     panels.unregister()
+    environment_operators.unregister()
     operators.unregister()
     properties.unregister()
     previews.unregister()

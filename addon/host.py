@@ -11,7 +11,8 @@ import time
 
 import bpy
 
-from . import preferences, properties
+from . import preferences, properties, report
+from .care import Report
 from .session import Session
 
 TICK_MOVING = 0.1
@@ -54,14 +55,31 @@ def why_not_placed(context: bpy.types.Context) -> str:
 
 def _tick() -> float:
     began = time.perf_counter()
+    _session.need(properties.chosen(bpy.context, _session.offered).backend.environment)
     changed = _session.tick()
     properties.rebuild(_session.offered)
+    _follow_what_was_moved()
+    if _session.care.report is Report.DUE:
+        _copy_report()
     if changed or _second_has_passed():
         _redraw()
     _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
-    if _session.finished:
+    if _session.results.waiting:
         _place_when_possible()
-    return TICK_MOVING if _session.moving or _session.finished else TICK_RESTING
+    return TICK_MOVING if _session.moving or _session.results.waiting or _session.care.checking else TICK_RESTING
+
+
+def _follow_what_was_moved() -> None:
+    """Everything lies in another folder now: the preferences have to name it, also after Blender's next start."""
+    if folder := _session.care.take_moved():
+        preferences.preferences().folder = str(folder)
+        if bpy.context.preferences.use_preferences_save:  # else Blender asks the user, as for any other change
+            bpy.ops.wm.save_userpref()
+
+
+def _copy_report() -> None:
+    _session.care.report = Report.COPIED
+    bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
 
 
 def _second_has_passed() -> bool:
@@ -90,9 +108,9 @@ def _place_when_possible() -> None:
         try:
             bpy.ops.image_to_3d.place("EXEC_DEFAULT", True)  # True: an undo step of its own
         except RuntimeError as error:  # what an operator reports as an error arrives as this
-            _session.not_imported(_session.take(), str(error).removeprefix("Error: "))
+            _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
         else:
-            _session.imported(_session.take())
+            _session.results.imported(_session.results.waiting[0])
     _redraw()
 
 

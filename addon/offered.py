@@ -64,5 +64,10 @@ def model_named(backend: BackendInfo, name: str | None) -> protocol.ModelInfo:
     return {model.name: model for model in backend.models}[name or backend.default_model]
 
 
+def environments(offered: Offered) -> tuple[str, ...]:
+    """The names of the environments that its backends need, each once."""
+    return tuple(dict.fromkeys(backend.environment for backend in offered))
+
+
 def _read(path: Path) -> Offered:
     return protocol.read(ModelsResult, json.loads(path.read_text(encoding="utf-8")), path.name).backends

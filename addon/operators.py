@@ -9,13 +9,12 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, FileHandler, Operator, OperatorFileListElement
 
-from . import host, offered, properties, report, scene, wording
-from .preferences import PACKAGE, root
+from . import host, offered, properties, scene, wording
+from .environment_operators import why_not_fetched
+from .preferences import PACKAGE
 from .states import State
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
-
-SET_UP_SIZE = "some 0.3 GB to download, 1.4 GB on disk; with an NVIDIA card several GB more"
 
 Returned = set[str]
 
@@ -99,7 +98,7 @@ class IMAGE_TO_3D_OT_clear_picture(Operator):
 
 
 class IMAGE_TO_3D_OT_generate(Operator):
-    """Make a textured mesh of the picture"""
+    """Make a textured mesh of the picture; where that needs something set up first, ask about it"""
 
     bl_idname = "image_to_3d.generate"
     bl_label = "Generate"
@@ -111,6 +110,9 @@ class IMAGE_TO_3D_OT_generate(Operator):
         return not reason
 
     def execute(self, context: Context) -> Returned:
+        if can_be_set_up():
+            bpy.ops.image_to_3d.set_up("INVOKE_DEFAULT", environment=host.session().care.needed)
+            return {"FINISHED"}
         choice = properties.chosen(context, host.session().offered)
         picture = bpy.path.abspath(properties.settings(context).picture)
         host.session().generate(picture, choice.backend.name, choice.asked_model, choice.preset, choice.options)
@@ -118,13 +120,22 @@ class IMAGE_TO_3D_OT_generate(Operator):
         return {"FINISHED"}
 
 
-def why_not(context: Context) -> str:
-    """Why nothing can be generated now, "" if it can."""
+def can_be_set_up() -> bool:
+    """Whether what is missing for the chosen model can be installed now."""
     session = host.session()
-    if session.state is State.ABSENT:
-        return session.found.reason
-    if not session.can_begin:
+    missing = session.found.python is None and session.found.standing is not None
+    return missing and session.can_order and not why_not_fetched()
+
+
+def why_not(context: Context) -> str:
+    """Why nothing can be generated now, "" if it can, or if it can be set up."""
+    session = host.session()
+    if session.moving:
         return f"busy: {session.state.value}"
+    if can_be_set_up():
+        return ""
+    if session.found.python is None:
+        return f"{session.found.reason}; {why_not_fetched()}".removesuffix("; ")
     if not properties.settings(context).picture:
         return "choose a picture first"
     model = properties.chosen(context, session.offered).model
@@ -161,37 +172,6 @@ class IMAGE_TO_3D_OT_force_stop(Operator):
 
     def execute(self, context: Context) -> Returned:
         host.session().force_stop()
-        host.wake()
-        return {"FINISHED"}
-
-
-class IMAGE_TO_3D_OT_set_up(Operator):
-    """Install the worker's own Python with all that it needs, apart from Blender's"""
-
-    bl_idname = "image_to_3d.set_up"
-    bl_label = "Set Up"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        if host.session().state not in (State.ABSENT, State.IDLE):
-            return False
-        if not bpy.app.online_access:
-            cls.poll_message_set(wording.sentence(wording.offline(bpy.app.online_access_override)).removesuffix("."))
-        return bpy.app.online_access
-
-    def invoke(self, context: Context, event: Event) -> Returned:
-        return context.window_manager.invoke_props_dialog(self, width=420)
-
-    def draw(self, context: Context) -> None:
-        column = self.layout.column()
-        column.label(text="Python packages from pypi.org, in a folder of their own:")
-        column.label(text=str(root()), icon="FILE_FOLDER")
-        column.label(text=wording.sentence(SET_UP_SIZE), icon="IMPORT")
-        column.label(text="The folder can be changed in the add-on's preferences.")
-
-    def execute(self, context: Context) -> Returned:
-        host.session().set_up()
         host.wake()
         return {"FINISHED"}
 
@@ -268,19 +248,6 @@ class IMAGE_TO_3D_OT_dismiss(Operator):
         return {"FINISHED"}
 
 
-class IMAGE_TO_3D_OT_copy_report(Operator):
-    """Copy what happened, with versions and the end of the log, for a bug report"""
-
-    bl_idname = "image_to_3d.copy_report"
-    bl_label = "Copy Report"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context: Context) -> Returned:
-        context.window_manager.clipboard = report.text(host.session(), bpy.app.version_string)
-        self.report({"INFO"}, "The report is in the clipboard")
-        return {"FINISHED"}
-
-
 class IMAGE_TO_3D_OT_preferences(Operator):
     """Open the add-on's preferences: folder, device, what is installed"""
 
@@ -301,10 +268,10 @@ class IMAGE_TO_3D_OT_place(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return bool(host.session().finished) and context.mode == "OBJECT"
+        return bool(host.session().results.waiting) and context.mode == "OBJECT"
 
     def execute(self, context: Context) -> Returned:
-        own, result = properties.settings(context), host.session().finished[0].result
+        own, result = properties.settings(context), host.session().results.waiting[0].result
         try:
             mesh = scene.place(context, result.glb, result.name)
         except scene.CannotPlace as error:
@@ -323,12 +290,10 @@ CLASSES = (
     IMAGE_TO_3D_OT_generate,
     IMAGE_TO_3D_OT_cancel,
     IMAGE_TO_3D_OT_force_stop,
-    IMAGE_TO_3D_OT_set_up,
     IMAGE_TO_3D_OT_download,
     IMAGE_TO_3D_OT_reset_option,
     IMAGE_TO_3D_OT_free_memory,
     IMAGE_TO_3D_OT_dismiss,
-    IMAGE_TO_3D_OT_copy_report,
     IMAGE_TO_3D_OT_preferences,
     IMAGE_TO_3D_OT_place,
 )

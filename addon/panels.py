@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import os
 
-import blf
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from ..worker.wire.protocol import BackendInfo, ModelInfo
-from . import host, offered, previews, properties, wording
+from ..worker.wire.protocol import BackendInfo, ErrorCode, ModelInfo
+from . import drawing, environment_panels, host, offered, previews, properties, wording
 from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences, root
 from .session import Session
 from .states import Problem, State
 
 THUMBNAIL_SCALE = 6.0
-FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
-MARGIN = 60  # pixels at scale 1 of a sidebar that text in a box cannot use
-ICON = 20
-LOG_LINES = 12
-TEXT_LINES = 8
 
 STAGES = {
     State.STARTING: "Starting the worker",
@@ -59,8 +53,8 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
 
     def draw(self, context: Context) -> None:
         session, layout = host.session(), self.layout
-        if session.state is State.ABSENT:
-            _draw_absent(layout, context, session)
+        if environment_panels.wants_box(session) and not session.moving:
+            environment_panels.draw_box(layout, context, session)
         _draw_picture(layout, context)
         choice = properties.chosen(context, session.offered)
         _draw_choice(layout, context, choice)
@@ -89,11 +83,14 @@ class IMAGE_TO_3D_PT_resting(_Part, Panel):
     def draw(self, context: Context) -> None:
         session, layout = host.session(), self.layout
         _draw_generate(layout)
-        if session.finished and (reason := host.why_not_placed(context)):
-            _text(layout, context, wording.sentence(reason), "TIME")
+        if session.results.waiting and (reason := host.why_not_placed(context)):
+            drawing.text(layout, context, wording.sentence(reason), "TIME")
         if session.problem:
             _draw_problem(layout, context, session.problem)
-        elif session.last:
+        elif session.care.done:
+            done = session.care.done.doing.capitalize()
+            drawing.text(layout, context, f"{done} is done.", "CHECKMARK")
+        elif session.results.last:
             _draw_result(layout, context, session)
 
 
@@ -135,32 +132,28 @@ def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context:
     layout.use_property_split, layout.use_property_decorate = True, False
     column = layout.column()
     column.prop(own, "folder", placeholder=str(root()))
+    column.prop(own, "wheelhouse")
     column.prop(own, "device")
     column.prop(own, "python")
     if PYTHON_VARIABLE in os.environ:
         column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
-    _draw_installed(layout.box().column(), session)
+    environment_panels.draw_section(layout, context, session)
+    _draw_networks(layout.box().column(), session)
 
 
-def _draw_installed(column: UILayout, session: Session) -> None:
-    python = session.found.python
-    state = f"Worker's Python: {python}" if python else wording.sentence(session.found.reason)
-    column.label(text=state, icon="CHECKMARK" if python else "ERROR")
-    if not python:
-        column.operator("image_to_3d.set_up", icon="IMPORT")
+def _draw_networks(column: UILayout, session: Session) -> None:
     for backend in session.offered:
-        column.label(text=f"Networks of {backend.label}")
+        column.label(text=f"Networks of {backend.label}", icon="NODETREE")
         for model in backend.models:
             row = column.split(factor=0.5)
             row.label(text=model.label, icon="CHECKMARK" if model.here else "BLANK1")
             row = row.split(factor=0.45)
             row.label(text=wording.licence(model))
             _download_or_state(row, backend, model)
-    online = "Online access is on" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
-    column.label(text=wording.sentence(online), icon="URL")
     row = column.row()
+    online = "Online access is on" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
+    row.label(text=wording.sentence(online), icon="URL")
     row.operator("image_to_3d.free_memory")
-    row.operator("image_to_3d.copy_report", icon="COPYDOWN")
 
 
 def _download_or_state(row: UILayout, backend: BackendInfo, model: ModelInfo) -> None:
@@ -172,16 +165,6 @@ def _download_or_state(row: UILayout, backend: BackendInfo, model: ModelInfo) ->
 
 
 # ---- parts of the main panel
-
-
-def _draw_absent(layout: UILayout, context: Context, session: Session) -> None:
-    box = layout.box().column()
-    _text(box, context, "A Python of its own has to be set up once, before the first mesh.", "INFO")
-    box.operator("image_to_3d.set_up", icon="IMPORT")
-    if not bpy.app.online_access:
-        _text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
-    elif session.found.reason:
-        _text(box, context, wording.sentence(session.found.reason))
 
 
 def _draw_picture(layout: UILayout, context: Context) -> None:
@@ -216,14 +199,14 @@ def _draw_choice(layout: UILayout, context: Context, choice: properties.Choice) 
 
 def _draw_missing(layout: UILayout, context: Context, backend: BackendInfo, model: ModelInfo) -> None:
     box = layout.box().column()
-    _text(box, context, f"The weights of {model.label} are not here yet.", "INFO")
+    drawing.text(box, context, f"The weights of {model.label} are not here yet.", "INFO")
     if not model.bytes:
         return
     text = f"Download {wording.size(model.bytes)}"
     button = box.operator("image_to_3d.download", text=text, icon="IMPORT")
     button.backend, button.model = backend.name, model.name
     if not bpy.app.online_access:
-        _text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
+        drawing.text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
 
 
 def _draw_generate(layout: UILayout) -> None:
@@ -234,66 +217,43 @@ def _draw_generate(layout: UILayout) -> None:
 
 def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
-    stage = STAGES.get(session.state) or wording.sentence(shown.stage or "working").removesuffix(".")
     column = layout.column(align=True)
-    column.progress(factor=shown.fraction, text=f"{stage}  {shown.fraction:.0%}" if shown.fraction else stage)
+    column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     row = column.row(align=True)
     row.scale_y = 1.6
     if session.can_force:
         row.alert = True
         row.operator("image_to_3d.force_stop", icon="CANCEL")
     else:
-        row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
+        row.enabled = session.state in (State.STARTING, State.BUSY, State.CARING)
         row.operator("image_to_3d.cancel", icon="X")
-    note = layout.column()
-    note.active = False
-    _text(note, context, f"{wording.clock(session.elapsed)}  {shown.message}")
+    times = [wording.clock(session.elapsed), wording.amount(shown)]
+    drawing.note(layout, context, "  ".join([part for part in times if part] + [shown.message]))
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
-    own, box = properties.settings(context), layout.box().column()
+    box = layout.box().column()
     header = box.row()
     title = header.row()
     title.alert = True
     title.label(text="That did not work", icon="ERROR")
     header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
-    _text(box, context, wording.sentence(problem.message))
+    drawing.text(box, context, wording.sentence(problem.message))
     if problem.missing:
         button = box.operator("image_to_3d.download", icon="IMPORT")
         button.backend, button.model = problem.missing.backend, problem.missing.model
-    row = box.row(align=True)
-    if problem.log:
-        icon = "DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT"
-        row.prop(own, "show_log", icon=icon, emboss=False)
-    row.operator("image_to_3d.copy_report", icon="COPYDOWN")
-    if problem.log and own.show_log:
-        log = box.column(align=True)
-        log.scale_y = 0.7
-        for line in problem.log.splitlines()[-LOG_LINES:]:
-            log.label(text=line)
+    if host.session().care.checking and problem.code is ErrorCode.WORKER_EXITED:
+        drawing.text(box, context, "Trying its Python\u2026", "TIME")
+    environment_panels.draw_log_and_report(box, properties.settings(context), host.session().care, problem.log)
 
 
 def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
-    result = session.last
+    result = session.results.last
     seconds = sum(result.seconds.values())
     time = "from the cache" if result.from_cache else f"in {seconds:.1f} s"
-    _text(layout, context, f"{result.name}: {result.faces:,} faces {time}", "CHECKMARK")
+    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}", "CHECKMARK")
     for warning in result.warnings:
-        _text(layout, context, wording.sentence(warning), "INFO")
-
-
-def _text(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> None:
-    """A text that wraps at the region's width, and ends where it would push everything else away."""
-    scale = context.preferences.system.ui_scale
-    blf.size(0, FONT_SIZE * scale)
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    margin = MARGIN + (0 if icon == "NONE" else ICON)
-    lines = wording.wrap(text, context.region.width - margin * scale, lambda line: blf.dimensions(0, line)[0])
-    if len(lines) > TEXT_LINES:
-        lines = [*lines[:TEXT_LINES], "\u2026"]
-    for number, line in enumerate(lines):
-        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
+        drawing.text(layout, context, wording.sentence(warning), "INFO")
 
 
 CLASSES = (

@@ -44,6 +44,13 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
         update=_settings_changed,
     )
+    wheelhouse: StringProperty(
+        name="Wheelhouse",
+        description="A folder of Python packages (wheels) to set up from, without any network: for machines that have "
+        "none. Empty: packages come from pypi.org",
+        subtype="DIR_PATH",
+        update=_settings_changed,
+    )
     device: EnumProperty(name="Device", description="What the networks run on", items=_DEVICES)
     python: StringProperty(
         name="Python",
@@ -71,13 +78,14 @@ def root() -> Path:
 def place() -> Place:
     """The settings of the moment."""
     own = Path(bpy.utils.extension_path_user(PACKAGE, path="", create=True))
-    python = os.environ.get(PYTHON_VARIABLE) or preferences().python
+    python, wheelhouse = os.environ.get(PYTHON_VARIABLE) or preferences().python, preferences().wheelhouse
     return Place(
         root=root(),
         temporary=Path(bpy.app.tempdir),
         logs=own / "logs",
         kept=own / "offered.json",
         python=Path(bpy.path.abspath(python)) if python else None,
+        wheelhouse=Path(bpy.path.abspath(wheelhouse)) if wheelhouse else None,
         online=bpy.app.online_access,
         device=preferences().device,
     )

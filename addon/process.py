@@ -45,6 +45,9 @@ LONGEST_LINE = 1 << 20
 LOG_TAIL = 4000
 """Bytes from the end of the log that are shown with an error: some 40 lines, a whole Python traceback."""
 
+GENTLE = 10
+"""How much a gentle child yields to others on POSIX (its niceness); on Windows it is "below normal"."""
+
 
 class CannotStart(Exception):
     """The command could not be started; the message is for the user."""
@@ -60,7 +63,10 @@ class _Ending(Enum):
 
 
 class Child:
-    """One process, started when made. `exit_code` is None until it has ended and all that it wrote has been read."""
+    """One process, started when made. `exit_code` is None until it has ended and all that it wrote has been read.
+
+    A `gentle` one works with what others leave of the processor.
+    """
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class Child:
         log: Path,
         variables: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
+        gentle: bool = False,
     ) -> None:
         self.log_path = log
         self.exit_code: int | None = None
@@ -79,7 +86,7 @@ class Child:
         self._unsent = b""
         self._lines: queue.Queue[bytes | None] = queue.Queue(LINES_WAITING)
         self._log = _open_log(log)
-        self._process = self._start(command, folder, variables)
+        self._process = self._start(command, folder, variables, gentle)
         if os.name == "posix":
             os.set_blocking(self._process.stdin.fileno(), False)
         threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True).start()
@@ -152,22 +159,27 @@ class Child:
         except OSError as error:
             return f"(the log {self.log_path} cannot be read: {error.strerror})"
 
-    def _start(self, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        windows = os.name == "nt"
+    def _start(
+        self, command: Sequence[str], folder: Path, variables: Mapping[str, str], gentle: bool
+    ) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 list(command),
                 cwd=folder,
                 env=dict(variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                start_new_session=not windows,  # a process group of its own, which can be ended as a whole
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if windows else 0,
+                start_new_session=os.name == "posix",  # a process group of its own, which can be ended as a whole
+                creationflags=_windows_flags(gentle),
             )
         except OSError as error:
             self._log.close()
             raise CannotStart(f"{command[0]} could not be started: {error.strerror or error}") from None
+        if gentle and os.name == "posix":
+            with suppress(ProcessLookupError, PermissionError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, process.pid, GENTLE)
+        return process
 
     def _send(self) -> None:
         pipe = self._process.stdin
@@ -229,6 +241,14 @@ def _open_log(path: Path) -> IO[bytes]:
         return path.open("wb", buffering=0)  # the child writes through the same descriptor: nothing may be held back
     except OSError as error:
         raise CannotStart(f"the log {path} cannot be written: {error.strerror}") from None
+
+
+def _windows_flags(gentle: bool) -> int:
+    """A group of its own and no console window; 0 elsewhere."""
+    if os.name != "nt":
+        return 0
+    priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if gentle else 0
+    return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW | priority
 
 
 def _read(stream: IO[bytes], lines: queue.Queue[bytes | None]) -> None:

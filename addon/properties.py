@@ -155,7 +155,9 @@ def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> t
         "picture": StringProperty(
             name="Picture", description="The picture to make a mesh of", subtype="FILE_PATH", update=_picture_changed
         ),
-        "backend": EnumProperty(name="Model", description="How the picture becomes a mesh", items=backends),
+        "backend": EnumProperty(
+            name="Model", description="How the picture becomes a mesh", items=backends, update=_backend_changed
+        ),
         "camera": BoolProperty(
             name="Matching Camera",
             description="Add a camera that sees the mesh as the photo shows it, make it the scene's camera "
@@ -240,3 +242,9 @@ def _apply_preset(group: PropertyGroup, backend: BackendInfo) -> None:
 
 def _picture_changed(own: PropertyGroup, context: bpy.types.Context) -> None:
     previews.show(bpy.path.abspath(own.picture) if own.picture else "")
+
+
+def _backend_changed(own: PropertyGroup, context: bpy.types.Context) -> None:
+    from . import host  # it needs this module itself
+
+    host.wake()  # the other model may need another environment

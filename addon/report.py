@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of a bug report. Must not know bpy."""
+"""The text of a bug report: what happened in Blender, and what the last check of the environments said. Must not know
+bpy.
+"""
 
 from __future__ import annotations
 
 import platform
 import sys
 
+from ..envs import report
 from .session import Session
 
 
 def text(session: Session, blender: str) -> str:
-    """What happened and on what, in Markdown, with the home folder's name left in: users can read before they paste."""
-    problem = session.problem
+    """What happened and on what, in Markdown, without names of users, home folders and machines."""
+    problem, care = session.problem or session.care.problem, session.care
     lines = [
         "### Image to 3D",
         f"- Blender {blender}, Python {sys.version.split()[0]}, {platform.platform()}",
@@ -21,6 +24,9 @@ def text(session: Session, blender: str) -> str:
     if problem:
         code = f" ({problem.code.name} {problem.code.value})" if problem.code else ""
         lines.append(f"- problem: {problem.message}{code}")
+    if care.check_error:
+        lines.append(f"- the environments could not be checked: {care.check_error}")
     if problem and problem.log:
         lines += ["", "```", problem.log, "```"]
-    return "\n".join(lines) + "\n"
+    checked = [care.checked.report] if care.checked else []
+    return "\n".join([report.redact("\n".join(lines)), "", *checked]).rstrip() + "\n"

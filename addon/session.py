@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one running worker and its state. Must not know widgets, meshes or bpy.
+"""The one running worker, its jobs and its state. Must not know widgets, meshes or bpy; the environments are cared for
+elsewhere (care.py).
 
 Everything happens in two ways: a user action calls a method, which returns at once, and a timer calls `tick`, which
 drains what the worker said and watches the clock. Nothing waits. The panel reads the attributes. Each wait has a limit,
@@ -8,20 +9,21 @@ and after each failure the state is one from which the user can go on, with the 
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..worker.wire import protocol
-from ..worker.wire.protocol import ErrorCode, GenerateParams, GenerateResult, Progress, Value, WireError
-from . import environment, offered
+from ..worker.wire.protocol import ErrorCode, Progress, Value, WireError
+from . import environment, jobs, offered
+from .care import Care, CheckEnded, Judged, OrderEnded
 from .client import Answered, Client, Event, Exited, Failed
-from .environment import Found, Place, SetUp, SetUpEnded, SetUpProgress
+from .environment import Found, Place
+from .errands import Order
+from .jobs import Finished, Job, Results
 from .process import CannotStart
 from .states import (
     CANCEL_GRACE,
@@ -32,19 +34,10 @@ from .states import (
     REST_AFTER,
     START_LIMIT,
     STOP_LIMIT,
-    Finished,
     Problem,
     Shown,
     State,
 )
-
-
-@dataclass(frozen=True)
-class _Job:
-    method: str
-    params: Any
-    stage: str
-    folder: Path | None = None
 
 
 class Session:
@@ -52,19 +45,18 @@ class Session:
 
     def __init__(self, place: Callable[[], Place], clock: Callable[[], float] = time.monotonic) -> None:
         self.state = State.ABSENT
-        self.found = Found(None, "not looked for yet")
+        self.care = Care(place, clock)
         self.problem: Problem | None = None
-        self.shown = Shown(0.0, "")
-        self.finished: list[Finished] = []
-        self.last: GenerateResult | None = None
+        self.results = Results()
         self.offered = offered.shipped()
         self.longest_tick = 0.0
         self._place, self._clock = place, clock
         self._client: Client | None = None
         self._introduced: tuple[Any, ...] = ()
-        self._set_up: SetUp | None = None
-        self._pending: _Job | None = None
-        self._running: tuple[int, _Job] | None = None
+        self._shown = Shown(0.0, "")
+        self._ordered: Order | None = None
+        self._pending: Job | None = None
+        self._running: tuple[int, Job] | None = None
         self._since = self._heard_at = self._began_at = clock()
 
     # ---- what the panel reads
@@ -75,8 +67,24 @@ class Session:
         return self.state in MOVING
 
     @property
+    def found(self) -> Found:
+        """The Python for the chosen model."""
+        return self.care.found
+
+    @property
+    def shown(self) -> Shown:
+        """How far what goes on is."""
+        return self.care.shown if self.care.order else self._shown
+
+    @property
     def can_begin(self) -> bool:
-        return self.state in (State.IDLE, State.READY)
+        """A job can begin."""
+        return self.can_order and self.found.python is not None
+
+    @property
+    def can_order(self) -> bool:
+        """An environment can be made, repaired, moved or removed."""
+        return not self.moving
 
     @property
     def can_force(self) -> bool:
@@ -88,53 +96,55 @@ class Session:
         """Seconds since the running job, or set-up, began."""
         return self._clock() - self._began_at
 
-    @property
-    def job(self) -> str:
-        """The method of the job that runs or is about to, "" without one."""
-        job = self._pending or (self._running and self._running[1])
-        return job.method if job else ""
-
     # ---- what the user does
 
     def recall(self) -> None:
         """Reads what a worker said last; once, at the beginning."""
         self.offered = offered.last_known(self._place().kept)
+        self.care.known = offered.environments(self.offered)
 
     def look(self) -> None:
-        """Looks again whether there is an environment: the settings have changed."""
-        self._look_for_environment()
+        """Looks again whether there is an environment: the settings or the disk have changed."""
+        self.care.look()
+        if self._client is None and self.care.order is None:
+            self._go(State.IDLE if self.found.python else State.ABSENT)
+
+    def need(self, name: str) -> None:
+        """The chosen model needs the environment of that name."""
+        if name != self.care.needed:
+            self.care.need(name)
+            self.look()
 
     def generate(self, picture: str, backend: str, model: str | None, preset: str, options: dict[str, Value]) -> None:
-        """Turns a picture into a GLB in a folder of ours; `finished` gets it."""
+        """Turns a picture into a GLB in a folder of ours; `results` gets it."""
+        described = offered.backend_named(self.offered, backend)
         try:
-            folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=self._place().temporary))
+            job = jobs.generation(described, picture, model, preset, options, self._place().temporary)
         except OSError as error:
             self._fail(f"no temporary folder could be made: {error.strerror or error}")
-            return
-        params = GenerateParams((picture,), str(folder / "result.glb"), backend, preset, model, options)
-        self._begin(_Job("generate", params, "starting", folder))
+        else:
+            self._begin(job)
 
     def download(self, backend: str, model: str) -> None:
         """Fetches the weights of one model."""
-        self._begin(_Job("models/download", protocol.DownloadParams(backend, model), "connecting"))
+        self._begin(jobs.download(offered.backend_named(self.offered, backend), model))
 
-    def set_up(self) -> None:
-        """Makes the environment."""
-        if self.state not in (State.ABSENT, State.IDLE):
+    def give_order(self, order: Order) -> None:
+        """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
+        if not self.can_order:
             return
-        self.problem, self.shown = None, Shown(0.0, "starting")
-        try:
-            self._set_up = SetUp(self._place(), self._clock)
-        except CannotStart as error:
-            self._fail(str(error))
-            return
+        self.problem, self._ordered = None, order
         self._begin_clock()
-        self._go(State.SETTING_UP)
+        if self._client:
+            self._client.stop()
+            self._go(State.STOPPING)
+        else:
+            self._carry_out()
 
     def cancel(self) -> None:
         """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force."""
-        if self.state is State.SETTING_UP and self._set_up:
-            self._set_up.stop()
+        if self.state is State.CARING:
+            self.care.stop()
             self._go(State.STOPPING)
         elif self.state is State.BUSY and self._client and self._running:
             self._client.cancel(self._running[0])
@@ -145,10 +155,11 @@ class Session:
 
     def force_stop(self) -> None:
         """Ends the worker, and all it started, at once. The next job starts a new one."""
-        for process in (self._client, self._set_up):
-            if process:
-                process.kill()
-                self._go(State.STOPPING)
+        self.care.kill()
+        if self._client:
+            self._client.kill()
+        if self._client or self.care.order:
+            self._go(State.STOPPING)
 
     def rest(self) -> None:
         """Ends a worker that has nothing to do, to free its memory."""
@@ -159,32 +170,24 @@ class Session:
     def dismiss(self) -> None:
         """The user has read the error."""
         self.problem = None
-
-    def take(self) -> Finished | None:
-        """The next of `finished`, for `imported` or `not_imported`."""
-        return self.finished.pop(0) if self.finished else None
-
-    def imported(self, finished: Finished) -> None:
-        self.last = finished.result
-        shutil.rmtree(finished.folder, ignore_errors=True)
+        self.care.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
         """`reason` may be a whole traceback: its last line is the message, all of it goes to the log."""
         *above, last = reason.strip().splitlines() or [""]
         log = "\n".join([*above, last]) if above else ""
         self.problem = Problem(f"the mesh could not be brought into the scene: {last.strip()}", log=log)
-        shutil.rmtree(finished.folder, ignore_errors=True)
+        self.results.discard(finished)
 
     def close(self) -> None:
         """Ends everything; waits for a moment only. For when the add-on is switched off or Blender ends."""
-        for process in (self._client, self._set_up):
-            if process:
-                process.close()
-        self._client = self._set_up = None
+        self.care.close()
+        if self._client:
+            self._client.close()
+        self._client = None
         self._drop_pending()
         self._end_running()
-        while finished := self.take():
-            shutil.rmtree(finished.folder, ignore_errors=True)
+        self.results.clear()
         self.state = State.ABSENT
 
     # ---- what the timer does
@@ -192,9 +195,8 @@ class Session:
     def tick(self) -> bool:
         """Drains what came, watches the clock. Returns whether there is something new to show."""
         before = self._picture()
-        if self._set_up:
-            for event in self._set_up.poll():
-                self._hear_set_up(event)
+        for over in self.care.tick(quiet=not self.moving):
+            self._hear_care(over)
         if self._client:
             for event in self._client.poll():
                 self._hear(event)
@@ -202,47 +204,55 @@ class Session:
         return self._picture() != before
 
     def _picture(self) -> tuple[Any, ...]:
-        return self.state, self.shown, self.problem, self.offered, len(self.finished)
+        care = self.care
+        of_care = care.found, care.checking, care.checked, care.problem, care.done, care.report
+        return self.state, self.shown, self.problem, self.offered, len(self.results.waiting), of_care
 
     # ---- beginning
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: Job) -> None:
         if not self.can_begin:
-            self._remove(job)
+            job.discard()
             return
-        self.problem, self.shown, self._pending = None, Shown(0.0, job.stage), job
+        self.dismiss()
+        self._shown, self._pending = Shown(0.0, job.stage), job
         self._begin_clock()
-        self._bring_up()
+        self._bring_up(job)
 
-    def _bring_up(self) -> None:
+    def _bring_up(self, job: Job) -> None:
         """Takes the next step towards a worker that knows the settings of the moment and has the pending job."""
         place = self._place()
-        self.found = environment.find(place)
-        if self.found.python is None:
-            self._give_up(self.found.reason)
+        found = environment.find(place, job.environment)
+        wanted = found.python, place.root, protocol.InitializeParams(protocol.VERSION, place.online, place.device)
+        if found.python is None:
+            self._give_up(found.reason)
         elif self._client is None:
-            self._start(place)
-        elif self._introduced != self._introduction(place):
+            self._start(place, job.environment, wanted)
+        elif self._introduced != wanted:
             self._client.stop()
             self._go(State.STOPPING)
         else:
             self._submit()
 
-    def _start(self, place: Place) -> None:
-        command, log = environment.worker_command(self.found.python), place.logs / "worker.log"
+    def _start(self, place: Place, name: str, introduction: tuple[Path, Path, protocol.InitializeParams]) -> None:
+        """Starts a worker in the environment `name`. Another one is needed when the introduction changes."""
+        command, variables = environment.worker_command(introduction[0]), environment.worker_variables(place, name)
         try:
-            self._client = Client(command, environment.PACKAGE, log, environment.worker_variables(place), self._clock)
+            self._client = Client(command, environment.PACKAGE, place.logs / "worker.log", variables, self._clock)
         except CannotStart as error:
+            self.care.suspect(name)
             self._give_up(str(error))
             return
-        self._introduced = self._introduction(place)
-        self._client.request("initialize", self._introduced[-1])
+        self._introduced = introduction
+        self._client.request("initialize", introduction[-1])
         self._go(State.STARTING)
 
-    def _introduction(self, place: Place) -> tuple[Any, ...]:
-        """What a worker is told at its start; another one is needed when this changes."""
-        params = protocol.InitializeParams(protocol.VERSION, place.online, place.device)
-        return self.found.python, place.root, params
+    def _carry_out(self) -> None:
+        order, self._ordered = self._ordered, None
+        if self.care.begin(order):
+            self._go(State.CARING)
+        else:
+            self.look()
 
     def _submit(self) -> None:
         job, self._pending = self._pending, None
@@ -259,7 +269,7 @@ class Session:
         match event:
             case Progress(token, fraction, stage, message):
                 if self._running and token == self._running[0]:
-                    self.shown = Shown(fraction, stage, message)
+                    self._shown = Shown(fraction, stage, message)
             case Answered(_, "initialize", result):
                 self._describe(result.backends)
                 self._submit()
@@ -278,9 +288,9 @@ class Session:
             return
         job, self._running = self._running[1], None
         if self.state is not State.BUSY:  # cancelled, but it was done before it heard
-            self._remove(job)
+            job.discard()
         elif job.method == "generate":
-            self.finished.append(Finished(result, job.folder))
+            self.results.add(Finished(result, job.folder))
         elif self._client:
             self._client.request("models/list", protocol.Empty())
         self._be_ready()
@@ -295,26 +305,27 @@ class Session:
             self._end_running()
             self._be_ready()
         elif method == "initialize":
+            if error.code is ErrorCode.WORKER_EXITED and not unwanted and self._pending:
+                self.care.suspect(self._pending.environment)
             self._drop_pending()
             self.force_stop()
 
-    def _hear_set_up(self, event: SetUpProgress | SetUpEnded) -> None:
-        self._heard_at = self._clock()
-        match event:
-            case SetUpProgress(stage, fraction, message):
-                self.shown = Shown(fraction, stage, message)
-            case SetUpEnded(error, log):
-                self._set_up = None
-                if error and self.state is State.SETTING_UP:
-                    self.problem = Problem(error, log=log)
-                self._look_for_environment()
+    def _hear_care(self, over: OrderEnded | CheckEnded | Judged) -> None:
+        match over:
+            case Judged(works=True) if self.problem:
+                self.problem = replace(self.problem, message=f"{self.problem.message}; its Python was tried and works")
+            case Judged():
+                self.problem = None  # the box about a broken environment says more
+        self.look()
 
     def _after_exit(self) -> None:
         self._end_running()
-        if self._pending:
-            self._bring_up()
+        if self._ordered:
+            self._carry_out()
+        elif self._pending:
+            self._bring_up(self._pending)
         else:
-            self._look_for_environment()
+            self.look()
 
     # ---- the clock
 
@@ -323,12 +334,14 @@ class Session:
         waited = now - self._since
         match self.state:
             case State.ABSENT if waited > LOOK_AGAIN:
-                self._look_for_environment()
+                self.look()
             case State.STARTING if waited > START_LIMIT:
                 self._fail(f"the worker did not answer within {START_LIMIT:.0f} seconds of its start")
+                if self._pending:
+                    self.care.suspect(self._pending.environment)
                 self._drop_pending()
                 self.force_stop()
-            case State.BUSY | State.SETTING_UP if now - self._heard_at > QUIET_LIMIT:
+            case State.BUSY if now - self._heard_at > QUIET_LIMIT:
                 self._fail(f"nothing was heard for {QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
                 self.force_stop()
             case State.CANCELLING if waited > CANCEL_GRACE:
@@ -341,7 +354,8 @@ class Session:
     def _leave_behind(self) -> None:
         """A process that even the system cannot end (it hangs in a driver) must not keep the panel."""
         self._fail("the worker could not be ended: it may still use memory until Blender is closed")
-        self._client = self._set_up = None
+        self._client = None
+        self.care.leave_behind()
         self._drop_pending()
         self._after_exit()
 
@@ -357,40 +371,29 @@ class Session:
     def _begin_clock(self) -> None:
         self._began_at = self._heard_at = self._clock()
 
-    def _look_for_environment(self) -> None:
-        self.found = environment.find(self._place())
-        if self._client is None and self._set_up is None:
-            self._go(State.IDLE if self.found.python else State.ABSENT)
-
     def _describe(self, backends: offered.Offered) -> None:
         if backends == self.offered:
             return
         self.offered = backends
+        self.care.known = offered.environments(backends)
         with suppress(OSError):  # the panel then starts from what was shipped: a flag less, nothing lost
             offered.keep(backends, self._place().kept)
 
-    def _fail(self, message: str, error: WireError | None = None, job: _Job | None = None) -> None:
-        log = (error.data.get("log") if error else "") or (self._client.log_tail() if self._client else "")
-        missing = None
-        if error and error.code is ErrorCode.MODEL_MISSING and job and isinstance(error.data.get("model"), str):
-            missing = protocol.DownloadParams(job.params.backend, error.data["model"])
-        self.problem = Problem(message, error.code if error else None, log, missing)
+    def _fail(self, message: str, error: WireError | None = None, job: Job | None = None) -> None:
+        log = self._client.log_tail() if self._client else ""
+        self.problem = jobs.problem(message, error, job, log)
 
     def _give_up(self, reason: str) -> None:
         self._fail(reason)
         self._drop_pending()
-        self._look_for_environment()
+        self.look()
 
     def _drop_pending(self) -> None:
-        job, self._pending = self._pending, None
-        self._remove(job)
+        job, self._pending, self._ordered = self._pending, None, None
+        if job:
+            job.discard()
 
     def _end_running(self) -> None:
         if self._running:
-            self._remove(self._running[1])
+            self._running[1].discard()
             self._running = None
-
-    @staticmethod
-    def _remove(job: _Job | None) -> None:
-        if job and job.folder:
-            shutil.rmtree(job.folder, ignore_errors=True)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-from ..worker.wire.protocol import DownloadParams, ErrorCode, GenerateResult
+from ..worker.wire.protocol import DownloadParams, ErrorCode
 
 START_LIMIT = 60.0
 """Seconds from starting the worker to its first answer. It takes 0.3 s; under a virus scanner the first takes many."""
@@ -33,12 +32,22 @@ REST_AFTER = 600.0
 LOOK_AGAIN = 5.0
 """Seconds between two looks whether an environment has appeared, made from a terminal for example."""
 
+CHECK_AFTER = 3.0
+"""Seconds from the session's beginning to the first check of an environment: Blender's own start goes first."""
+
+CHECK_LIMIT = 300.0
+"""Seconds until a check is ended. It takes one; a deep one, which imports torch from a cold disk, may take many."""
+
 
 class State(Enum):
-    """`IDLE` is without a worker, `READY` with one; both can take a job."""
+    """`IDLE` is without a worker, `READY` with one; both can take a job if the environment that it needs is there.
+
+    `ABSENT`: without a worker and without that environment. `CARING`: an environment is made, repaired, moved or
+    removed.
+    """
 
     ABSENT = "no environment"
-    SETTING_UP = "setting up"
+    CARING = "setting up"
     IDLE = "idle"
     STARTING = "starting"
     READY = "ready"
@@ -63,16 +72,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Shown:
-    """How far the running thing is. `fraction` is from 0 to 1."""
+    """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known."""
 
     fraction: float
     stage: str
     message: str = ""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A mesh on disk that waits for its import; `folder` is removed after it."""
-
-    result: GenerateResult
-    folder: Path
+    bytes: int | None = None
+    of: int | None = None

@@ -6,6 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..worker.wire.protocol import ModelInfo
+from .checked import Checked, Entry
+from .environment import Standing
+from .states import Shown
+
+_STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out", "torch": "installing torch"}
+_STAGES |= {"python": "getting Python", "packages": "installing packages"}
 
 
 def sentence(text: str) -> str:
@@ -37,6 +43,51 @@ def offline(forced: bool) -> str:
     if forced:
         return "online access was switched off when this program was started"
     return "online access is off: allow it in Preferences > System > Network"
+
+
+def verb(standing: Standing | None) -> str:
+    """What the button says that makes an environment ready."""
+    return {Standing.OUTDATED: "Update", Standing.BROKEN: "Repair", Standing.READY: "Repair"}.get(standing, "Set Up")
+
+
+def standing(standing: Standing | None, reason: str) -> str:
+    """What is the matter with an environment, for someone who only wants meshes."""
+    match standing:
+        case Standing.INCOMPLETE:
+            return "Setting up was begun but not finished. What was downloaded is kept."
+        case Standing.OUTDATED:
+            return "This version of the add-on needs other packages than the last."
+        case Standing.BROKEN:
+            return sentence(reason)
+        case Standing.READY:
+            return "It is ready. Repairing looks at every file again."
+    return "Has to be set up once, before the first mesh."
+
+
+def need(entry: Entry) -> str:
+    """What making an environment takes, "" where that is not known."""
+    about = "about " if entry.estimated else ""
+    parts = [f"{about}{size(entry.download)} to download"] if entry.download else []
+    parts += [f"{about}{size(entry.disk)} on the disk"] if entry.disk else []
+    return sentence(", ".join(parts)) if parts else ""
+
+
+def build(checked: Checked) -> str:
+    """What the networks will run on, and why."""
+    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}: {checked.build}")
+
+
+def stage(shown: Shown) -> str:
+    """The progress bar's text."""
+    name = sentence(_STAGES.get(shown.stage, shown.stage or "working")).removesuffix(".")
+    return f"{name}  {shown.fraction:.0%}" if shown.fraction else name
+
+
+def amount(shown: Shown) -> str:
+    """How many bytes are here, "" where that is not known."""
+    if shown.bytes is None:
+        return ""
+    return f"{size(shown.bytes)} of {size(shown.of)}" if shown.of else size(shown.bytes)
 
 
 def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:

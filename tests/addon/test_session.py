@@ -67,13 +67,13 @@ def test_a_job_starts_the_worker_and_ends_with_a_mesh_to_import(session, follow,
     follow({"generate": [{"progress": [0.25, "estimating depth"]}, {"write": "glb"}]})
     assert session.state is State.IDLE
     generate(session)
-    assert session.state is State.STARTING and session.job == "generate"
+    assert session.state is State.STARTING
     wait_for(session, State.READY)
-    finished = session.take()
+    finished = session.results.waiting[0]
     assert Path(finished.result.glb).read_text() == "glb"
     assert session.shown == states.Shown(0.25, "estimating depth")
-    session.imported(finished)
-    assert session.last.faces == 2 and session.problem is None and not job_folders(place)
+    session.results.imported(finished)
+    assert session.results.last.faces == 2 and session.problem is None and not job_folders(place)
 
 
 def test_a_second_job_uses_the_same_worker(session, follow):
@@ -84,7 +84,7 @@ def test_a_second_job_uses_the_same_worker(session, follow):
     generate(session)
     assert session.state is State.BUSY
     wait_for(session, State.READY)
-    assert session._client.pid == pid and len(session.finished) == 2
+    assert session._client.pid == pid and len(session.results.waiting) == 2
 
 
 def test_a_changed_setting_starts_another_worker_for_the_next_job(session, follow, settings):
@@ -96,7 +96,7 @@ def test_a_changed_setting_starts_another_worker_for_the_next_job(session, follo
     generate(session)
     assert session.state is State.STOPPING
     wait_for(session, State.READY)
-    assert len(session.finished) == 2 and session._client.pid != pid and not alive(pid)
+    assert len(session.results.waiting) == 2 and session._client.pid != pid and not alive(pid)
 
 
 def test_what_the_worker_offers_is_kept_for_the_next_start(session, follow, place):
@@ -114,7 +114,7 @@ def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, pla
     session.cancel()
     assert session.state is State.CANCELLING
     wait_for(session, State.READY)
-    assert session.problem is None and not session.finished and not job_folders(place)
+    assert session.problem is None and not session.results.waiting and not job_folders(place)
 
 
 def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, place, tmp_path):
@@ -125,7 +125,7 @@ def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, 
     until(done.exists)
     session.cancel()
     wait_for(session, State.READY)
-    assert not session.finished and not job_folders(place)
+    assert not session.results.waiting and not job_folders(place)
 
 
 def test_a_cancel_while_the_worker_starts_ends_it(session, follow, place):
@@ -151,7 +151,7 @@ def test_a_worker_that_ignores_cancel_is_ended_by_force_and_the_next_job_works(s
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    assert len(session.finished) == 1
+    assert len(session.results.waiting) == 1
 
 
 def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(session, follow, clock, settings):
@@ -167,7 +167,7 @@ def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(sess
     follow({})
     session.force_stop()
     wait_for(session, State.READY)
-    assert not alive(pid) and len(session.finished) == 1
+    assert not alive(pid) and len(session.results.waiting) == 1
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_worker_that_dies_leaves_an_error_with_its_log_and_a_panel_that_works(
     generate(session)
     assert session.problem is None
     wait_for(session, State.READY)
-    assert len(session.finished) == 1
+    assert len(session.results.waiting) == 1
 
 
 def test_an_error_of_the_job_is_shown_and_the_worker_stays(session, follow):
@@ -266,7 +266,7 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced_without_a_word(s
     assert session.problem is None
     generate(session)
     wait_for(session, State.READY)
-    assert len(session.finished) == 2
+    assert len(session.results.waiting) == 2
 
 
 def test_a_worker_that_rests_for_long_gives_its_memory_back(session, follow, clock):
@@ -300,7 +300,7 @@ def test_a_mesh_that_cannot_be_imported_is_shown_as_an_error(session, follow, pl
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    session.not_imported(session.take(), "Traceback:\n  line 3\nno such file\n")
+    session.not_imported(session.results.waiting[0], "Traceback:\n  line 3\nno such file\n")
     assert session.problem.message.endswith(": no such file") and "line 3" in session.problem.log
     assert not job_folders(place)
 
@@ -313,55 +313,3 @@ def test_close_leaves_no_process_and_no_folder(session, follow, place):
     session.close()
     until(lambda: not alive(pid))
     assert not job_folders(place) and session.tick() is False
-
-
-# ---- setting up
-
-
-@pytest.fixture
-def setting_up(session, settings, monkeypatch, tmp_path):
-    """A session without an environment, whose set-up runs the given program instead of `-m envs`."""
-    settings["now"] = dataclasses.replace(settings["now"], python=None)
-    session.look()
-
-    def begin(program: str) -> Session:
-        script = tmp_path / "setup.py"
-        script.write_text("import json, sys, time\n\ndef say(**line): print(json.dumps(line), flush=True)\n" + program)
-        monkeypatch.setattr(environment, "set_up_command", lambda place: [sys.executable, str(script)])
-        session.set_up()
-        return session
-
-    return begin
-
-
-def test_setting_up_shows_how_far_it_is_and_ends_ready(setting_up, settings):
-    session = setting_up("say(stage='torch', progress=0.5, message='120 MB'); say(state='ready', python='x')")
-    assert session.state is State.SETTING_UP
-    until(lambda: session.tick() or session.shown == states.Shown(0.5, "torch", "120 MB"))
-    settings["now"] = dataclasses.replace(settings["now"], python=Path(sys.executable))
-    wait_for(session, State.IDLE)
-    assert session.problem is None
-
-
-@pytest.mark.parametrize(
-    "program, message",
-    [
-        ("say(state='incomplete', error='the disk is full'); sys.exit(1)", "the disk is full"),
-        ("print('garbage', file=sys.stderr); sys.exit(3)", "setting up ended before it was finished"),
-        ("print('{'); print('[]'); say(stage=1)", "setting up ended before it was finished"),
-    ],
-)
-def test_setting_up_that_fails_says_why_and_can_be_tried_again(setting_up, program, message):
-    session = setting_up(program)
-    wait_for(session, State.ABSENT)
-    assert session.problem.message == message
-    session.set_up()
-    assert session.state is State.SETTING_UP and session.problem is None
-
-
-def test_setting_up_can_be_cancelled(setting_up):
-    session = setting_up("say(stage='torch', progress=0.5, message='') or time.sleep(600)")
-    until(lambda: session.tick() or session.shown.fraction == 0.5)
-    session.cancel()
-    wait_for(session, State.ABSENT)
-    assert session.problem is None

@@ -154,7 +154,7 @@ def test_a_job_ends_with_the_object_and_one_undo_takes_it_away(bpy, addon, fake_
     bpy.ops.ed.undo_push(message="before")
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.last)
+    run_until(addon, lambda session: session.results.last)
     assert [thing.name for thing in bpy.data.objects] == ["picture"]
     assert bpy.context.view_layer.objects.active.name == "picture"
     bpy.ops.ed.undo()
@@ -176,7 +176,7 @@ def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, pictu
     fake_worker({"generate": [{"result": result}]})
     own_settings(bpy).picture, own_settings(bpy).camera = picture, True
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.last)
+    run_until(addon, lambda session: session.results.last)
     assert bpy.context.scene.camera.name == "a Camera"
 
 
@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_imported_is_an_error_in_the_panel_and_the_next_jo
     run_until(addon, lambda session: not session.moving)
     fake_worker({"generate": [{"copy": quad}]})
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.last)
+    run_until(addon, lambda session: session.results.last)
     assert addon("host").session().problem is None
 
 
@@ -203,11 +203,11 @@ def test_a_mesh_waits_while_the_user_is_in_edit_mode(bpy, addon, fake_worker, pi
     fake_worker({"generate": [{"copy": quad}]})
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.finished)
+    run_until(addon, lambda session: session.results.waiting)
     host._tick()
     assert bpy.context.mode == "EDIT_MESH" and "edit mesh mode" in host.why_not_placed(bpy.context)
     bpy.ops.object.mode_set(mode="OBJECT")
-    run_until(addon, lambda session: session.last)
+    run_until(addon, lambda session: session.results.last)
     assert len(bpy.data.objects) == 2
 
 
@@ -230,4 +230,4 @@ def test_settings_and_session_survive_the_opening_of_another_file(bpy, addon, fa
     assert own_settings(bpy).picture == picture
     assert addon("properties").chosen(bpy.context, addon("host").session().offered).options == {"faces": 1234}
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.last)
+    run_until(addon, lambda session: session.results.last)

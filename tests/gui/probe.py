@@ -98,7 +98,7 @@ def state() -> dict | None:
         "problem": now.problem and now.problem.message,
         "longest_tick": now.longest_tick,
         "pid": now._client.pid if now._client else None,
-        "last": now.last and now.last.faces,
+        "last": now.results.last and now.results.last.faces,
     }
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small things that several panels draw with. Draws what it is given; knows no state of ours."""
+
+from __future__ import annotations
+
+import blf
+from bpy.types import Context, UILayout
+
+from . import wording
+
+FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
+MARGIN = 60  # pixels at scale 1 of a sidebar that text in a box cannot use
+ICON = 20
+TEXT_LINES = 8
+LOG_LINES = 12
+
+
+def text(layout: UILayout, context: Context, text: str, icon: str = "NONE", width: float | None = None) -> None:
+    """A text that wraps at the region's width (or `width` in pixels), and ends where it would push everything else
+    away."""
+    scale = context.preferences.system.ui_scale
+    blf.size(0, FONT_SIZE * scale)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    margin = (MARGIN if width is None else 0) + (0 if icon == "NONE" else ICON)
+    room = (width or context.region.width) - margin * scale
+    lines = wording.wrap(text, room, lambda line: blf.dimensions(0, line)[0])
+    if len(lines) > TEXT_LINES:
+        lines = [*lines[:TEXT_LINES], "\u2026"]
+    for number, line in enumerate(lines):
+        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
+
+
+def note(layout: UILayout, context: Context, said: str) -> None:
+    """A text that is there for who looks for it."""
+    column = layout.column()
+    column.active = False
+    text(column, context, said)
+
+
+def log(layout: UILayout, lines: str) -> None:
+    """The end of a log, small and unwrapped."""
+    column = layout.column(align=True)
+    column.scale_y = 0.7
+    for line in lines.splitlines()[-LOG_LINES:]:
+        column.label(text=line)
