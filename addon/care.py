@@ -211,6 +211,7 @@ class Care:
         elif not self._cancelled:
             self.problem, self.failed = Problem(error, log=log), order
         self.want(Check(self.known))
+        self._not_before = self._clock()
         return OrderEnded(order)
 
     def _begin_check(self) -> list[CheckEnded | Judged]:
