@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol, TextIO
 
-Stage = Literal["wait", "uv", "python", "packages", "torch", "verify", "ready"]
+Stage = Literal["wait", "uv", "python", "packages", "torch", "verify", "move", "ready"]  # move has a bar of its own
 
 # How much of the bar each stage gets where nothing is known of bytes.
 _LENGTHS: dict[Stage, float] = {"wait": 0.0, "uv": 0.05, "python": 0.05, "packages": 0.3, "torch": 0.5, "verify": 0.1}
 _ORDER: tuple[Stage, ...] = ("wait", "uv", "python", "packages", "torch", "verify", "ready")
+_STEPS = 20  # of a bar of characters
 _FETCHED: tuple[Stage, ...] = ("packages", "torch")
 
 
@@ -45,8 +46,13 @@ class Bar:
 
     def overall(self, stage: Stage, part: float) -> float:
         """How far the whole installation is, 0..1, when ``part`` (0..1) of ``stage`` is done."""
+        if stage == "move":
+            return self._grown_to(part)
         before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
         now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
+        return self._grown_to(now)
+
+    def _grown_to(self, now: float) -> float:
         self.reached = max(self.reached, round(min(now, 1.0), 4))
         return self.reached
 
@@ -77,20 +83,24 @@ class JsonLines:
 
 
 class Terminal:
-    """A bar that is redrawn in place; where the stream is not a terminal, a line for each new message."""
+    """A bar that is redrawn in place; where the stream is not a terminal, a line for each new thing that is done.
+
+    Of what goes on (its message is the same up to the colon) a log gets a line for each step of the bar.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._live = stream, stream.isatty()
         self._began = time.monotonic()
-        self._last = ""
+        self._last: tuple[str, int] = ("", 0)
         self.bar = Bar()
 
     def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
         share = self.bar.overall(stage, part)
         if not self._live:
-            if message != self._last:
+            now = message.partition(":")[0], int(share * _STEPS)
+            if now != self._last:
                 self._stream.write(f"[{share:4.0%}] {message}\n")
-            self._last = message
+            self._last = now
         else:
             self._stream.write(f"\r{self._line(share, message)}\x1b[K")
         self._stream.flush()
@@ -102,6 +112,8 @@ class Terminal:
             self._stream.flush()
 
     def _line(self, share: float, message: str) -> str:
-        filled = round(share * 20)
-        line = f"[{'#' * filled}{'.' * (20 - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
+        filled = round(share * _STEPS)
+        line = (
+            f"[{'#' * filled}{'.' * (_STEPS - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
+        )
         return line[: shutil.get_terminal_size().columns - 1]

@@ -2,26 +2,27 @@
 """Runs uv: its variables, its output into a log and into progress, its failures into sentences."""
 
 import os
-import re
+import queue
 import signal
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from .arrivals import Arrivals, clear_unfinished
 from .download import without_password
 from .errors import EnvironmentProblem
 from .failures import recognise
 from .places import Places
 from .progress import Report, Stage
 from .running import own_variables
+from .watch import VARIABLES, Watch
 
 _GRACE = 5.0  # seconds that uv gets to stop when we are cancelled
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_BEGUN = re.compile(r"Downloading (\S+) \(([\d.]+)([KMG]?i?B)\)")
-_ENDED = re.compile(r" Downloaded (\S+)")
+
 
 @dataclass(frozen=True)
 class Uv:
@@ -33,30 +34,41 @@ class Uv:
     log: TextIO
     held: int | None = None
 
-    def run(self, arguments: list[str], stage: Stage, what: str, report: Report) -> str:
-        """Runs uv to its end and returns its output. Raises EnvironmentProblem whose sentence begins with ``what``."""
-        self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
-        watch = Watch(stage, what, report)
+    def run(
+        self, arguments: list[str], stage: Stage, what: str, report: Report, sizes: Mapping[str, int] | None = None
+    ) -> str:
+        """Runs uv to its end and returns its output. Raises EnvironmentProblem whose sentence begins with ``what``.
+
+        ``sizes``: bytes of packages when they are unpacked (sizes.py knows them); with them the progress has a total.
+        """
+        if self.held is not None:  # nobody else can be unpacking
+            clear_unfinished(self.places.cache)
+        watch = Watch(stage, what, report, Arrivals(Path(self.variables["UV_CACHE_DIR"])), sizes or {})
         watch.report(stage, 0.0, what)
+        code, said = self._followed(arguments, watch)
+        if code != 0:
+            failure = recognise(said)
+            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind, said)
+        return said
+
+    def _followed(self, arguments: list[str], watch: Watch) -> tuple[int, str]:
+        """How uv ended, and what it said to people."""
+        self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
         process = None
-        lines: list[str] = []
+        said: list[str] = []
         try:
             with _uninterrupted():  # or it would be started and nobody would know it, to end it
                 process = self._start(arguments)
-            for line in process.stdout:
-                lines.append(line)
+            for line in _lines(process, lambda: watch.pause):
                 self.log.write(without_password(line))
                 watch(line)
-            code = process.wait()
+                if not line.startswith("DEBUG "):
+                    said.append(line)
+            return process.wait(), "".join(said)
         finally:
             if process:
                 _stop(process)
             self.log.flush()
-        if code != 0:
-            said = "".join(lines)
-            failure = recognise(said)
-            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind, said)
-        return "".join(lines)
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
         held = () if self.held is None or os.name != "posix" else (self.held,)
@@ -88,36 +100,34 @@ def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
         "UV_PYTHON_INSTALL_DIR": str(places.pythons),
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
+        **VARIABLES,
     }
     return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
 
 
-@dataclass
-class Watch:
-    """Turns uv's lines into progress: the bytes of the big packages that it names."""
+def _lines(process: subprocess.Popen[str], pause: Callable[[], float]) -> Iterator[str]:
+    """The lines of its output; an empty one where nothing was said for ``pause`` seconds.
 
-    stage: Stage
-    what: str
-    report: Report
-    sizes: dict[str, float] = field(default_factory=dict)
-    ended: set[str] = field(default_factory=set)
-    part: float = 0.0
+    A thread reads, as Windows cannot wait for a pipe with a limit. It may outlive the process, if a child of that one
+    still holds the pipe, so it is the thread that closes it.
+    """
+    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(process.stdout, said), daemon=True).start()
+    while True:
+        try:
+            line = said.get(timeout=pause())
+        except queue.Empty:
+            line = ""
+        if line is None:
+            return
+        yield line
 
-    def __call__(self, line: str) -> None:
-        if begun := _BEGUN.match(line):
-            self.sizes[begun[1]] = float(begun[2]) * _UNITS.get(begun[3], 1)
-        elif ended := _ENDED.match(line):
-            self.ended.add(ended[1])
-        elif line.startswith("Prepared"):
-            self.report(self.stage, 0.9, f"{self.what}: unpacking")
-            return
-        else:
-            return
-        total, here = sum(self.sizes.values()), sum(self.sizes[name] for name in self.ended & self.sizes.keys())
-        names = ", ".join(sorted(self.sizes.keys() - self.ended)) or "the rest"
-        self.part = max(self.part, 0.9 * here / total)  # the total grows, the bar never goes back
-        megabytes = f"{here / 2**20:.0f} of {total / 2**20:.0f} MB"
-        self.report(self.stage, self.part, f"{self.what}: {megabytes}, fetching {names}")
+
+def _read(stream: TextIO, said: "queue.SimpleQueue[str | None]") -> None:
+    with stream:
+        for line in stream:
+            said.put(line)
+    said.put(None)
 
 
 @contextmanager
@@ -144,4 +154,3 @@ def _stop(process: subprocess.Popen[str]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    process.stdout.close()

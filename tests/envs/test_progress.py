@@ -3,9 +3,8 @@ import io
 import json
 
 import pytest
-from image_to_3d.envs.progress import Bar, JsonLines, Terminal
-from image_to_3d.envs.failures import recognise
-from image_to_3d.envs.uvrun import Watch
+from image_to_3d.envs.progress import Amount, Bar, JsonLines, Stage, Terminal, plan
+from image_to_3d.envs.watch import Watch
 
 # What uv 0.13 wrote while it installed, in its order.
 UV_SAID = """Using Python 3.11.7 environment at: v
@@ -21,54 +20,135 @@ Installed 46 packages in 141ms
 """
 
 
-def test_the_bar_only_grows():
-    stages = ["wait", "uv", "python", "packages", "torch", "verify", "ready"]
+STAGES: tuple[Stage, ...] = ("wait", "uv", "python", "packages", "torch", "verify", "ready")
+
+
+class Disk:
+    """Stands for what has arrived on the disk."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def measure(self) -> int:
+        return self.bytes
+
+
+class Told:
+    """Keeps what was reported."""
+
+    def __init__(self) -> None:
+        self.parts: list[float] = []
+        self.messages: list[str] = []
+        self.amounts: list[Amount | None] = []
+
+    def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+        self.parts.append(part)
+        self.messages.append(message)
+        self.amounts.append(amount)
+
+
+@pytest.mark.parametrize("amounts", [{}, {"packages": 640, "torch": 699}, {"packages": 9}, {"torch": 3}])
+def test_the_bar_only_grows_and_ends_at_one(amounts):
     bar = Bar()
-    values = [bar.overall(stage, part) for stage in stages for part in (0.0, 0.5, 1.0)]
+    bar.plan(amounts)
+    values = [bar.overall(stage, part) for stage in STAGES for part in (0.0, 0.5, 1.0)]
     assert values == sorted(values)
     assert (values[0], values[-1]) == (0.0, 1.0)
 
 
-def test_uvs_downloads_become_parts_that_never_go_back():
-    told = []
-    watch = Watch("packages", "installing", lambda stage, part, message: told.append((part, message)))
+def test_stages_that_fetch_are_as_long_as_their_bytes():
+    bar = Bar()
+    bar.plan({"packages": 1000, "torch": 3000})
+    begin, middle, end = (bar.overall(stage, 0.0) for stage in ("packages", "torch", "verify"))
+    assert (end - middle) / (middle - begin) == pytest.approx(3.0, rel=0.01)
+
+
+def test_what_is_told_late_or_twice_does_not_move_the_bar_back():
+    bar = Bar()
+    before = bar.overall("torch", 0.5)
+    bar.plan({"torch": 1})
+    assert bar.overall("packages", 0.0) == before
+
+
+@pytest.mark.parametrize("show", [JsonLines, Terminal])
+def test_the_bars_on_screen_can_be_told_what_is_coming_and_other_reports_do_not_mind(show):
+    report = show(io.StringIO())
+    plan(report, {"torch": 1})
+    plan(Told(), {"torch": 1})
+    assert report.bar.lengths["packages"] == 0.0
+
+
+def test_while_a_package_comes_its_bytes_on_the_disk_move_the_bar():
+    disk, told = Disk(), Told()
+    watch = Watch("torch", "installing torch", told, disk, {"torch": 690_000_000, "sympy": 10_000_000})
+    watch("DEBUG Identified uncached distribution: torch==2.13.0+cpu\n")
+    watch("Downloading torch (182.9MiB)\n")
+    for disk.bytes in (0, 212_000_000, 212_000_000, 480_000_000):
+        watch("")
+    assert told.messages == [
+        "installing torch: 0 of 690 MB unpacked, fetching torch",
+        "installing torch: 212 of 690 MB unpacked, fetching torch",
+        "installing torch: 480 of 690 MB unpacked, fetching torch",
+    ]
+    assert told.parts == [pytest.approx(0.95 * part / 690) for part in (0, 212, 480)]
+    assert told.amounts[-1] == Amount(480_000_000, 690_000_000)
+
+
+def test_packages_that_are_in_the_cache_are_not_waited_for():
+    disk, told = Disk(), Told()
+    watch = Watch("packages", "installing", told, disk, {"numpy": 60_000_000, "hf_xet": 8_000_000})
+    watch("DEBUG Registry requirement already cached: numpy==2.4.1\n")
+    watch("DEBUG Identified uncached distribution: hf-xet==1.0\n")
+    watch("")
+    assert told.amounts == [Amount(0, 8_000_000)]
+
+
+def test_more_than_was_expected_does_not_overflow():
+    disk, told = Disk(), Told()
+    watch = Watch("torch", "installing", told, disk, {"torch": 10})
+    watch("DEBUG Identified uncached distribution: torch==2.13.0\n")
+    disk.bytes = 50_000_000
+    watch("")
+    assert told.parts == [0.95]
+
+
+def test_where_sizes_are_not_known_bytes_are_told_without_a_total_and_the_bar_waits_for_whole_downloads():
+    disk, told = Disk(), Told()
+    watch = Watch("packages", "installing", told, disk)
     for line in UV_SAID.splitlines(keepends=True):
+        disk.bytes += 1_000_000
+        watch("")
         watch(line)
-    parts = [part for part, message in told]
-    assert parts == sorted(parts)
-    assert parts[0] == 0.0
-    assert told[2] == (pytest.approx(0.9 * 4 / 16), "installing: 4 of 16 MB, fetching transformers")
-    assert "16 of 1040 MB, fetching torch" in told[-2][1]
-    assert told[-1] == (0.9, "installing: unpacking")
+    watch("")
+    assert told.parts == sorted(told.parts)
+    assert told.parts[0] == 0.0
+    assert told.amounts[1] == Amount(4_000_000)
+    assert pytest.approx(0.95 * 4 / 16) in told.parts
+    assert "installing: 7 MB unpacked, fetching torch" in told.messages
+    assert told.messages[-1] == "installing: putting files into place"
+    assert told.parts[-1] == 0.95
 
 
-@pytest.mark.parametrize(
-    ("said", "means"),
-    [
-        ("error: Failed to extract archive\n  Caused by: No space left on device (os error 28)", "the disk is full"),
-        ("error: Request failed\n  Caused by: dns error: failed to lookup address", "the network cannot be reached"),
-        ("cause: error sending request for url (https://me:secret@proxy.away:80/x)", "proxy.away cannot be reached"),
-        ("error: Failed to download `scipy`\n  cause: Hash mismatch for `scipy==1`", "not the one that was locked"),
-        ("  Caused by: invalid peer certificate: UnknownIssuer", "certificate is not trusted"),
-        ("error: tunnel error: 407 Proxy Authentication Required", "the proxy refused"),
-        ("error: failed to create directory: Permission denied (os error 13)", "a folder cannot be written"),
-        ("error: No interpreter found for Python 3.11 in search path", "install Python 3.11 or 3.12"),
-        ("error: something new at https://me:secret@host/simple", "something new at https://host/simple"),
-        ("error: No solution found\n\n  cause: Because a wants b\n  cause: x", "No solution found: Because a wants b"),
-        ("Checked 15 packages\nThe package `a` is too old\n", "The package `a` is too old"),
-        ("", "said nothing"),
-    ],
-)
-def test_uvs_failures_are_explained(said, means):
-    assert means in recognise(said).sentence
-    assert "secret" not in recognise(said).sentence
+def test_an_interpreter_that_is_fetched_is_seen_too():
+    disk, told = Disk(), Told()
+    watch = Watch("python", "fetching Python", told, disk)
+    watch("Downloading cpython-3.11.15-linux-x86_64-gnu (download) (29.8MiB)\n")
+    watch("DEBUG something else\n")
+    watch(" Downloaded cpython-3.11.15-linux-x86_64-gnu (download)\n")
+    assert "fetching cpython-3.11.15-linux-x86_64-gnu" in told.messages[0]
+    assert told.parts[-1] == 0.95
 
 
 def test_a_program_gets_one_json_object_per_line():
     stream = io.StringIO()
-    JsonLines(stream)("torch", 0.5, "half\nway")
-    assert json.loads(stream.getvalue()) == {"stage": "torch", "progress": 0.65, "message": "half\nway"}
-    assert stream.getvalue().count("\n") == 1
+    lines = JsonLines(stream)
+    lines("torch", 0.5, "half\nway")
+    lines("torch", 0.6, "bytes", Amount(6))
+    lines("torch", 0.6, "bytes", Amount(6, 10))
+    first, second, third = map(json.loads, stream.getvalue().splitlines())
+    assert first == {"stage": "torch", "progress": 0.65, "message": "half\nway"}
+    assert second == {"stage": "torch", "progress": 0.7, "message": "bytes", "bytes": 6}
+    assert third == second | {"of": 10}
 
 
 class FakeTerminal(io.StringIO):
@@ -90,10 +170,14 @@ def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch):
     assert "\n" not in stream.getvalue()
 
 
-def test_a_log_gets_a_line_for_each_new_message():
+def test_a_log_gets_a_line_for_each_new_thing_and_each_step_of_the_bar_and_no_more():
     stream = io.StringIO()
     terminal = Terminal(stream)
-    for part in (0.0, 0.5):
-        terminal("torch", part, "fetching")
+    for megabytes in range(101):
+        terminal("torch", megabytes / 100, f"installing torch: {megabytes} of 100 MB unpacked")
+    terminal("verify", 0.0, "trying core")
     terminal.done()
-    assert stream.getvalue() == "[ 40%] fetching\n"
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[ 40%] installing torch: 0 of 100 MB unpacked"
+    assert lines[-1] == "[ 90%] trying core"
+    assert len(lines) == 12
