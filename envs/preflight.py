@@ -1,7 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What would make an installation fail, found before anything is downloaded. Downloads, writes and installs nothing."""
+"""What would make an installation fail, found before anything is downloaded: system, folder, disk, length of paths.
 
+Installs and downloads nothing; a file of a few bytes is made and removed to see whether a folder can be written.
+"""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import EnvironmentProblem, Kind
+from .places import Places
+from .sizes import Need, Size
+from .specs import TORCH, spec
+from .supported import PLATFORMS, System, this_system, why_not
+
+MARGIN = 300_000_000  # bytes; for uv, a Python where there is none, logs, and what the rest of the machine does
+LONGEST_PATH = 259  # characters; Windows' MAX_PATH without its zero (learn.microsoft.com, "Maximum Path Length")
+LONGEST_MODULE = 120  # characters; what Python must reach below site-packages. transformers has the longest, with 101
+_REMOTE = 4  # DRIVE_REMOTE of winbase.h
+_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs")
+_WITH_TORCH = ("nvidia-", "cuda-", "triton", "rocm")  # what packages are called that builds of torch bring
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -11,3 +34,167 @@ class Finding:
     name: str
     ok: bool
     text: str
+
+
+_KINDS: dict[str, Kind] = {"system": "architecture", "space": "space", "folder": "permission"}
+
+
+def examine(places: Places, need: Need, name: str) -> None:
+    """Raises EnvironmentProblem with the first thing that would make the installation of ``name`` fail."""
+    for finding in findings(places, need, name):
+        if not finding.ok:
+            raise EnvironmentProblem(finding.text, _KINDS.get(finding.name, "unknown"))
+
+
+def findings(places: Places, need: Need, name: str, system: System | None = None) -> tuple[Finding, ...]:
+    """Everything that was looked at, the gravest first. Takes some ten milliseconds."""
+    found = [_system(system or this_system()), _folder(places)]
+    if all(each.ok for each in found):
+        found.append(_space(places, need, name))
+    if sys.platform == "win32":
+        found.append(path_length(places.root, name, _long_paths_allowed()))
+    if _is_on_network(places.root):
+        text = f"{places.root} is on a network drive: everything works there, but starting takes longer"
+        found.append(Finding("network drive", True, text))
+    return tuple(found)
+
+
+def path_length(root: Path, name: str, long_paths_allowed: bool) -> Finding:
+    """Whether Windows lets Python reach every module of the environment ``name`` below ``root``.
+
+    uv itself writes paths of any length. Longer ones than LONGEST_MODULE are licences in the packages, which nobody
+    opens.
+    """
+    most = LONGEST_PATH - LONGEST_MODULE - len(f"\\environments\\{name}@12345678\\Lib\\site-packages\\")
+    if long_paths_allowed or len(str(root)) <= most:
+        return Finding("path length", True, f"{root} is short enough")
+    return Finding(
+        "path length",
+        False,
+        f"the path of the folder {root} is too long for Windows: choose one of at most {most} characters, for example "
+        "C:\\image_to_3d, or allow long paths in Windows",
+    )
+
+
+def _system(system: System) -> Finding:
+    trouble = why_not(system)
+    return Finding("system", trouble is None, trouble or f"there are packages for {PLATFORMS[system.platform]}")
+
+
+def _folder(places: Places) -> Finding:
+    """Tries to write where the environments and the packages will be."""
+    for folder in (places.environments, places.cache):
+        existing = _existing(folder)
+        try:
+            with tempfile.TemporaryFile(dir=existing) as file:
+                file.write(b"a few bytes")
+        except OSError as error:
+            text = f"the folder {existing} cannot be written ({error.strerror}): choose another folder"
+            return Finding("folder", False, text)
+    return Finding("folder", True, f"{places.root} can be written")
+
+
+def _space(places: Places, need: Need, name: str) -> Finding:
+    """Packages lie unpacked in the cache; an environment is made of links to them, or copies where links cannot be.
+
+    What is free is what the file system says (statvfs(3)); few of them tell a user's quota there.
+    """
+    here, cache = _existing(places.environments), _existing(places.cache)
+    wanted = max(0, need.disk_bytes - reusable(places, name)) + MARGIN
+    copied = need.disk_bytes if not _can_link(cache, here) else 0
+    same_disk = os.stat(here).st_dev == os.stat(cache).st_dev
+    demands = [(cache, wanted + copied)] if same_disk else [(cache, wanted), (here, copied)]
+    about = "about " if need.estimated else ""
+    for folder, bytes_ in demands:
+        free = shutil.disk_usage(folder).free
+        if free < bytes_:
+            return Finding(
+                "space",
+                False,
+                f"{name} needs {about}{_size(bytes_)} on the disk of {folder}, where {_size(free)} are free: "
+                f"free {_size(bytes_ - free)} there, or choose a folder on another disk",
+            )
+    free = shutil.disk_usage(here).free
+    return Finding("space", True, f"{name} needs {about}{_size(wanted)}, and {_size(free)} are free")
+
+
+def reusable(places: Places, name: str) -> int:
+    """Bytes on the disk of those packages of ``name`` that lie unpacked in uv's cache already."""
+    pins = {(_normal(package), version) for package, version in _PIN.findall(spec(name).text)}
+    total = 0
+    for info in places.cache.glob("archive-v*/*/*.dist-info"):
+        package, _, version = info.name.removesuffix(".dist-info").rpartition("-")
+        package = _normal(package)
+        brought = package.startswith(_WITH_TORCH) or (package == "torch" and version.startswith(TORCH))
+        if (package, version) in pins or (brought and spec(name).torch):
+            total += _recorded(info / "RECORD")
+    return total
+
+
+def _recorded(path: Path) -> int:
+    """Bytes on the disk of the files in a package's list, whose lines end in sizes."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    numbers = [line.rpartition(",")[2] for line in lines]
+    return Size(0, sum(int(number) for number in numbers if number.isdigit()), len(lines)).disk
+
+
+def _can_link(cache: Path, environments: Path) -> bool:
+    """Whether files in ``cache`` can have a second name in ``environments``: not on another disk, nor on FAT."""
+    try:
+        with tempfile.TemporaryDirectory(dir=cache) as one, tempfile.TemporaryDirectory(dir=environments) as other:
+            Path(one, "file").touch()
+            os.link(Path(one, "file"), Path(other, "file"))
+    except OSError:
+        return False
+    return True
+
+
+def _existing(folder: Path) -> Path:
+    """``folder``, or the nearest folder above that exists."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _is_on_network(root: Path) -> bool:
+    """Whether ``root`` is on another machine's disk. Where the system does not say, it is taken for this one's."""
+    if sys.platform == "win32":
+        import ctypes
+
+        drive = os.path.splitdrive(os.path.abspath(root))[0]
+        return drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\") == _REMOTE
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return mounted_as(root, mounts) in _NETWORK
+
+
+def mounted_as(root: Path, mounts: str) -> str:
+    """The kind of file system of ``root``, from lines as in /proc/self/mounts (fstab(5)); empty if there is none."""
+    path = os.path.realpath(root)
+    lines = [line.split(" ") for line in mounts.splitlines()]
+    places = [(fields[1].replace("\\040", " "), fields[2]) for fields in lines if len(fields) > 2]
+    above = [(where, kind) for where, kind in places if os.path.commonpath([path, where]) == where]
+    # Of several at the same place, the last covers the others.
+    return max(reversed(above), key=lambda each: len(each[0]), default=("", ""))[1]
+
+
+def _long_paths_allowed() -> bool:
+    import winreg  # exists on Windows only
+
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
+            return winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1
+    except OSError:
+        return False
+
+
+def _normal(package: str) -> str:
+    """A package's name as all names are compared (packaging.python.org, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"

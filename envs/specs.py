@@ -77,8 +77,10 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
+            from .supported import this_system, why_not  # needs ctypes, for which Blender's start should not wait
+
             raise EnvironmentProblem(
-                f"no packages are locked for {self.name} on {platform_name()}: this platform is not supported yet"
+                why_not(this_system()) or f"no packages are locked for {self.name} on {platform_name()}", "architecture"
             ) from error
         for placeholder, value in self.substitutions:
             text = text.replace(placeholder, value)
