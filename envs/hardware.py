@@ -4,8 +4,9 @@
 Asked only by the installer and by checks, which are processes of their own, never by Blender. Knows no torch and no
 environment. Nothing here raises or hangs: what could not be found out is None, and why is one of the notes.
 
-CUDA_VISIBLE_DEVICES hides cards from a program that is started with it. An environment is for the machine and not for
-the session in which it happens to be made, so it is not followed here, only told in the notes.
+CUDA_VISIBLE_DEVICES and its like hide cards from what is started with them, the worker among it. An environment is for
+the machine and not for the session in which it is made, so all cards are asked about; only where everything is hidden,
+as from a user who wants no graphics card used, there are none. Either way it is one of the notes.
 """
 
 import contextlib
@@ -21,7 +22,12 @@ from typing import Literal
 from . import host, nvidia, radeon
 
 LIMIT = 10.0  # seconds for NVIDIA's driver to answer; a card that sleeps needs one or two to wake up
-_HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+_HIDING = {  # variables that hide cards, and whose; AMD's software follows NVIDIA's, too
+    "CUDA_VISIBLE_DEVICES": ("nvidia", "amd"),
+    "HIP_VISIBLE_DEVICES": ("amd",),
+    "ROCR_VISIBLE_DEVICES": ("amd",),
+}
+_EVERYTHING = ("", "-1")  # such values hide every card
 _NVIDIA, _MICROSOFT = "0x10de", "0x1414"  # as vendors are numbered by pcisig.com; the second is WSL's stand-in
 _SYSTEM_FILES = Path("/")
 
@@ -104,11 +110,7 @@ def find(limit: float = LIMIT, filesystem: Path = _SYSTEM_FILES) -> Hardware:
         _add_nvidia(graphics, limit, filesystem)
         if sys.platform == "linux":
             _add_radeon(graphics, filesystem)
-    graphics.notes += [
-        f"{name} is set to {os.environ[name]!r}, which hides graphics cards from what is started here"
-        for name in _HIDING
-        if name in os.environ and graphics.gpus
-    ]
+    _follow_hiding(graphics)
     return Hardware(
         system=host.system(),
         machine=platform.machine(),
@@ -147,6 +149,21 @@ def _add_radeon(graphics: _Graphics, filesystem: Path) -> None:
         graphics.notes.append(trouble)
         return
     graphics.gpus += [Gpu(card.name, "amd", card.memory_bytes, None, card.architecture) for card in cards]
+
+
+def _follow_hiding(graphics: _Graphics) -> None:
+    for name, kinds in _HIDING.items():
+        value = os.environ.get(name)
+        if value is None or not any(gpu.kind in kinds for gpu in graphics.gpus):
+            continue
+        which = "some" if value.strip() not in _EVERYTHING else "all"
+        graphics.notes.append(
+            f"{name} is set to {value!r}, which hides {which} graphics cards from what is started here: "
+            "remove this variable to use them"
+        )
+        if which == "all":
+            graphics.gpus = [gpu for gpu in graphics.gpus if gpu.kind not in kinds]
+            graphics.cuda = None if "nvidia" in kinds else graphics.cuda
 
 
 def _ask_nvidia(limit: float) -> nvidia.Found:

@@ -5,6 +5,7 @@ Never imports torch and asks no hardware itself. A build for the wrong driver or
 downloaded: such a build brings gigabytes of libraries.
 """
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild
+from .errors import EnvironmentProblem
 from .hardware import Gpu, Hardware
 from .pipconfig import PipConfig
 from .platforms import platform_name
@@ -45,12 +47,24 @@ class TorchBuild:
     warning: str | None = None
 
 
-def choose(config: PipConfig, hardware: Hardware, platform: str | None = None) -> TorchBuild:
+def choose(config: PipConfig, hardware: Hardware, platform: str | None = None, device: str = "auto") -> TorchBuild:
     """A wheel that the user provides; else for NVIDIA, for AMD or for Apple where they can be used; else without.
 
-    Never raises: where a card cannot be used, the build without is chosen and ``warning`` says what to do about it.
+    Where a card cannot be used, the build without is chosen and ``warning`` says what to do about it. ``device``: what
+    the user wants torch to compute on; raises EnvironmentProblem where no build does that here.
     """
-    platform = platform or platform_name()
+    if device == "cpu":
+        hardware = dataclasses.replace(hardware, gpus=(), cuda=None, metal=False, notes=())
+    build = _choose(config, hardware, platform or platform_name())
+    if device not in ("auto", build.device):
+        why = build.warning or build.reason
+        raise EnvironmentProblem(
+            f"torch cannot compute on {device} here ({why}): choose another device", "architecture"
+        )
+    return build
+
+
+def _choose(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild:
     provided = _provided(config, hardware, platform)
     if provided:
         return provided

@@ -11,7 +11,14 @@ from image_to_3d.envs import host, nvidia, radeon
 from image_to_3d.envs.hardware import Gpu, Hardware, find
 
 GIB = 2**30
+HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 LINUX_ONLY = pytest.mark.skipif(sys.platform != "linux", reason="reads the files of Linux's core")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_hidden(monkeypatch):
+    for name in HIDING:
+        monkeypatch.delenv(name, raising=False)
 
 
 class Nvml:
@@ -199,6 +206,8 @@ def test_the_drivers_version_is_in_a_file_too(text, version):
 @pytest.fixture
 def machine(tmp_path):
     """A folder that stands for a machine's root, with an NVIDIA card on its bus."""
+    if sys.platform == "darwin":
+        pytest.skip("no NVIDIA driver is asked on a Mac")
     device = tmp_path / "sys/bus/pci/devices/0000:01:00.0"
     device.mkdir(parents=True)
     (device / "class").write_text("0x030000\n")
@@ -257,8 +266,17 @@ def test_cards_that_this_session_hides_are_asked_about_all_the_same(instead_of_p
     answer = json.dumps({**ANSWER, "gpus": [CARD], "driver": "DRIVER"})
     instead_of_python(f"echo '{answer}' | sed s/DRIVER/seen:$CUDA_VISIBLE_DEVICES/")
     hardware = find(filesystem=machine)
-    assert hardware.driver == "seen:"
-    assert "CUDA_VISIBLE_DEVICES is set to '7'" in hardware.notes[0]
+    assert (hardware.driver, len(hardware.gpus), hardware.cuda) == ("seen:", 1, (13, 0))
+    assert "CUDA_VISIBLE_DEVICES is set to '7', which hides some" in hardware.notes[0]
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_who_hides_every_card_gets_none(instead_of_python, machine, monkeypatch, value):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    instead_of_python(f"echo '{json.dumps({**ANSWER, 'gpus': [CARD]})}'")
+    hardware = find(filesystem=machine)
+    assert (hardware.gpus, hardware.cuda) == ((), None)
+    assert "hides all graphics cards" in hardware.notes[0]
 
 
 FAILING = json.dumps({**ANSWER, "driver": None, "cuda": None, "notes": ["it is broken"]})
@@ -350,7 +368,7 @@ def driver(compiled, tmp_path, monkeypatch):
 
 def test_a_real_library_is_asked_through_its_signatures(driver, machine, monkeypatch):
     driver("libnvidia-ml.so.1", "libcuda.so.1")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     hardware = find(filesystem=machine)
     assert [(gpu.name, gpu.memory_bytes, gpu.capability) for gpu in hardware.gpus] == [
         ("first", 24 * GIB, (8, 9)),

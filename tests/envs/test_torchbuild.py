@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
 from image_to_3d.envs.builds import CUDA_BUILDS
+from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.hardware import Gpu, Hardware
 from image_to_3d.envs.pipconfig import PipConfig
 from image_to_3d.envs.specs import TORCH
@@ -137,6 +138,19 @@ def test_a_driver_that_does_not_tell_its_version_is_called_by_its_cuda():
 
 def test_no_build_is_for_a_jetson_before_thor_although_its_number_would_fit():
     assert not any(build.runs_on(ORIN, ARM) for build in CUDA_BUILDS)
+
+
+def test_a_user_who_wants_the_processor_is_spared_the_gigabytes():
+    build = choose(PipConfig(), machine(RTX_5090, **NEW), LINUX, device="cpu")
+    assert (build.key, build.device, build.warning) == ("cpu", "cpu", None)
+
+
+def test_a_device_that_was_asked_for_and_cannot_be_had_is_told_before_anything_is_downloaded():
+    assert choose(PipConfig(), machine(RTX_5090, **NEW), LINUX, device="cuda").device == "cuda"
+    with pytest.raises(EnvironmentProblem, match="cannot compute on cuda here .*install driver 580 or newer"):
+        choose(PipConfig(), machine(RTX_5090, **OF_50_SERIES), LINUX, device="cuda")
+    with pytest.raises(EnvironmentProblem, match="cannot compute on rocm here"):
+        choose(PipConfig(), machine(), LINUX, device="rocm")
 
 
 @pytest.fixture
