@@ -30,9 +30,10 @@ The add-on's contract:
   All but ``check`` write one JSON object per line to stdout: ``{"stage": str, "progress": 0..1, "message": str}`` while
   they go on (and "bytes" and "of" where they are known), and at the end one of ``{"state": STATE, "python": PATH}``
   (exit code 0; "ready" for create and repair; ``{"state": "absent", "python": null}`` for remove; for move that of
-  core, and "root": NEW_ROOT) and ``{"state": STATE, "error": ONE_SENTENCE, "kind": KIND}`` (exit code 1; 130 when it
-  was cancelled; KIND is one of ``errors.Kind``). To cancel, terminate that process: the environment that was in use
-  before stays in use, and what was downloaded is kept for the next time.
+  core, and "root": NEW_ROOT) and ``{"state": STATE, "error": ONE_SENTENCE, "kind": KIND}``
+  (exit code 1; KIND is one of ``errors.Kind``; when it was cancelled, 130 and without "kind").
+  To cancel, terminate that process: the environment that was in use before stays in use, and what was downloaded is
+  kept for the next time.
 """
 
 from .places import default_root

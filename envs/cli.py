@@ -6,24 +6,29 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from . import installer, relock
+from . import installer, relock, report
 from .errors import EnvironmentProblem
-from .places import HOME_VARIABLE, default_root, package_root
-from .progress import JsonLines, Terminal
+from .installer import How
+from .options import parser
+from .places import package_root
+from .progress import JsonLines, Report, Terminal
+from .relocate import move
 from .running import process_environment, run, with_package, worker_command
-from .specs import BLENDERS, spec
-from .states import State, status
-from .verify import verify
+from .specs import BLENDERS
+from .states import Depth, State, Status, status
 
+_DOING = {"create": "setting up", "repair": "repairing", "move": "moving", "remove": "removing"}
 CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns its exit code: 0 done, 1 a problem told on stderr, 2 wrong usage, 130 cancelled."""
-    options = _parser().parse_args(arguments)
-    options.root = Path(os.path.abspath(options.root.expanduser()))
+    options = parser(_ACTIONS).parse_args(arguments)
+    options.root = _absolute(options.root)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by the add-on: clean up as for Ctrl-C
     try:
         return options.action(options)
@@ -36,49 +41,83 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _create(options: argparse.Namespace) -> int:
+    return _told(options, lambda told: installer.create(options.root, options.name, told, _how(options), options.anew))
+
+
+def _repair(options: argparse.Namespace) -> int:
+    return _told(options, lambda told: installer.repair(options.root, options.name, told, _how(options)))
+
+
+def _remove(options: argparse.Namespace) -> int:
+    return _told(options, lambda told: installer.remove(options.root, options.name, told, options.wait))
+
+
+def _move(options: argparse.Namespace) -> int:
+    new_root = _absolute(options.new_root)
+    return _told(options, lambda told: move(options.root, new_root, told, options.wait), {"root": str(new_root)})
+
+
+def _how(options: argparse.Namespace) -> How:
+    wheelhouse = _absolute(options.wheelhouse) if options.wheelhouse else None
+    return How(wheelhouse, options.device, options.wait)
+
+
+def _told(
+    options: argparse.Namespace, work: Callable[[Report], Status], also: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """Does ``work`` and says how far it is and how it ended: in JSON lines on stdout, or on a terminal's stderr.
+
+    ``also``: what a program is told besides, when it went well.
+    """
     if not options.json:
-        _make_ready(options.root, options.name, options.wait, options.anew)
+        _shown(work)
         return 0
     lines = JsonLines(sys.stdout)
     try:
-        made = installer.create(options.root, options.name, lines, options.wait, options.anew)
+        ended = work(lines)
     except EnvironmentProblem as problem:
-        lines.write({"state": status(options.root, options.name).state.value, "error": str(problem)})
+        state = status(options.root, options.name).state.value
+        lines.write({"state": state, "error": str(problem), "kind": problem.kind})
         return 1
     except KeyboardInterrupt:
-        lines.write({"state": status(options.root, options.name).state.value, "error": "setting up was cancelled"})
+        state = status(options.root, options.name).state.value
+        lines.write({"state": state, "error": f"{_DOING[options.verb]} was cancelled"})
         return CANCELLED
-    lines.write({"state": made.state.value, "python": str(made.python)})
+    lines.write({"state": ended.state.value, "python": str(ended.python) if ended.python else None, **also})
     return 0
 
 
+def _shown(work: Callable[[Report], Status]) -> Status:
+    """Shows progress on stderr: stdout belongs to what is run."""
+    terminal = Terminal(sys.stderr)
+    try:
+        return work(terminal)
+    finally:
+        terminal.done()
+
+
 def _check(options: argparse.Namespace) -> int:
-    """Says what is there. Unless --quick, a ready environment is also tried, and one that fails is called broken."""
-    found = []
-    for name in options.names or ["core"]:
-        now = status(options.root, name)
-        state, reason = now.state, now.reason
-        if state is State.READY and not options.quick:
-            try:
-                verify(now.python, spec(name), options.root)
-            except EnvironmentProblem as problem:
-                state, reason = State.BROKEN, str(problem)
-        python = str(now.python) if now.python else None
-        found.append({"name": name, "state": state.value, "reason": reason, "python": python})
+    """Says what is there, as far as the depth that was asked for goes."""
+    depth: Depth = "quick" if options.quick else "files" if options.files else "deep"
+    if depth == "files" and hasattr(os, "nice"):
+        os.nice(10)  # the add-on asks for it while the user works
+    gathered = report.gather(options.root, options.names or ["core"], depth, options.device)
+    found = gathered["environments"]
     if options.json:
-        sys.stdout.write(json.dumps({"root": str(options.root), "environments": found}) + "\n")
+        sys.stdout.write(json.dumps(gathered) + "\n")
     else:
         sys.stdout.writelines(f"{each['name']}: {each['state']} ({each['reason']})\n" for each in found)
         sys.stdout.writelines(
-            f"to set it up: python3 -m envs create {each['name']} --anew\n"
+            f"to set it right: python3 -m envs repair {each['name']}\n"
             for each in found
             if each["state"] != State.READY.value
         )
     return 0 if all(each["state"] == State.READY.value for each in found) else 1
 
 
-def _remove(options: argparse.Namespace) -> int:
-    installer.remove(options.root, options.name, options.wait)
+def _report(options: argparse.Namespace) -> int:
+    gathered = report.gather(options.root, options.names or ["core", "nerf"], "deep")
+    sys.stdout.write(report.text(gathered))
     return 0
 
 
@@ -108,60 +147,31 @@ def _run_pytest(options: argparse.Namespace, name: str, arguments: list[str]) ->
     return run(command, variables, package_root())
 
 
-def _make_ready(root: Path, name: str, wait: float = installer.WAIT, anew: bool = False) -> Path:
-    """The interpreter of ``name``, made first if need be. Shows progress on stderr: stdout belongs to what is run."""
+def _make_ready(root: Path, name: str) -> Path:
+    """The interpreter of ``name``, made first if need be."""
     now = status(root, name)
-    if now.state is State.READY and not anew:
+    if now.state is State.READY:
         return now.python
-    terminal = Terminal(sys.stderr)
-    try:
-        return installer.create(root, name, terminal, wait, anew).python
-    finally:
-        terminal.done()
+    return _shown(lambda told: installer.create(root, name, told)).python
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m envs", description="The environments of Image to 3D.")
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    ran = _action(actions, "run", _run, "make the environment if need be, then run something in it")
-    ran.add_argument("command", help="the worker's generate, models, doctor, serve; test; test-blender [--bpy VERSION]")
-    ran.add_argument("arguments", nargs=argparse.REMAINDER, help="handed on as they are")
-    made = _action(actions, "create", _create, "make an environment (nothing is done if it is ready)")
-    made.add_argument("name", nargs="?", default="core")
-    made.add_argument("--json", action="store_true", help="progress as JSON lines on stdout")
-    made.add_argument("--anew", action="store_true", help="even if it is ready")
-    checked = _action(actions, "check", _check, "say in which state environments are")
-    checked.add_argument("names", nargs="*", metavar="name")
-    checked.add_argument("--json", action="store_true")
-    checked.add_argument("--quick", action="store_true", help="only read the marker, as the add-on does")
-    removed = _action(actions, "remove", _remove, "remove an environment")
-    removed.add_argument("name")
-    for each in (made, removed):
-        each.add_argument(
-            "--wait",
-            type=float,
-            default=installer.WAIT,
-            metavar="SECONDS",
-            help="how long to wait for another installation to end",
-        )
-    locked = _action(actions, "lock", _lock, "write the locks anew from the specs (for developers)")
-    locked.add_argument("platforms", nargs="*", metavar="platform")
-    return parser
-
-
-def _action(actions, name: str, action, text: str) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=text, description=text)
-    parser.add_argument(
-        "--root",
-        type=Path,
-        default=default_root(),
-        help=f"folder for environments and caches (default: {HOME_VARIABLE} or %(default)s)",
-    )
-    parser.set_defaults(action=action)
-    return parser
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))
 
 
 def _blender_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python3 -m envs run test-blender", add_help=False)
-    parser.add_argument("--bpy", choices=sorted(BLENDERS), default="4.5", help="which Blender")
-    return parser
+    blender = argparse.ArgumentParser(prog="python3 -m envs run test-blender", add_help=False)
+    blender.add_argument("--bpy", choices=sorted(BLENDERS), default="4.5", help="which Blender")
+    return blender
+
+
+_ACTIONS = {
+    "run": _run,
+    "create": _create,
+    "repair": _repair,
+    "move": _move,
+    "remove": _remove,
+    "check": _check,
+    "report": _report,
+    "lock": _lock,
+}

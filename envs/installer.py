@@ -1,125 +1,158 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes and removes environments: a new folder, uv, packages, torch, verification, and last of all the marker.
+"""Makes, repairs and removes environments: what is looked at before, the folder, and last of all the marker.
 
 What was in use before stays in use until the new one is verified. Knows the order of the steps, not the steps.
 """
 
+import dataclasses
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from . import guard, hardware, pipconfig, torchbuild, uvtool
+from . import guard, hardware, pipconfig, preflight, sizes, torchbuild, uvtool
+from .checking import check
+from .contents import damaged_packages, inspect_files
 from .errors import EnvironmentProblem
+from .filling import Filler
 from .pipconfig import PipConfig
 from .places import Places
-from .platforms import python_in
-from .progress import Report
-from .specs import PYTHONS, Spec, spec
+from .progress import Report, plan
+from .specs import Spec, spec
 from .states import State, Status, status, write_marker
 from .torchbuild import TorchBuild
 from .uvrun import Uv, uv_variables
-from .verify import verify
 
 WAIT = 1800.0  # seconds to wait for another installer: it may be making just what we want
 
 
-def create(root: Path, name: str, report: Report, wait: float = WAIT, anew: bool = False) -> Status:
+@dataclass(frozen=True)
+class How:
+    """The user's wishes. ``wheelhouse``: a folder to take all wheels from, without the network. ``device``: what torch
+    must compute on; auto is the one that its build was chosen for. ``wait``: seconds for another installer to end."""
+
+    wheelhouse: Path | None = None
+    device: str = "auto"
+    wait: float = WAIT
+
+
+def create(root: Path, name: str, report: Report, how: How = How(), anew: bool = False) -> Status:
     """Makes the environment ``name`` unless it is ready (or ``anew``); returns its status, which is READY.
 
     Raises EnvironmentProblem with the sentence for the user; what was in use before is then still in use.
     """
     places, wanted = Places(root), spec(name)
-    with _folders_explained(root):
-        places.environments.mkdir(parents=True, exist_ok=True)
-        with guard.hold(places.lock, wait, lambda message: report("wait", 0.0, message)) as held:
-            now = status(root, name)
-            if now.state is not State.READY or anew:
-                _install(places, wanted, report, held)
-            report("ready", 1.0, f"{name} is ready")
-            return status(root, name)
+    with _prepared(places, how, report) as held:
+        now = status(root, name)
+        if now.state is not State.READY or anew:
+            damaged = _damaged(now, report) if now.state is State.BROKEN else []
+            _install(places, wanted, report, how, held, damaged)
+        report("ready", 1.0, f"{name} is ready")
+        return status(root, name)
 
 
-def remove(root: Path, name: str, wait: float = WAIT) -> None:
+def repair(root: Path, name: str, report: Report, how: How = How()) -> Status:
+    """Looks at every byte of the environment ``name``, and makes it anew if anything is wrong, whatever its state.
+
+    What is fine comes out of uv's cache; what is damaged there as well is fetched again. Raises and returns as create.
+    """
+    places, wanted = Places(root), spec(name)
+    with _prepared(places, how, report) as held:
+        damaged = _damaged(status(root, name), report)
+        report("wait", 0.0, f"trying {name}")
+        if damaged or check(root, name, "deep", how.device).status.state is not State.READY:
+            _install(places, wanted, report, how, held, damaged)
+        report("ready", 1.0, f"{name} is ready")
+        return status(root, name)
+
+
+def remove(root: Path, name: str, report: Report, wait: float = WAIT) -> Status:
     """Removes the environment ``name``. The marker goes first, so that no half of it can pass for an environment."""
     places = Places(root)
-    spec(name)
     if not places.environments.is_dir():
-        return
-    with _folders_explained(root), guard.hold(places.lock, wait, lambda message: None):
+        return status(root, name)
+    with folders_explained(root), guard.hold(places.lock, wait, lambda message: report("wait", 0.0, message)):
+        spec(name)
         places.marker(name).unlink(missing_ok=True)
+        places.verdict(name).unlink(missing_ok=True)
         for folder in places.folders(name):
             shutil.rmtree(folder)
         shutil.rmtree(places.compiled(name), ignore_errors=True)
+        report("ready", 1.0, f"{name} is removed")
+        return status(root, name)
 
 
-def _install(places: Places, wanted: Spec, report: Report, held: int) -> None:
+@contextmanager
+def _prepared(places: Places, how: How, report: Report) -> Iterator[int]:
+    """Holds the lock of the root, whose folder is made if need be; yields the lock's descriptor."""
+    with folders_explained(places.root):
+        places.environments.mkdir(parents=True, exist_ok=True)
+        with guard.hold(places.lock, how.wait, lambda message: report("wait", 0.0, message)) as held:
+            yield held
+
+
+def _damaged(now: Status, report: Report) -> list[str]:
+    """Packages of which a file is not as it was installed; their files in uv's cache are the same ones."""
+    if now.folder is None or not now.folder.is_dir():
+        return []
+    report("wait", 0.0, f"looking at every file of {now.name}")
+    return damaged_packages(inspect_files(now.folder, every_byte=True))
+
+
+def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, damaged: list[str]) -> None:
+    """Puts a new folder in use; ``damaged``: packages that are not to be taken from uv's cache."""
     _clear_away(places, wanted.name)
-    config = pipconfig.read()
+    config = _sources(how)
+    build = torchbuild.choose(config, hardware.find()) if wanted.torch else None
+    preflight.examine(places, sizes.need(wanted, build), wanted.name)
     report("uv", 0.0, "getting the installer uv")
     uv_path = uvtool.find_or_fetch(places.tools, config)
-    build = torchbuild.choose(config, hardware.find()) if wanted.torch else None
+    device = (build.device if build else "") if how.device == "auto" else how.device
     places.log(wanted.name).parent.mkdir(parents=True, exist_ok=True)
-    folder = places.environments / f"{wanted.name}@{secrets.token_hex(4)}"
-    try:
-        with places.log(wanted.name).open("w", encoding="utf-8") as log:
-            uv = Uv(uv_path, places, uv_variables(places, config.uv_variables()), log, held)
-            _fill(uv, folder, wanted, config, build, report)
-        report("verify", 0.0, f"trying {wanted.name}")
-        verify(python_in(folder), wanted, places.root)
-    except (EnvironmentProblem, OSError, KeyboardInterrupt):
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    write_marker(places.marker(wanted.name), folder, wanted.fingerprint, build.requirement if build else "")
+    with places.log(wanted.name).open("w", encoding="utf-8") as log:
+        _note(log, build)
+        variables = {**uv_variables(places, config.uv_variables()), **_without_network(how, config)}
+        uv = Uv(uv_path, places, variables, log, held)
+        filler = Filler(uv, places, wanted, config, build, report)
+        plan(report, filler.downloads)
+        filler.forget(damaged)
+        folder = filler.fill(device)
+    _put_in_use(places, wanted, folder, build, device)
     _clear_away(places, wanted.name)
 
 
-def _fill(uv: Uv, folder: Path, wanted: Spec, config: PipConfig, build: TorchBuild | None, report: Report) -> None:
-    """Makes the virtual environment in ``folder`` and installs everything into it."""
-    pythons = [each for each in wanted.pythons if build is None or each in build.pythons]
-    python = _interpreter(uv, pythons, report)
-    uv.run(
-        ["venv", "--no-project", "--python", python, str(folder)], "python", "making the virtual environment", report
+def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None, device: str) -> None:
+    if hasattr(os, "sync"):  # or a power failure might keep the marker, and lose files that were written before it
+        os.sync()
+    torch, key = (build.requirement, build.key) if build else ("", "")
+    write_marker(places.marker(wanted.name), folder, wanted.fingerprint, torch, device, key)
+    places.verdict(wanted.name).unlink(missing_ok=True)
+
+
+def _sources(how: How) -> PipConfig:
+    """Where packages may come from."""
+    if how.wheelhouse is None:
+        return pipconfig.read()
+    if not how.wheelhouse.is_dir():
+        raise EnvironmentProblem(f"there is no folder {how.wheelhouse}: name the folder that holds the wheels")
+    return dataclasses.replace(
+        pipconfig.read(), index_url=None, extra_index_urls=(), find_links=(str(how.wheelhouse),), no_index=True
     )
-    requirements = folder / "requirements.txt"
-    requirements.write_text(wanted.text, encoding="utf-8")
-    install = ["pip", "install", "--python", str(python_in(folder)), "--no-build"]
-    uv.run([*install, "--requirements", str(requirements)], "packages", "installing the packages", report)
+
+
+def _without_network(how: How, config: PipConfig) -> dict[str, str]:
+    """A wheelhouse that was asked for counts more than variables of the user's own."""
+    return {**config.uv_variables(), "UV_OFFLINE": "1"} if how.wheelhouse else {}
+
+
+def _note(log: TextIO, build: TorchBuild | None) -> None:
     if build:
-        index = ["--index", build.index] if build.index else []
-        what = f"installing {build.requirement} ({build.reason})"
-        uv.run([*install, *index, build.requirement], "torch", what, report)
-        uv.run(["pip", "check", "--python", str(python_in(folder))], "verify", "seeing whether they fit", report)
-
-
-def _interpreter(uv: Uv, pythons: list[str], report: Report) -> str:
-    """A base interpreter that is here already, else the first of ``pythons`` for uv to fetch."""
-    if not pythons:
-        raise EnvironmentProblem(
-            f"no build of torch fits Python {' or '.join(PYTHONS)}: remove its wheel from pip's find-links"
-        )
-    for version in pythons:
-        try:
-            # --system: an active virtual environment must not become the base of ours, it may vanish.
-            said = uv.run(
-                ["python", "find", "--system", "--no-project", "--no-python-downloads", version],
-                "python",
-                f"looking for Python {version}",
-                report,
-            )
-        except EnvironmentProblem:
-            continue
-        return said.strip().splitlines()[-1]
-    uv.run(
-        ["python", "install", "--no-bin", pythons[0]],
-        "python",
-        f"no Python {' or '.join(pythons)} is on this machine, and fetching one",
-        report,
-    )
-    return pythons[0]
+        log.write(f"torch: {build.requirement} for {build.device}, since {build.reason}\n")
+        log.write(f"warning: {build.warning}\n" if build.warning else "")
 
 
 def _clear_away(places: Places, name: str) -> None:
@@ -131,16 +164,19 @@ def _clear_away(places: Places, name: str) -> None:
 
 
 @contextmanager
-def _folders_explained(root: Path) -> Iterator[None]:
+def folders_explained(root: Path) -> Iterator[None]:
     """Turns the operating system's refusals into sentences about ``root``."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise EnvironmentProblem(f"the disk of {root} is full: free some space or choose another folder") from error
+            raise EnvironmentProblem(
+                f"the disk of {root} is full: free some space or choose another folder", "space"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise EnvironmentProblem(
-                f"{error.filename or root} cannot be written ({os.strerror(error.errno)}): choose another folder"
+                f"{error.filename or root} cannot be written ({os.strerror(error.errno)}): choose another folder",
+                "permission",
             ) from error
         raise EnvironmentProblem(
             f"{error.filename or root} cannot be used ({error.strerror}): choose another folder"

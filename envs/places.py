@@ -53,6 +53,16 @@ class Places:
     def lock(self) -> Path:
         return self.environments / "installing.lock"
 
+    @property
+    def journal(self) -> Path:
+        """There while everything is being moved to this root from another one."""
+        return self.root / "moving.json"
+
+    @property
+    def movable(self) -> list[Path]:
+        """All that the product keeps below the root and that works at another path: everything but environments."""
+        return [self.root / name for name in ("tools", "pythons", "weights", "logs", "cache")]
+
     def marker(self, name: str) -> Path:
         return self.environments / f"{name}.json"
 

@@ -79,10 +79,10 @@ WHEELS = {
 
 
 def find_or_fetch(tools: Path, config: PipConfig) -> Path:
-    """The path of a uv that can be used; fetched into ``tools`` if there is none yet."""
+    """The path of a uv that can be used; fetched into ``tools`` if there is none yet, or a damaged one."""
     own = tools / f"uv-{UV}" / executable("uv")
     on_path = shutil.which("uv")
-    if own.exists():
+    if own.exists() and _is_whole(own):
         return own
     if on_path and _is_of_our_series(on_path):
         return Path(on_path)
@@ -90,6 +90,24 @@ def find_or_fetch(tools: Path, config: PipConfig) -> Path:
     if wheel is None:
         raise EnvironmentProblem(f"uv has no build for {platform_name()}: install uv {UV} yourself and put it on PATH")
     return _unpack(_fetch(wheel, config), own)
+
+
+def _is_whole(uv: Path) -> bool:
+    """Whether it is still what was unpacked. A tenth of a second; a damaged one would fail in odd ways, for ever."""
+    try:
+        return _digest_file(uv).read_text(encoding="ascii") == _digest(uv.read_bytes())
+    except FileNotFoundError:  # it was put there by hand, or by an earlier version
+        return _is_of_our_series(str(uv))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _digest_file(uv: Path) -> Path:
+    return uv.with_name("uv.sha256")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _is_of_our_series(uv: str) -> bool:
@@ -109,7 +127,7 @@ def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
         except (OSError, ValueError) as error:  # ValueError: not an address at all
             failures.append(f"{without_password(source)}: {getattr(error, 'reason', error)}")
             continue
-        if hashlib.sha256(content).hexdigest() == wheel.sha256:
+        if _digest(content) == wheel.sha256:
             return content
         failures.append(f"{without_password(source)}: the file is damaged or not the right one")
     tried = "; ".join(failures) or "no index and no wheelhouse is configured"
@@ -148,10 +166,15 @@ def _from_index(wheel: Wheel, index: str, config: PipConfig) -> bytes:
 def _unpack(content: bytes, target: Path) -> Path:
     """Writes the executable of the wheel to ``target``, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.{os.getpid()}")
+    beside = target.with_name(f"{target.name}.part")  # replaced next time, if this one is killed
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        beside.write_bytes(archive.read(f"uv-{UV}.data/scripts/{executable('uv')}"))
-    if sys.platform != "win32":
-        beside.chmod(0o755)
-    os.replace(beside, target)
+        program = archive.read(f"uv-{UV}.data/scripts/{executable('uv')}")
+    _digest_file(target).write_text(_digest(program), encoding="ascii")
+    try:
+        beside.write_bytes(program)
+        if sys.platform != "win32":
+            beside.chmod(0o755)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
     return target

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A data folder with a uv that only pretends: a shell script that does what the variables FAKE_* tell it to."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -24,13 +25,17 @@ case "$*" in *"${FAKE_HANGS_AT:-nothing hangs}"*)
 esac
 case "$1" in
     python) echo /a/base/python;;
-    venv) for folder; do :; done; mkdir -p "$folder/bin"; cp "$FAKE_PYTHON" "$folder/bin/python";;
+    venv) for folder; do :; done; mkdir -p "$folder/bin" "$folder/lib/python3.11/site-packages"
+        touch "$folder/pyvenv.cfg"; cp "$FAKE_PYTHON" "$folder/bin/python";;
 esac
 """
 
 # Stands for an environment's interpreter: answers the verification, and shows how it was started for anything else.
 PYTHON_SCRIPT = r"""#!/bin/sh
-case "$*" in *inside.py*) echo "${FAKE_VERDICT:-{\"missing\": [], \"failed\": {\}, \"versions\": {\}\}}"; exit 0;; esac
+case "$*" in
+    *inside.py*) echo "${FAKE_VERDICT:-{\"failed\": {\}, \"versions\": {\}\}}"; exit 0;;
+    *"worker hello"*) echo "${FAKE_HELLO:-{\"product\": \"1\"\}}"; exit "${FAKE_HELLO_EXIT:-0}";;
+esac
 printf '%s\n' "$PWD" "$PYTHONPATH" "$PYTHONPYCACHEPREFIX" "$@"
 exit "${FAKE_EXIT:-0}"
 """
@@ -43,6 +48,10 @@ class Home:
     root: Path
     variables: dict[str, str]
     running: list[subprocess.Popen] = field(default_factory=list)
+
+    def extend_uv(self, line: str) -> None:
+        """Has the uv that pretends run ``line`` at its end."""
+        play_uv(self.root / "tools", f"{UV_SCRIPT}\n{line}\n")
 
     @property
     def environments(self) -> Path:
@@ -90,16 +99,24 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def play_uv(tools: Path, script: str) -> None:
+    """Puts ``script`` where our uv is, as if it had been unpacked from a wheel."""
+    uv = tools / f"uv-{UV}" / "uv"
+    uv.parent.mkdir(parents=True, exist_ok=True)
+    uv.write_text(script)
+    uv.chmod(0o755)
+    uv.with_name("uv.sha256").write_text(hashlib.sha256(script.encode()).hexdigest())
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     if sys.platform == "win32":
         pytest.skip("the uv that pretends is a shell script")
     root = tmp_path / "data"
-    uv, python = root / "tools" / f"uv-{UV}" / "uv", tmp_path / "python"
-    uv.parent.mkdir(parents=True)
-    for path, script in ((uv, UV_SCRIPT), (python, PYTHON_SCRIPT)):
-        path.write_text(script)
-        path.chmod(0o755)
+    python = tmp_path / "python"
+    play_uv(root / "tools", UV_SCRIPT)
+    python.write_text(PYTHON_SCRIPT)
+    python.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "FAKE_"))}
     variables = {
         **kept,

@@ -78,7 +78,7 @@ def test_a_failure_leaves_the_log_of_what_uv_said(home):
 
 
 def test_an_environment_that_does_not_compute_is_not_ready(home):
-    verdict = {"missing": [], "failed": {"torch": "OSError: libgomp.so.1 is missing"}, "versions": {}}
+    verdict = {"failed": {"torch": "OSError: libgomp.so.1 is missing"}, "versions": {}}
     home.variables["FAKE_VERDICT"] = json.dumps(verdict)
     answer = home.run("create")
     assert answer.returncode == 1
@@ -194,12 +194,60 @@ def test_checking_tries_what_claims_to_be_ready(home):
     answer = home.run("check", "core", "test", "--json")
     states = {each["name"]: each["state"] for each in json.loads(answer.stdout)["environments"]}
     assert states == {"core": "ready", "test": "absent"}
-    home.variables["FAKE_VERDICT"] = json.dumps({"missing": ["/some/file.py"], "failed": {}, "versions": {}})
-    assert "core: broken (1 installed files of core are gone, the first is /some/file.py" in home.run("check").stdout
-    assert home.run("check", "--quick").stdout == "core: ready (core is ready)\n"
+    home.variables["FAKE_VERDICT"] = json.dumps({"failed": {"numpy": "ImportError: no"}, "versions": {}})
+    assert "core: broken (numpy does not work in core (ImportError: no)" in home.run("check").stdout
+
+
+def test_what_a_check_found_wrong_stays_wrong_until_one_as_deep_finds_it_good(home):
+    home.run("create")
+    home.variables["FAKE_VERDICT"] = json.dumps({"failed": {"numpy": "ImportError: no"}, "versions": {}})
+    assert home.run("check").returncode == 1
+    assert status(home.root).state is State.BROKEN
+    assert status(home.root).python is None
+    home.variables.pop("FAKE_VERDICT")
+    assert home.run("check", "--quick").returncode == 1
+    assert home.run("check", "--files").returncode == 1
+    assert "numpy does not work in core" in status(home.root).reason
+    assert home.run("check").returncode == 0
+    assert status(home.root).state is State.READY
+
+
+def test_an_environment_in_which_the_worker_does_not_start_is_not_ready(home):
+    home.variables |= {"FAKE_HELLO": "", "FAKE_HELLO_EXIT": "1"}
+    answer = home.run("create")
+    assert answer.returncode == 1
+    assert "the worker does not start in core (exit code 1)" in answer.stderr
+    assert status(home.root).state is State.ABSENT
+
+
+def test_repairing_what_is_whole_makes_nothing_anew(home):
+    home.run("create")
+    calls, first = home.calls(), status(home.root).python
+    answer = home.run("repair", "--json")
+    assert lines(answer.stdout)[-1] == {"state": "ready", "python": str(first)}
+    assert home.calls() == calls
+
+
+def test_what_was_ended_after_its_work_leaves_no_folder_for_ever(home):
+    home.run("create")
+    (home.environments / "core@00000000" / "bin").mkdir(parents=True)
+    home.run("create", "--anew")
+    assert folders(home) == [status(home.root).folder.name]
+
+
+def test_a_program_is_told_how_removing_ended(home):
+    home.run("create")
+    answer = home.run("remove", "core", "--json")
+    assert lines(answer.stdout)[-1] == {"state": "absent", "python": None}
+
+
+def test_a_wheelhouse_that_is_not_there_is_named(home, tmp_path):
+    answer = home.run("create", "--wheelhouse", str(tmp_path / "nowhere"))
+    assert (answer.returncode, answer.stderr.count("\n")) == (1, 1)
+    assert f"there is no folder {tmp_path / 'nowhere'}" in answer.stderr
 
 
 def test_an_unknown_environment_is_one_sentence(home):
     answer = home.run("create", "cor")
     assert (answer.returncode, answer.stderr.count("\n")) == (1, 1)
-    assert "choose one of core, test" in answer.stderr
+    assert "choose one of core, " in answer.stderr

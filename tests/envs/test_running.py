@@ -86,8 +86,7 @@ def test_what_cannot_be_made_is_not_run(home):
 
 def test_the_users_pip_configuration_reaches_uv(home, tmp_path):
     seen = tmp_path / "seen"
-    uv = next((home.root / "tools").glob("uv-*/uv"))
-    uv.write_text(uv.read_text() + f'\nenv > "{seen}"\n')
+    home.extend_uv(f'env > "{seen}"')
     home.variables |= {"PIP_FIND_LINKS": str(tmp_path), "PIP_INDEX_URL": "https://mirror/simple"}
     home.variables |= {"PIP_TIMEOUT": "99", "UV_HTTP_TIMEOUT": "5"}
     home.run("create")

@@ -52,12 +52,27 @@ def test_it_is_taken_from_a_wheelhouse_and_can_be_executed(tmp_path, wheel):
     found = find_or_fetch(tmp_path / "tools", config)
     assert found.read_text() == "the program"
     assert os.access(found, os.X_OK)
-    assert list(found.parent.iterdir()) == [found]
+    assert {path.name for path in found.parent.iterdir()} == {found.name, "uv.sha256"}
 
 
 def test_it_is_fetched_once(tmp_path, wheel):
     found = find_or_fetch(tmp_path / "tools", PipConfig(find_links=(str(put(tmp_path / "wheels", wheel)),)))
     assert find_or_fetch(tmp_path / "tools", PipConfig(no_index=True)) == found
+
+
+@pytest.mark.parametrize("content", [b"", b"the prog", b"the problem"])
+def test_a_damaged_one_is_fetched_again(tmp_path, wheel, content):
+    config = PipConfig(find_links=(str(put(tmp_path / "wheels", wheel)),))
+    find_or_fetch(tmp_path / "tools", config).write_bytes(content)
+    assert find_or_fetch(tmp_path / "tools", config).read_text() == "the program"
+
+
+def test_one_of_which_nothing_is_known_must_at_least_start(tmp_path, wheel):
+    config = PipConfig(find_links=(str(put(tmp_path / "wheels", wheel)),))
+    found = find_or_fetch(tmp_path / "tools", config)
+    found.with_name("uv.sha256").unlink()
+    found.write_bytes(b"\x7fELF")
+    assert find_or_fetch(tmp_path / "tools", config).read_text() == "the program"
 
 
 def test_it_is_taken_from_an_extra_index_that_is_a_folder(tmp_path, wheel):

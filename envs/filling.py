@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fills one folder with an environment, by uv: interpreter, virtual environment, packages, torch, and tries it.
+
+Knows nothing of markers and locks: whether the folder comes into use is not decided here.
+"""
+
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import sizes
+from .contents import damaged_packages, inspect_files, write_manifest
+from .errors import EnvironmentProblem
+from .pipconfig import PipConfig
+from .places import Places
+from .platforms import python_in
+from .progress import Report, Stage
+from .specs import PYTHONS, Spec
+from .torchbuild import TorchBuild
+from .uvrun import Uv
+from .verify import verify
+
+# What uv says, for ever, of a package in its cache that it cannot use. Seen by damaging each file of a cache.
+_UNUSABLE = re.compile(
+    r"Failed to install: \S+ \(([\w.-]+)==|Failed to download `([\w.-]+)==[^`]*`\s+cause: Failed to deserialize"
+)
+_NOT_DAMAGE = ("space", "permission", "locked")  # it was the target that could not be written
+
+
+@dataclass(frozen=True)
+class Filler:
+    """What is put into folders: ``wanted``, with torch's ``build`` (None without torch), from where ``config`` says."""
+
+    uv: Uv
+    places: Places
+    wanted: Spec
+    config: PipConfig
+    build: TorchBuild | None
+    report: Report
+
+    @property
+    def downloads(self) -> dict[Stage, int]:
+        """Bytes that each stage fetches if nothing is here yet, as far as they are known."""
+        known = sizes.sizes(self.wanted, self.build)
+        locked = sizes.sizes(self.wanted)
+        packages = sum(each.download for each in locked.values())
+        return {"packages": packages, "torch": sum(each.download for each in known.values()) - packages}
+
+    def fill(self, device: str) -> Path:
+        """A new folder with the environment, verified on ``device``. Raises EnvironmentProblem and leaves no folder.
+
+        Packages that turn out to be damaged in uv's cache are taken out of it and fetched once more.
+        """
+        try:
+            return self._fill(device)
+        except _DamagedCache as problem:
+            self.forget(problem.packages)
+        return self._fill(device)
+
+    def forget(self, packages: list[str]) -> None:
+        """Takes ``packages`` out of uv's cache, whose files are the very same as those of the environments."""
+        if packages:
+            what = f"removing what is damaged from the cache ({', '.join(packages)})"
+            self.uv.run(["cache", "clean", *packages], "python", what, self.report)
+
+    def _fill(self, device: str) -> Path:
+        folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
+        try:
+            self._install(folder)
+            write_manifest(folder)
+            self.report("verify", 0.0, f"trying {self.wanted.name}")
+            verify(python_in(folder), self.wanted, self.places.root, device)
+        except EnvironmentProblem as problem:
+            damaged = _damaged(problem, folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            if damaged:
+                raise _DamagedCache(problem, damaged) from problem
+            raise
+        except (OSError, KeyboardInterrupt):
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return folder
+
+    def _install(self, folder: Path) -> None:
+        base = self._interpreter()
+        venv = ["venv", "--no-project", "--python", base, str(folder)]
+        self.uv.run(venv, "python", "making the virtual environment", self.report)
+        requirements = folder / "requirements.txt"
+        requirements.write_text(self.wanted.text, encoding="utf-8")
+        python = ["--python", str(python_in(folder))]
+        install = ["pip", "install", *python, "--no-build"]
+        unpacked = {name: size.unpacked for name, size in sizes.sizes(self.wanted, self.build).items()}
+        exact = ["--no-deps"] if self.wanted.exact else []
+        packages = [*install, *exact, "--requirements", str(requirements)]
+        self.uv.run(packages, "packages", "installing the packages", self.report, unpacked)
+        if self.build:
+            index = ["--index", self.build.index] if self.build.index and not self.config.no_index else []
+            what = f"installing {self.build.requirement} ({self.build.reason})"
+            self.uv.run([*install, *index, self.build.requirement], "torch", what, self.report, unpacked)
+        if self.build and not self.wanted.exact:
+            self.uv.run(["pip", "check", *python], "verify", "seeing whether they fit", self.report)
+
+    def _interpreter(self) -> str:
+        """A base interpreter that is here already, else the first that fits, for uv to fetch."""
+        pythons = [each for each in self.wanted.pythons if self.build is None or each in self.build.pythons]
+        if not pythons:
+            raise EnvironmentProblem(
+                f"no build of torch fits Python {' or '.join(PYTHONS)}: remove its wheel from pip's find-links"
+            )
+        for version in pythons:
+            # --system: an active virtual environment must not become the base of ours, it may vanish.
+            find = ["python", "find", "--system", "--no-project", "--no-python-downloads", version]
+            try:
+                said = self.uv.run(find, "python", f"looking for Python {version}", self.report)
+            except EnvironmentProblem:
+                continue
+            return said.strip().splitlines()[-1]
+        what = f"no Python {' or '.join(pythons)} is on this machine, and fetching one"
+        self.uv.run(["python", "install", "--no-bin", pythons[0]], "python", what, self.report)
+        return pythons[0]
+
+
+class _DamagedCache(EnvironmentProblem):
+    """Says what the problem says whose cause it is; ``packages`` are damaged in uv's cache."""
+
+    def __init__(self, problem: EnvironmentProblem, packages: list[str]) -> None:
+        super().__init__(str(problem), problem.kind, problem.said)
+        self.packages = packages
+
+
+def _damaged(problem: EnvironmentProblem, folder: Path) -> list[str]:
+    """Packages that came out of uv's cache damaged, so that ``folder`` could not be filled or does not work."""
+    if problem.kind in _NOT_DAMAGE:
+        return []
+    unusable = sorted({first or second for first, second in _UNUSABLE.findall(problem.said)})
+    if unusable or problem.said:  # uv did not get as far as that there were all files to look at
+        return unusable
+    return damaged_packages(inspect_files(folder, every_byte=True))
