@@ -9,7 +9,7 @@ from bpy.types import Context, UILayout
 from . import wording
 
 FONT_SIZE = 11.0  # points of Blender's interface text at scale 1
-MARGIN = 60  # pixels at scale 1 of a sidebar that text in a box cannot use
+MARGIN = 72  # pixels at scale 1 of a sidebar that text in a box cannot use
 ICON = 20
 TEXT_LINES = 8
 LOG_LINES = 12

@@ -88,8 +88,7 @@ class IMAGE_TO_3D_PT_resting(_Part, Panel):
         if session.problem:
             _draw_problem(layout, context, session.problem)
         elif session.care.done:
-            done = session.care.done.doing.capitalize()
-            drawing.text(layout, context, f"{done} is done.", "CHECKMARK")
+            drawing.text(layout, context, wording.done(session.care.done), "CHECKMARK")
         elif session.results.last:
             _draw_result(layout, context, session)
 
@@ -227,8 +226,9 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     else:
         row.enabled = session.state in (State.STARTING, State.BUSY, State.CARING)
         row.operator("image_to_3d.cancel", icon="X")
-    times = [wording.clock(session.elapsed), wording.amount(shown)]
-    drawing.note(layout, context, "  ".join([part for part in times if part] + [shown.message]))
+    drawing.note(layout, context, f"{wording.clock(session.elapsed)}  {wording.amount(shown)}")
+    if shown.message:
+        drawing.note(layout, context, wording.sentence(shown.message))
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..worker.wire.protocol import ModelInfo
 from .checked import Checked, Entry
 from .environment import Standing
+from .errands import Order
 from .states import Shown
 
 _STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out", "torch": "installing torch"}
@@ -65,11 +66,22 @@ def standing(standing: Standing | None, reason: str) -> str:
 
 
 def need(entry: Entry) -> str:
-    """What making an environment takes, "" where that is not known."""
+    """What making an environment takes, "" where that is not known. Of one that was begun much is here already."""
     about = "about " if entry.estimated else ""
-    parts = [f"{about}{size(entry.download)} to download"] if entry.download else []
-    parts += [f"{about}{size(entry.disk)} on the disk"] if entry.disk else []
+    most = "" if entry.standing is Standing.ABSENT else "at most "
+    parts = [f"{most or about}{size(entry.download)} to download"] if entry.download else []
+    parts += [f"{about}{size(entry.disk)} on disk"] if entry.disk else []
     return sentence(", ".join(parts)) if parts else ""
+
+
+def done(order: Order) -> str:
+    """How an order went well."""
+    return {
+        "create": "Set up and tried out: ready to generate.",
+        "repair": "Repaired and tried out: ready to generate.",
+        "move": "Everything was moved.",
+        "remove": "The environment was removed.",
+    }[order.verb]
 
 
 def build(checked: Checked) -> str:

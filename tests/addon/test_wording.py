@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import typing
+
 import pytest
 from image_to_3d.addon import wording
+from image_to_3d.addon.checked import Entry
+from image_to_3d.addon.environment import Standing
+from image_to_3d.addon.errands import Order, Verb
+from image_to_3d.addon.states import Shown
+from image_to_3d.envs.progress import Stage
 from image_to_3d.worker.wire.protocol import ModelInfo
 
 
@@ -34,3 +41,39 @@ def test_text_is_wrapped_at_the_width_and_long_words_stand_alone():
 
 def test_offline_by_the_command_line_does_not_point_to_a_preference():
     assert "Preferences" in wording.offline(False) and "Preferences" not in wording.offline(True)
+
+
+def entry(state: str, **sizes) -> Entry:
+    return Entry("core", "Core", Standing(state), "a file of numpy is gone", **sizes)
+
+
+def test_what_an_environment_takes_is_told_as_far_as_it_is_known():
+    known = {"download": 312_000_000, "disk": 1_140_000_000}
+    assert wording.need(entry("absent", **known)) == "312 MB to download, 1.14 GB on disk."
+    assert wording.need(entry("absent", estimated=True, **known)).startswith("About 312 MB")
+    assert wording.need(entry("broken", **known)).startswith("At most 312 MB")
+    assert wording.need(entry("absent")) == ""
+
+
+@pytest.mark.parametrize("state", ["absent", "incomplete", "ready", "outdated", "broken"])
+def test_each_state_of_an_environment_has_words_and_a_verb(state):
+    said = wording.standing(Standing(state), "a file of numpy is gone")
+    assert said.endswith(".") and said[0].isupper() and wording.verb(Standing(state))
+    assert ("numpy" in said) == (state == "broken")
+
+
+@pytest.mark.parametrize("verb", typing.get_args(Verb))
+def test_each_order_has_words_for_when_it_goes_on_and_when_it_went_well(verb):
+    assert Order(verb).doing and wording.done(Order(verb)).endswith(".")
+
+
+def test_an_amount_of_bytes_is_told_as_far_as_it_is_known():
+    assert wording.amount(Shown(0.1, "torch", "", 100_000_000, 312_000_000)) == "100 MB of 312 MB"
+    assert wording.amount(Shown(0.1, "torch", "", 100_000_000)) == "100 MB"
+    assert wording.amount(Shown(0.1, "torch")) == ""
+
+
+@pytest.mark.parametrize("stage", typing.get_args(Stage))
+def test_each_stage_of_an_installation_has_words(stage):
+    said = wording.stage(Shown(0.25, stage))
+    assert said[0].isupper() and said.endswith("  25%")

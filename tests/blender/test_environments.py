@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments as the enabled add-on shows and changes them, with a fake of `python -m envs`."""
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 20.0
+FAKE = Path(__file__).resolve().parent.parent / "addon" / "fake_envs.py"
+ENTRY = {
+    "name": "core",
+    "label": "Core",
+    "state": "absent",
+    "reason": "core has not been set up",
+    "need": {"download": 312_000_000, "disk": 1_140_000_000, "packages": 40},
+    "licence": "free software",
+}
+
+
+def found(state: str = "absent", **more) -> dict:
+    """What a check says."""
+    torch = {"reason": "no driver is installed", "warning": None}
+    entries = [{**ENTRY, "state": state}]
+    return {"root": "r", "environments": entries, "torch": torch, "free_bytes": 5e10, "text": "## a check\n"} | more
+
+
+class Layout:
+    """Stands for a UILayout: keeps the texts that were drawn, and the buttons with their texts."""
+
+    def __init__(self, whole: "Layout | None" = None) -> None:
+        self.texts, self.buttons = (whole.texts, whole.buttons) if whole else ([], {})
+
+    def label(self, text: str, icon: str = "NONE") -> None:
+        self.texts.append(text)
+
+    def operator(self, name: str, text: str | None = None, **_) -> "Layout":
+        self.buttons[name] = text
+        return Layout()
+
+    def prop(self, own: object, name: str, **_) -> None:
+        getattr(own, name)
+
+    def progress(self, text: str, **_) -> None:
+        self.texts.append(text)
+
+    def separator(self, **_) -> None:
+        pass
+
+    def box(self, **_) -> "Layout":
+        return Layout(self)
+
+    column = row = split = box
+
+    @property
+    def said(self) -> str:
+        return " ".join(self.texts)
+
+
+@dataclasses.dataclass
+class Region:
+    width: int = 220
+
+
+@pytest.fixture
+def bare(addon, monkeypatch, tmp_path):
+    """The add-on without any environment; gives its modules, and `follow` to tell the fake what to do."""
+    monkeypatch.delenv("IMAGE_TO_3D_PYTHON")
+    script = tmp_path / "envs.json"
+
+    def follow(steps: dict) -> None:
+        script.write_text(json.dumps(steps))
+
+    follow({"check": [{"say": found()}]})
+    monkeypatch.setattr(addon("errands"), "ENVS", (sys.executable, str(FAKE), str(script)))
+    addon.follow = follow
+    host(addon).session().look()
+    return addon
+
+
+def host(addon):
+    return addon("host")
+
+
+def run_until(addon, condition) -> None:
+    """Ticks as Blender's timer would (in a Blender without a window timers do not run)."""
+    end = time.monotonic() + PATIENCE
+    while not condition(host(addon).session()):
+        assert time.monotonic() < end, host(addon).session().state
+        host(addon)._tick()
+        time.sleep(0.005)
+
+
+def check(addon) -> None:
+    care = host(addon).session().care
+    care.want(addon("errands").Check(("core",), deep=True))
+    run_until(addon, lambda session: not session.care.checking)
+
+
+def drawn(bpy, addon, width: int = 220) -> Layout:
+    """The box of the panel."""
+    layout, session = Layout(), host(addon).session()
+
+    @dataclasses.dataclass
+    class Context:
+        preferences = bpy.context.preferences
+        window_manager = bpy.context.window_manager
+        region = Region(width)
+
+    if addon("environment_panels").wants_box(session):
+        addon("environment_panels").draw_box(layout, Context(), session)
+    section = Layout()
+    addon("environment_panels").draw_section(section, Context(), session)
+    return layout
+
+
+@pytest.fixture
+def wheelhouse(bare, tmp_path):
+    """A folder of packages, so that something may be set up although Blender is offline."""
+    bare("preferences").preferences().wheelhouse = str(tmp_path)
+    yield tmp_path
+    bare("preferences").preferences().wheelhouse = ""
+
+
+def test_the_box_says_what_is_missing_and_what_it_takes_and_offline_does_nothing(bpy, bare):
+    check(bare)
+    box = drawn(bpy, bare)
+    assert "set up once" in box.said and "312 MB to download" in box.said and "1.14 GB on disk" in box.said
+    assert "Free software" in box.said and "no driver is installed" in box.said
+    assert "Online access is off" in box.said
+    assert box.buttons == {"image_to_3d.set_up": "Set Up"}
+    assert not bpy.ops.image_to_3d.set_up.poll()
+    assert "online access is off" in bare("operators").why_not(bpy.context)
+
+
+def test_a_wheelhouse_allows_to_set_up_offline_and_generate_offers_it(bpy, bare, wheelhouse):
+    assert bpy.ops.image_to_3d.set_up.poll() and bpy.ops.image_to_3d.generate.poll()
+    assert bare("preferences").place().wheelhouse == wheelhouse
+    assert "Online access" not in drawn(bpy, bare).said
+
+
+def test_setting_up_goes_from_the_button_to_the_end_and_a_failure_offers_to_try_again(bpy, bare, wheelhouse):
+    say = {"stage": "packages", "progress": 0.5, "message": "half"}
+    failure = {"state": "absent", "error": "the disk is full"}
+    bare.follow({"create": [{"say": say}, {"say": failure}, {"exit": 1}], "check": [{"say": found()}]})
+    bpy.ops.image_to_3d.set_up()
+    assert host(bare).session().moving and not bpy.ops.image_to_3d.set_up.poll()
+    run_until(bare, lambda session: session.care.problem and not session.care.checking)
+    box = drawn(bpy, bare)
+    assert "Setting up did not work" in box.said and "The disk is full." in box.said
+    assert box.buttons["image_to_3d.set_up"] == "Try Again" and "image_to_3d.copy_report" in box.buttons
+    bpy.ops.image_to_3d.dismiss()
+    assert "did not work" not in drawn(bpy, bare).said
+
+
+def test_too_little_space_and_an_old_card_are_said_before_anything_is_downloaded(bpy, bare):
+    torch = {"reason": "the driver is too old", "warning": "update the driver to 525"}
+    hardware = {"gpus": [{"name": "Card 3000"}]}
+    bare.follow({"check": [{"say": found(torch=torch, hardware=hardware, free_bytes=1_000_000_000)}]})
+    check(bare)
+    box = drawn(bpy, bare)
+    assert "Only 1 GB are free" in box.said and "Update the driver to 525." in box.said and "Card 3000" in box.said
+
+
+@pytest.mark.parametrize("state, verb", [("incomplete", "Set Up"), ("outdated", "Update"), ("broken", "Repair")])
+def test_each_state_has_its_verb(bpy, bare, monkeypatch, state, verb):
+    care = host(bare).session().care
+    standing = bare("environment").Standing(state)
+    care.found = bare("environment").Found(None, "a file of numpy is gone", standing)
+    bare.follow({"check": [{"say": found(state)}]})
+    assert drawn(bpy, bare).buttons["image_to_3d.set_up"] == verb
+
+
+def test_a_wrong_python_of_the_users_own_points_to_the_preferences(bpy, bare):
+    bare("preferences").preferences().python = "/nowhere/python"
+    assert drawn(bpy, bare).buttons == {"image_to_3d.preferences": "Preferences"}
+    assert "/nowhere/python" in bare("operators").why_not(bpy.context)
+    bare("preferences").preferences().python = ""
+
+
+def test_the_chosen_model_decides_which_environment_is_looked_at(bpy, bare):
+    session = host(bare).session()
+    [depth] = session.offered
+    session._describe((depth, dataclasses.replace(depth, name="other", label="Other", environment="nerf")))
+    host(bare)._tick()
+    host(bare)._tick()
+    assert session.care.known == ("core", "nerf") and session.care.needed == "core"
+    bpy.context.window_manager.image_to_3d.backend = "other"
+    host(bare)._tick()
+    assert session.care.needed == "nerf" and "nerf" in session.found.reason
+
+
+def test_what_was_moved_is_where_the_preferences_point_to(bpy, bare, tmp_path):
+    new = tmp_path / "new"
+    bare.follow({"move": [{"say": {"state": "ready", "python": "x", "root": str(new)}}], "check": [{"say": found()}]})
+    bpy.ops.image_to_3d.move(directory=str(new))
+    run_until(bare, lambda session: session.care.done)
+    host(bare)._tick()
+    assert bare("preferences").root() == new
+    bare("preferences").preferences().folder = ""
+
+
+def test_removing_and_checking_are_orders_to_envs(bpy, bare, tmp_path):
+    bare.follow({"remove": [{"say": {"state": "absent", "python": None}}], "check": [{"say": found()}]})
+    bpy.ops.image_to_3d.remove_environment(environment="core")
+    run_until(bare, lambda session: session.care.done and not session.care.checking)
+    bpy.ops.image_to_3d.check(environment="core")
+    assert not bpy.ops.image_to_3d.check.poll() and bpy.ops.image_to_3d.stop_check.poll()
+    run_until(bare, lambda session: not session.care.checking)
+    calls = [json.loads(line) for line in (tmp_path / "envs.json.calls").read_text().splitlines()]
+    assert [call["command"] for call in calls] == ["remove", "check", "check"]
+    assert ["--files" in call["arguments"] for call in calls] == [False, True, False]
+
+
+def test_the_report_is_copied_when_the_check_that_it_waits_for_is_in(bpy, bare):
+    bpy.ops.image_to_3d.copy_report()
+    assert not bpy.ops.image_to_3d.copy_report.poll()
+    copied = bare("care").Report.COPIED
+    run_until(bare, lambda session: session.care.report is copied)
+    text = bare("report").text(host(bare).session(), bpy.app.version_string)
+    assert "## a check" in text and bpy.app.version_string in text
+
+
+def test_disabling_ends_an_order_and_a_check(bpy, bare, wheelhouse):
+    import addon_utils
+
+    bare.follow({"create": [{"wait": "deaf"}]})
+    bpy.ops.image_to_3d.set_up()
+    run_until(bare, lambda session: session.shown.stage == "deaf")
+    child = host(bare).session().care._carrying_out._child
+    addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
+    assert child._process.wait(PATIENCE) is not None
+    addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
