@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from ..envs import report
+from ..envs.redaction import redact
 from .session import Session
 
 
@@ -29,4 +29,4 @@ def text(session: Session, blender: str) -> str:
     if problem and problem.log:
         lines += ["", "```", problem.log, "```"]
     checked = [care.checked.report] if care.checked else []
-    return "\n".join([report.redact("\n".join(lines)), "", *checked]).rstrip() + "\n"
+    return "\n".join([redact("\n".join(lines)), "", *checked]).rstrip() + "\n"

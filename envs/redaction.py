@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes out of a text what is nobody else's business, before the user posts it. Knows texts and this machine's names.
+
+Rather takes out too much than too little: a report that lacks a word is still of use.
+"""
+
+import contextlib
+import getpass
+import os
+import re
+import socket
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+# Names that say nothing about anybody, and words of which reports are full.
+_COMMON = (
+    *("root", "user", "users", "admin", "administrator", "guest", "home", "localhost"),
+    *("linux", "ubuntu", "debian", "fedora", "windows", "python", "blender", "torch", "core", "test", "image"),
+)
+_SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
+
+_PATTERNS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # Login in an address: up to the last @ before the path; then those whose password holds a stroke.
+        (r"(\b[\w.+-]+:)?//[^/\s'\"<>]*@", r"\1//"),
+        (r"(\b[\w.+-]+://)[^/\s:@'\"<>]+:(?!\d+(?:/|\b(?!\S*@)))[^\s'\"<>]*@", r"\1"),
+        # Home folders of whoever it is: Windows, macOS, Linux; a name may hold spaces if a folder follows it.
+        (
+            r"(?i)\b[a-z]:[\\/]+(?:users|documents and settings)[\\/]+"
+            r"(?:[^\\/:*?\"<>|\r\n]{1,64}(?=[\\/])|[^\s\\/:*?\"<>|']+)",
+            "~",
+        ),
+        (r"(?<![\w.])(?:/mnt/[a-z]|/[a-z])?/Users/(?:[^/:*?\"<>|\r\n]{1,64}(?=/)|[^/\s:'\"]+)", "~"),
+        (r"(?<![\w.])(?:/var|/export)?/home/[^/\s:'\"]+", "~"),
+        # Tokens, by how the services make them.
+        (r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}", "<token>"),
+        (r"\b(?:gh[a-z]|github_pat|glpat|xox[a-z]|sk|pk|rk|npm|pypi|dckr_pat|ya29)[_.-][\w.-]{16,}", "<token>"),
+        (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "<token>"),
+        (r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", "<token>"),
+        (r"(?i)\b(bearer|basic|digest|negotiate|ntlm)\s+[A-Za-z0-9+/=._~-]{8,}", r"\1 <token>"),
+        # Whatever calls itself a secret: password = ..., "token": "...", ?X-Amz-Signature=...
+        (
+            r"(?i)([\w-]*(?:token|secret|passw(?:or)?d|pwd|passphrase|api[_-]?key|access[_-]?key|signature|credential)"
+            r"[\w-]*[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s&;,\"'<][^\s&;,\"']*)",
+            r"\1<hidden>",
+        ),
+        (r"\bS-1-5-21(?:-\d+)+", "<account>"),
+        (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}\b", "<e-mail>"),
+    )
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without home folders, names of users and machines, passwords, tokens and e-mail addresses."""
+    for secret in sorted(_secrets(), key=len, reverse=True):
+        text = text.replace(secret, "<hidden>")
+    text = _PATTERNS[0][0].sub(_PATTERNS[0][1], text)
+    for home in _homes():
+        text = re.sub(rf"(?i){_as_written(home)}(?![\w-])", "~", text)
+    for pattern, replacement in _PATTERNS[1:]:
+        text = pattern.sub(replacement, text)
+    text = _without_names(text, _users(), "<user>")
+    return _without_names(text, _machines(), "<machine>")
+
+
+def _secrets() -> set[str]:
+    """Values of variables that are called a secret."""
+    return {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= 6}
+
+
+def _homes() -> list[str]:
+    """This user's home folder by all its names, the longest first."""
+    found = {os.environ.get(name, "") for name in ("HOME", "USERPROFILE")}
+    with contextlib.suppress(RuntimeError, OSError):  # no home at all
+        found |= {str(Path.home()), os.path.realpath(Path.home())}
+    return sorted((home.rstrip("\\/") for home in found if len(home) > 3), key=len, reverse=True)
+
+
+def _users() -> set[str]:
+    names = {os.environ.get(name, "") for name in ("USER", "USERNAME", "LOGNAME", "SUDO_USER")}
+    with contextlib.suppress(OSError, KeyError, ImportError):  # nobody that the system knows
+        names.add(getpass.getuser())
+    names |= {re.split(r"[\\/]", home)[-1] for home in _homes()}
+    return names | _full_names()
+
+
+def _full_names() -> set[str]:
+    if os.name != "posix":
+        return set()
+    import pwd
+
+    try:
+        return {pwd.getpwuid(os.getuid()).pw_gecos.split(",")[0]}
+    except KeyError:
+        return set()
+
+
+def _machines() -> set[str]:
+    names = {socket.gethostname(), os.environ.get("COMPUTERNAME", ""), os.environ.get("HOSTNAME", "")}
+    return names | {name.partition(".")[0] for name in names} | {os.environ.get("USERDOMAIN", "")}
+
+
+def _without_names(text: str, names: Iterable[str], instead: str) -> str:
+    """Replaces whole words. Those of one or two letters stay: they would be found everywhere."""
+    for name in sorted(names, key=len, reverse=True):
+        if len(name) > 2 and name.lower() not in _COMMON:
+            text = re.sub(rf"(?i)(?<![^\W_]){_as_written(name)}(?![^\W_])", instead, text)
+    return text
+
+
+def _as_written(name: str) -> str:
+    """A pattern for ``name`` in all the ways in which paths and addresses are written."""
+    composed, apart = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
+    ways = {composed, apart, quote(composed, safe="/\\:"), quote(apart, safe="/\\:")}
+    return "(?:" + "|".join(re.sub(r"(?:/|\\\\)+", r"[\\\\/]+", re.escape(way)) for way in sorted(ways)) + ")"
