@@ -16,7 +16,7 @@ The add-on's contract:
   ===============================  ===================================================================================
   ``create NAME``                  makes it; does nothing if it is ready. ``--anew``: even then. ``--wheelhouse
                                    FOLDER``: from that folder of wheels alone, without the network. ``--device D``:
-                                   tries it on D (cuda, mps, cpu; auto is the one that torch was chosen for)
+                                   for torch to compute on D (cuda, rocm, mps, cpu; auto is the best there is)
   ``repair NAME``                  looks at every byte, and makes it anew if anything is wrong, whatever its state.
                                    Takes ``--wheelhouse`` and ``--device`` as well
   ``move NEW_ROOT``                everything that is ours goes there; then the add-on has to use that root

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from . import installer, relock, report
+from . import installer, report
 from .errors import EnvironmentProblem
 from .installer import How
 from .options import parser
@@ -122,6 +122,8 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _lock(options: argparse.Namespace) -> int:
+    from . import relock  # on use: for developers, and every other command is to start quickly
+
     for path in relock.relock(options.root, options.platforms or relock.PLATFORMS, Terminal(sys.stderr)):
         sys.stdout.write(f"{path}\n")
     return 0

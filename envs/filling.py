@@ -48,16 +48,16 @@ class Filler:
         packages = sum(each.download for each in locked.values())
         return {"packages": packages, "torch": sum(each.download for each in known.values()) - packages}
 
-    def fill(self, device: str) -> Path:
-        """A new folder with the environment, verified on ``device``. Raises EnvironmentProblem and leaves no folder.
+    def fill(self) -> Path:
+        """A new folder with the environment, verified. Raises EnvironmentProblem and leaves no folder.
 
         Packages that turn out to be damaged in uv's cache are taken out of it and fetched once more.
         """
         try:
-            return self._fill(device)
+            return self._fill()
         except _DamagedCache as problem:
             self.forget(problem.packages)
-        return self._fill(device)
+        return self._fill()
 
     def forget(self, packages: list[str]) -> None:
         """Takes ``packages`` out of uv's cache, whose files are the very same as those of the environments."""
@@ -65,13 +65,13 @@ class Filler:
             what = f"removing what is damaged from the cache ({', '.join(packages)})"
             self.uv.run(["cache", "clean", *packages], "python", what, self.report)
 
-    def _fill(self, device: str) -> Path:
+    def _fill(self) -> Path:
         folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
         try:
             self._install(folder)
             write_manifest(folder)
             self.report("verify", 0.0, f"trying {self.wanted.name}")
-            verify(python_in(folder), self.wanted, self.places.root, device)
+            verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
         except EnvironmentProblem as problem:
             damaged = _damaged(problem, folder)
             shutil.rmtree(folder, ignore_errors=True)

@@ -33,7 +33,7 @@ WAIT = 1800.0  # seconds to wait for another installer: it may be making just wh
 @dataclass(frozen=True)
 class How:
     """The user's wishes. ``wheelhouse``: a folder to take all wheels from, without the network. ``device``: what torch
-    must compute on; auto is the one that its build was chosen for. ``wait``: seconds for another installer to end."""
+    is to compute on; auto is the best that this machine has. ``wait``: seconds for another installer to end."""
 
     wheelhouse: Path | None = None
     device: str = "auto"
@@ -107,11 +107,10 @@ def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, 
     """Puts a new folder in use; ``damaged``: packages that are not to be taken from uv's cache."""
     _clear_away(places, wanted.name)
     config = _sources(how)
-    build = torchbuild.choose(config, hardware.find()) if wanted.torch else None
+    build = torchbuild.choose(config, hardware.find(), device=how.device) if wanted.torch else None
     preflight.examine(places, sizes.need(wanted, build), wanted.name)
     report("uv", 0.0, "getting the installer uv")
     uv_path = uvtool.find_or_fetch(places.tools, config)
-    device = (build.device if build else "") if how.device == "auto" else how.device
     places.log(wanted.name).parent.mkdir(parents=True, exist_ok=True)
     with places.log(wanted.name).open("w", encoding="utf-8") as log:
         _note(log, build)
@@ -120,15 +119,15 @@ def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, 
         filler = Filler(uv, places, wanted, config, build, report)
         plan(report, filler.downloads)
         filler.forget(damaged)
-        folder = filler.fill(device)
-    _put_in_use(places, wanted, folder, build, device)
+        folder = filler.fill()
+    _put_in_use(places, wanted, folder, build)
     _clear_away(places, wanted.name)
 
 
-def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None, device: str) -> None:
+def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None) -> None:
     if hasattr(os, "sync"):  # or a power failure might keep the marker, and lose files that were written before it
         os.sync()
-    torch, key = (build.requirement, build.key) if build else ("", "")
+    torch, device, key = (build.requirement, build.device, build.key) if build else ("", "", "")
     write_marker(places.marker(wanted.name), folder, wanted.fingerprint, torch, device, key)
     places.verdict(wanted.name).unlink(missing_ok=True)
 

@@ -92,7 +92,7 @@ def _installs(made: argparse.ArgumentParser) -> None:
 
 def _device(made: argparse.ArgumentParser) -> None:
     made.add_argument(
-        "--device", choices=_DEVICES, default="auto", help="what torch has to compute on (auto: what it was made for)"
+        "--device", choices=_DEVICES, default="auto", help="what torch is to compute on (auto: the best there is)"
     )
 
 
