@@ -12,6 +12,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .platforms import reachable
+
 _SETTLED = 5.0  # seconds; a file is written to its end before the next one of the same wheel is begun
 
 
@@ -48,7 +50,7 @@ def unfinished(cache: Path) -> list[Path]:
 def clear_unfinished(cache: Path) -> None:
     """Removes what an ended uv left unfinished, up to gigabytes that nothing else would remove."""
     for folder in unfinished(cache):
-        shutil.rmtree(folder, ignore_errors=True)  # one that resists (a file open on Windows) waits
+        shutil.rmtree(reachable(folder), ignore_errors=True)  # one that resists (a file open on Windows) waits
 
 
 def _archives(cache: Path) -> list[Path]:

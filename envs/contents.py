@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .platforms import python_in
+from .platforms import python_in, reachable
 
 MANIFEST = "installed.json"
 _BYTES = 1 << 20
@@ -46,7 +46,7 @@ def inspect_files(folder: Path, every_byte: bool = False) -> list[Damage]:
         return [Damage(folder, "", "gone")]
     damaged, claims = _read_lists(site)
     for name, claimed in claims.items():
-        path = os.path.join(site, name)  # pathlib takes twice as long, and there are many
+        path = reachable(os.path.join(site, name))  # pathlib takes twice as long, and there are many
         why = _wrong(path, claimed, every_byte)
         if why:
             damaged.append(Damage(Path(os.path.normpath(path)), claimed[0].package, why))

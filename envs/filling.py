@@ -15,7 +15,7 @@ from .contents import damaged_packages, inspect_files, write_manifest
 from .errors import EnvironmentProblem
 from .pipconfig import PipConfig
 from .places import Places
-from .platforms import python_in
+from .platforms import python_in, reachable
 from .progress import Report, Stage
 from .specs import PYTHONS, Spec
 from .torchbuild import TorchBuild
@@ -74,12 +74,12 @@ class Filler:
             verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
         except EnvironmentProblem as problem:
             damaged = _damaged(problem, folder)
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(reachable(folder), ignore_errors=True)
             if damaged:
                 raise _DamagedCache(problem, damaged) from problem
             raise
         except (OSError, KeyboardInterrupt):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(reachable(folder), ignore_errors=True)
             raise
         return folder
 

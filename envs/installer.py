@@ -21,6 +21,7 @@ from .errors import EnvironmentProblem
 from .filling import Filler
 from .pipconfig import PipConfig
 from .places import Places
+from .platforms import reachable
 from .progress import Report, plan
 from .specs import Spec, spec
 from .states import State, Status, status, write_marker
@@ -80,8 +81,8 @@ def remove(root: Path, name: str, report: Report, wait: float = WAIT) -> Status:
         places.marker(name).unlink(missing_ok=True)
         places.verdict(name).unlink(missing_ok=True)
         for folder in places.folders(name):
-            shutil.rmtree(folder)
-        shutil.rmtree(places.compiled(name), ignore_errors=True)
+            shutil.rmtree(reachable(folder))
+        shutil.rmtree(reachable(places.compiled(name)), ignore_errors=True)
         report("ready", 1.0, f"{name} is removed")
         return status(root, name)
 
@@ -159,7 +160,7 @@ def _clear_away(places: Places, name: str) -> None:
     in_use = status(places.root, name).folder
     for folder in places.folders(name):
         if folder != in_use:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(reachable(folder), ignore_errors=True)
 
 
 @contextmanager

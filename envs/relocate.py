@@ -17,6 +17,7 @@ from . import guard
 from .errors import EnvironmentProblem
 from .installer import WAIT, How, create, folders_explained
 from .places import Places
+from .platforms import reachable
 from .progress import Amount, Bar, Report, Stage
 from .specs import names
 from .states import Status, status
@@ -41,7 +42,9 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
             _write_journal(new, old, complete=True)
         report("move", _MADE, f"removing {root}")
         _remove(old)
-    shutil.rmtree(old.environments, ignore_errors=True)  # the lock's file, which Windows does not let go before
+    shutil.rmtree(
+        reachable(old.environments), ignore_errors=True
+    )  # the lock's file, which Windows does not let go before
     with contextlib.suppress(OSError):
         root.rmdir()  # unless there is something in it that is not ours
     new.journal.unlink()
@@ -152,7 +155,7 @@ def _remove(old: Places) -> None:
         path.unlink(missing_ok=True)
     for folder in (*(each for name in names() for each in old.folders(name)), *old.movable):
         if folder.exists():
-            shutil.rmtree(folder)
+            shutil.rmtree(reachable(folder))
 
 
 def _all_has_arrived(new: Places) -> bool:
