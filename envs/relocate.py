@@ -42,9 +42,8 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
             _write_journal(new, old, complete=True)
         report("move", _MADE, f"removing {root}")
         _remove(old)
-    shutil.rmtree(
-        reachable(old.environments), ignore_errors=True
-    )  # the lock's file, which Windows does not let go before
+    # The lock's file, which Windows does not let go before.
+    shutil.rmtree(reachable(old.environments), ignore_errors=True)
     with contextlib.suppress(OSError):
         root.rmdir()  # unless there is something in it that is not ours
     new.journal.unlink()
