@@ -58,11 +58,6 @@ class Checked:
         """What was found about that environment, None where it was not looked at."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
-    def short_of_space(self, name: str) -> bool:
-        """Whether the disk has less room than making that environment takes."""
-        entry = self.entry(name)
-        return entry is not None and entry.disk is not None and self.free is not None and self.free < entry.disk
-
     def after(self, before: Checked | None) -> Checked:
         """This check and what an earlier one of the same folder knows beyond it."""
         if before is None or before.root != self.root:

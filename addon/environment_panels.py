@@ -70,9 +70,9 @@ def _draw_need(layout: UILayout, context: Context, care: Care) -> None:
         return
     if need := wording.need(entry):
         drawing.text(layout, context, need)
-    if checked.short_of_space(care.needed):
-        space = f"Only {wording.size(checked.free)} are free: free some space, or choose another folder."
-        drawing.text(layout, context, space, "ERROR")
+    for finding in checked.findings:
+        if not finding.ok and not (care.problem and care.problem.message == finding.text):
+            drawing.text(layout, context, wording.sentence(finding.text), "ERROR")
     if checked.warning:
         drawing.text(layout, context, wording.sentence(checked.warning), "ERROR")
     if checked.build:

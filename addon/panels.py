@@ -134,7 +134,7 @@ def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context:
     column.prop(own, "wheelhouse")
     column.prop(own, "device")
     column.prop(own, "python")
-    if PYTHON_VARIABLE in os.environ:
+    if os.environ.get(PYTHON_VARIABLE):
         column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
     environment_panels.draw_section(layout, context, session)
     _draw_networks(layout.box().column(), session)

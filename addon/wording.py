@@ -86,7 +86,7 @@ def done(order: Order) -> str:
 
 def build(checked: Checked) -> str:
     """What the networks will run on, and why."""
-    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}: {checked.build}")
+    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}; {checked.build}")
 
 
 def stage(shown: Shown) -> str:

@@ -156,13 +156,18 @@ def test_setting_up_goes_from_the_button_to_the_end_and_a_failure_offers_to_try_
     assert "did not work" not in drawn(bpy, bare).said
 
 
-def test_too_little_space_and_an_old_card_are_said_before_anything_is_downloaded(bpy, bare):
+def test_what_would_stop_it_and_an_old_card_are_said_before_anything_is_downloaded(bpy, bare):
     torch = {"reason": "the driver is too old", "warning": "update the driver to 525"}
+    findings = [
+        {"name": "space", "ok": False, "text": "core needs 2 GB, and 1 GB are free"},
+        {"name": "folder", "ok": True, "text": "the folder can be written"},
+    ]
     hardware = {"gpus": [{"name": "Card 3000"}]}
-    bare.follow({"check": [{"say": found(torch=torch, hardware=hardware, free_bytes=1_000_000_000)}]})
+    bare.follow({"check": [{"say": found(torch=torch, hardware=hardware, findings=findings)}]})
     check(bare)
     box = drawn(bpy, bare)
-    assert "Only 1 GB are free" in box.said and "Update the driver to 525." in box.said and "Card 3000" in box.said
+    assert "1 GB are free." in box.said and "Update the driver to 525." in box.said and "Card 3000" in box.said
+    assert "can be written" not in box.said
 
 
 @pytest.mark.parametrize("state, verb", [("incomplete", "Set Up"), ("outdated", "Update"), ("broken", "Repair")])

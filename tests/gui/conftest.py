@@ -2,15 +2,18 @@
 """The extension's zip, installed into a real Blender with folders of its own, on a virtual screen of its own.
 
 BLENDER=blender                 the program to drive, with arguments if it needs some
-IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages; without it the add-on would have to set one up
+IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages, for the tests that set none up
+IMAGE_TO_3D_SET_UP=1            also sets up an environment from PyPI (some minutes, some 0.3 GB or more)
 IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
 """
 
 import os
 import shlex
 import shutil
+import struct
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,9 +31,15 @@ def blender() -> str:
         pytest.skip("BLENDER names no Blender to drive")
     if missing := [tool for tool in TOOLS if not shutil.which(tool)]:
         pytest.skip(f"needs {', '.join(missing)} (Debian: xvfb, xdotool, imagemagick)")
-    if not os.environ.get("IMAGE_TO_3D_PYTHON"):
-        pytest.skip("IMAGE_TO_3D_PYTHON names no Python for the worker")
     return command
+
+
+@pytest.fixture(scope="session")
+def workers_python() -> str:
+    python = os.environ.get("IMAGE_TO_3D_PYTHON")
+    if not python:
+        pytest.skip("IMAGE_TO_3D_PYTHON names no Python for the worker")
+    return python
 
 
 @pytest.fixture(scope="session")
@@ -42,10 +51,10 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command_line(blender: str, user_folder: Path):
     """Runs Blender without a window; returns what it said."""
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, user: Path = user_folder) -> str:
         done = subprocess.run(
             [*shlex.split(blender), *arguments],
-            env={**os.environ, "BLENDER_USER_RESOURCES": str(user_folder)},
+            env={**os.environ, "BLENDER_USER_RESOURCES": str(user)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -103,19 +112,40 @@ def screenshots(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def screen(blender: str, display: str, user_folder: Path, tmp_path: Path, screenshots: Path) -> Iterator[Blender]:
-    """A Blender with its window; how it looked in the end is kept as well, for when a test has failed."""
-    variables = {"BLENDER_USER_RESOURCES": str(user_folder), "IMAGE_TO_3D_HOME": str(tmp_path / "home")}
-    running = Blender(blender, tmp_path, display, variables)
-    yield running
-    running.screenshot(screenshots / "end.png")
-    running.close()
+def screen(start, workers_python: str, user_folder: Path, tmp_path: Path) -> Blender:
+    """A Blender with its window."""
+    return start(user_folder, tmp_path / "home", python=workers_python)
 
 
 @pytest.fixture
-def shot(screen: Blender, screenshots: Path):
+def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
+    """Starts Blenders with their window, one after the other, with user files and the product's data in those folders;
+    how the last one looked in the end is kept, for when a test has failed."""
+    running: list[Blender] = []
+
+    def begin(user: Path, home: Path, *arguments: str, python: str = "") -> Blender:
+        for before in running:
+            before.close()
+        folder = tmp_path / f"talk-{len(running)}"
+        folder.mkdir()
+        variables = {
+            "BLENDER_USER_RESOURCES": str(user),
+            "IMAGE_TO_3D_HOME": str(home),
+            "IMAGE_TO_3D_PYTHON": python,
+        }
+        running.append(Blender(shlex.join([*shlex.split(blender), *arguments]), folder, display, variables))
+        return running[-1]
+
+    yield begin
+    if running:
+        running[-1].screenshot(screenshots / "end.png")
+        running[-1].close()
+
+
+@pytest.fixture
+def shot(screenshots: Path):
     """Takes a screenshot of that name."""
-    return lambda name: screen.screenshot(screenshots / f"{name}.png")
+    return lambda screen, name: screen.screenshot(screenshots / f"{name}.png")
 
 
 @pytest.fixture
@@ -130,3 +160,29 @@ def gone():
         return time.monotonic() - began
 
     return wait
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture of our own: IMAGE_TO_3D_PICTURE, or a plain gradient."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    if given := os.environ.get("IMAGE_TO_3D_PICTURE"):
+        copy = folder / Path(given).name
+        copy.write_bytes(Path(given).read_bytes())
+        return copy
+    path = folder / "gradient.png"
+    path.write_bytes(_gradient(640, 480))
+    return path
+
+
+def _gradient(width: int, height: int) -> bytes:
+    rows = b"".join(
+        b"\0" + b"".join(bytes((x * 255 // width, y * 255 // height, 90)) for x in range(width)) for y in range(height)
+    )
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

@@ -102,6 +102,27 @@ def state() -> dict | None:
     }
 
 
+def environment() -> dict | None:
+    """What the session says of the environment that is needed; None before it has been looked at."""
+    now = session()
+    care = now and now.care
+    return care and {
+        "standing": care.found.standing and care.found.standing.value,
+        "reason": care.found.reason,
+        "python": str(care.found.python or ""),
+        "checked": care.checked is not None and not care.checking,
+        "problem": care.problem and care.problem.message,
+        "done": care.done and care.done.verb,
+        "bytes": care.shown.bytes,
+        "of": care.shown.of,
+        "report": care.report.name,
+    }
+
+
+def clipboard() -> str:
+    return bpy.context.window_manager.clipboard
+
+
 def objects() -> dict[str, dict]:
     return {
         thing.name: {

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first minutes of a user in a real Blender: nothing is installed, a button installs it, and it generates.
+
+Then what goes wrong: a file is lost, the folder cannot be written, there is no network.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from image_to_3d.tests.gui.driver import Blender
+from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab
+
+SET_UP_LIMIT = 1500.0  # seconds; a slow line
+CHECK_LIMIT = 180.0
+JOB_LIMIT = 240.0
+LONGEST_TICK = 0.030
+
+pytestmark = pytest.mark.timeout(2 * SET_UP_LIMIT)
+
+
+@pytest.fixture
+def user(command_line, archive, tmp_path: Path) -> Path:
+    """User files in which the extension is installed and enabled."""
+    folder = tmp_path / "user"
+    arguments = ("--command", "extension", "install-file", "--repo", "user_default", "--enable", str(archive))
+    command_line(*arguments, user=folder)
+    return folder
+
+
+def begin(screen: Blender) -> Blender:
+    """An empty scene with our tab, once the automatic check is over."""
+    screen.until("environment()")
+    clear_the_scene(screen)
+    open_the_tab(screen)
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)
+    return screen
+
+
+def generate(screen: Blender) -> dict:
+    screen.click(screen.find("image_to_3d.generate"))
+    screen.until("state()", lambda now: now["state"] not in ("IDLE", "ABSENT", "READY") or now["last"])
+    done = screen.until("state()", lambda now: now["last"] or now["problem"], JOB_LIMIT)
+    assert done["problem"] is None
+    return done
+
+
+def carry_out(screen: Blender, shot, name: str) -> None:
+    """Presses the box's button and waits for the end; one screenshot on the way, of bytes that come where some do."""
+    screen.click(screen.find("image_to_3d.set_up"))
+    screen.until("environment()", lambda now: now["bytes"] or now["done"] or now["problem"], SET_UP_LIMIT)
+    shot(screen, name)
+    done = screen.until("environment()", lambda now: now["done"] or now["problem"], SET_UP_LIMIT)
+    assert done["problem"] is None and done["standing"] == "ready"
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)
+
+
+def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(start, shot, user, picture, tmp_path):
+    if not os.environ.get("IMAGE_TO_3D_SET_UP"):
+        pytest.skip("IMAGE_TO_3D_SET_UP does not ask to set up an environment from PyPI")
+    home = tmp_path / "home"
+    screen = begin(start(user, home, "--online-mode"))
+    assert screen.ask("environment()['standing']") == "absent" and not home.exists()
+    choose_picture(screen, picture)
+    shot(screen, "environment-1-absent")
+    screen.click(screen.find("image_to_3d.generate"))  # no dead end: it asks whether to set up
+    shot(screen, "environment-2-generate-asks")
+    screen.press("Escape")
+    carry_out(screen, shot, "environment-3-setting-up")
+    shot(screen, "environment-4-ready")
+    done = generate(screen)
+    assert set(screen.ask("objects()")) == {picture.stem}
+    look_at(screen)
+    shot(screen, "environment-5-result")
+    assert done["longest_tick"] < LONGEST_TICK
+
+    [lost] = (home / "environments").glob("core@*/lib/python3*/site-packages/skimage/transform/pyramids.py")
+    lost.unlink()
+    screen = begin(start(user, home, "--online-mode"))
+    assert screen.ask("environment()['standing']") == "broken"
+    assert "scikit-image" in screen.ask("environment()['reason']").replace("scikit_image", "scikit-image")
+    choose_picture(screen, picture)
+    shot(screen, "environment-6-broken")
+    carry_out(screen, shot, "environment-7-repairing")
+    assert lost.exists() or list((home / "environments").glob("core@*/**/skimage/transform/pyramids.py"))
+    generate(screen)
+    shot(screen, "environment-8-repaired")
+    show_preferences(screen)
+    shot(screen, "environment-9-preferences")
+
+
+def test_a_folder_that_cannot_be_written_is_explained_and_the_report_is_without_names(start, shot, user, tmp_path):
+    (tmp_path / "file").touch()
+    screen = begin(start(user, tmp_path / "file" / "home", "--online-mode"))
+    shot(screen, "environment-folder")
+    screen.click(screen.find("image_to_3d.set_up"))
+    problem = screen.until("environment()['problem']", patience=CHECK_LIMIT)
+    assert re.search("cannot be written|cannot be made|choose another folder", problem)
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)
+    shot(screen, "environment-failed")
+    screen.click(screen.find("image_to_3d.copy_report", columns=(0.75,)))
+    screen.until("environment()['report']", lambda now: now == "COPIED", CHECK_LIMIT)
+    text = screen.ask("clipboard()")
+    assert "Blender 4" in text and "absent" in text and str(Path.home()) not in text
+    show_preferences(screen)
+    shot(screen, "environment-failed-preferences")
+
+
+def test_without_online_access_it_says_so_and_does_nothing(start, shot, user, tmp_path):
+    home = tmp_path / "home"
+    screen = begin(start(user, home, "--offline-mode"))
+    shot(screen, "environment-offline")
+    screen.click(screen.find("image_to_3d.set_up"))
+    screen.click(screen.find("image_to_3d.generate"))
+    assert screen.ask("state()['state']") == "ABSENT" and not home.exists()
+
+
+def show_preferences(screen: Blender) -> None:
+    """The gear in the panel's header opens the add-on's entry."""
+    screen.click(screen.find("image_to_3d.preferences", columns=(0.78, 0.82, 0.86)))
+    screen.until("shows('PREFERENCES')")
+    screen.raise_window("Preferences", 300, 60)
+    screen.find("image_to_3d.check", "PREFERENCES", "WINDOW", (0.7,))
