@@ -60,7 +60,7 @@ def ask(load: Load) -> Found:
     ``load`` opens a library by name, or raises OSError where there is none.
     """
     found: Found = {"driver": None, "cuda": None, "gpus": [], "notes": []}
-    seen = []
+    seen, failed = [], False
     for name, question in (("nvml", by_nvml), ("cuda", by_cuda)):
         try:
             library = load(name)
@@ -70,7 +70,8 @@ def ask(load: Load) -> Found:
         try:
             question(library, found)
         except DriverProblem as problem:
-            found["notes"].append(str(problem))
+            found["notes"] += [] if failed else [str(problem)]  # both mostly fail for the same reason
+            failed = True
     if seen == ["nvml"] and found["gpus"]:
         found["notes"].append(
             "NVIDIA's driver is there without its CUDA library: install the whole driver, or in a container, "
