@@ -3,17 +3,17 @@
 
 Where the table is from (torch 2.13.0):
 
-* which builds there are, and for which cards each was compiled: pytorch/pytorch, RELEASE.md, "PyTorch CUDA Support
-  Matrix" and pull request 187075 (CUDA 12.6, 13.0 and, as an experiment, 13.2; ROCm 7.2). For CUDA 13.0, which is what
-  PyPI's Linux wheels are made with, the lists were read from these wheels (in libtorch_python.so, where
-  torch.cuda.get_arch_list() has them from); they hold no PTX, so nothing runs on a card that is not listed.
+* which builds there are: pytorch/pytorch, RELEASE.md, "Release Compatibility Matrix" and pull request 187075: CUDA 12.6,
+  CUDA 13.0 (which is what PyPI's wheels for Linux are), ROCm 7.2; also CUDA 13.2, as an experiment, and ROCm 7.1.
+* which cards they were compiled for: for CUDA 13.0 read from PyPI's wheels, in libtorch_python.so, where
+  torch.cuda.get_arch_list() has it from; they hold no PTX, so nothing runs on a card that is not listed. For CUDA 12.6
+  and for Windows from RELEASE.md, "PyTorch CUDA Support Matrix", which says the same of CUDA 13.0, and issue 182250.
 * which card can run what was compiled for another one: docs.nvidia.com/cuda/cuda-c-programming-guide, "Binary
   Compatibility": the same major number and the same or a higher minor one, except on the small Tegra computers.
 * drivers: docs.nvidia.com/deploy/cuda-compatibility, "Minor Version Compatibility": 525 for every CUDA 12, 580 for
   every CUDA 13; with exact numbers in the CUDA toolkit's release notes (525.60.13, on Windows 528.33; 580.65.06).
-* AMD's: what the ROCm wheels are compiled for (pytorch/pytorch, .ci/docker/manywheel/build.sh) without what ROCm's own
-  libraries no longer hold or what is reported to hang (gfx900, gfx906; gfx1103: pytorch/pytorch pull request 179653).
-  An architecture runs only what was compiled for it.
+* AMD's: the list of the ROCm 7.2 wheels (astral-sh/uv pull request 18730) without gfx900 and gfx906, for which ROCm's
+  libraries hold nothing any more (ROCm/TheRock issue 1844). An architecture runs only what was compiled for it.
 """
 
 from dataclasses import dataclass
