@@ -3,8 +3,8 @@
 
 Where the table is from (torch 2.13.0):
 
-* which builds there are: pytorch/pytorch, RELEASE.md, "Release Compatibility Matrix" and pull request 187075: CUDA 12.6,
-  CUDA 13.0 (which is what PyPI's wheels for Linux are), ROCm 7.2; also CUDA 13.2, as an experiment, and ROCm 7.1.
+* which builds there are: pytorch/pytorch, RELEASE.md, "Release Compatibility Matrix" and pull request 187075: CUDA
+  12.6; 13.0, which PyPI's wheels for Linux are; ROCm 7.2; also CUDA 13.2, as an experiment, and ROCm 7.1.
 * which cards they were compiled for: for CUDA 13.0 read from PyPI's wheels, in libtorch_python.so, where
   torch.cuda.get_arch_list() has it from; they hold no PTX, so nothing runs on a card that is not listed. For CUDA 12.6
   and for Windows from RELEASE.md, "PyTorch CUDA Support Matrix", which says the same of CUDA 13.0, and issue 182250.
