@@ -28,8 +28,8 @@ def started(tmp_path, job, **settings) -> App:
 
 def test_hello_imports_neither_torch_nor_numpy():
     script = (
-        "import sys; from worker.app import App; from worker.wire.protocol import InitializeParams\n"
-        "App().initialize(InitializeParams(1), None)\n"
+        "import sys; from worker.app import App; from worker.wire.protocol import VERSION, InitializeParams\n"
+        "App().initialize(InitializeParams(VERSION), None)\n"
         "sys.exit(', '.join({'torch', 'numpy', 'PIL', 'scipy', 'transformers'} & sys.modules.keys()) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)

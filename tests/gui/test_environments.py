@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab
+from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab, press
 
 SET_UP_LIMIT = 1500.0  # seconds; a slow line
 CHECK_LIMIT = 180.0
@@ -48,7 +48,7 @@ def generate(screen: Blender) -> dict:
 
 def carry_out(screen: Blender, shot, name: str) -> None:
     """Presses the box's button and waits for the end; one screenshot on the way, of bytes that come where some do."""
-    screen.click(screen.find("image_to_3d.set_up"))
+    press(screen, "image_to_3d.set_up", "state()['state'] == 'CARING' or environment()['done']")
     screen.until("environment()", lambda now: now["bytes"] or now["done"] or now["problem"], SET_UP_LIMIT)
     shot(screen, name)
     done = screen.until("environment()", lambda now: now["done"] or now["problem"], SET_UP_LIMIT)
