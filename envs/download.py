@@ -5,6 +5,7 @@ import base64
 import re
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .pipconfig import PipConfig
@@ -12,10 +13,15 @@ from .pipconfig import PipConfig
 _SECONDS = 30
 
 
-def read(address: str, config: PipConfig) -> bytes:
-    """The bytes at ``address`` (https, http or file; may hold user and password). Raises OSError or ValueError."""
+def read(address: str, config: PipConfig, headers: Mapping[str, str] | None = None) -> bytes:
+    """The bytes at ``address`` (https, http or file; may hold user and password). Raises OSError or ValueError.
+
+    ``headers`` are sent along, for example to ask for a part of a file.
+    """
     parts = urlsplit(address)
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+    request = urllib.request.Request(
+        urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])), headers=dict(headers or {})
+    )
     if parts.username:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the locks from the specs, for every platform, with uv. For developers; a user's machine only reads locks.
+"""Writes the locks and their sizes from the specs, for every platform, with uv. For developers; users only read them.
 
 Locks are made from the main index alone, so that packages which only exist on one developer's machine cannot get in.
+What a spec NAME.in wants is corrected by NAME.overrides (bounds that packages state and that do not hold) and by
+NAME.excludes (packages that others want and that we never import), where there are such files.
 """
 
 import dataclasses
@@ -9,8 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import pipconfig, uvtool
+from . import pipconfig, uvtool, weigh
 from .errors import EnvironmentProblem
+from .pipconfig import PipConfig
 from .places import Places
 from .progress import Report
 from .specs import PYTHONS, TORCH, input_path, lock_path
@@ -24,80 +27,76 @@ _UV_PLATFORMS = {
     "macos-arm64": "aarch64-apple-darwin",
 }
 PLATFORMS = tuple(_UV_PLATFORMS)
-_INPUTS = {"core": ("core",), "test": ("core", "test")}
-
-# What torch wants on Linux in its CUDA build only; that build brings them itself when it is installed.
-_NVIDIA = (
-    "cublas",
-    "cuda-cupti",
-    "cuda-nvrtc",
-    "cuda-runtime",
-    "cudnn-cu13",
-    "cufft",
-    "cufile",
-    "curand",
-    "cusolver",
-    "cusparse",
-    "cusparselt-cu13",
-    "nccl-cu13",
-    "nvjitlink",
-    "nvshmem-cu13",
-    "nvtx",
-)
-_CUDA_PACKAGES = ("triton", "cuda-bindings", "cuda-pathfinder", "cuda-toolkit", *(f"nvidia-{each}" for each in _NVIDIA))
+INPUTS = {"core": ("core",), "test": ("core", "test"), "nerf": ("nerf",)}
 
 
 def relock(root: Path, platforms: Sequence[str], report: Report) -> list[Path]:
-    """Writes the locks of all environments for ``platforms``; returns their paths."""
+    """Writes the locks of all environments for ``platforms`` and the sizes of what is in them; returns their paths."""
     unknown = set(platforms) - set(PLATFORMS)
     if unknown:
         raise EnvironmentProblem(f"no lock can be made for {', '.join(unknown)}: choose from {', '.join(PLATFORMS)}")
     places = Places(root)
     places.environments.mkdir(parents=True, exist_ok=True)
-    config = dataclasses.replace(pipconfig.read(), extra_index_urls=(), find_links=())
-    variables = {**uv_variables(places, config.uv_variables()), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    config = pipconfig.read()
+    main = dataclasses.replace(config, extra_index_urls=(), find_links=())
+    variables = {**uv_variables(places, main.uv_variables()), "MACOSX_DEPLOYMENT_TARGET": "14.0"}
     places.log("lock").parent.mkdir(parents=True, exist_ok=True)
     with places.log("lock").open("w", encoding="utf-8") as log:
-        uv = Uv(uvtool.find_or_fetch(places.tools, pipconfig.read()), places, variables, log)
-        return [_lock(uv, name, platform, report) for platform in platforms for name in _INPUTS]
+        uv = Uv(uvtool.find_or_fetch(places.tools, config), places, variables, log)
+        made = [_lock(uv, name, platform, report) for platform in platforms for name in INPUTS]
+        return [*made, _weigh(uv, platforms, config, report)]
 
 
 def _lock(uv: Uv, name: str, platform: str, report: Report) -> Path:
-    target = lock_path(name, platform)
+    """Writes one lock, after each Python that may be used has been found to have a wheel of every package."""
+    constraints = [] if name == "core" else ["--constraints", str(lock_path("core", platform))]
+    overrides = ["--overrides", str(_beside(name, "overrides"))] if _beside(name, "overrides").exists() else []
+    excludes = [path for path in (_beside("cuda", "excludes"), _beside(name, "excludes")) if path.exists()]
+    options = [
+        *(str(input_path(each)) for each in INPUTS[name]),
+        *constraints,
+        *overrides,
+        *(word for path in excludes for word in ("--excludes", str(path))),
+        *("--no-emit-package", "torch", "--generate-hashes"),
+    ]
+    text = _compile(uv, options, platform, f"locking {name} for {platform}", report)
     with tempfile.TemporaryDirectory() as folder:
-        excluded, torch, made = (Path(folder) / each for each in ("excluded.txt", "torch.in", "made.txt"))
-        excluded.write_text("\n".join(_CUDA_PACKAGES), encoding="utf-8")
-        torch.write_text(f"torch=={TORCH}\n", encoding="utf-8")  # resolved along, but not written
-        inputs = [str(input_path(each)) for each in _INPUTS[name]]
-        constraints = [] if name == "core" else ["--constraints", str(lock_path("core", platform))]
-        uv.run(
-            [
-                "pip",
-                "compile",
-                *inputs,
-                str(torch),
-                *constraints,
-                "--excludes",
-                str(excluded),
-                "--no-emit-package",
-                "torch",
-                "--python-version",
-                PYTHONS[0],
-                "--only-binary",
-                ":all:",
-                "--python-platform",
-                _UV_PLATFORMS[platform],
-                "--generate-hashes",
-                "--no-annotate",
-                "--no-header",
-                "--quiet",
-                "--output-file",
-                str(made),
-            ],
-            "packages",
-            f"locking {name} for {platform}",
-            report,
-        )
-        head = f"# Made by `python3 -m envs lock` for {platform}, Python {PYTHONS[0]}, torch {TORCH}. Do not edit.\n"
-        target.write_text(head + made.read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
+        lock = Path(folder) / "lock.txt"
+        lock.write_text(text, encoding="utf-8")
+        for python in PYTHONS:
+            _try_out(uv, lock, Path(folder), platform, python, f"trying {name} for {platform}", report)
+    head = f"# Made by `python3 -m envs lock` for {platform}, Python {PYTHONS[0]}, torch {TORCH}. Do not edit.\n"
+    target = lock_path(name, platform)
+    target.write_text(head + text, encoding="utf-8", newline="\n")
     return target
+
+
+def _compile(uv: Uv, options: list[str], platform: str, what: str, report: Report) -> str:
+    """What uv resolves ``options`` to, beside torch."""
+    with tempfile.TemporaryDirectory() as folder:
+        torch, made = Path(folder) / "torch.in", Path(folder) / "made.txt"
+        torch.write_text(f"torch=={TORCH}\n", encoding="utf-8")
+        command = ["pip", "compile", str(torch), *options, "--python-version", PYTHONS[0], "--only-binary", ":all:"]
+        where = ["--python-platform", _UV_PLATFORMS[platform], "--output-file", str(made)]
+        uv.run([*command, *where, "--no-annotate", "--no-header", "--quiet"], "packages", what, report)
+        return made.read_text(encoding="utf-8")
+
+
+def _try_out(uv: Uv, lock: Path, folder: Path, platform: str, python: str, what: str, report: Report) -> None:
+    where = ["--target", str(folder / "target"), "--python-platform", _UV_PLATFORMS[platform]]
+    how = ["--python-version", python, "--only-binary", ":all:", "--no-deps", "--require-hashes", "--dry-run"]
+    command = ["pip", "install", *where, *how, "--requirements", str(lock)]
+    uv.run(command, "packages", f"{what} with Python {python}", report)
+
+
+def _weigh(uv: Uv, platforms: Sequence[str], config: PipConfig, report: Report) -> Path:
+    wanted = {}
+    for platform in platforms:
+        torch = _compile(uv, [], platform, f"looking what torch brings on {platform}", report)
+        locks = [lock_path(name, platform).read_text(encoding="utf-8") for name in INPUTS]
+        wanted[platform] = weigh.Wanted("\n".join(locks), torch)
+    return weigh.write(wanted, config, lambda message: report("packages", 0.0, message))
+
+
+def _beside(name: str, kind: str) -> Path:
+    return input_path(name).with_suffix(f".{kind}")

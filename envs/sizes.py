@@ -86,10 +86,15 @@ def _is_measured(build: TorchBuild, platform: str | None) -> bool:
     return entry is not None and not entry["estimated"]
 
 
+def pins_in(text: str) -> dict[str, str]:
+    """The versions that a lock names, by package."""
+    return dict(_PIN.findall(text))
+
+
 def _pins(spec: Spec, platform: str | None) -> dict[str, str]:
     if platform not in (None, platform_name()):
         spec = dataclasses.replace(spec, requirements=lock_path(spec.name, platform))
-    return dict(_PIN.findall(spec.text))
+    return pins_in(spec.text)
 
 
 def _known(platform: str | None) -> Mapping[str, dict]:

@@ -45,10 +45,12 @@ _NERF_IMPORTS = (
     "nerfstudio.fields.nerfacto_field",
     "nerfstudio.models.nerfacto",
     "nerfstudio.models.neus_facto",
-    "pycolmap",
+    "nerfstudio.exporter.marching_cubes",
+    "torchmetrics.image.lpip",
     "av",
 )
-_LICENCE = "Free software (BSD, MIT, Apache 2.0 and alike); with an NVIDIA card also NVIDIA's own CUDA libraries"
+# From the packages' metadata; GPL are x265 and x264 inside the wheels of pillow-heif and av, LGPL is libheif in there.
+_LICENCE = "Free software (BSD, MIT, Apache 2.0, MPL, LGPL, GPL); with an NVIDIA card also NVIDIA's own CUDA libraries"
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,13 @@ def core() -> Spec:
 
 
 def nerf() -> Spec:
+    """nerfstudio's fields and models, and what finds the cameras, for which Linux on arm64 has no package."""
+    poses = () if platform_name() == "linux-arm64" else ("pycolmap",)
     return Spec(
         "nerf",
         "Many photos (NeRF)",
         lock_path("nerf"),
-        _NERF_IMPORTS,
+        (*_NERF_IMPORTS, *poses),
         torch=True,
         worker=True,
         exact=True,

@@ -4,8 +4,11 @@
 import re
 
 import pytest
-from image_to_3d.envs.relock import PLATFORMS
+from image_to_3d.envs import specs
+from image_to_3d.envs.relock import INPUTS, PLATFORMS
 from image_to_3d.envs.specs import BLENDERS, input_path, lock_path, spec
+
+CUDA = re.compile(r"torch|torchvision|torchaudio|triton|(nvidia|cuda)-.*")
 
 
 def pins(name: str, platform: str) -> dict[str, str]:
@@ -18,26 +21,69 @@ def wishes(name: str) -> set[str]:
     return {re.match(r"[a-z-]+", line)[0] for line in lines if line and not line.startswith("#") and ";" not in line}
 
 
+def listed(name: str) -> set[str]:
+    """The packages that a file beside the specs lists, one per line."""
+    lines = (input_path("core").with_name(name)).read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def blocks(name: str, platform: str) -> list[str]:
+    """One entry of a lock per item, its hashes with it."""
+    text = lock_path(name, platform).read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_platform_has_all_packages_and_the_tests_use_the_same_versions(platform):
-    core, test = pins("core", platform), pins("test", platform)
+    core, test, nerf = pins("core", platform), pins("test", platform), pins("nerf", platform)
     assert wishes("core") <= core.keys()
     assert wishes("core") | wishes("test") <= test.keys()
+    assert wishes("nerf") <= nerf.keys()
     assert core.items() <= test.items()
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-@pytest.mark.parametrize("name", ["core", "test"])
-def test_every_package_is_pinned_by_version_and_hash(name, platform):
-    text = lock_path(name, platform).read_text(encoding="utf-8")
-    joined = text.replace("\\\n", " ")
-    for line in filter(None, joined.splitlines()):
-        assert line.startswith("#") or re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
+def test_what_both_environments_of_the_worker_have_is_of_one_version(platform):
+    """So that one cache serves both, and that the worker's code meets one numpy."""
+    core, nerf = pins("core", platform), pins("nerf", platform)
+    assert {name: nerf[name] for name in core.keys() & nerf} == {name: core[name] for name in core.keys() & nerf}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_torch_and_what_only_its_cuda_build_needs_are_not_locked(platform):
-    assert not [each for each in pins("test", platform) if each.startswith(("torch", "nvidia", "cuda", "triton"))]
+def test_cameras_can_be_found_wherever_pycolmap_has_a_wheel(platform, monkeypatch):
+    monkeypatch.setattr(specs, "platform_name", lambda: platform)
+    assert ("pycolmap" in pins("nerf", platform)) == (platform != "linux-arm64")
+    assert ("pycolmap" in spec("nerf").imports) == (platform != "linux-arm64")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_nothing_that_was_left_out_on_purpose_comes_back(platform):
+    assert not pins("nerf", platform).keys() & listed("nerf.excludes")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_package_is_pinned_by_version_and_hash(name, platform):
+    for block in blocks(name, platform):
+        assert re.match(r"[a-z0-9-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", block), block
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("name", INPUTS)
+def test_torch_and_what_only_its_cuda_build_needs_are_not_locked(name, platform):
+    assert not [each for each in pins(name, platform) if CUDA.fullmatch(each)]
+
+
+@pytest.mark.parametrize("name", ["core", "nerf"])
+def test_an_environment_has_a_lock_for_every_platform_and_says_what_it_is(name):
+    assert all(lock_path(name, platform).is_file() for platform in PLATFORMS)
+    wanted = spec(name)
+    assert wanted.worker and wanted.torch and wanted.label and wanted.licence and "\n" not in wanted.licence
+    assert wanted.exact == (name == "nerf")
+
+
+def test_every_environment_can_be_asked_for_by_its_name():
+    assert [spec(name).name for name in specs.names()] == list(specs.names())
 
 
 @pytest.mark.parametrize("version", BLENDERS)
