@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .download import without_password
 from .errors import Kind
-from .symptoms import SYMPTOMS, SYSTEM_PACKAGES, Symptom
+from .symptoms import LOCAL, SYMPTOMS, SYSTEM_PACKAGES, Symptom
 
 _ERRORS = re.compile(r"^(?:error: |warning: (?:Invalid|No valid cert)).*", re.MULTILINE | re.DOTALL)
 _HOST = re.compile(r"https?://([^/:?#\s`'\"<>()]+)", re.IGNORECASE)
@@ -51,10 +51,19 @@ class Failure:
 
 
 def recognise(output: str) -> Failure:
-    """What went wrong, from a program's output: a known failure in our words, else the program's own word for it."""
+    """What went wrong, from the output of uv: a known failure in our words, else its own word for it."""
+    return _recognised(output, SYMPTOMS)
+
+
+def recognise_local(output: str) -> Failure:
+    """The same for a program that fetches nothing, as when packages are imported: there, a timeout is no network's."""
+    return _recognised(output, LOCAL)
+
+
+def _recognised(output: str, symptoms: tuple[Symptom, ...]) -> Failure:
     found = _ERRORS.search(output)
     text = without_password(found[0] if found else output)
-    for symptom in SYMPTOMS:
+    for symptom in symptoms:
         if match := symptom.pattern.search(text):
             return Failure(symptom.kind, _worded(symptom, match, text))
     return Failure("unknown", _own_word(text))

@@ -320,6 +320,7 @@ _PROGRAMS = (
         "the system lacks {library}: update macOS, or repair the environment",
     ),
 )
+LOCAL: tuple[Symptom, ...] = (*_DISK, *_PROGRAMS)  # of programs that fetch nothing
 SYMPTOMS: tuple[Symptom, ...] = (*_DISK, *_NETWORK, *_PACKAGES, *_PROGRAMS)
 
 # Where Debian and Ubuntu, and Fedora, have libraries that wheels expect of the system.

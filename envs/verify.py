@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .contents import Damage, inspect_files
 from .errors import EnvironmentProblem
-from .failures import recognise
+from .failures import recognise_exit, recognise_local
 from .running import process_environment, with_package, worker_command
 from .specs import Spec
 
@@ -81,10 +81,9 @@ def _judged(answer: subprocess.CompletedProcess[str], name: str) -> Verdict:
         found = json.loads(answer.stdout.splitlines()[-1])
         failed, verdict = found["failed"], Verdict(found["versions"], found.get("device", ""))
     except (ValueError, IndexError, KeyError, TypeError) as error:
-        last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
-        raise EnvironmentProblem(f"{name} does not run ({last}): repair it", recognise(answer.stderr).kind) from error
+        raise _problem(f"{name} does not run", answer.stderr, answer.returncode) from error
     for module, why in failed.items():
-        raise EnvironmentProblem(f"{module} does not work in {name} ({why}): repair it", recognise(why).kind)
+        raise _problem(f"{module} does not work in {name}", why)
     return verdict
 
 
@@ -96,5 +95,13 @@ def _greet(python: Path, variables: dict[str, str], name: str) -> None:
     except (ValueError, IndexError):
         said = None
     if not said:
-        last = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
-        raise EnvironmentProblem(f"the worker does not start in {name} ({last}): repair it")
+        raise _problem(f"the worker does not start in {name}", answer.stderr, answer.returncode)
+
+
+def _problem(what: str, said: str, code: int = 0) -> EnvironmentProblem:
+    """``what`` is wrong, why, and what to do: repairing helps, unless it is known that something else does."""
+    last = (said.strip().splitlines() or [f"exit code {code}"])[-1]
+    failure = recognise_exit(code) or recognise_local(said)
+    return EnvironmentProblem(
+        f"{what} ({last}): {'repair it' if failure.kind == 'unknown' else failure.sentence}", failure.kind
+    )

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 from image_to_3d.envs.errors import Kind
-from image_to_3d.envs.failures import recognise, recognise_exit
+from image_to_3d.envs.failures import recognise, recognise_exit, recognise_local
 from image_to_3d.envs.symptoms import SYMPTOMS
 
 _TEXT = (Path(__file__).parent / "said.txt").read_text(encoding="utf-8")
@@ -47,6 +47,11 @@ def test_what_is_not_known_is_told_in_the_programs_own_words(said, sentence):
 
 def test_what_was_said_before_the_error_does_not_count():
     assert recognise("warning: no space left\nerror: something new").kind == "unknown"
+
+
+def test_a_program_that_fetches_nothing_has_no_trouble_with_the_network():
+    assert recognise_local("ImportError: cannot import name 'timeout' from 'urllib3'").kind == "unknown"
+    assert recognise_local("ImportError: libgomp.so.1: cannot open shared object file").kind == "libraries"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
