@@ -54,9 +54,9 @@ def draw_box(layout: UILayout, context: Context, session: Session) -> None:
 def _draw_button(layout: UILayout, care: Care) -> None:
     row = layout.row()
     row.scale_y = 1.4
-    row.operator_context = "EXEC_DEFAULT"  # what the dialog would say is said here
     verb = "Try Again" if care.failed and care.failed.name == care.needed else wording.verb(care.found.standing)
-    row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = care.needed
+    with drawing.at_once(row):  # what the dialog would say is said here
+        row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = care.needed
 
 
 def _draw_need(layout: UILayout, context: Context, care: Care) -> None:
@@ -148,11 +148,9 @@ def _draw_row(box: UILayout, context: Context, care: Care, name: str) -> None:
     row.label(text=_size(standing, entry))
     buttons = row.row(align=True)
     buttons.operator("image_to_3d.check", text="Check").environment = name
-    buttons.operator_context = "EXEC_DEFAULT" if standing is not Standing.ABSENT else "INVOKE_DEFAULT"
     buttons.operator("image_to_3d.set_up", text=wording.verb(standing)).environment = name
     removal = buttons.row(align=True)
     removal.enabled = standing is not Standing.ABSENT
-    removal.operator_context = "INVOKE_DEFAULT"
     removal.operator("image_to_3d.remove_environment", text="Remove").environment = name
     if standing not in (Standing.READY, None):
         reason = care.found.reason if name == care.needed else entry.reason if entry else ""

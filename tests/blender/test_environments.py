@@ -29,10 +29,24 @@ def found(state: str = "absent", **more) -> dict:
 
 
 class Layout:
-    """Stands for a UILayout: keeps the texts that were drawn, and the buttons with their texts."""
+    """Stands for a UILayout: keeps the texts that were drawn, and the buttons with their texts.
+
+    As in Blender, a panel has one `operator_context` for all of its parts.
+    """
 
     def __init__(self, whole: "Layout | None" = None) -> None:
         self.texts, self.buttons = (whole.texts, whole.buttons) if whole else ([], {})
+        self.root = whole.root if whole else self
+        if not whole:
+            self.context = "INVOKE_DEFAULT"
+
+    @property
+    def operator_context(self) -> str:
+        return self.root.context
+
+    @operator_context.setter
+    def operator_context(self, value: str) -> None:
+        self.root.context = value
 
     def label(self, text: str, icon: str = "NONE") -> None:
         self.texts.append(text)
@@ -112,6 +126,7 @@ def drawn(bpy, addon, width: int = 220) -> Layout:
 
     if addon("environment_panels").wants_box(session):
         addon("environment_panels").draw_box(layout, Context(), session)
+    assert layout.operator_context == "INVOKE_DEFAULT"
     section = Layout()
     addon("environment_panels").draw_section(section, Context(), session)
     return layout
