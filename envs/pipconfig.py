@@ -7,8 +7,11 @@ Knows nothing of uv but the names of its variables.
 """
 
 import configparser
+import math
 import os
+import shutil
 import sys
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,8 @@ class PipConfig:
     proxy: str | None = None
     trusted_hosts: tuple[str, ...] = ()
     timeout: str | None = None
+    retries: str | None = None
+    keyring: bool = False  # logins are asked of the program keyring
 
     @property
     def folders(self) -> list[Path]:
@@ -50,21 +55,26 @@ class PipConfig:
         """The same for uv. Variables rather than options: addresses may hold passwords, and everyone can see options.
 
         pip asks all indexes alike and takes the best version, which uv calls unsafe; here every package but torch is
-        pinned by its sha256, so an index cannot slip another file in.
+        pinned by its sha256, so an index cannot slip another file in. With one index it makes no difference, but that
+        uv would no longer tell that it was refused access (401, 403).
         """
+        is_folder = self.cert is not None and Path(self.cert).is_dir()
+        proxies = _system_proxies()
         wanted = {
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_INDEX": " ".join(self.extra_index_urls),
-            "UV_FIND_LINKS": ",".join(self.find_links),
-            "UV_INDEX_STRATEGY": "unsafe-best-match",
+            "UV_FIND_LINKS": ",".join(map(_without_comma, self.find_links)),
+            "UV_INDEX_STRATEGY": "unsafe-best-match" if self.extra_index_urls else None,
             "UV_NO_INDEX": "1" if self.no_index else None,
             "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
-            "SSL_CERT_FILE": self.cert,
+            "UV_KEYRING_PROVIDER": "subprocess" if self.keyring else None,
+            "SSL_CERT_DIR" if is_folder else "SSL_CERT_FILE": self.cert,
             "SSL_CLIENT_CERT": self.client_cert,
             "UV_SYSTEM_CERTS": "1",
-            "HTTP_PROXY": self.proxy,
-            "HTTPS_PROXY": self.proxy,
-            "UV_HTTP_TIMEOUT": self.timeout,
+            "HTTP_PROXY": self.proxy or proxies.get("http"),
+            "HTTPS_PROXY": self.proxy or proxies.get("https"),
+            "UV_HTTP_TIMEOUT": _whole(self.timeout),
+            "UV_HTTP_RETRIES": _whole(self.retries),
         }
         return {name: value for name, value in wanted.items() if value}
 
@@ -73,15 +83,17 @@ def read(variables: Mapping[str, str] = os.environ) -> PipConfig:
     """The configuration that a ``pip install`` started now would use."""
     options = _from_files(variables) | _from_variables(variables)
     return PipConfig(
-        index_url=options.get("index-url") or options.get("pypi-url"),
-        extra_index_urls=_several(options, "extra-index-url"),
+        index_url=_index(options.get("index-url") or options.get("pypi-url")),
+        extra_index_urls=tuple(_index(entry) for entry in _several(options, "extra-index-url")),
         find_links=tuple(_absolute(entry) for entry in _several(options, "find-links")),
         no_index=options.get("no-index", "").lower() in ("1", "true", "yes", "on", "y", "t"),
-        cert=_absolute(options["cert"]) if options.get("cert") else None,
+        cert=_absolute(options["cert"]) if options.get("cert") else _bundle(variables),
         client_cert=_absolute(options["client-cert"]) if options.get("client-cert") else None,
         proxy=options.get("proxy") or None,
         trusted_hosts=_several(options, "trusted-host"),
         timeout=options.get("timeout") or options.get("default-timeout"),
+        retries=options.get("retries"),
+        keyring=options.get("keyring-provider") in ("import", "subprocess") and shutil.which("keyring") is not None,
     )
 
 
@@ -155,6 +167,35 @@ def _key(name: str) -> str:
 
 def _several(options: Mapping[str, str], key: str) -> tuple[str, ...]:
     return tuple(options.get(key, "").split())
+
+
+def _bundle(variables: Mapping[str, str]) -> str | None:
+    """The certificates that requests, and so pip, takes where pip has no ``cert``. OpenSSL's own variables stay."""
+    named = (variables.get("REQUESTS_CA_BUNDLE"), variables.get("CURL_CA_BUNDLE"))
+    return next((path for path in named if path and Path(path).exists()), None)
+
+
+def _system_proxies() -> dict[str, str]:
+    """Proxies of the system's settings, which uv does not read; variables, which it reads, come first in them."""
+    return urllib.request.getproxies() if sys.platform in ("win32", "darwin") else {}
+
+
+def _index(location: str | None) -> str | None:
+    """pip takes folders for indexes as well; uv and we want addresses."""
+    return location if location is None or "://" in location else Path(_absolute(location)).as_uri()
+
+
+def _without_comma(location: str) -> str:
+    """A comma would divide it in uv's variable."""
+    return Path(location).as_uri() if "," in location and "://" not in location else location.replace(",", "%2C")
+
+
+def _whole(number: str | None) -> str | None:
+    """uv wants whole seconds; pip takes 15.5 as well."""
+    try:
+        return number and str(math.ceil(float(number)))
+    except ValueError:
+        return None
 
 
 def _absolute(location: str) -> str:

@@ -259,8 +259,8 @@ _PACKAGES = (
         "packages",
         r"because (?:there (?:are|is) no versions? of )?(?P<package>[\w.-]+?)(?:[=<>][^ ]+)?"
         r"(?: was not found in the package registry| and you require)",
-        "the index does not have {package} in the version that is needed: check the index in pip's configuration, and "
-        "whether a login page of the network is in the way",
+        "the index does not have {package} in the version that is needed, or shows it to nobody without a login: check "
+        "the index in pip's configuration, and whether a login page of the network is in the way",
     ),
 )
 _PROGRAMS = (

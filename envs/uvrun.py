@@ -23,6 +23,14 @@ from .watch import VARIABLES, Watch
 
 _GRACE = 5.0  # seconds that uv gets to stop when we are cancelled
 
+# How uv's variables for the network and for places begin (https://docs.astral.sh/uv/reference/environment/).
+_KEPT = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_OFFLINE"),
+    *("UV_HTTP_", "UV_REQUEST_TIMEOUT", "UV_CONCURRENT_", "UV_INSECURE_HOST", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS"),
+    *("UV_KEYRING_PROVIDER", "UV_CACHE_DIR", "UV_LINK_MODE", "UV_LOCK_TIMEOUT"),
+    *("UV_PYTHON_INSTALL_", "UV_PYTHON_DOWNLOADS", "UV_PYPY_INSTALL_MIRROR"),
+)
+
 
 @dataclass(frozen=True)
 class Uv:
@@ -92,8 +100,14 @@ class Uv:
 
 
 def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
-    """What uv gets to see: pip's configuration, unless the user set uv's own variable; its files below the root."""
-    own = own_variables()
+    """What uv gets to see: pip's configuration, unless the user set uv's own variable; its files below the root.
+
+    Of the user's own variables for uv those that change what is installed, and how, are left out: a UV_CONSTRAINT or
+    UV_TORCH_BACKEND for another project would undo the locks.
+    """
+    own = {
+        name: value for name, value in own_variables().items() if not name.startswith("UV_") or name.startswith(_KEPT)
+    }
     ours = {
         **configured,
         "UV_CACHE_DIR": str(places.cache),

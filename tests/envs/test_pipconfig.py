@@ -117,3 +117,49 @@ def test_uv_is_told_the_same():
         "UV_HTTP_TIMEOUT": "9",
         "UV_SYSTEM_CERTS": "1",
     }
+
+
+def test_what_uv_would_misread_is_written_its_way(tmp_path):
+    folder = tmp_path / "wheels, all"
+    config = pipconfig.PipConfig(find_links=(str(folder), "https://host/a,b"), timeout="15.5", retries="many")
+    variables = config.uv_variables()
+    assert variables["UV_FIND_LINKS"] == f"{tmp_path.as_uri()}/wheels%2C%20all,https://host/a%2Cb"
+    assert variables["UV_HTTP_TIMEOUT"] == "16"
+    assert "UV_HTTP_RETRIES" not in variables
+
+
+def test_all_indexes_are_asked_alike_only_where_there_are_several():
+    assert "UV_INDEX_STRATEGY" not in pipconfig.PipConfig(index_url="https://one/simple").uv_variables()
+
+
+def test_a_folder_of_certificates_is_named_as_one(tmp_path):
+    assert pipconfig.PipConfig(cert=str(tmp_path)).uv_variables()["SSL_CERT_DIR"] == str(tmp_path)
+
+
+def test_an_index_may_be_a_folder(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = pipconfig.read(place("user", "[global]\nindex-url = simple\nextra-index-url = /more/simple\n"))
+    assert config.indexes == [f"{tmp_path.as_uri()}/simple", "file:///more/simple"]
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_pips_own_certificate_counts_more_than_that_of_its_library(place, tmp_path, variable):
+    (tmp_path / "bundle.pem").touch()
+    variables = place("user", "") | {variable: str(tmp_path / "bundle.pem")}
+    assert pipconfig.read(variables).cert == str(tmp_path / "bundle.pem")
+    assert pipconfig.read(variables | {"PIP_CERT": "/mine.pem"}).cert == "/mine.pem"
+
+
+def test_proxies_of_the_systems_settings_are_told_to_uv_which_does_not_read_them(monkeypatch):
+    monkeypatch.setattr(pipconfig.sys, "platform", "win32")
+    monkeypatch.setattr(pipconfig.urllib.request, "getproxies", lambda: {"https": "http://corp:8080"})
+    assert pipconfig.PipConfig().uv_variables()["HTTPS_PROXY"] == "http://corp:8080"
+    assert pipconfig.PipConfig(proxy="http://mine:1").uv_variables()["HTTPS_PROXY"] == "http://mine:1"
+
+
+def test_a_keyring_is_asked_where_pip_was_told_to_and_there_is_one(place, tmp_path, monkeypatch):
+    variables = place("user", "[global]\nkeyring-provider = import\n")
+    monkeypatch.setattr(pipconfig.shutil, "which", {"keyring": "/bin/keyring"}.get)
+    assert pipconfig.read(variables).uv_variables()["UV_KEYRING_PROVIDER"] == "subprocess"
+    monkeypatch.setattr(pipconfig.shutil, "which", lambda name: None)
+    assert not pipconfig.read(variables).keyring
