@@ -51,8 +51,10 @@ def log(layout: UILayout, lines: str) -> None:
 
 @contextmanager
 def at_once(layout: UILayout) -> Iterator[None]:
-    """Buttons that are drawn within do their work without asking first. The setting belongs to the whole panel, whatever
-    part of it is asked, so it has to be set back."""
+    """Buttons that are drawn within do their work without asking first.
+
+    The setting belongs to the whole panel, whatever part of it is asked, so it has to be set back.
+    """
     layout.operator_context = "EXEC_DEFAULT"
     yield
     layout.operator_context = "INVOKE_DEFAULT"

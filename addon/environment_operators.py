@@ -66,7 +66,8 @@ class IMAGE_TO_3D_OT_set_up(_Caring, Operator):
         return not reason and host.session().can_order
 
     def invoke(self, context: Context, event: Event) -> Returned:
-        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH)
+        verb = wording.verb(standing_of(host.session().care, self._name()))
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=verb, confirm_text=verb)
 
     def draw(self, context: Context) -> None:
         care, name = host.session().care, self._name()

@@ -173,7 +173,7 @@ def _size(standing: Standing | None, entry: Entry | None) -> str:
 def _draw_order(box: UILayout, session: Session) -> None:
     shown = session.shown
     row = box.row()
-    row.progress(factor=shown.fraction, text=wording.stage(shown))
+    row.progress(factor=shown.fraction, text=f"{wording.stage(shown)}  {wording.amount(shown)}".rstrip())
     stop = row.row()
     stop.enabled = session.state is State.CARING
     stop.operator("image_to_3d.cancel", icon="X")

@@ -11,7 +11,7 @@ import time
 
 import bpy
 
-from . import preferences, properties, report
+from . import offered, preferences, properties, report
 from .care import Report
 from .session import Session
 
@@ -55,7 +55,7 @@ def why_not_placed(context: bpy.types.Context) -> str:
 
 def _tick() -> float:
     began = time.perf_counter()
-    _session.need(properties.chosen(bpy.context, _session.offered).backend.environment)
+    _session.need(offered.backend_named(_session.offered, properties.settings(bpy.context).backend).environment)
     changed = _session.tick()
     properties.rebuild(_session.offered)
     _follow_what_was_moved()

@@ -226,9 +226,7 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     else:
         row.enabled = session.state in (State.STARTING, State.BUSY, State.CARING)
         row.operator("image_to_3d.cancel", icon="X")
-    drawing.note(layout, context, f"{wording.clock(session.elapsed)}  {wording.amount(shown)}")
-    if shown.message:
-        drawing.note(layout, context, wording.sentence(shown.message))
+    drawing.note(layout, context, f"{wording.clock(session.elapsed)}  {shown.message}")
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:

@@ -21,6 +21,7 @@ import pytest
 from image_to_3d.tests.gui.driver import SCREEN, Blender
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SETTLE = 2.0  # seconds: panels that change their size slide to their new places
 TOOLS = ("Xvfb", "xdotool", "import")
 
 
@@ -145,7 +146,7 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
 @pytest.fixture
 def shot(screenshots: Path):
     """Takes a screenshot of that name."""
-    return lambda screen, name: screen.screenshot(screenshots / f"{name}.png")
+    return lambda screen, name: screen.screenshot(screenshots / f"{name}.png", settle=SETTLE)
 
 
 @pytest.fixture
