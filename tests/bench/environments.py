@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What making the environments costs, beside `pip install nerfstudio`: seconds, bytes downloaded, bytes on the disk.
 
-    python3 tests/bench/environments.py SCRATCH_FOLDER [--nerfstudio] [--only core]
+    python3 tests/bench/environments.py SCRATCH_FOLDER [core] [nerf] [nerfstudio]
 
 Cold is an empty data folder: uv and every package are fetched. Warm is the same once more, with the packages in the
 cache. "nerf beside core" is cold but for what core has fetched. Downloads are counted by a proxy on this machine
 through which everything goes, so files that come from a folder or a mirror on the disk are not in it; to measure
-without such, set PIP_CONFIG_FILE to the null device. SCRATCH_FOLDER needs 12 GB with --nerfstudio, is made and emptied.
+without such, set PIP_CONFIG_FILE to the null device. SCRATCH_FOLDER is made and removed; 5 GB, for nerfstudio 12.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ class Counting(socketserver.ThreadingTCPServer):
 
 class Tunnel(socketserver.StreamRequestHandler):
     def handle(self) -> None:
-        method, target, _ = self.rfile.readline().decode().split()
-        if method != "CONNECT":
+        asked = self.rfile.readline().decode().split()
+        if not asked:
+            return  # a connection that was kept in reserve
+        if asked[0] != "CONNECT":
             self.wfile.write(b"HTTP/1.1 405 Method Not Allowed\r\n\r\n")
             return
         while self.rfile.readline().strip():
             pass
-        host, _, port = target.rpartition(":")
+        host, _, port = asked[1].rpartition(":")
         with socket.create_connection((host, int(port))) as there:
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=self._pass_on, args=(there, self.connection, True), daemon=True)
@@ -94,31 +96,36 @@ def measured(what: str, command: list[str], folder: Path, proxy: Counting) -> Co
     seconds = time.perf_counter() - start
     if ran.returncode:
         raise SystemExit(f"{what}: {' '.join(command)} failed\n{ran.stdout[-3000:]}")
-    cost = Cost(what, seconds, proxy.received - before, size_on_disk(folder))
-    show(cost)
-    return cost
+    return Cost(what, seconds, proxy.received - before, size_on_disk(folder))
 
 
-def ours(name: str, scratch: Path, proxy: Counting) -> list[Cost]:
-    """Cold, then warm."""
+def core(scratch: Path, proxy: Counting) -> None:
+    twice("core", scratch, proxy)
+
+
+def nerf(scratch: Path, proxy: Counting) -> None:
+    twice("nerf", scratch, proxy)
+    if (scratch / "core").exists():
+        create = [sys.executable, "-m", "envs", "create", "nerf", "--root", str(scratch / "core")]
+        show(measured("nerf beside core", create, scratch / "core", proxy))
+
+
+def twice(name: str, scratch: Path, proxy: Counting) -> None:
     home = scratch / name
     create = [sys.executable, "-m", "envs", "create", name, "--root", str(home)]
-    cold = measured(f"{name}, cold", create, home, proxy)
-    return [cold, measured(f"{name}, warm", [*create, "--anew"], home, proxy)]
+    show(measured(f"{name}, cold", create, home, proxy))
+    show(measured(f"{name}, warm", [*create, "--anew"], home, proxy))
 
 
-def beside_core(scratch: Path, proxy: Counting) -> Cost:
-    home = scratch / "core"
-    create = [sys.executable, "-m", "envs", "create", "nerf", "--root", str(home)]
-    return measured("nerf beside core", create, home, proxy)
-
-
-def nerfstudio(scratch: Path, proxy: Counting) -> Cost:
+def nerfstudio(scratch: Path, proxy: Counting) -> None:
     """As its documentation says, into a virtual environment of its own."""
     folder = scratch / "nerfstudio"
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     command = [str(folder / "bin" / "pip"), "install", "--no-cache-dir", "--quiet", "nerfstudio"]
-    return measured("pip install nerfstudio", command, folder, proxy)
+    show(measured("pip install nerfstudio", command, folder, proxy))
+
+
+MEASURED = {"core": core, "nerf": nerf, "nerfstudio": nerfstudio}
 
 
 def show(cost: Cost) -> None:
@@ -128,8 +135,7 @@ def show(cost: Cost) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scratch", type=Path, help="a folder that is not there yet")
-    parser.add_argument("--nerfstudio", action="store_true", help="also install nerfstudio as its documentation says")
-    parser.add_argument("--only", choices=["core", "nerf"])
+    parser.add_argument("what", nargs="*", default=["core", "nerf"], help="core, nerf, nerfstudio (default: core nerf)")
     options = parser.parse_args()
     scratch = options.scratch.resolve()
     scratch.mkdir(parents=True)
@@ -138,12 +144,8 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"{'':24} {'time':>10} {'downloaded':>12} {'on disk':>12}", flush=True)
     try:
-        for name in [options.only] if options.only else ["core", "nerf"]:
-            ours(name, scratch, proxy)
-        if not options.only:
-            beside_core(scratch, proxy)
-        if options.nerfstudio:
-            nerfstudio(scratch, proxy)
+        for what in options.what:
+            MEASURED[what](scratch, proxy)
     finally:
         shutil.rmtree(scratch)
 
