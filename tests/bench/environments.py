@@ -52,7 +52,13 @@ class Tunnel(socketserver.StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         host, _, port = asked[1].rpartition(":")
-        with socket.create_connection((host, int(port))) as there:
+        try:
+            there = socket.create_connection((host, int(port)), timeout=30)
+        except OSError:
+            self.wfile.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            return
+        there.settimeout(None)
+        with there:
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=self._pass_on, args=(there, self.connection, True), daemon=True)
             back.start()
