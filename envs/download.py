@@ -7,8 +7,9 @@ import re
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.client import HTTPMessage
+from types import MappingProxyType
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
@@ -30,13 +31,17 @@ _BUNDLES = (
 Told = Callable[[int, int | None], None]
 
 
-def read(address: str, config: PipConfig, told: Told | None = None) -> bytes:
+def read(
+    address: str, config: PipConfig, told: Told | None = None, headers: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """The bytes at ``address`` (https, http or file; may hold user and password). Raises OSError or ValueError.
 
-    ``told`` gets to know the bytes so far, and of how many if the server says so.
+    ``told`` gets to know the bytes so far, and of how many if the server says so. ``headers`` are sent along, for
+    example to ask for a part of a file.
     """
     parts = urlsplit(address)
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    request = urllib.request.Request(plain, headers=dict(headers))
     if login := find_login(parts, config.keyring):
         # Not to be handed on to another machine: storage that an index redirects to refuses it, or is not its friend.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")

@@ -45,7 +45,7 @@ class Wheel:
 def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
     """The wheels of ``package`` in ``version`` that the user's index has. Raises OSError or ValueError."""
     address = f"{(config.index_url or PYPI).rstrip('/')}/{package}/"
-    files = json.loads(read(address, config, _SIMPLE_JSON))["files"]
+    files = json.loads(read(address, config, headers=_SIMPLE_JSON))["files"]
     wheels = [Wheel(each["filename"], each["url"], each["size"]) for each in files if each["filename"].endswith(".whl")]
     return [wheel for wheel in wheels if wheel.version == version]
 
@@ -62,7 +62,7 @@ def best(wheels: Iterable[Wheel], platform: str, python: str) -> Wheel | None:
 
 
 def weigh(wheel: Wheel, config: PipConfig) -> Size:
-    """Its sizes; of an unpacked wheel also what the list of its files says. Raises OSError or zipfile.BadZipFile."""
+    """Its sizes. Raises OSError or zipfile.BadZipFile."""
     file = wheel.place if isinstance(wheel.place, Path) else _Distant(wheel.place, wheel.size, config)
     with zipfile.ZipFile(file) as archive:
         inside = [each.file_size for each in archive.infolist() if not each.is_dir()]
@@ -101,7 +101,7 @@ class _Distant(io.RawIOBase):
     def _fetch(self, start: int, end: int) -> bytes:
         if start >= end:
             return b""
-        content = read(self._address, self._config, {"Range": f"bytes={start}-{end - 1}"})
+        content = read(self._address, self._config, headers={"Range": f"bytes={start}-{end - 1}"})
         if len(content) != end - start:
             raise OSError(f"{self._address} cannot be read in parts")
         return content
