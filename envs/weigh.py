@@ -48,7 +48,8 @@ def write(wanted: Mapping[str, Wanted], config: PipConfig, report: Callable[[str
         if cpu:
             measured["cpu"] = cpu
         builds = {key: {"estimated": False, "packages": entry} for key, entry in measured.items()}
-        table[platform] = {"packages": _weighed(locked, platform, config), "torch": builds}
+        known = table.get(platform, {}).get("packages", {})
+        table[platform] = {"packages": _weighed(locked, platform, config, known), "torch": builds}
     for platform, known in table.items():
         known["torch"] = {**_estimates(platform, table), **_measured(known["torch"])}
     text = json.dumps(table, indent=1, sort_keys=True)
@@ -57,11 +58,14 @@ def write(wanted: Mapping[str, Wanted], config: PipConfig, report: Callable[[str
     return PATH
 
 
-def _weighed(pins: Mapping[str, str], platform: str, config: PipConfig) -> Entry:
-    """By "name==version"."""
+def _weighed(pins: Mapping[str, str], platform: str, config: PipConfig, known: Entry | None = None) -> Entry:
+    """By "name==version"; what is ``known`` already is not asked for again, as a released wheel never changes."""
+    wanted = {f"{name}=={version}": (name, version) for name, version in pins.items()}
+    found = {pin: size for pin, size in (known or {}).items() if pin in wanted}
+    unknown = {pin: each for pin, each in wanted.items() if pin not in found}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        sizes = pool.map(lambda pin: _weigh(*pin, platform, config), pins.items())
-        return {f"{name}=={version}": list(astuple(size)) for (name, version), size in zip(pins.items(), sizes)}
+        sizes = pool.map(lambda each: list(astuple(_weigh(*each, platform, config))), unknown.values())
+        return found | dict(zip(unknown, sizes))
 
 
 def _weigh(name: str, version: str, platform: str, config: PipConfig) -> Size:

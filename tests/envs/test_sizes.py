@@ -4,14 +4,17 @@
 import dataclasses
 import functools
 import io
+import json
 import random
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from image_to_3d.envs import weigh as weighing
 from image_to_3d.envs import wheels
 from image_to_3d.envs.builds import CUDA_BUILDS
+from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.hardware import Hardware
 from image_to_3d.envs.pipconfig import PipConfig
 from image_to_3d.envs.relock import INPUTS, PLATFORMS
@@ -192,3 +195,56 @@ def test_a_wheel_in_a_folder_is_found_by_package_and_version(tmp_path):
     (found,) = lying_in(tmp_path, "torch", "1.0+cpu")
     assert found.version == "1.0+cpu"
     assert weigh(found, PipConfig()).unpacked == 5
+
+
+# ------------------------------------------------------------------------------------------------ the table of sizes
+
+
+@pytest.fixture
+def index(monkeypatch, tmp_path):
+    """An index that has a wheel of everything for any platform, of 10 bytes and 30 unpacked; what was asked for."""
+    asked = []
+
+    def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
+        asked.append(package)
+        return [Wheel(f"{package}-{version}-py3-none-any.whl", "https://host/", 10)]
+
+    monkeypatch.setattr(wheels, "offered", offered)
+    monkeypatch.setattr(wheels, "weigh", lambda wheel, config: Size(wheel.size, 30, 1))
+    monkeypatch.setattr(weighing, "PATH", tmp_path / "sizes.json")
+    (tmp_path / "sizes.json").write_text("{}")
+    return asked
+
+
+def table(platform: str, locks: str, torch: str = "") -> dict:
+    path = weighing.write({platform: weighing.Wanted(locks, torch)}, PipConfig(), lambda message: None)
+    return json.loads(path.read_text())
+
+
+def test_what_a_build_of_torch_brings_is_kept_apart_from_what_is_locked(index):
+    written = table("linux-x86_64", "a==1\nb==2\n", "a==1\nnvidia-c==3\n")["linux-x86_64"]
+    assert written["packages"] == {"a==1": [10, 30, 1], "b==2": [10, 30, 1]}
+    assert written["torch"]["pypi"] == {
+        "estimated": False,
+        "packages": {"nvidia-c": [10, 30, 1], "torch": [10, 30, 1]},
+    }
+    assert written["torch"]["cu126"] == {"estimated": True, "packages": {"torch": [20, 60, 2]}}
+
+
+def test_a_package_that_was_weighed_is_not_weighed_again_and_one_that_is_gone_is_forgotten(index):
+    table("macos-arm64", "a==1\nb==2\n")
+    index.clear()
+    written = table("macos-arm64", "a==1\nb==3\n")["macos-arm64"]
+    assert sorted(index) == ["b", "torch"]
+    assert written["packages"].keys() == {"a==1", "b==3"}
+
+
+def test_platforms_that_are_not_asked_for_keep_their_sizes(index):
+    before = table("linux-x86_64", "a==1\n")["linux-x86_64"]
+    assert table("windows-x86_64", "a==1\n")["linux-x86_64"] == before
+
+
+def test_a_package_that_the_index_does_not_have_is_named(index, monkeypatch):
+    monkeypatch.setattr(wheels, "offered", lambda package, version, config: offer("a-1-cp39-cp39-win32.whl"))
+    with pytest.raises(EnvironmentProblem, match="no wheel of torch .* for macos-arm64"):
+        table("macos-arm64", "a==1\n")
