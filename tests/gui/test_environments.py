@@ -15,7 +15,7 @@ from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at,
 SET_UP_LIMIT = 1500.0  # seconds; a slow line
 CHECK_LIMIT = 180.0
 JOB_LIMIT = 240.0
-LONGEST_TICK = 0.030
+LONGEST_TICK = 0.200  # seconds; far more than a tick takes, far less than a wait for a process would
 
 pytestmark = pytest.mark.timeout(2 * SET_UP_LIMIT)
 
@@ -56,7 +56,9 @@ def carry_out(screen: Blender, shot, name: str) -> None:
     screen.until("environment()['checked']", patience=CHECK_LIMIT)
 
 
-def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(start, shot, user, picture, tmp_path):
+def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(
+    start, shot, user, picture, tmp_path, record_testsuite_property
+):
     if not os.environ.get("IMAGE_TO_3D_SET_UP"):
         pytest.skip("IMAGE_TO_3D_SET_UP does not ask to set up an environment from PyPI")
     home = tmp_path / "home"
@@ -73,6 +75,7 @@ def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(start, sho
     assert set(screen.ask("objects()")) == {picture.stem}
     look_at(screen)
     shot(screen, "environment-5-result")
+    record_testsuite_property("longest timer callback in seconds, setting up", done["longest_tick"])
     assert done["longest_tick"] < LONGEST_TICK
 
     [lost] = (home / "environments").glob("core@*/lib/python3*/site-packages/skimage/transform/pyramids.py")
