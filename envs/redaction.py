@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes out of a text what is nobody else's business, before the user posts it. Knows texts and this machine's names.
 
-Rather takes out too much than too little: a report that lacks a word is still of use.
+Rather takes out too much than too little: a report that lacks a word is still of use. Lengths in patterns are limited,
+so that no text, however odd, takes long.
 """
 
 import contextlib
 import getpass
+import json
 import os
 import re
 import socket
@@ -20,36 +22,46 @@ _COMMON = (
     *("linux", "ubuntu", "debian", "fedora", "windows", "python", "blender", "torch", "core", "test", "image"),
 )
 _SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
+_SECRET = (
+    r"[\w-]{0,64}?(?:token|secret|passw(?:or)?d|pwd|passphrase|api[_-]?key|access[_-]?key|signature"
+    r"|credentials?)[\w-]{0,64}"
+)
+_SEPARATORS = re.compile(r"(?:/|\\\\)+")
+_QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
 
-_PATTERNS = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # Login in an address: up to the last @ before the path; then those whose password holds a stroke.
-        (r"(\b[\w.+-]+:)?//[^/\s'\"<>]*@", r"\1//"),
-        (r"(\b[\w.+-]+://)[^/\s:@'\"<>]+:(?!\d+(?:/|\b(?!\S*@)))[^\s'\"<>]*@", r"\1"),
-        # Home folders of whoever it is: Windows, macOS, Linux; a name may hold spaces if a folder follows it.
-        (
-            r"(?i)\b[a-z]:[\\/]+(?:users|documents and settings)[\\/]+"
-            r"(?:[^\\/:*?\"<>|\r\n]{1,64}(?=[\\/])|[^\s\\/:*?\"<>|']+)",
-            "~",
-        ),
-        (r"(?<![\w.])(?:/mnt/[a-z]|/[a-z])?/Users/(?:[^/:*?\"<>|\r\n]{1,64}(?=/)|[^/\s:'\"]+)", "~"),
-        (r"(?<![\w.])(?:/var|/export)?/home/[^/\s:'\"]+", "~"),
-        # Tokens, by how the services make them.
-        (r"\b(?:hf|api_org)_[A-Za-z0-9]{16,}", "<token>"),
-        (r"\b(?:gh[a-z]|github_pat|glpat|xox[a-z]|sk|pk|rk|npm|pypi|dckr_pat|ya29)[_.-][\w.-]{16,}", "<token>"),
-        (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "<token>"),
-        (r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", "<token>"),
-        (r"(?i)\b(bearer|basic|digest|negotiate|ntlm)\s+[A-Za-z0-9+/=._~-]{8,}", r"\1 <token>"),
-        # Whatever calls itself a secret: password = ..., "token": "...", ?X-Amz-Signature=...
-        (
-            r"(?i)([\w-]*(?:token|secret|passw(?:or)?d|pwd|passphrase|api[_-]?key|access[_-]?key|signature|credential)"
-            r"[\w-]*[\"']?\s*[=:]\s*)(?:\"[^\"]*\"|'[^']*'|[^\s&;,\"'<][^\s&;,\"']*)",
-            r"\1<hidden>",
-        ),
-        (r"\bS-1-5-21(?:-\d+)+", "<account>"),
-        (r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}\b", "<e-mail>"),
-    )
+_LOGINS = (
+    # In an address: up to the last @ before the path; then where a password holds a stroke; then without //.
+    (r"//[^/\s'\"<>]{1,500}@", "//"),
+    (r"(?<=://)[^/\s:@'\"<>]{1,200}:(?!\d+/)[^\s'\"<>@]{1,200}@", ""),
+    (r"(?<![\w./%+-])[\w.%+-]{1,64}:[^\s@/'\"<>]{1,200}@(?=[\w-])", ""),
+)
+_FOLDERS = (
+    # Home folders of whoever it is: Windows, macOS, Linux; a name may hold spaces if a folder follows it.
+    (
+        r"\b[a-z]:[\\/]+(?:users|documents and settings)[\\/]+"
+        r"(?:[^\\/:*?\"<>|\r\n]{1,64}(?=[\\/])|[^\s\\/:*?\"<>|']+)",
+        "~",
+    ),
+    (r"(?<![\w.])(?:/mnt/[a-z]|/[a-z])?/Users/(?:[^/:*?\"<>|\r\n]{1,64}(?=/)|[^/\s:'\"]+)", "~"),
+    (r"(?<![\w.])(?:/var|/export)?/home/[^/\s:'\"]+", "~"),
+    (r"(?<![\w:\\])\\\\(?![?.]\\)[\w.$-]{1,64}(?=\\)", r"\\\\<machine>"),
+)
+_TOKENS = (
+    # By how the services make them.
+    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?", "<hidden>"),
+    (r"\b(?:hf|api_org)_[a-z0-9]{16,}", "<token>"),
+    (r"\b(?:gh[a-z]|github_pat|glpat|xox[a-z]|sk|pk|rk|npm|pypi|dckr_pat|ya29)[_.-][\w.-]{16,}", "<token>"),
+    (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "<token>"),
+    (r"\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", "<token>"),
+    (r"\b(bearer|basic|digest|negotiate|ntlm)\s+[a-z0-9+/=._~-]{8,}", r"\1 <token>"),
+    (r"\b((?:set-)?cookie:)[^\n]*", r"\1 <hidden>"),
+    # Whatever calls itself a secret: password=..., "token": "...", --api-key ...; not "a password: write it there".
+    (rf"(?<![\w-])({_SECRET}[\"']?\s*=\s*)(?:{_QUOTED}|[^\s&;,\"'<][^\s&;,\"']*)", r"\1<hidden>"),
+    (rf"(?<![\w-])({_SECRET}[\"']?\s*:\s*)(?:{_QUOTED}|[^\s,;<]+(?=\s*(?:$|[,;&}}\]])))", r"\1<hidden>"),
+    (rf"(?<!\S)(--?{_SECRET})\s+(?:{_QUOTED}|[^\s<-]\S*)", r"\1 <hidden>"),
+    (r"\b(machine\s+\S+\s+login)\s+\S+\s+(?:account\s+\S+\s+)?password\s+\S+", r"\1 <hidden>"),
+    (r"\bS-1-5-21(?:-\d+)+", "<account>"),
+    (r"(?<![\w.+%-])[\w.+%-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){0,8}\.[^\W\d_]{2,24}\b", "<e-mail>"),
 )
 
 
@@ -57,13 +69,19 @@ def redact(text: str) -> str:
     """``text`` without home folders, names of users and machines, passwords, tokens and e-mail addresses."""
     for secret in sorted(_secrets(), key=len, reverse=True):
         text = text.replace(secret, "<hidden>")
-    text = _PATTERNS[0][0].sub(_PATTERNS[0][1], text)
+    text = _replaced(text, _LOGINS)
     for home in _homes():
-        text = re.sub(rf"(?i){_as_written(home)}(?![\w-])", "~", text)
-    for pattern, replacement in _PATTERNS[1:]:
-        text = pattern.sub(replacement, text)
+        text = re.sub(rf"{_as_written(home)}(?![\w-])", "~", text, flags=re.IGNORECASE)
+    text = _replaced(text, _FOLDERS)
+    text = _replaced(text, _TOKENS)
     text = _without_names(text, _users(), "<user>")
     return _without_names(text, _machines(), "<machine>")
+
+
+def _replaced(text: str, patterns: Iterable[tuple[str, str]]) -> str:
+    for pattern, instead in patterns:
+        text = re.sub(pattern, instead, text, flags=re.IGNORECASE | re.MULTILINE)
+    return text
 
 
 def _secrets() -> set[str]:
@@ -107,12 +125,20 @@ def _without_names(text: str, names: Iterable[str], instead: str) -> str:
     """Replaces whole words. Those of one or two letters stay: they would be found everywhere."""
     for name in sorted(names, key=len, reverse=True):
         if len(name) > 2 and name.lower() not in _COMMON:
-            text = re.sub(rf"(?i)(?<![^\W_]){_as_written(name)}(?![^\W_])", instead, text)
+            pattern = rf"(?<![^\W_]){_as_written(name)}(?![^\W_])"
+            text = re.sub(pattern, lambda match: instead, text, flags=re.IGNORECASE)
     return text
 
 
 def _as_written(name: str) -> str:
-    """A pattern for ``name`` in all the ways in which paths and addresses are written."""
+    """A pattern for ``name`` in all the ways in which paths, addresses and JSON are written."""
     composed, apart = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
-    ways = {composed, apart, quote(composed, safe="/\\:"), quote(apart, safe="/\\:")}
-    return "(?:" + "|".join(re.sub(r"(?:/|\\\\)+", r"[\\\\/]+", re.escape(way)) for way in sorted(ways)) + ")"
+    ways = {composed, apart}
+    ways |= {quote(way, safe="/\\:") for way in ways} | {json.dumps(way)[1:-1].replace("\\\\", "\\") for way in ways}
+    patterns = [_SEPARATORS.sub(_any_separators, re.escape(way)) for way in sorted(ways)]
+    return "(?:" + "|".join(patterns) + ")"
+
+
+def _any_separators(match: re.Match[str]) -> str:
+    """Several within a path, as in JSON; one at its begin, which in file:///home is the last of three."""
+    return r"(?:[\\/]|%2F|%5C)" + ("{1,4}" if match.start() else "")
