@@ -21,6 +21,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from .download import read, without_password
 from .errors import EnvironmentProblem
+from .failures import recognise
 from .pipconfig import PYPI, PipConfig
 from .platforms import executable, platform_name
 
@@ -131,9 +132,12 @@ def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
             return content
         failures.append(f"{without_password(source)}: the file is damaged or not the right one")
     tried = "; ".join(failures) or "no index and no wheelhouse is configured"
+    failure = recognise(tried)
+    advice = failure.sentence if failure.kind in ("certificate", "login", "proxy") else "check the network and proxy"
     raise EnvironmentProblem(
-        f"the installer uv could not be fetched ({tried}): check the network and proxy, "
-        f"or put {wheel.name} in a folder named by PIP_FIND_LINKS"
+        f"the installer uv could not be fetched ({tried}): {advice}, "
+        f"or put {wheel.name} in a folder named by PIP_FIND_LINKS",
+        failure.kind,
     )
 
 
