@@ -4,10 +4,11 @@
 Knows nothing of markers and locks: whether the folder comes into use is not decided here.
 """
 
+import contextlib
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import sizes
@@ -26,6 +27,7 @@ from .verify import verify
 _UNUSABLE = re.compile(
     r"Failed to install: \S+ \(([\w.-]+)==|Failed to download `([\w.-]+)==[^`]*`\s+cause: Failed to deserialize"
 )
+_BESIDE = ("--index-strategy", "unsafe-best-match", "--index")  # an index that is asked beside the others, as pip does
 _NOT_DAMAGE = ("space", "permission", "locked")  # it was the target that could not be written
 
 
@@ -51,13 +53,33 @@ class Filler:
     def fill(self) -> Path:
         """A new folder with the environment, verified. Raises EnvironmentProblem and leaves no folder.
 
-        Packages that turn out to be damaged in uv's cache are taken out of it and fetched once more.
+        Where the network fails, what was fetched before may be all that is needed.
         """
         try:
-            return self._fill()
-        except _DamagedCache as problem:
-            self.forget(problem.packages)
-        return self._fill()
+            return self._fill_from_sound_packages()
+        except EnvironmentProblem as problem:
+            if problem.kind != "network" or "UV_OFFLINE" in self.uv.variables:
+                raise
+            offline = replace(self.uv, variables={**self.uv.variables, "UV_OFFLINE": "1"})
+            with contextlib.suppress(EnvironmentProblem):
+                return replace(self, uv=offline)._fill_from_sound_packages()
+            raise
+
+    def _fill_from_sound_packages(self) -> Path:
+        """Packages that turn out to be damaged in uv's cache are taken out of it and fetched once more.
+
+        uv names one of them at a time.
+        """
+        forgotten: set[str] = set()
+        while True:
+            try:
+                return self._fill()
+            except _DamagedCache as problem:
+                damaged = set(problem.packages) - forgotten
+                if not damaged:  # also when it is fetched anew: what was fetched is no better, or something spoils it
+                    raise
+            self.forget(sorted(damaged))
+            forgotten |= damaged
 
     def forget(self, packages: list[str]) -> None:
         """Takes ``packages`` out of uv's cache, whose files are the very same as those of the environments."""
@@ -96,7 +118,7 @@ class Filler:
         packages = [*install, *exact, "--requirements", str(requirements)]
         self.uv.run(packages, "packages", "installing the packages", self.report, unpacked)
         if self.build:
-            index = ["--index", self.build.index] if self.build.index and not self.config.no_index else []
+            index = [*_BESIDE, self.build.index] if self.build.index and not self.config.no_index else []
             what = f"installing {self.build.requirement} ({self.build.reason})"
             self.uv.run([*install, *index, self.build.requirement], "torch", what, self.report, unpacked)
         if self.build and not self.wanted.exact:

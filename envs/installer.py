@@ -19,6 +19,7 @@ from .checking import check
 from .contents import damaged_packages, inspect_files
 from .errors import EnvironmentProblem
 from .filling import Filler
+from .flushing import flush
 from .pipconfig import PipConfig
 from .places import Places
 from .platforms import reachable
@@ -64,6 +65,7 @@ def repair(root: Path, name: str, report: Report, how: How = How()) -> Status:
     places, wanted = Places(root), spec(name)
     with _prepared(places, how, report) as held:
         damaged = _damaged(status(root, name), report)
+        _clear_compiled(places, name)
         report("wait", 0.0, f"trying {name}")
         if damaged or check(root, name, "deep", how.device).status.state is not State.READY:
             _install(places, wanted, report, how, held, damaged)
@@ -97,16 +99,21 @@ def _prepared(places: Places, how: How, report: Report) -> Iterator[int]:
 
 
 def _damaged(now: Status, report: Report) -> list[str]:
-    """Packages of which a file is not as it was installed; their files in uv's cache are the same ones."""
+    """Packages of which a file is not as it was installed; their files in uv's cache are the same ones.
+
+    Not those of which files are gone: a name less here leaves the cache whole, so they need no network.
+    """
     if now.folder is None or not now.folder.is_dir():
         return []
     report("wait", 0.0, f"looking at every file of {now.name}")
-    return damaged_packages(inspect_files(now.folder, every_byte=True))
+    found = inspect_files(now.folder, every_byte=True)
+    return damaged_packages([each for each in found if each.why != "gone"])
 
 
 def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, damaged: list[str]) -> None:
     """Puts a new folder in use; ``damaged``: packages that are not to be taken from uv's cache."""
     _clear_away(places, wanted.name)
+    _clear_compiled(places, wanted.name)
     config = _sources(how)
     build = torchbuild.choose(config, hardware.find(), device=how.device) if wanted.torch else None
     preflight.examine(places, sizes.need(wanted, build), wanted.name)
@@ -121,13 +128,16 @@ def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, 
         plan(report, filler.downloads)
         filler.forget(damaged)
         folder = filler.fill()
-    _put_in_use(places, wanted, folder, build)
+    try:
+        _put_in_use(places, wanted, folder, build)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     _clear_away(places, wanted.name)
 
 
 def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None) -> None:
-    if hasattr(os, "sync"):  # or a power failure might keep the marker, and lose files that were written before it
-        os.sync()
+    flush(folder)  # or a power failure might keep the marker, and lose files that were written before it
     torch, device, key = (build.requirement, build.device, build.key) if build else ("", "", "")
     write_marker(places.marker(wanted.name), folder, wanted.fingerprint, torch, device, key)
     places.verdict(wanted.name).unlink(missing_ok=True)
@@ -153,6 +163,11 @@ def _note(log: TextIO, build: TorchBuild | None) -> None:
     if build:
         log.write(f"torch: {build.requirement} for {build.device}, since {build.reason}\n")
         log.write(f"warning: {build.warning}\n" if build.warning else "")
+
+
+def _clear_compiled(places: Places, name: str) -> None:
+    """Removes files that Python has compiled: one that a full disk has cut short would stop it for ever."""
+    shutil.rmtree(reachable(places.compiled(name)), ignore_errors=True)
 
 
 def _clear_away(places: Places, name: str) -> None:
