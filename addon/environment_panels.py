@@ -142,9 +142,9 @@ def draw_section(layout: UILayout, context: Context, session: Session) -> None:
 
 def _draw_row(box: UILayout, context: Context, care: Care, name: str) -> None:
     standing, entry = standing_of(care, name), care.checked.entry(name) if care.checked else None
-    row = box.split(factor=0.42)
+    row = box.split(factor=0.36)
     row.label(text=_title(name, standing, entry), icon=ICONS[standing])
-    row = row.split(factor=0.3)
+    row = row.split(factor=0.34)
     row.label(text=_size(standing, entry))
     buttons = row.row(align=True)
     buttons.operator("image_to_3d.check", text="Check").environment = name
@@ -152,7 +152,7 @@ def _draw_row(box: UILayout, context: Context, care: Care, name: str) -> None:
     removal = buttons.row(align=True)
     removal.enabled = standing is not Standing.ABSENT
     removal.operator("image_to_3d.remove_environment", text="Remove").environment = name
-    if standing not in (Standing.READY, None):
+    if standing not in (Standing.READY, Standing.ABSENT, None):
         reason = care.found.reason if name == care.needed else entry.reason if entry else ""
         drawing.text(box, context, wording.sentence(reason), "BLANK1", context.region.width * 0.8)
 

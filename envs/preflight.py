@@ -153,8 +153,9 @@ def _can_link(cache: Path, environments: Path) -> bool:
 
 
 def _existing(folder: Path) -> Path:
-    """``folder``, or the nearest folder above that exists; the topmost where not even its drive does."""
-    return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder.parents[-1])
+    """``folder``, or the nearest above that exists, also if it is a file in the way; the topmost where not even its
+    drive does."""
+    return next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder.parents[-1])
 
 
 def _is_on_network(root: Path) -> bool:

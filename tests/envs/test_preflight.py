@@ -127,6 +127,12 @@ def test_nothing_is_left_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_the_way_of_the_folder_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    told = found("folder", Places(tmp_path / "file" / "root"))
+    assert not told.ok and str(tmp_path / "file") in told.text
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="takes /proc for a folder that nobody can write, not even root")
 def test_a_folder_that_cannot_be_written_is_told_before_anything_else():
     with pytest.raises(

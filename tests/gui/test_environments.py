@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab, press
+from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab, over_the_view, press
 
 SET_UP_LIMIT = 1500.0  # seconds; a slow line
 CHECK_LIMIT = 180.0
@@ -89,7 +89,11 @@ def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(
     assert lost.exists() or list((home / "environments").glob("core@*/**/skimage/transform/pyramids.py"))
     generate(screen)
     shot(screen, "environment-8-repaired")
-    show_preferences(screen)
+    screen.click(show_preferences(screen))
+    over_the_view(screen)
+    screen.until("environment()['checked']", lambda now: not now)
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)
+    assert screen.ask("environment()['standing']") == "ready"
     shot(screen, "environment-9-preferences")
 
 
@@ -97,6 +101,7 @@ def test_a_folder_that_cannot_be_written_is_explained_and_the_report_is_without_
     (tmp_path / "file").touch()
     screen = begin(start(user, tmp_path / "file" / "home", "--online-mode"))
     shot(screen, "environment-folder")
+    assert screen.ask("[each.name for each in session().care.checked.findings if not each.ok]") == ["folder"]
     screen.click(screen.find("image_to_3d.set_up"))
     problem = screen.until("environment()['problem']", patience=CHECK_LIMIT)
     assert re.search("cannot be written|cannot be made|choose another folder", problem)
@@ -119,9 +124,11 @@ def test_without_online_access_it_says_so_and_does_nothing(start, shot, user, tm
     assert screen.ask("state()['state']") == "ABSENT" and not home.exists()
 
 
-def show_preferences(screen: Blender) -> None:
-    """The gear in the panel's header opens the add-on's entry."""
+def show_preferences(screen: Blender) -> tuple[int, int]:
+    """The gear in the panel's header opens the add-on's entry; returns where its button is that checks."""
     screen.click(screen.find("image_to_3d.preferences", columns=(0.78, 0.82, 0.86)))
     screen.until("shows('PREFERENCES')")
     screen.raise_window("Preferences", 300, 60)
-    screen.find("image_to_3d.check", "PREFERENCES", "WINDOW", (0.7,))
+    found = screen.find("image_to_3d.check", "PREFERENCES", "WINDOW", (0.7,))
+    over_the_view(screen)
+    return found
