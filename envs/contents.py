@@ -44,13 +44,17 @@ def inspect_files(folder: Path, every_byte: bool = False) -> list[Damage]:
     site = _site_packages(folder)
     if site is None:
         return [Damage(folder, "", "gone")]
-    damaged, claims = _read_lists(site)
-    for name, claimed in claims.items():
-        path = reachable(os.path.join(site, name))  # pathlib takes twice as long, and there are many
-        why = _wrong(path, claimed, every_byte)
-        if why:
-            damaged.append(Damage(Path(os.path.normpath(path)), claimed[0].package, why))
-    return [*damaged, *_against_manifest(folder, site)]
+    return [*_against_lists(site, every_byte), *_against_manifest(folder, site)]
+
+
+def damaged_in_cache(cache: Path, packages: list[str]) -> list[str]:
+    """Those of ``packages`` that are damaged in uv's cache as well: its files may be the very same ones."""
+    found = set()
+    for info in cache.glob("archive-v*/*/*.dist-info"):
+        package = _package(info.name)
+        if package in packages and _against_lists(info.parent, every_byte=True):
+            found.add(package)
+    return sorted(found)
 
 
 def write_manifest(folder: Path) -> None:
@@ -106,6 +110,17 @@ def _read_lists(site: Path) -> tuple[list[Damage], dict[str, list[_Claim]]]:
         for name, claim in rows:
             claims[name].append(claim)
     return damaged, claims
+
+
+def _against_lists(site: Path, every_byte: bool) -> list[Damage]:
+    """What is not as the lists of the packages in ``site`` have it."""
+    damaged, claims = _read_lists(site)
+    for name, claimed in claims.items():
+        path = reachable(os.path.join(site, name))  # pathlib takes twice as long, and there are many
+        why = _wrong(path, claimed, every_byte)
+        if why:
+            damaged.append(Damage(Path(os.path.normpath(path)), claimed[0].package, why))
+    return damaged
 
 
 def _wrong(path: str, claims: list[_Claim], every_byte: bool) -> Literal["gone", "of another size", "changed"] | None:

@@ -16,7 +16,7 @@ from typing import TextIO
 
 from . import guard, hardware, pipconfig, preflight, sizes, torchbuild, uvtool
 from .checking import check
-from .contents import damaged_packages, inspect_files
+from .contents import damaged_in_cache, damaged_packages, inspect_files
 from .errors import EnvironmentProblem
 from .filling import Filler
 from .flushing import flush
@@ -65,9 +65,7 @@ def repair(root: Path, name: str, report: Report, how: How = How()) -> Status:
     places, wanted = Places(root), spec(name)
     with _prepared(places, how, report) as held:
         damaged = _damaged(status(root, name), report)
-        _clear_compiled(places, name)
-        report("wait", 0.0, f"trying {name}")
-        if damaged or check(root, name, "deep", how.device).status.state is not State.READY:
+        if damaged or not _works(places, name, report, how):
             _install(places, wanted, report, how, held, damaged)
         report("ready", 1.0, f"{name} is ready")
         return status(root, name)
@@ -99,41 +97,45 @@ def _prepared(places: Places, how: How, report: Report) -> Iterator[int]:
 
 
 def _damaged(now: Status, report: Report) -> list[str]:
-    """Packages of which a file is not as it was installed; their files in uv's cache are the same ones.
-
-    Not those of which files are gone: a name less here leaves the cache whole, so they need no network.
-    """
+    """Packages of which a file is not as it was installed."""
     if now.folder is None or not now.folder.is_dir():
         return []
     report("wait", 0.0, f"looking at every file of {now.name}")
-    found = inspect_files(now.folder, every_byte=True)
-    return damaged_packages([each for each in found if each.why != "gone"])
+    return damaged_packages(inspect_files(now.folder, every_byte=True))
+
+
+def _works(places: Places, name: str, report: Report, how: How) -> bool:
+    """Whether it can be used, if need be without what Python has compiled of it."""
+    report("wait", 0.0, f"trying {name}")
+    found = check(places.root, name, "deep", how.device).status
+    if found.state is State.BROKEN and found.folder:
+        _clear_compiled(places, name)
+        found = check(places.root, name, "deep", how.device).status
+    return found.state is State.READY
 
 
 def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, damaged: list[str]) -> None:
-    """Puts a new folder in use; ``damaged``: packages that are not to be taken from uv's cache."""
+    """Puts a new folder in use; ``damaged``: packages that may be damaged in uv's cache as well."""
     _clear_away(places, wanted.name)
-    _clear_compiled(places, wanted.name)
     config = _sources(how)
     build = torchbuild.choose(config, hardware.find(), device=how.device) if wanted.torch else None
     preflight.examine(places, sizes.need(wanted, build), wanted.name)
     report("uv", 0.0, "getting the installer uv")
     uv_path = uvtool.find_or_fetch(places.tools, config)
     places.log(wanted.name).parent.mkdir(parents=True, exist_ok=True)
-    with places.log(wanted.name).open("w", encoding="utf-8") as log:
-        _note(log, build)
-        variables = {**uv_variables(places, config.uv_variables()), **_without_network(how, config)}
-        uv = Uv(uv_path, places, variables, log, held)
-        filler = Filler(uv, places, wanted, config, build, report)
-        plan(report, filler.downloads)
-        filler.forget(damaged)
-        folder = filler.fill()
     try:
-        _put_in_use(places, wanted, folder, build)
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
+        with places.log(wanted.name).open("w", encoding="utf-8") as log:
+            _note(log, build)
+            variables = {**uv_variables(places, config.uv_variables()), **_without_network(how, config)}
+            filler = Filler(Uv(uv_path, places, variables, log, held), places, wanted, config, build, report)
+            plan(report, filler.downloads)
+            filler.forget(damaged_in_cache(places.cache, damaged))
+            _put_in_use(places, wanted, filler.fill(), build)
+    except (EnvironmentProblem, OSError):
+        _clear_compiled(places, wanted.name)  # it may be the cause, and is no loss
         raise
-    _clear_away(places, wanted.name)
+    finally:
+        _clear_away(places, wanted.name)
 
 
 def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None) -> None:
@@ -175,7 +177,9 @@ def _clear_away(places: Places, name: str) -> None:
     in_use = status(places.root, name).folder
     for folder in places.folders(name):
         if folder != in_use:
-            shutil.rmtree(reachable(folder), ignore_errors=True)
+            compiled = places.compiled(name) / folder.relative_to(folder.anchor)
+            for each in (folder, compiled):
+                shutil.rmtree(reachable(each), ignore_errors=True)
 
 
 @contextmanager
