@@ -3,7 +3,8 @@
 
 First all is brought to the new root: files linked, or copied where that is another disk, environments made there from
 the package cache, since they do not work at another path. Only when that is done is anything removed from the old one.
-A journal in the new root says which of the two phases it is, so that the same command finishes what was interrupted.
+What is there already is not done again, and a journal in the new root says from where it is being filled: so the same
+command finishes what was interrupted.
 """
 
 import contextlib
@@ -33,15 +34,15 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     """
     old, new = Places(root), Places(new_root)
     _see_whether_possible(old, new)
-    with folders_explained(new_root), guard.hold(old.lock, wait, lambda message: report("wait", 0.0, message)):
-        if not _all_has_arrived(new):
-            _write_journal(new, old, complete=False)
+    with folders_explained(new_root):
+        old.environments.mkdir(parents=True, exist_ok=True)  # for the lock, where only the journal was left to remove
+        with guard.hold(old.lock, wait, lambda message: report("wait", 0.0, message)):
+            _write_journal(new, old)
             _bring(old, new, report)
             _make_environments(old, new, report, wait)
             _bring(old, new, report)  # what was written meanwhile
-            _write_journal(new, old, complete=True)
-        report("move", _MADE, f"removing {root}")
-        _remove(old)
+            report("move", _MADE, f"removing {root}")
+            _remove(old)
     # The lock's file, which Windows does not let go before.
     shutil.rmtree(reachable(old.environments), ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -92,6 +93,9 @@ def _bring(old: Places, new: Places, report: Report) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """All files and links below ``folder``; empty folders and sockets do not matter."""
+    if folder.is_symlink():  # the user keeps it elsewhere
+        yield folder
+        return
     for parent, folders, files in os.walk(folder):
         for name in (*files, *folders):
             path = Path(parent, name)
@@ -153,13 +157,10 @@ def _remove(old: Places) -> None:
     for path in markers:
         path.unlink(missing_ok=True)
     for folder in (*(each for name in names() for each in old.folders(name)), *old.movable):
-        if folder.exists():
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
             shutil.rmtree(reachable(folder))
-
-
-def _all_has_arrived(new: Places) -> bool:
-    journal = _journal(new)
-    return journal is not None and journal["complete"]
 
 
 def _journal(new: Places) -> dict | None:
@@ -170,8 +171,8 @@ def _journal(new: Places) -> dict | None:
         return None
 
 
-def _write_journal(new: Places, old: Places, complete: bool) -> None:
+def _write_journal(new: Places, old: Places) -> None:
     new.root.mkdir(parents=True, exist_ok=True)
     beside = new.journal.with_name(f"{new.journal.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"from": str(old.root), "complete": complete}), encoding="utf-8")
+    beside.write_text(json.dumps({"from": str(old.root)}), encoding="utf-8")
     os.replace(beside, new.journal)

@@ -346,7 +346,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(workshop, empty, tmp_path
 
 def test_a_wheelhouse_is_enough_without_any_network_or_setting(workshop, empty):
     dead = {"PIP_NO_INDEX": "", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
-    dead |= {"UV_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    dead |= {"UV_FIND_LINKS": str(workshop.folder / "nowhere"), "UV_HTTP_RETRIES": "0"}
     arguments = "create", "tiny", "--wheelhouse", str(workshop.wheels)
     assert empty.wait(empty.start(*arguments, variables=dead)) == 0, empty.output()
     assert empty.is_whole()
@@ -379,7 +379,8 @@ def test_a_full_disk_is_told_before_and_leaves_nothing_when_it_fills_up_meanwhil
         made = workshop.installation(small.folder / "home")
         assert made.run("create", "tiny", "--json", margin=10_000_000) == 1
         assert json.loads(made.output().splitlines()[-1])["kind"] == "space"
-        assert not list(made.root.rglob("*.whl"))
+        assert "tiny needs" in made.output()
+        assert not (made.root / "cache").exists()
         assert made.run("create", "tiny", "--json") == 1
         assert json.loads(made.output().splitlines()[-1])["kind"] == "space", made.output()
         assert_truth(made, "absent")
@@ -473,6 +474,33 @@ def test_moving_that_was_killed_leaves_one_of_the_two_whole_and_is_finished_by_t
     assert_repaired(new)
     assert kept(new)
     assert [each.name for each in to_move.root.iterdir()] == ["holiday.jpg"]
+
+
+@pytest.mark.parametrize("left", [(), ("weights",), ("weights", "cache", "environments")])
+def test_moving_that_was_killed_while_it_removed_the_old_is_finished_by_the_same_command(workshop, to_move, left):
+    new, journal = workshop.installation(), {"from": str(to_move.root)}
+    for name in left:
+        shutil.copytree(to_move.root / name, workshop.folder / "left" / new.root.name / name, symlinks=True)
+    assert to_move.run("move", str(new.root)) == 0, to_move.output()
+    for name in left:
+        shutil.move(workshop.folder / "left" / new.root.name / name, to_move.root / name)
+    to_move.marker.unlink(missing_ok=True)
+    (new.root / "moving.json").write_text(json.dumps(journal))
+    assert to_move.run("move", str(new.root)) == 0, to_move.output()
+    assert_truth(new)
+    assert kept(new)
+    assert [each.name for each in to_move.root.iterdir()] == ["holiday.jpg"]
+    assert not (new.root / "moving.json").exists()
+
+
+def test_a_folder_that_the_user_keeps_elsewhere_stays_there(workshop, to_move):
+    elsewhere = workshop.folder / "elsewhere"
+    shutil.move(to_move.root / "weights", elsewhere)
+    (to_move.root / "weights").symlink_to(elsewhere)
+    new = workshop.installation()
+    assert to_move.run("move", str(new.root)) == 0, to_move.output()
+    assert (new.root / "weights").is_symlink()
+    assert kept(new)
 
 
 def test_moving_to_another_disk_copies(workshop, to_move, tmp_path):
