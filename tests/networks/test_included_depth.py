@@ -8,7 +8,7 @@ import pytest
 import torch
 from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load
 from image_to_3d.worker.training.card import held_out_scores
-from image_to_3d.worker.training.depth import export
+from image_to_3d.worker.training.scene import export
 from safetensors.torch import save_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.safetensors"

@@ -130,7 +130,7 @@ def _position(image: Tensor) -> Tensor:
 
 
 def load(path: Path) -> IncludedDepth:
-    """Read weights written by worker.training.depth; eval mode, float32.
+    """Read weights written by worker.training.scene; eval mode, float32.
 
     Raises ValueError if the file is not of this network.
     """

@@ -15,7 +15,7 @@ from .scenes import FAMILIES
 from .shards import make_shard
 
 if TYPE_CHECKING:
-    from .depth import Run
+    from .scene import Run
 
 HELD_OUT = 900_000  # shards from this number on are never trained on
 

@@ -6,7 +6,7 @@ Every function takes a Group, an origin on some surface, and leaves parts in its
 
 import numpy as np
 
-from .scene import Group, any_rotation
+from .staging import Group, any_rotation
 from .shapes import (
     Mesh,
     box,

@@ -7,7 +7,7 @@ Every function takes a Group (an origin on the floor or on a surface) and leaves
 import numpy as np
 
 from .clutter import clutter, vessel
-from .scene import Group
+from .staging import Group
 from .shapes import (
     box,
     cylinder,

@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from . import clutter, furniture
 from .render import Camera, look_at
-from .scene import Air, Group, Light, Scene, colour
+from .staging import Air, Group, Light, Scene, colour
 from .shapes import box, cylinder, ellipsoid, plane
 from .textures import PatternBank
 

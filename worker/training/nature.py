@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .scene import Group
+from .staging import Group
 from .shapes import Mesh, box, cylinder, displaced, ellipsoid, fractal, leaves, superquadric, tube
 
 

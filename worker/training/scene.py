@@ -1,163 +1,220 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A scene being built: parts with materials, lights and air, and the stock of random materials to build it from.
+"""Train the included depth network on rendered shards: `python -m worker.training.scene --data DIR --out DIR`.
 
-Knows shapes and textures; not how scenes are composed (interiors, outdoors, ...) nor how they are rendered.
+Goes on from its last checkpoint with --resume, follows a schedule in minutes or in steps, and ends in depth.safetensors
+and depth.md. More shards may appear in the data folder while it runs (worker.training.shards makes them). Several
+processes share the work when started by `torchrun --nproc-per-node N -m worker.training.scene ...`.
 """
 
-import colorsys
+import argparse
+import logging
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-from numpy.random import Generator
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
-from .shapes import Mesh
-from .textures import Material, PatternBank
+from ..networks.included_depth import IncludedDepth, IncludedDepthConfig, metadata
+from .batches import ShardPool, draw_batch
+from .card import held_out_scores, write_card
+from .losses import depth_loss
+from .together import Together
 
-# kind of material -> patterns, hue centre (None = any), saturation range, value range, repeats per metre
-_STOCK = {
-    "wall": (("plain", "plain", "plain", "plain", "noise", "stripes", "bricks"), None, (0.0, 0.3), (0.4, 0.95),
-             (0.2, 1.0)),
-    "wood": (("grain", "planks", "grain"), 0.08, (0.3, 0.75), (0.15, 0.8), (0.4, 1.5)),
-    "fabric": (("plain", "noise", "checker", "stripes", "spots", "grain"), None, (0.0, 0.8), (0.08, 0.9), (1, 8)),
-    "carpet": (("stripes", "noise", "checker", "planks", "spots", "grain"), None, (0.0, 0.5), (0.1, 0.7), (0.5, 4)),
-    "tiles": (("checker", "bricks", "marble", "bricks"), None, (0.0, 0.4), (0.2, 0.9), (0.3, 1.5)),
-    "gloss": (("plain", "plain", "noise"), None, (0.0, 0.95), (0.03, 0.95), (0.5, 4)),
-    "paper": (("text", "poster", "poster"), None, (0.0, 0.9), (0.2, 0.95), (2, 6)),
-    "foliage": (("noise", "spots", "noise"), 0.27, (0.3, 0.8), (0.08, 0.6), (0.5, 4)),
-    "ground": (("noise", "noise", "spots", "plain"), 0.12, (0.0, 0.5), (0.12, 0.7), (0.1, 1.0)),
-    "grass": (("noise", "spots"), 0.24, (0.3, 0.8), (0.12, 0.6), (0.2, 2.0)),
-    "road": (("noise", "plain", "bricks"), 0.1, (0.0, 0.12), (0.1, 0.5), (0.2, 1.0)),
-    "stone": (("noise", "marble", "noise", "spots"), 0.09, (0.0, 0.3), (0.15, 0.75), (0.3, 2.0)),
-    "facade": (("facade", "facade", "bricks", "plain"), 0.07, (0.0, 0.5), (0.2, 0.85), (0.06, 0.2)),
-    "skin": (("noise", "plain", "spots", "grain"), 0.07, (0.1, 0.65), (0.05, 0.85), (1, 6)),
-    "any": (("noise", "grain", "stripes", "checker", "marble", "spots", "plain", "text", "poster"), None, (0.0, 0.95),
-            (0.03, 0.95), (0.5, 6)),
-}  # fmt: skip
+log = logging.getLogger(__name__)
+
+_WARMUP_STEPS = 100
+_AGREE_EVERY = 20
+_LOG_EVERY = 100
 
 
-@dataclass
-class Light:
-    """A lamp: a point in metres (spread makes soft shadows), or a direction towards the sun when `sun` is set."""
+@dataclass(frozen=True)
+class Plan:
+    """What a run is: data, length (minutes on the clock, or steps when given), batch, rate, seed and device."""
 
-    position: np.ndarray
-    colour: np.ndarray
-    spread: float = 0.0
-    sun: bool = False
-
-
-@dataclass
-class Air:
-    """Sky and haze. A ray that hits nothing sees the sky: horizon to zenith, with clouds where `clouds` > 0."""
-
-    horizon: np.ndarray
-    zenith: np.ndarray
-    ambient: np.ndarray
-    clouds: float = 0.0
-    haze: float = 0.0
+    data: Path
+    out: Path
+    minutes: float = 60.0
+    steps: int | None = None
+    batch: int = 24
+    rate: float = 1.5e-3
+    seed: int = 0
+    save_minutes: float = 2.0
+    device: str = "cpu"
+    config: IncludedDepthConfig = field(default_factory=IncludedDepthConfig)
 
 
-@dataclass
-class Scene:
-    """Parts in world coordinates (metres, z up) with a material each, plus lights, air and camera hints."""
+class Run:
+    """A training run that can be saved, restored and continued to the same end."""
 
-    rng: Generator
-    bank: PatternBank
-    parts: list[tuple[Mesh, np.ndarray, int, bool]] = field(default_factory=list)
-    materials: list[Material] = field(default_factory=list)
-    lights: list[Light] = field(default_factory=list)
-    air: Air | None = None
-    targets: list[tuple[np.ndarray, float]] = field(default_factory=list)
-    defocus: float = 0.0
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        torch.manual_seed(plan.seed)
+        layout = torch.channels_last
+        self.network = IncludedDepth(plan.config).to(plan.device, memory_format=layout)
+        self.average = IncludedDepth(plan.config).to(plan.device, memory_format=layout).requires_grad_(False)
+        self.average.load_state_dict(self.network.state_dict())
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.02}, {"params": others, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.98), fused=True)
+        self.pool, self.together = ShardPool(plan.data), Together()
+        self.step, self.seconds, self.curve = 0, 0.0, []
 
-    def material(self, kind: str, emission: float = 0.0, surprise: float = 0.12) -> int:
-        """Add a random material of that kind, now and then of any kind, and return its index."""
-        rng = self.rng
-        if rng.random() < surprise:
-            kind = "any"
-        patterns, hue, saturation, value, scale = _STOCK[kind]
-        shiny = rng.random() < (0.7 if kind in ("gloss", "tiles") else 0.2)
-        self.materials.append(
-            Material(
-                pattern=self.bank.index(str(rng.choice(patterns)), rng),
-                palette=_palette(rng, hue, saturation, value, rng.uniform(0.1, 0.45 if kind == "wall" else 0.8) ** 1.5),
-                scale=float(np.exp(rng.uniform(*np.log(scale)))),
-                angle=float(rng.choice([0, np.pi / 2, rng.uniform(0, 6.28)], p=[0.4, 0.4, 0.2])),
-                offset=(float(rng.random()), float(rng.random())),
-                specular=float(rng.uniform(0.1, 0.7)) if shiny else float(rng.uniform(0, 0.08)),
-                gloss=float(np.exp(rng.uniform(1.5, 5))),
-                emission=emission,
-                coarser=float(rng.uniform(0.2, 0.6))
-                if kind in ("grass", "ground", "stone", "foliage", "road")
-                else 0.0,
-            )
-        )
-        return len(self.materials) - 1
+    def progress(self, step: int) -> float:
+        """How far the run is at a step, 0 to 1: by its steps, or by the clock."""
+        return step / self.plan.steps if self.plan.steps else self.seconds / (60 * self.plan.minutes)
 
-    def add(
-        self,
-        mesh: Mesh,
-        material: int,
-        at: tuple[float, float, float] | np.ndarray = (0, 0, 0),
-        yaw: float = 0.0,
-        turn: np.ndarray | None = None,
-        smooth: bool = False,
-    ) -> None:
-        """Place a mesh: turned by `turn` (3, 3), then by `yaw` about z, then moved to `at`; its texture follows."""
-        rotation = yaw_matrix(yaw) if turn is None else yaw_matrix(yaw) @ turn
-        vertices = mesh.vertices @ rotation.T.astype(np.float32) + np.asarray(at, np.float32)
-        self.parts.append((Mesh(vertices.astype(np.float32), mesh.faces), mesh.vertices, material, smooth))
+    @property
+    def samples(self) -> int:
+        """How many pictures all processes have seen so far, counting repetitions."""
+        return self.step * self.plan.batch * self.together.count
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images and targets of a step; safe to make ahead on another thread."""
+        rng = np.random.default_rng([self.plan.seed, self.together.rank, step])
+        return draw_batch(self.pool, self.plan.batch, self.progress(step), rng)
+
+    def train_step(self, images: Tensor, targets: Tensor) -> float:
+        """One update of the weights and of their moving average; returns the loss."""
+        progress = self.progress(self.step)
+        rate = self.plan.rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (self.step + 1) / _WARMUP_STEPS) + 1e-6
+        images = images.to(self.plan.device).contiguous(memory_format=torch.channels_last)
+        loss = depth_loss(self.network(images), targets.to(self.plan.device), edges=0.05 + 0.08 * progress)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        self.optimiser.step()
+        self._update_average()
+        self.step += 1
+        return float(loss.detach())
+
+    def _update_average(self) -> None:
+        share = max(0.006, 1 / (self.step + 5))
+        torch._foreach_lerp_(_numbers(self.average), _numbers(self.network), share)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        path = self.plan.out / "checkpoint.pt"
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "curve": self.curve,
+            "seed": self.plan.seed,
+        }
+        torch.save(state, path.with_suffix(".part"))
+        os.replace(path.with_suffix(".part"), path)
+
+    def restore(self) -> None:
+        """Go back to the checkpoint. Raises ValueError if it is of another seed, FileNotFoundError without one."""
+        state = torch.load(self.plan.out / "checkpoint.pt", map_location=self.plan.device, weights_only=True)
+        if state["seed"] != self.plan.seed:
+            raise ValueError(f"the checkpoint is of seed {state['seed']}, not {self.plan.seed}; use another folder")
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.curve = state["step"], state["seconds"], state["curve"]
+
+    def train(self, until_step: int | None = None) -> None:
+        """Run to the plan's end (looked for where the processes agree), or to a given step; saves as it goes."""
+        with ThreadPoolExecutor(1) as ahead:
+            self._train(until_step, ahead)
+        self._agree()
+        if self.together.leads:
+            self.save()
+
+    def _agree(self) -> None:
+        self.together.average(_numbers(self.network))
+        self.seconds = self.together.slowest(self.seconds)
+
+    def _train(self, until_step: int | None, ahead: ThreadPoolExecutor) -> None:
+        last = saved = time.monotonic()
+        recent: list[float] = []
+        waiting = ahead.submit(self.batch, self.step)
+        while self.step != until_step and (self.step % _AGREE_EVERY or self.progress(self.step) < 1):
+            images, targets = waiting.result()
+            waiting = ahead.submit(self.batch, self.step + 1)
+            recent.append(self.train_step(images, targets))
+            now = time.monotonic()
+            self.seconds, last = self.seconds + now - last, now
+            if self.step % _AGREE_EVERY == 0:
+                self._agree()
+            if self.step % _LOG_EVERY == 0:
+                self.pool.refresh()
+                self._note(float(np.mean(recent)))
+                recent.clear()
+            if self.together.leads and now - saved > 60 * self.plan.save_minutes:
+                self.save()
+                saved = now
+
+    def _note(self, loss: float) -> None:
+        samples = self.samples
+        self.curve.append((samples, round(loss, 4)))
+        pace, done = samples / max(self.seconds, 1e-9), 100 * self.progress(self.step)
+        message = "step %d  samples %d  views %d  %.1f/s  loss %.4f  done %.1f %%"
+        log.info(message, self.step, samples, self.pool.views, pace, loss, done)
 
 
-class Group:
-    """A piece of furniture built around its own origin, to be placed somewhere in a scene."""
-
-    def __init__(self, scene: Scene, at: tuple[float, float, float] | np.ndarray, yaw: float = 0.0):
-        self.scene, self.at, self.yaw, self.rng = scene, np.asarray(at, float), yaw, scene.rng
-
-    def world(self, point: tuple[float, float, float] | np.ndarray) -> np.ndarray:
-        """A point of the group in world coordinates."""
-        return yaw_matrix(self.yaw) @ np.asarray(point, float) + self.at
-
-    def add(
-        self,
-        mesh: Mesh,
-        material: int,
-        at: tuple[float, float, float] | np.ndarray = (0, 0, 0),
-        yaw: float = 0.0,
-        turn: np.ndarray | None = None,
-        smooth: bool = False,
-    ) -> None:
-        """As Scene.add, in the group's own coordinates."""
-        self.scene.add(mesh, material, self.world(at), self.yaw + yaw, turn, smooth)
+def _numbers(network: nn.Module) -> list[Tensor]:
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
 
 
-def yaw_matrix(angle: float) -> np.ndarray:
-    """Rotation about z by an angle in radians."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+def export(network: IncludedDepth, path: Path) -> None:
+    """Write float16 weights with the configuration in the header, whole or not at all."""
+    tensors: dict[str, Tensor] = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in network.state_dict().items()
+    }
+    save_file(tensors, path.with_suffix(".part"), metadata(network.config))
+    os.replace(path.with_suffix(".part"), path)
 
 
-def any_rotation(rng: Generator) -> np.ndarray:
-    """A uniformly random rotation matrix (3, 3)."""
-    q, r = np.linalg.qr(rng.normal(size=(3, 3)))
-    q = q * np.sign(np.diag(r))
-    return q if np.linalg.det(q) > 0 else -q
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of shards")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the weights and the card")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate at the start of the cosine")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out if there is one")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)
+    plan = Plan(
+        data=options.data,
+        out=options.out,
+        minutes=options.minutes,
+        steps=options.steps,
+        batch=options.batch,
+        rate=options.rate,
+        seed=options.seed,
+        device=options.device,
+    )
+    run = Run(plan)
+    if options.resume and (plan.out / "checkpoint.pt").exists():
+        run.restore()
+    run.train()
+    if not run.together.leads:
+        return
+    export(run.average, plan.out / "depth.safetensors")
+    write_card(plan.out / "depth.md", run, held_out_scores(run.average))
 
 
-def colour(
-    rng: Generator, hue: float | None, saturation: tuple[float, float], value: tuple[float, float]
-) -> np.ndarray:
-    """A random linear RGB colour; ranges are in sRGB's HSV."""
-    h = rng.choice([rng.random(), rng.normal(0.08, 0.05)]) if hue is None else hue + rng.normal() * 0.05
-    low, high = saturation
-    return np.array(colorsys.hsv_to_rgb(h % 1, low + (high - low) * rng.random() ** 1.6, rng.uniform(*value))) ** 2.2
-
-
-def _palette(
-    rng: Generator, hue: float | None, saturation: tuple[float, float], value: tuple[float, float], contrast: float
-) -> np.ndarray:
-    base = colour(rng, hue, saturation, value)
-    others = np.stack([colour(rng, hue, saturation, value) for _ in range(4)])
-    ramp = np.linspace(1 - contrast, 1 + contrast * 0.3, 4)[:, None]
-    mixed = base * ramp * (1 - 0.6 * contrast) + others * 0.6 * contrast
-    return np.clip(mixed, 0.003, 0.95)
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ from . import clutter, furniture, nature
 from .interiors import Cameras
 from .outdoors import daylight
 from .render import Camera, look_at
-from .scene import Air, Group, Light, Scene, colour
+from .staging import Air, Group, Light, Scene, colour
 from .shapes import box, displaced, ellipsoid, grid, leaves, plane
 from .textures import PatternBank
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker.networks.included_depth import IncludedDepthConfig, load
-from image_to_3d.worker.training.depth import Plan, Run, export
+from image_to_3d.worker.training.scene import Plan, Run, export
 from image_to_3d.worker.training.shards import view_type
 
 SMALL = IncludedDepthConfig(widths=(4, 6, 8, 8, 8), blocks=(0, 0, 1, 0, 0), size=64)
