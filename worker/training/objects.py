@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from .scene import any_rotation
+from .staging import any_rotation
 from .shapes import Mesh, box, cylinder, displaced, ellipsoid, extrusion, star_outline, superquadric
 from .solids import about_x, about_y, capped_tube, carved, joined, moved, prism, rounded_box, scaled, torus, turned
 
@@ -357,8 +357,9 @@ FAMILIES: tuple[tuple[Callable[[Generator], Thing], float], ...] = (
 )  # fmt: skip
 
 
-def draw_thing(rng: Generator) -> tuple[Thing, int]:
-    """A random thing, scaled so that its longest side is 1 and centred at 0, and the number of its family."""
+def draw_thing(rng: Generator) -> tuple[Thing, np.ndarray, np.ndarray, int]:
+    """A random thing whose longest side is about 1; the rotation (3, 3) and then the offset (3,) that lay it down,
+    centred at 0; and the number of its family."""
     weights = np.array([weight for _, weight in FAMILIES])
     number = int(rng.choice(len(FAMILIES), p=weights / weights.sum()))
     thing = FAMILIES[number][0](rng)
@@ -369,9 +370,5 @@ def draw_thing(rng: Generator) -> tuple[Thing, int]:
     points = np.concatenate([part[0].vertices for part in thing.parts]) * stretch @ turn.T
     low, high = points.min(0), points.max(0)
     scale = 1 / max(float((high - low).max()), 1e-6)
-    middle = (low + high) / 2
-    parts = [
-        (Mesh(((m.vertices * stretch @ turn.T - middle) * scale).astype(np.float32), m.faces), kind, smooth, material)
-        for m, kind, smooth, material in thing.parts
-    ]
-    return Thing(parts, thing.tumbles), number
+    parts = [(scaled(mesh, stretch * scale), *others) for mesh, *others in thing.parts]
+    return Thing(parts, thing.tumbles), turn, -(low + high) / 2 * scale, number
