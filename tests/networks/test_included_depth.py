@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load
+from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load, metadata
 from image_to_3d.worker.training.card import held_out_scores
-from image_to_3d.worker.training.scene import export
+from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.safetensors"
@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.s
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path: Path) -> None:
     config = IncludedDepthConfig(widths=(4, 5, 6, 7, 8), blocks=(1, 0, 2, 0, 1), size=96)
-    export(IncludedDepth(config), tmp_path / "weights.safetensors")
+    export(IncludedDepth(config), metadata(config), tmp_path / "weights.safetensors")
     network = load(tmp_path / "weights.safetensors")
     assert network.config == config
     assert not network.training

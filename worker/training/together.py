@@ -35,6 +35,10 @@ class Together:
         for tensor, mean in zip(tensors, (flat / self.count).split(sizes), strict=True):
             tensor.copy_(mean.view(tensor.shape))
 
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        self.slowest(0.0)
+
     def slowest(self, seconds: float) -> float:
         """The largest of all processes' values, so that all end at the same step."""
         if self.count == 1:
