@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import distance_transform_edt
 
-from ..geometry.inflate import inflated
+from ..pictures.silhouette import inflated
+from ..networks.included_object import FILL
 from .objects import draw_thing
 from .photo import develop
 from .render import Camera, Renderer, look_at
@@ -29,9 +31,6 @@ from .textures import Material, PatternBank
 
 SIDE = 96
 """Pixels of a view's square."""
-
-FILL = 0.875
-"""How much of the square the longer side of the thing's outline spans."""
 
 VIEWS, VIEWS_PER_THING, BANKS = 240, 4, 16
 FAR_AWAY = 30.0
@@ -78,6 +77,8 @@ class LayerRenderer(Renderer):
         backs = self._colours(origins + FAR_AWAY * rays, -rays, behind, seen, unit / FAR_AWAY, square, rng)
         self.scene.lights = lamps
         photo = develop(np.concatenate([faces, backs], 1), np.ones((SIDE, 2 * SIDE)), 0.0, rng)
+        if rng.random() < 0.5:  # dark things are dark, though a camera would expose them longer
+            photo = (255 * (photo / 255.0) ** rng.uniform(1.0, 3.0)).astype(np.uint8)
         view["image"], view["back_colour"] = photo[:, :SIDE], photo[:, SIDE:]
         return view
 
@@ -121,10 +122,22 @@ def draw_scene(rng: Generator, bank: PatternBank) -> tuple[Scene, int]:
     for mesh, kind, smooth, material in thing.parts:
         key = 0 if bare else material
         if key not in numbers:
-            numbers[key] = _clay(scene) if bare else scene.material(kind, surprise=0.2)
+            numbers[key] = _clay(scene) if bare else _surface(scene, kind)
         scene.add(mesh, numbers[key], offset, turn=turn, smooth=smooth)
     scene.air = _air(rng)
     return scene, family
+
+
+def _surface(scene: Scene, kind: str) -> int:
+    """A material of that kind, often printed all over in unrelated colours, whose edges are no edges of the shape."""
+    rng = scene.rng
+    number = scene.material(kind, surprise=0.2)
+    if rng.random() < (0.75 if kind == "paper" else 0.25):
+        pattern = str(rng.choice(["poster", "poster", "poster", "text", "stripes", "spots", "noise"]))
+        inks = np.stack([colour(rng, None, (0.0, 1.0), (0.03, 0.98)) for _ in range(4)])
+        printed = {"pattern": scene.bank.index(pattern, rng), "palette": inks, "scale": float(rng.uniform(0.6, 2.2))}
+        scene.materials[number] = replace(scene.materials[number], **printed)
+    return number
 
 
 def _clay(scene: Scene) -> int:
