@@ -39,13 +39,13 @@ def held_out_scores(network: IncludedDepth, views: int = 96) -> dict[str, tuple[
 
 def write_card(path: Path, run: Run, views: int, scores: dict[str, tuple[Score, Score]]) -> None:
     """Write the card as Markdown; views are how many rendered pictures were trained on."""
-    parameters = sum(p.numel() for p in run.network.parameters())
+    parameters, config = sum(p.numel() for p in run.network.parameters()), run.network.config
     chosen = run.curve[:: max(1, len(run.curve) // 12)]
     lines = [
         "# Included depth network",
         "",
-        f"- Parameters: {parameters / 1e6:.2f} M; widths {run.network.config.widths}, blocks {run.network.config.blocks}",
-        f"- Data: {views} views, rendered by `worker.training.shards` from their shards' numbers alone",
+        f"- Parameters: {parameters / 1e6:.2f} M; widths {config.widths}, blocks {config.blocks}",
+        f"- Data: {views} views rendered by `worker.training.shards` from their shards' numbers alone",
         f"- Training: seed {run.plan.seed}, {run.step} of {run.plan.steps} steps of {run.plan.batch} in each of "
         f"{run.together.count} processes, {run.samples} samples seen, "
         f"{run.seconds / 60:.0f} minutes on {run.plan.device}",
