@@ -31,6 +31,7 @@ _WARMUP_STEPS = 200
 _DECAYING = 0.25  # the share of the run in which the rate falls to nothing; before, it is constant
 _AVERAGE_SHARE = 0.004  # how much of the moving average a step replaces
 _AGREE_EVERY = 20
+_LOG_EVERY = 10
 
 
 class Task(Protocol):
@@ -55,7 +56,7 @@ class Plan:
     batch: int = 24
     rate: float = 1.5e-3
     seed: int = 0
-    chunk: int = 50  # steps between two checkpoints
+    chunk: int = 40  # steps between two checkpoints
     device: str = "cpu"
 
     def recipe(self, processes: int) -> dict[str, float]:
@@ -126,15 +127,19 @@ class Run:
         started, chunk = time.monotonic(), self.step // self.plan.chunk
         self._prepare(chunk)
         end = min((chunk + 1) * self.plan.chunk, self.plan.steps)
-        losses = [self._agreed_step(batch) for batch in self._batches(self.step, end)]
+        losses: list[float] = []
+        for batch in self._batches(self.step, end):
+            losses.append(self.train_step(batch))
+            if self.step % _AGREE_EVERY == 0:
+                self.together.average(_numbers(self.network))
+            if self.step % _LOG_EVERY == 0 and self.together.leads:
+                done, recent = 100 * self.step / self.plan.steps, np.mean(losses[-_LOG_EVERY:])
+                log.info("step %d  samples %d  loss %.4f  done %.2f %%", self.step, self.samples, recent, done)
         self.together.average(_numbers(self.network) + self._moments())
         self.seconds += time.monotonic() - started
         self.curve.append((self.samples, round(float(np.mean(losses)), 4)))
         if self.together.leads:
             self.save()
-            done, pace = 100 * self.step / self.plan.steps, self.samples / self.seconds
-            message = "step %d  samples %d  %.1f/s  loss %.4f  done %.1f %%"
-            log.info(message, self.step, self.samples, pace, self.curve[-1][1], done)
 
     def _prepare(self, chunk: int) -> None:
         """The leading process makes what is missing, while the others wait for it."""
@@ -152,12 +157,6 @@ class Run:
                 batch, waiting = waiting.result(), ahead.submit(self.batch, step)
                 yield batch
             yield waiting.result()
-
-    def _agreed_step(self, batch: Batch) -> float:
-        loss = self.train_step(batch)
-        if self.step % _AGREE_EVERY == 0:
-            self.together.average(_numbers(self.network))
-        return loss
 
     def _moments(self) -> list[Tensor]:
         return [state[name] for state in self.optimiser.state.values() for name in ("exp_avg", "exp_avg_sq")]
