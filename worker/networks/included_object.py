@@ -2,8 +2,8 @@
 """IncludedObject: the small network that sees both sides of a cut-out thing; it ships with the product.
 
 A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) of residual blocks with group normalisation and a global vector at
-its coarsest level. It corrects a guess that is always at hand, the silhouette inflated like a cushion. Knows torch only:
-not where its weights lie, nor how a picture is cut out and fitted into the square.
+its coarsest level. It corrects a guess that is always at hand, the silhouette inflated like a cushion. Knows torch
+only: not where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
 import json
@@ -19,9 +19,6 @@ from torch.nn import functional
 MULTIPLE = 16
 """The picture's sides must be multiples of this."""
 
-FILL = 0.875
-"""How much of the square the longer side of the thing's outline spans, in training and in use."""
-
 
 @dataclass(frozen=True)
 class IncludedObjectConfig:
@@ -29,7 +26,7 @@ class IncludedObjectConfig:
 
     widths: tuple[int, ...] = (24, 56, 112, 208)
     blocks: tuple[int, ...] = (0, 1, 2, 3)
-    size: int = 96
+    size: int = 64
 
     def __post_init__(self) -> None:
         if len(self.widths) != 4 or len(self.blocks) != 4:
@@ -92,7 +89,7 @@ class Join(nn.Module):
 
 
 class IncludedObject(nn.Module):
-    """A cut-out thing in a square window, its outline's longer side FILL of it -> Layers.
+    """A cut-out thing fitted into a square window -> Layers.
 
     image: (B, 3, H, W) sRGB in [0, 1]; mask: (B, H, W) 0 or 1; height: (B, H, W) the mask inflated, in half sides.
     """

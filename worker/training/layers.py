@@ -21,8 +21,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.ndimage import distance_transform_edt
 
-from ..pictures.silhouette import inflated
-from ..networks.included_object import FILL
+from ..pictures.silhouette import FILL, inflated
 from .objects import draw_thing
 from .photo import develop
 from .render import Camera, Renderer, look_at

@@ -41,7 +41,7 @@ class Plan:
     out: Path
     minutes: float = 90.0
     steps: int | None = None
-    batch: int = 20
+    batch: int = 32
     rate: float = 1.3e-3
     seed: int = 0
     save_minutes: float = 3.0
@@ -153,8 +153,8 @@ class Run:
     def _note(self, error: float) -> None:
         self.curve.append((self.samples, round(error, 4)))
         pace, done = self.samples / max(self.seconds, 1e-9), 100 * self.progress
-        message = "step %d  samples %d  views %d  %.1f/s  depth error %.4f  done %.1f %%"
-        log.info(message, self.step, self.samples, self.pool.views, pace, error, done)
+        message = "step %d  samples %d  shards %d  %.1f/s  depth error %.4f  done %.1f %%"
+        log.info(message, self.step, self.samples, self.pool.shards, pace, error, done)
 
 
 def export(network: IncludedObject, path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..networks.included_object import IncludedObject
-from .layers import make_shard
-from .object_batches import Batch, as_batch
+from .layers import VIEWS, make_shard
+from .object_batches import Batch, as_batch, resized
 from .objects import FAMILIES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ HELD_OUT = 900_000
 def held_out_scores(network: IncludedObject, views: int = 240) -> dict[str, tuple[float, float]]:
     """Mean depth error of both layers in half sides: (the network's, inflation's) per family and for "all"."""
     shard = make_shard(HELD_OUT, views)
-    truth = as_batch(shard)
+    truth = resized(as_batch(shard), network.config.size)
     device = next(network.parameters()).device
     ours = []
     with torch.inference_mode():
@@ -56,7 +56,7 @@ def write_card(path: Path, run: Run, scores: dict[str, tuple[float, float]]) -> 
         "# Included object network",
         "",
         f"- Parameters: {parameters / 1e6:.2f} M; widths {run.plan.config.widths}, blocks {run.plan.config.blocks}",
-        f"- Data: {run.pool.views} views rendered by `worker.training.layers` from shard numbers alone",
+        f"- Data: {run.pool.shards} shards of {VIEWS} views, rendered by `worker.training.layers` from their numbers",
         f"- Training: seed {run.plan.seed}, {run.step} steps of {run.plan.batch}, {run.samples} samples seen, "
         f"{run.seconds / 60:.0f} minutes on {run.plan.device}",
         "",

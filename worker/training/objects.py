@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.random import Generator
 
-from .staging import any_rotation
 from .shapes import Mesh, box, cylinder, displaced, ellipsoid, extrusion, star_outline, superquadric
 from .solids import about_x, about_y, capped_tube, carved, joined, moved, prism, rounded_box, scaled, torus, turned
+from .staging import any_rotation
 
 
 @dataclass
@@ -122,7 +122,11 @@ def vessel(rng: Generator) -> Thing:
     t = np.linspace(0, 1, 14)
     outer = low + (radius - low) * t**bulge
     inside = outer - wall
-    profile = [(0, 0), *zip(outer, t * height, strict=True), *zip(inside[::-1], (wall + t * (height - wall))[::-1], strict=True)]
+    profile = [
+        (0, 0),
+        *zip(outer, t * height, strict=True),
+        *zip(inside[::-1], (wall + t * (height - wall))[::-1], strict=True),
+    ]
     profile.append((0, wall))
     corner = 0.0 if rng.random() < 0.85 else rng.uniform(0.3, 0.9)
     thing.add(turned(np.array(profile), 48, corner), kind)
@@ -159,7 +163,12 @@ def fruit(rng: Generator) -> Thing:
     mesh = superquadric(size, tuple(rng.uniform(0.5, 1.15, 2)), 24) if rng.random() < 0.4 else ellipsoid(size, 24)
     if rng.random() < 0.3:  # narrower towards one end
         z = mesh.vertices[:, 2:] / size[2]
-        mesh = Mesh((mesh.vertices * np.concatenate([1 - rng.uniform(0.1, 0.6) * z, 1 - 0.5 * z, 0 * z + 1], 1)).astype(np.float32), mesh.faces)
+        mesh = Mesh(
+            (mesh.vertices * np.concatenate([1 - rng.uniform(0.1, 0.6) * z, 1 - 0.5 * z, 0 * z + 1], 1)).astype(
+                np.float32
+            ),
+            mesh.faces,
+        )
     if rng.random() < 0.5:
         mesh = displaced(mesh, rng, rng.uniform(0.005, 0.04), 8, rng.uniform(2, 12))
     thing.add(mesh, kind)
