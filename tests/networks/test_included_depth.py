@@ -50,6 +50,6 @@ def test_the_shipped_file_is_small_and_its_size_can_be_run() -> None:
 
 def test_the_shipped_network_beats_a_vertical_ramp_on_scenes_it_has_not_seen() -> None:
     ours, ramp = held_out_scores(load(SHIPPED), views=24)["all"]
-    assert ours.abs_rel < 0.85 * ramp.abs_rel
-    assert ours.delta1 > ramp.delta1 + 0.05
+    assert ours.abs_rel < 0.75 * ramp.abs_rel
+    assert ours.delta1 > ramp.delta1 + 0.15
     assert np.isfinite(ours).all()

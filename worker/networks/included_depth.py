@@ -27,7 +27,7 @@ class IncludedDepthConfig:
 
     widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 3, 3)
-    size: int = 144
+    size: int = 128
 
     def __post_init__(self) -> None:
         if len(self.widths) != 5 or len(self.blocks) != 5:
