@@ -151,8 +151,7 @@ def load(path: Path) -> IncludedObject:
         state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     values = json.loads(metadata["config"])
     config = IncludedObjectConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
-    with torch.device("meta"):
-        network = IncludedObject(config)
+    network = IncludedObject(config)  # not on the meta device, whose first use imports for more than a second
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval()
 
