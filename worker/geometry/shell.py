@@ -29,6 +29,8 @@ _EDGE_ON = 0.05  # faces that the camera sees at less than this (sine of the ang
 _SIDE = 0.3  # and faces turned away by less than this are sides rather than back
 _SEAM = 0.04  # of the window's side: so far from the outline the back takes on the front's colour
 _CREASE = 0.85  # cosine between the normals of two parts that meet smoothly
+_WHOLE = 0.95  # cells covered less than this show the photo mixed with what was behind the thing
+_HALO = 3.0  # pixels of the back's picture
 _BACK_PIXELS = 192  # side of the back's part of the texture
 
 
@@ -58,7 +60,7 @@ def shell(
     report(0.3, "simplifying")
     points, faces = simplified_closed(points, faces, options.faces)
     report(0.8, "placing the texture")
-    front = fitted(without_background(layers.window.cropped(photo), share < 0.5), options.texture)
+    front = fitted(without_background(layers.window.cropped(photo), share < _WHOLE), options.texture)
     atlas = _Atlas.of(front, _back_picture(layers, front, share))
     vertices = _unprojected(points, layers.window, len(share), camera)
     return _textured(vertices, points[:, :2] / len(share), faces, turned(points, faces), atlas)
@@ -133,9 +135,12 @@ def _back_picture(layers: TwoLayers, front: np.ndarray, share: np.ndarray) -> np
         return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC), np.float32)
 
     inside = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BILINEAR)) >= 0.5
-    depth = ndimage.distance_transform_edt(inside) / (_SEAM * _BACK_PIXELS)
-    own = np.clip(depth, 0.0, 1.0)[..., None]
-    blended = picture(layers.back_colour) * own + picture(front) * (1.0 - own)
+    depth = ndimage.distance_transform_edt(inside)
+    own = np.clip(depth / (_SEAM * _BACK_PIXELS), 0.0, 1.0)[..., None]
+    core = depth > min(_HALO, depth.max() / 2)  # the outline's own pixels carry the colour of what was behind
+    rim = nearest_filled(picture(front), core) if core.any() else picture(front)
+    rim = ndimage.gaussian_filter(rim, (1.5, 1.5, 0))
+    blended = picture(layers.back_colour) * own + rim * (1.0 - own)
     return nearest_filled(np.clip(np.rint(blended), 0, 255).astype(np.uint8), inside if inside.any() else ~inside)
 
 
