@@ -205,9 +205,10 @@ def test_a_scene_goes_to_the_default_network(picture, weights):
     assert depth.Backend().suited((picture,), options, RELATIVE) == RELATIVE
 
 
-@pytest.mark.parametrize("mirror", [True, False])
-def test_the_object_network_sees_a_ball_as_round(weights, mirror):
-    found = depth.Backend().generate(task(cut_out(), "included-object", weights, mirror=mirror), silent())
+def test_the_object_network_sees_a_ball_as_round_and_its_mirror_image_as_its_mirror_image(weights):
+    found = depth.Backend().generate(task(cut_out(), "included-object", weights), silent())
+    inner = found.front[16:-16, 16:-16]  # the outline's pixels are not quite symmetric
+    np.testing.assert_allclose(inner[:, ::-1], inner, atol=0.06)
     middle = found.front.shape[0] // 2
     thick = found.back[middle, middle] - found.front[middle, middle]
     assert 1.0 < thick < 2.4  # half sides; a ball's is 1.75

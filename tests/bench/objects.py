@@ -232,8 +232,7 @@ def methods_of(weights: Path) -> dict[str, Method]:
         "slab": from_outline(slab),
         "ellipsoid": from_outline(ellipsoid),
         "inflation": from_outline(inflation),
-        "included-object": lambda picture: network(picture, False, lambda: None),
-        "included-object, mirrored": lambda picture: network(picture, True, lambda: None),
+        "included-object": lambda picture: network(picture, lambda: None),
     }
 
 
@@ -243,7 +242,7 @@ def main() -> None:
     default = checkout.ROOT / "worker" / "included" / "object.safetensors"
     parser.add_argument("--weights", type=Path, default=default)
     parser.add_argument("--table", type=Path)
-    parser.add_argument("--sheet", type=Path, help="every second case")
+    parser.add_argument("--sheet", type=Path, help="every third case")
     parser.add_argument("--worst", type=Path, help="the ten cases with the lowest F at 0.05")
     parser.add_argument("--every", type=int, default=1, help="only every n-th object, for a first look")
     options = parser.parse_args()
@@ -280,9 +279,10 @@ def main() -> None:
     if options.table:
         options.table.write_text(text, encoding="utf-8")
     chosen = {name: methods[name] for name in ("inflation", "included-object")}
-    for path, cases in ((options.sheet, [c for _, c in shown][::2]), (options.worst, worst(shown, 10))):
+    for path, cases in ((options.sheet, [c for _, c in shown][::3]), (options.worst, worst(shown, 10))):
         if path:
-            stacked([row(case, chosen) for case in cases], 1 if path == options.worst else 2).save(path)
+            sheet = stacked([row(case, chosen) for case in cases], 1 if path == options.worst else 2)
+            sheet.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def worst(shown: list[tuple[float, Case]], count: int) -> list[Case]:

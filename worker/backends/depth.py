@@ -235,7 +235,7 @@ class Backend:
         estimator = self._load(task)
         if task.model == OBJECT_MODEL:
             job.report(0.5, "seeing both sides")
-            return estimator(picture, bool(options["mirror"]), job.check)
+            return estimator(picture, job.check)
         job.report(0.5, "estimating depth")
         return estimator(picture.on_backdrop(), float(options["detail"]), bool(options["mirror"]), job.check)
 

@@ -29,8 +29,8 @@ class ObjectEstimator:
     network: IncludedObject
     device: torch.device
 
-    def __call__(self, picture: Picture, mirror: bool, check: Callable[[], None]) -> TwoLayers:
-        """The thing's front and back. mirror: average with the mirrored picture's. check: called between the runs.
+    def __call__(self, picture: Picture, check: Callable[[], None]) -> TwoLayers:
+        """The thing's front and back, averaged with the mirrored picture's. check: called between, may raise to stop.
 
         Raises Unable where the picture shows no cut-out thing.
         """
@@ -44,10 +44,9 @@ class ObjectEstimator:
         colour, mask = cut_out(picture.rgb, subject, window, size)
         height = inflated(mask) * (2.0 / size)
         found = self._run(colour, mask, height)
-        if mirror:
-            check()
-            flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
-            found = (found + flipped[:, :, ::-1]) / 2.0
+        check()
+        flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
+        found = (found + flipped[:, :, ::-1]) / 2.0
         front, back = believed(found[0], found[1], height, mask)
         seen = np.clip(np.rint(found[2:] * 255.0), 0, 255).astype(np.uint8).transpose(1, 2, 0)
         return TwoLayers(front, back, np.ascontiguousarray(seen), window)

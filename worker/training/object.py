@@ -30,7 +30,7 @@ from .object_card import held_out_scores, write_card
 log = logging.getLogger(__name__)
 
 _WARMUP_STEPS = 200
-_LOG_EVERY = 100
+_LOG_EVERY = 25
 
 
 @dataclass(frozen=True)
