@@ -12,7 +12,7 @@ from image_to_3d.worker import assets, backends
 from image_to_3d.worker.errors import Invalid, Unable
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.representations import DepthMap
+from image_to_3d.worker.representations import DepthMap, TwoLayers, Window
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire.jobs import Job
 from scipy.ndimage import gaussian_filter
@@ -107,3 +107,16 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert os.listdir(tmp_path) == []
+
+
+def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground(tmp_path):
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[10:50, 20:60] = 255
+    plate, seen = np.full((32, 32), 0.4, np.float32), np.zeros((32, 32, 3), np.uint8)
+    layers = TwoLayers(-plate, plate, seen, Window(17, 7, 46))
+    wish = plan(tmp_path, size=3.0, faces=1000)
+    asset = assets.made_of(layers, photo(alpha=alpha), wish, Job(lambda *_: None), lambda name: nullcontext())
+    low, high = asset.mesh.bounds
+    assert (high - low).max() == pytest.approx(3.0, abs=1e-3) and low[1] == pytest.approx(0, abs=1e-3)
+    assert len(asset.mesh.faces) <= 1000 and not asset.double_sided
+    assert asset.camera.fov_degrees == assets.OBJECT_FOV

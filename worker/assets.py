@@ -21,16 +21,23 @@ from .geometry.glb import write_glb
 from .geometry.mesh import Mesh
 from .geometry.place import place
 from .geometry.relief import ReliefOptions, relief
+from .geometry.shell import ShellOptions, shell
 from .geometry.upsample import refine_depth
-from .pictures import matte
 from .pictures.load import Picture
-from .representations import DepthMap, PinholeCamera
+from .pictures.silhouette import seen_through, without_specks
+from .representations import DepthMap, PinholeCamera, Representation, TwoLayers
 from .wire.jobs import Job, Span
 from .wire.protocol import CameraInfo, Value
 
 DEFAULT_FOV = 55.0
 """Degrees across the longer side, where neither user, network nor EXIF say otherwise: between a phone's main camera
 (about 67) and a portrait lens (about 40)."""
+
+OBJECT_FOV = 35.0
+"""The same for a cut-out thing, which people photograph from farther away."""
+
+OBJECT_CELLS = 160
+"""Lattice cells along a thing's window, and no more: its layers are smoother than that."""
 
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
@@ -77,6 +84,33 @@ class ReliefPlan:
         return cls(surface, near, far, *wishes)
 
 
+def made_of(found: Representation, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
+    """The asset that suits the representation. Raises Unable where no surface is left."""
+    make = from_layers if isinstance(found, TwoLayers) else from_depth
+    return make(found, picture, plan, job, stage)
+
+
+def from_layers(layers: TwoLayers, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
+    """A closed thing with a front and a back. Raises Unable where no surface is left."""
+    photo = picture.rgb
+    fov = plan.fov or picture.fov_degrees or OBJECT_FOV
+    camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
+    if picture.background is None:
+        raise Unable(f"{picture.name} has neither transparency nor a plain background: cut the object out first")
+    with stage("meshing"):
+        cells = max(32, min(OBJECT_CELLS, plan.relief.grid, layers.window.side))
+        subject = np.uint8(255) * without_specks(~picture.background).astype(np.uint8)
+        share = seen_through(layers.window, subject, cells).astype(np.float32) / 255.0
+        options = ShellOptions(plan.relief.faces, plan.relief.texture)
+        try:
+            mesh = shell(layers, share, photo, camera, options, job.report)
+        except ValueError as error:
+            raise Unable(str(error)) from None
+        placed = place(mesh, camera, plan.size or None, plan.origin)
+    view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
+    return Asset(placed.mesh, view, double_sided=False)
+
+
 def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
     """A relief: what the photo shows, in depth. Raises Unable where no surface is left."""
     photo = picture.rgb
@@ -112,7 +146,7 @@ def _background(picture: Picture, wish: str) -> tuple[np.ndarray | None, tuple[s
     """Where the background is, (H, W) bool or None, and sentences for the user where the wish cannot be met."""
     if wish == "keep" or (wish == "auto" and picture.alpha is None):
         return None, ()
-    found = matte.background(picture)
+    found = picture.background
     if found is None:
         return None, ("the photo has no transparency and no plain background, so nothing was cut away",)
     if found.all():

@@ -16,7 +16,7 @@ from pathlib import Path
 from . import assets, backends
 from .errors import Invalid, Unable
 from .pictures.load import load
-from .representations import DepthMap
+from .representations import Representation, from_arrays
 from .store import cache
 from .store.weights import WeightStore
 from .wire import protocol
@@ -40,14 +40,16 @@ def generate(
     with clock.stage("reading"):
         job.report(0.0, "reading the photo")
         pictures = tuple(load(Path(path)) for path in params.pictures)
+        if params.model is None:
+            model = backend.suited(pictures, options, model)
     task = backends.Task(pictures, model, options, device, weights)
     source = {"pictures": [p.digest for p in pictures], "model": model, "revision": backend.revision(model, weights)}
     glb_key = cache.key(**source, name=pictures[0].name, options=options)
     if facts := kept.load_glb(glb_key, output):
         return _result(facts, output, clock, from_cache=True)
 
-    depth_map = _representation(backend, task, source, kept, clock, job)
-    asset = assets.from_depth(depth_map, pictures[0], plan, job.span(0.6, 0.95), clock.stage)
+    found = _representation(backend, task, source, kept, clock, job)
+    asset = assets.made_of(found, pictures[0], plan, job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
         job.report(0.95, "writing the GLB")
         assets.write(asset, output, pictures[0].name)
@@ -65,15 +67,15 @@ def generate(
 
 def _representation(
     backend: backends.Backend, task: backends.Task, source: dict, kept: cache.Cache, clock: _Clock, job: Job
-) -> DepthMap:
+) -> Representation:
     chosen = {name: task.options[name] for name in backend.representation_options}
     key = cache.key(**source, options=chosen)
     if arrays := kept.load_arrays(key):
-        return DepthMap.from_arrays(arrays)
+        return from_arrays(arrays)
     with clock.stage("network"):
-        depth_map = backend.generate(task, job.span(0.05, 0.6))
-    kept.save_arrays(key, depth_map.to_arrays())
-    return depth_map
+        found = backend.generate(task, job.span(0.05, 0.6))
+    kept.save_arrays(key, found.to_arrays())
+    return found
 
 
 class _Clock:

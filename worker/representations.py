@@ -98,3 +98,61 @@ class DepthMap:
                 inverse = np.maximum(1.0 / far + t * (1.0 / near - 1.0 / far), 1.0 / (1.1 * far))
         depth[self.valid] = 1.0 / np.maximum(inverse, 1.0 / far if self.metric else 1e-9)
         return depth
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square of a picture, in its pixels: left and top edge, side. It may reach beyond the picture."""
+
+    left: int
+    top: int
+    side: int
+
+    def cropped(self, values: np.ndarray) -> np.ndarray:
+        """What of values (H, W) or (H, W, C) lies in the window, (side, side, ...); zero beyond the picture."""
+        top, left = max(self.top, 0), max(self.left, 0)
+        inner = values[top : max(self.top + self.side, 0), left : max(self.left + self.side, 0)]
+        if inner.shape[:2] == (self.side, self.side):
+            return inner
+        whole = np.zeros((self.side, self.side, *values.shape[2:]), values.dtype)
+        row, column = top - self.top, left - self.left
+        whole[row : row + inner.shape[0], column : column + inner.shape[1]] = inner
+        return whole
+
+
+@dataclass(frozen=True)
+class TwoLayers:
+    """A thing cut out of a picture: its first and its last surface along each line of sight, row 0 on top.
+
+    front, back: (S, S) float32 depth in half sides of the window at the thing's own distance, zero at its mean
+    mid-depth, larger is farther: half a side of depth is as long as half a side of width. Only the thing's own pixels
+    mean something. back_colour: (S, S, 3) uint8 sRGB of the last surface, seen from the front. window: where in the
+    picture the layers lie.
+    """
+
+    front: np.ndarray
+    back: np.ndarray
+    back_colour: np.ndarray
+    window: Window
+
+    def __post_init__(self) -> None:
+        if self.front.ndim != 2 or self.back.shape != self.front.shape or self.back_colour.shape[:2] != self.back.shape:
+            shapes = self.front.shape, self.back.shape, self.back_colour.shape
+            raise ValueError(f"layers of shapes {shapes} do not fit each other")
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, from which `from_arrays` makes the same layers again."""
+        window = np.array([self.window.left, self.window.top, self.window.side])
+        return {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TwoLayers:
+        return cls(arrays["front"], arrays["back"], arrays["back_colour"], Window(*map(int, arrays["window"])))
+
+
+Representation = DepthMap | TwoLayers
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> Representation:
+    """The representation that `to_arrays` made these of."""
+    return TwoLayers.from_arrays(arrays) if "window" in arrays else DepthMap.from_arrays(arrays)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker import backends
-from image_to_3d.worker.backends import depth, depth_inference
+from image_to_3d.worker.backends import depth, depth_inference, object_inference
 from image_to_3d.worker.backends.depth_inference import Estimator, network_size
 from image_to_3d.worker.errors import Cancelled, ModelMissing, Unable
 from image_to_3d.worker.pictures.load import Picture
@@ -183,3 +183,46 @@ def test_networks_are_loaded_once_and_given_back(picture, tmp_path):
     assert backend._loaded[1] is loaded
     backend.unload()
     assert backend._loaded is None
+
+
+def cut_out(alpha=True) -> Picture:
+    """A red ball, on nothing or on plain white."""
+    rows, columns = np.indices((120, 160))
+    is_ball = (rows - 60) ** 2 + (columns - 80) ** 2 < 45**2
+    rgb = np.where(is_ball[..., None], [200, 40, 30], [255, 255, 255]).astype(np.uint8)
+    return Picture(rgb, np.where(is_ball, 255, 0).astype(np.uint8) if alpha else None, None, "ball", "ball")
+
+
+@pytest.mark.parametrize("alpha", [True, False])
+def test_a_cut_out_thing_goes_to_the_object_network_whatever_else_is_there(weights, alpha):
+    options = task(cut_out(), "included", weights).options
+    assert depth.Backend().suited((cut_out(alpha),), options, RELATIVE) == "included-object"
+    assert depth.Backend().suited((cut_out(alpha),), options | {"background": "keep"}, RELATIVE) == RELATIVE
+
+
+def test_a_scene_goes_to_the_default_network(picture, weights):
+    options = task(picture, "included", weights).options
+    assert depth.Backend().suited((picture,), options, RELATIVE) == RELATIVE
+
+
+def test_the_object_network_sees_a_ball_as_round_and_its_mirror_image_as_its_mirror_image(weights):
+    found = depth.Backend().generate(task(cut_out(), "included-object", weights), silent())
+    inner = found.front[16:-16, 16:-16]  # the outline's pixels are not quite symmetric
+    np.testing.assert_allclose(inner[:, ::-1], inner, atol=0.06)
+    middle = found.front.shape[0] // 2
+    thick = found.back[middle, middle] - found.front[middle, middle]
+    assert 1.0 < thick < 2.4  # half sides; a ball's is 1.75
+    assert found.back_colour[middle, middle, 0] > 100 > found.back_colour[middle, middle, 2]
+
+
+def test_a_scene_shown_to_the_object_network_is_refused(picture, weights):
+    with pytest.raises(Unable, match="cut it out"):
+        depth.Backend().generate(task(picture, "included-object", weights), silent())
+
+
+def test_nonsense_from_the_object_network_becomes_the_inflated_outline():
+    mask, height = np.ones((8, 8), bool), np.full((8, 8), 0.5, np.float32)
+    for front, back in ((-30 * height, 30 * height), (height, -height), (height * np.nan, height)):
+        found = object_inference.believed(front, back, height, mask)
+        assert (found[0] == -height).all() and (found[1] == height).all()
+    assert (object_inference.believed(-height / 2, height / 2, height, mask)[1] == height / 2).all()

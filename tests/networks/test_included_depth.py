@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load
+from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load, metadata
 from image_to_3d.worker.training.card import held_out_scores
-from image_to_3d.worker.training.depth import export
+from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.safetensors"
@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.s
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path: Path) -> None:
     config = IncludedDepthConfig(widths=(4, 5, 6, 7, 8), blocks=(1, 0, 2, 0, 1), size=96)
-    export(IncludedDepth(config), tmp_path / "weights.safetensors")
+    export(IncludedDepth(config), metadata(config), tmp_path / "weights.safetensors")
     network = load(tmp_path / "weights.safetensors")
     assert network.config == config
     assert not network.training
@@ -50,6 +50,6 @@ def test_the_shipped_file_is_small_and_its_size_can_be_run() -> None:
 
 def test_the_shipped_network_beats_a_vertical_ramp_on_scenes_it_has_not_seen() -> None:
     ours, ramp = held_out_scores(load(SHIPPED), views=24)["all"]
-    assert ours.abs_rel < 0.85 * ramp.abs_rel
-    assert ours.delta1 > ramp.delta1 + 0.05
+    assert ours.abs_rel < 0.75 * ramp.abs_rel
+    assert ours.delta1 > ramp.delta1 + 0.15
     assert np.isfinite(ours).all()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pictures.matte import background, plain_background
+from image_to_3d.worker.pictures.matte import is_one_thing, plain_background
 
 
 def disc(background_colour=(245, 245, 245), inside=(200, 30, 30)) -> tuple[np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def picture(rgb: np.ndarray, alpha: np.ndarray | None = None) -> Picture:
 def test_alpha_decides_where_the_picture_has_it():
     rgb, is_disc = disc()
     alpha = np.where(np.arange(100) < 20, 0, 255).astype(np.uint8)[None].repeat(80, 0)
-    assert (background(picture(rgb, alpha)) == (alpha == 0)).all()
+    assert (picture(rgb, alpha).background == (alpha == 0)).all()
 
 
 def test_a_plain_background_with_noise_is_found_exactly():
@@ -40,3 +40,10 @@ def test_a_busy_background_is_not_plain():
 
 def test_an_empty_picture_has_no_subject_and_so_no_background():
     assert plain_background(np.full((20, 20, 3), 200, np.uint8)) is None
+
+
+def test_a_thing_is_shown_whole_and_is_neither_a_speck_nor_the_picture():
+    _, is_disc = disc()
+    assert is_one_thing(is_disc)
+    assert not is_one_thing(np.ones_like(is_disc)) and not is_one_thing(is_disc & (np.indices(is_disc.shape)[0] < 12))
+    assert not is_one_thing(np.indices(is_disc.shape)[0] > 50)  # a landscape below a plain sky

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 from image_to_3d.worker.training.render import Renderer, look_at
-from image_to_3d.worker.training.scene import Air, Light, Scene
 from image_to_3d.worker.training.scenes import FAMILIES, draw_camera
 from image_to_3d.worker.training.shapes import box, plane
 from image_to_3d.worker.training.shards import make_shard, write_shard
+from image_to_3d.worker.training.staging import Air, Light, Scene
 from image_to_3d.worker.training.textures import PatternBank
 
 

@@ -19,7 +19,7 @@ from ..wire.protocol import BackendInfo, OptionInfo, Value
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     from ..pictures.load import Picture
-    from ..representations import DepthMap
+    from ..representations import Representation
 
 TABLE = {
     "depth": ".depth",
@@ -54,7 +54,10 @@ class Backend(Protocol):
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         """Fetches the weights of `model`; returns their bytes."""
 
-    def generate(self, task: Task, job: Job | Span) -> DepthMap:
+    def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
+        """The model for these pictures where the user named none: the default, or one that is made for such."""
+
+    def generate(self, task: Task, job: Job | Span) -> Representation:
         """Pictures to representation. Raises Unable and its kin; hears a cancel at each report."""
 
     def unload(self) -> None:

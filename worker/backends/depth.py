@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One photo to its depth map. Must not know JSON, meshes or other backends.
+"""One photo to its depth map, or one cut-out thing to its front and back. Must not know JSON, meshes or other backends.
 
-Two families of networks: our own, which ships with the product, and Depth Anything V2 (Yang et al. 2024,
-arXiv:2406.09414), whose relative models give inverse depth up to scale and shift, and whose metric ones give metres.
+Three kinds of networks: our own for scenes and our own for things, which ship with the product, and Depth Anything V2
+(Yang et al. 2024, arXiv:2406.09414), whose relative models give inverse depth up to scale and shift, and whose metric
+ones give metres.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from ..errors import Unable
 from ..store.weights import HubFile, HubModel, WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
-from . import Task
+from . import Options, Task
 
 if TYPE_CHECKING:
-    from ..representations import DepthMap
+    from ..pictures.load import Picture
+    from ..representations import Representation
     from .depth_inference import Estimator
+    from .object_inference import ObjectEstimator
 
+OBJECT_MODEL = "included-object"
 INCLUDED = Path(__file__).parent.parent / "included" / "depth.safetensors"
+OBJECT = Path(__file__).parent.parent / "included" / "object.safetensors"
 
 OPTIONS = (
     OptionInfo(
@@ -117,13 +122,14 @@ PRESETS: dict[str, dict[str, Value]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """One line of the table of networks. `hub` is None for our own, which is always here."""
+    """One line of the table of networks: where it is published, or, for our own, which file of the product it is."""
 
     name: str
     label: str
     licence: str
     help: str
     hub: HubModel | None = None
+    file: Path = INCLUDED
 
 
 def _depth_anything(repo: str, revision: str, config: tuple[int, str | None], weights: tuple[int, str]) -> HubModel:
@@ -174,6 +180,13 @@ MODELS = (
         "GPL-3.0-or-later",
         "Our own small network: no download, works everywhere, less exact.",
     ),
+    Model(
+        "included-object",
+        "Included, one object",
+        "GPL-3.0-or-later",
+        "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
+        file=OBJECT,
+    ),
 )
 _BY_NAME = {model.name: model for model in MODELS}
 
@@ -184,18 +197,18 @@ class Backend:
     representation_options = ("detail", "mirror")
 
     def __init__(self) -> None:
-        self._loaded: tuple[tuple[str, str], Estimator] | None = None
+        self._loaded: tuple[tuple[str, str], Estimator | ObjectEstimator] | None = None
 
     def describe(self, weights: WeightStore) -> BackendInfo:
         models = tuple(_info(model, weights) for model in MODELS)
         default = MODELS[0].name if models[0].here else "included"
-        help = "One photo to a relief: what the photo shows, in depth."
+        help = "One photo to a relief: what the photo shows, in depth. A cut-out object gets a back as well."
         return BackendInfo("depth", "Depth", help, default, models, OPTIONS, PRESETS)
 
     def revision(self, model: str, weights: WeightStore) -> str:
         hub = _BY_NAME[model].hub
         if hub is None:
-            return hashlib.sha256(INCLUDED.read_bytes()).hexdigest()
+            return hashlib.sha256(_BY_NAME[model].file.read_bytes()).hexdigest()
         folder = weights.find(model, hub)  # a folder filled by hand may hold other weights of that name
         return f"{hub.revision} {(folder / hub.files[-1].name).stat().st_mtime_ns if folder else ''}"
 
@@ -206,14 +219,25 @@ class Backend:
         weights.download(model, hub, job)
         return hub.bytes
 
-    def generate(self, task: Task, job: Job | Span) -> DepthMap:
+    def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
+        if len(pictures) != 1 or options["background"] == "keep" or not OBJECT.is_file():
+            return default
+        from ..pictures import matte
+
+        background = pictures[0].background
+        return OBJECT_MODEL if background is not None and matte.is_one_thing(~background) else default
+
+    def generate(self, task: Task, job: Job | Span) -> Representation:
         if len(task.pictures) != 1:
             raise Unable(f"Depth takes one photo, not {len(task.pictures)}: choose one")
+        picture, options = task.pictures[0], task.options
         job.report(0.0, "loading the network")
         estimator = self._load(task)
+        if task.model == OBJECT_MODEL:
+            job.report(0.5, "seeing both sides")
+            return estimator(picture, job.check)
         job.report(0.5, "estimating depth")
-        options = task.options
-        return estimator(task.pictures[0].on_backdrop(), float(options["detail"]), bool(options["mirror"]), job.check)
+        return estimator(picture.on_backdrop(), float(options["detail"]), bool(options["mirror"]), job.check)
 
     def unload(self) -> None:
         if self._loaded:
@@ -222,23 +246,30 @@ class Backend:
             self._loaded = None
             devices.release()
 
-    def _load(self, task: Task) -> Estimator:
+    def _load(self, task: Task) -> Estimator | ObjectEstimator:
         if self._loaded is None or self._loaded[0] != (task.model, task.device):
             model = _BY_NAME[task.model]
             folder = task.weights.require(model.name, model.hub, model.licence) if model.hub else None
             self.unload()
-            from . import depth_inference
-
-            if folder is None:
-                estimator = depth_inference.load_included(INCLUDED, task.device)
-            else:
-                estimator = depth_inference.load_depth_anything(folder, task.device)
+            estimator = _estimator(model, folder, task.device)
             self._loaded = ((task.model, task.device), estimator)
         return self._loaded[1]
 
 
+def _estimator(model: Model, folder: Path | None, device: str) -> Estimator | ObjectEstimator:
+    if model.name == OBJECT_MODEL:
+        from . import object_inference
+
+        return object_inference.load_included(model.file, device)
+    from . import depth_inference
+
+    if folder is None:
+        return depth_inference.load_included(model.file, device)
+    return depth_inference.load_depth_anything(folder, device)
+
+
 def _info(model: Model, weights: WeightStore) -> ModelInfo:
-    here = INCLUDED.is_file() if model.hub is None else weights.find(model.name, model.hub) is not None
+    here = model.file.is_file() if model.hub is None else weights.find(model.name, model.hub) is not None
     bytes = model.hub.bytes if model.hub else 0
     source = f"https://huggingface.co/{model.hub.repo}" if model.hub else "included"
     return ModelInfo(model.name, model.label, model.licence, True, bytes, here, source, model.help)

@@ -27,7 +27,7 @@ class IncludedDepthConfig:
 
     widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 3, 3)
-    size: int = 96
+    size: int = 128
 
     def __post_init__(self) -> None:
         if len(self.widths) != 5 or len(self.blocks) != 5:
@@ -130,7 +130,7 @@ def _position(image: Tensor) -> Tensor:
 
 
 def load(path: Path) -> IncludedDepth:
-    """Read weights written by worker.training.depth; eval mode, float32.
+    """Read weights written by worker.training.scene; eval mode, float32.
 
     Raises ValueError if the file is not of this network.
     """

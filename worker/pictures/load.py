@@ -10,12 +10,14 @@ import hashlib
 import io
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import Unable
+from .matte import plain_background
 
 MAX_PIXELS = 300_000_000
 """A 300 MP picture takes 900 MB as an array while it is made smaller; more than that is taken for a mistake."""
@@ -44,6 +46,11 @@ class Picture:
     digest: str
     name: str
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def background(self) -> np.ndarray | None:
+        """(H, W) bool, True where the background is, or None where there is neither alpha nor a plain background."""
+        return plain_background(self.rgb) if self.alpha is None else self.alpha < 128
 
     def on_backdrop(self) -> np.ndarray:
         """(H, W, 3) uint8: plain grey, unlike the subject, where the picture is transparent and any colour may hide."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training batches from a growing folder of shards: random views, crops, mirrors and strong colour changes.
+"""Training batches from a growing number of shards: random views, crops, mirrors and strong colour changes.
 
-A batch depends on (seed, step) and the shards that are there, on nothing else, so that a resumed run goes on as if
-never interrupted. Knows the shards' format; not the network.
+A batch depends on the generator's state and on how many shards are drawn from, on nothing else. Knows the shards;
+not the network.
 """
 
 from pathlib import Path
@@ -12,6 +12,8 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 from torch import Tensor
+
+from .shards import write_shard
 
 Sizes = dict[tuple[int, int], float]  # height and width in units of 32 pixels, and how often
 
@@ -24,24 +26,19 @@ _STAGES = ((0.7, TINY, COARSE, 0.35), (1.0, COARSE, FINE, 0.4))
 
 
 class ShardPool:
-    """All shards in a folder, opened as they appear and read through memory maps."""
+    """The first so many shards of a folder, read through memory maps and rendered where missing."""
 
     def __init__(self, folder: Path):
-        self.folder, self._open = folder, {}
-        self.refresh()
+        self.folder, self._shards = folder, []
 
-    def refresh(self) -> None:
-        """Look for new shards. Raises FileNotFoundError while there is none."""
-        for path in sorted(self.folder.glob("shard*.npy")):
-            if path not in self._open:
-                self._open[path] = np.load(path, mmap_mode="r")
-        if not self._open:
-            raise FileNotFoundError(f"no shards in {self.folder}; make some with worker.training.shards")
-        self._shards = list(self._open.values())
+    def grow(self, count: int) -> None:
+        """Draw from shards 0 to count - 1 from now on; makes those that are missing, at some 20 s each."""
+        for number in range(len(self._shards), count):
+            self._shards.append(np.load(write_shard(self.folder, number), mmap_mode="r"))
 
     @property
     def views(self) -> int:
-        """How many views there are."""
+        """How many views are drawn from."""
         return sum(len(shard) for shard in self._shards)
 
     def draw(self, rng: Generator) -> np.void:

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The card that goes with trained depth weights: what went in, how training went, and numbers on unseen renders."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..networks.included_depth import IncludedDepth
 from .metrics import Score, affine_score, median_score, vertical_ramp
+from .run import Run
 from .scenes import FAMILIES
 from .shards import make_shard
-
-if TYPE_CHECKING:
-    from .depth import Run
 
 HELD_OUT = 900_000  # shards from this number on are never trained on
 
@@ -42,16 +37,16 @@ def held_out_scores(network: IncludedDepth, views: int = 96) -> dict[str, tuple[
     }
 
 
-def write_card(path: Path, run: Run, scores: dict[str, tuple[Score, Score]]) -> None:
-    """Write the card as Markdown."""
-    parameters = sum(p.numel() for p in run.network.parameters())
+def write_card(path: Path, run: Run, views: int, scores: dict[str, tuple[Score, Score]]) -> None:
+    """Write the card as Markdown; views are how many rendered pictures were trained on."""
+    parameters, config = sum(p.numel() for p in run.network.parameters()), run.network.config
     chosen = run.curve[:: max(1, len(run.curve) // 12)]
     lines = [
         "# Included depth network",
         "",
-        f"- Parameters: {parameters / 1e6:.2f} M; widths {run.plan.config.widths}, blocks {run.plan.config.blocks}",
-        f"- Data: {run.pool.views} views rendered by `worker.training.shards` from shard numbers alone",
-        f"- Training: seed {run.plan.seed}, {run.step} steps of {run.plan.batch} in each of "
+        f"- Parameters: {parameters / 1e6:.2f} M; widths {config.widths}, blocks {config.blocks}",
+        f"- Data: {views} views rendered by `worker.training.shards` from their shards' numbers alone",
+        f"- Training: seed {run.plan.seed}, {run.step} of {run.plan.steps} steps of {run.plan.batch} in each of "
         f"{run.together.count} processes, {run.samples} samples seen, "
         f"{run.seconds / 60:.0f} minutes on {run.plan.device}",
         "",

@@ -6,7 +6,6 @@ Every function takes a Group, an origin on some surface, and leaves parts in its
 
 import numpy as np
 
-from .scene import Group, any_rotation
 from .shapes import (
     Mesh,
     box,
@@ -20,6 +19,7 @@ from .shapes import (
     superquadric,
     tube,
 )
+from .staging import Group, any_rotation
 
 
 def screen(group: Group, width: float, stand: bool = True) -> None:

@@ -7,7 +7,6 @@ Every function takes a Group (an origin on the floor or on a surface) and leaves
 import numpy as np
 
 from .clutter import clutter, vessel
-from .scene import Group
 from .shapes import (
     box,
     cylinder,
@@ -18,6 +17,7 @@ from .shapes import (
     superquadric,
     tube,
 )
+from .staging import Group
 
 
 def table(group: Group, width: float, depth: float, height: float) -> None:

@@ -11,8 +11,8 @@ from numpy.random import Generator
 
 from . import clutter, furniture
 from .render import Camera, look_at
-from .scene import Air, Group, Light, Scene, colour
 from .shapes import box, cylinder, ellipsoid, plane
+from .staging import Air, Group, Light, Scene, colour
 from .textures import PatternBank
 
 Cameras = Callable[[Generator], Camera]

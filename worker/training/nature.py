@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from .scene import Group
 from .shapes import Mesh, box, cylinder, displaced, ellipsoid, fractal, leaves, superquadric, tube
+from .staging import Group
 
 
 def tree(group: Group, height: float) -> None:

@@ -8,8 +8,8 @@ from scipy.ndimage import map_coordinates
 from . import nature
 from .interiors import Cameras
 from .render import Camera, look_at
-from .scene import Air, Group, Light, Scene, colour
 from .shapes import box, cylinder, grid, plane, superquadric, terrain, tube
+from .staging import Air, Group, Light, Scene, colour
 from .textures import PatternBank
 
 

@@ -13,7 +13,7 @@ from embreex.rtcore_scene import EmbreeScene
 from numpy.random import Generator
 from scipy.ndimage import uniform_filter
 
-from .scene import Light, Scene
+from .staging import Light, Scene
 from .textures import SIZE
 
 

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from .interiors import Cameras, corridor, room
 from .outdoors import landscape, meadow, street
 from .render import Camera, Renderer
-from .scene import Scene
+from .staging import Scene
 from .stills import heap, portrait, studio, tabletop
 from .textures import PatternBank
 

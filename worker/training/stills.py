@@ -8,8 +8,8 @@ from . import clutter, furniture, nature
 from .interiors import Cameras
 from .outdoors import daylight
 from .render import Camera, look_at
-from .scene import Air, Group, Light, Scene, colour
 from .shapes import box, displaced, ellipsoid, grid, leaves, plane
+from .staging import Air, Group, Light, Scene, colour
 from .textures import PatternBank
 
 _UPRIGHT = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])

@@ -2,7 +2,7 @@
 """Several processes training one network: each goes its own way for some steps, then all average their weights.
 
 Averaging now and then (local SGD, Stich 2019) costs far less talk than averaging every gradient, so it pays even for
-two processes on two cores. Started by `torchrun --nproc-per-node N -m worker.training.depth ...`; alone, all of this
+two processes on two cores. Started by `torchrun --nproc-per-node N -m worker.training.scene ...`; alone, all of this
 does nothing. Knows torch.distributed, not what is trained.
 """
 
@@ -34,6 +34,10 @@ class Together:
         sizes = [tensor.numel() for tensor in tensors]
         for tensor, mean in zip(tensors, (flat / self.count).split(sizes), strict=True):
             tensor.copy_(mean.view(tensor.shape))
+
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        self.slowest(0.0)
 
     def slowest(self, seconds: float) -> float:
         """The largest of all processes' values, so that all end at the same step."""

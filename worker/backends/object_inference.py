@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the object network on one cut-out thing. Imported by the Depth backend on use, because it brings torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import Unable
+from ..networks import included_object
+from ..networks.included_object import IncludedObject
+from ..pictures.load import Picture
+from ..pictures.silhouette import cut_out, inflated, window_around, without_specks
+from ..representations import TwoLayers
+from . import devices
+
+_PLAUSIBLE = (0.15, 4.0)
+"""A thing this many times as thick as its outline inflated is still believed; beyond, the cushion is taken instead."""
+
+
+@dataclass(frozen=True)
+class ObjectEstimator:
+    """A loaded network on its device."""
+
+    network: IncludedObject
+    device: torch.device
+
+    def __call__(self, picture: Picture, check: Callable[[], None]) -> TwoLayers:
+        """The thing's front and back, averaged with the mirrored picture's. check: called between, may raise to stop.
+
+        Raises Unable where the picture shows no cut-out thing.
+        """
+        background = picture.background
+        if background is None or background.all():
+            message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
+            raise Unable(f"{picture.name} {message}, or choose another network")
+        subject = without_specks(~background)
+        window = window_around(subject)
+        size = self.network.config.size
+        colour, mask = cut_out(picture.rgb, subject, window, size)
+        height = inflated(mask) * (2.0 / size)
+        found = self._run(colour, mask, height)
+        check()
+        flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
+        found = (found + flipped[:, :, ::-1]) / 2.0
+        front, back = believed(found[0], found[1], height, mask)
+        seen = np.clip(np.rint(found[2:] * 255.0), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+        return TwoLayers(front, back, np.ascontiguousarray(seen), window)
+
+    def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """(5, S, S) float32: front, back and the back's colour."""
+        image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous()
+        plane = torch.from_numpy(mask.astype(np.float32))[None]
+        with devices.memory_guard(self.device), torch.inference_mode():
+            inputs = (image, plane, torch.from_numpy(height)[None])
+            layers = self.network(*(values.to(self.device) for values in inputs))
+            return torch.cat([layers.front, layers.back, layers.colour[0]]).float().cpu().numpy()
+
+
+def believed(
+    front: np.ndarray, back: np.ndarray, height: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Front and back (S, S) as the network gave them where that makes sense, else the outline inflated.
+
+    Nonsense are numbers that are not finite, a thing turned inside out, and one far thicker or thinner than any of its
+    outline. Single pixels whose back lies before their front are put right when the mesh is made.
+    """
+    thick, cushion = (back - front)[mask], 2.0 * height[mask]
+    finite = np.isfinite(thick).all() and np.isfinite(front[mask]).all()
+    if finite and _PLAUSIBLE[0] <= thick.mean() / max(float(cushion.mean()), 1e-6) <= _PLAUSIBLE[1]:
+        return np.where(mask, front, 0.0).astype(np.float32), np.where(mask, back, 0.0).astype(np.float32)
+    return -height, height
+
+
+def load_included(path: Path, device: str) -> ObjectEstimator:
+    """Reads the network that ships with the product."""
+    chosen = devices.pick(device)
+    with devices.memory_guard(chosen):
+        return ObjectEstimator(included_object.load(path).to(chosen), chosen)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thing's outline: the square window around it, the picture fitted into that, and the outline blown up.
+
+Inflating is the plainest guess at a thing's thickness, and the floor for better ones. The half thickness is the root of
+the solution of Poisson's equation with a constant right-hand side and zero on the outline: a disc becomes an exact
+ball, a strip an elliptic rod, and no seams appear along its skeleton.
+Must not know cameras, meshes or networks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from scipy.linalg import solveh_banded
+
+from ..representations import Window
+
+FILL = 0.875
+"""How much of the window the longer side of the thing's outline spans."""
+
+_SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
+
+
+def without_specks(subject: np.ndarray) -> np.ndarray:
+    """The silhouette (H, W) bool without pieces that are tiny beside its largest one."""
+    labels, count = ndimage.label(subject)
+    if count < 2:
+        return subject
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes >= _SPECK * sizes.max())[labels]
+
+
+def window_around(subject: np.ndarray) -> Window:
+    """The window in whose middle the silhouette (H, W) bool lies, spanning FILL of it; not for empty ones."""
+    rows, columns = np.flatnonzero(subject.any(1)), np.flatnonzero(subject.any(0))
+    top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+    side = math.ceil(max(bottom - top, right - left) / FILL)
+    return Window((left + right - side) // 2, (top + bottom - side) // 2, side)
+
+
+def seen_through(window: Window, values: np.ndarray, size: int) -> np.ndarray:
+    """Means of values (H, W) or (H, W, 3), uint8, over each of the window's (size, size) cells, uint8; 0 beyond."""
+    whole = Image.fromarray(window.cropped(values))
+    return np.asarray(whole.resize((size, size), Image.Resampling.BOX))
+
+
+def cut_out(rgb: np.ndarray, subject: np.ndarray, window: Window, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The subject's colours (size, size, 3) float32 sRGB in [0, 1], black elsewhere, and its silhouette (size, size)
+    bool, from the picture (H, W, 3) uint8 and the silhouette (H, W) bool."""
+    share = seen_through(window, np.uint8(255) * subject.astype(np.uint8), size).astype(np.float32)
+    colour = seen_through(window, rgb * subject[..., None].astype(np.uint8), size).astype(np.float32)
+    inside = share >= 128
+    if not inside.any():
+        inside = share >= share.max()  # thinner than a pixel everywhere
+    return np.where(inside[..., None], np.minimum(colour / np.maximum(share, 1.0)[..., None], 1.0), 0.0), inside
+
+
+def inflated(mask: np.ndarray) -> np.ndarray:
+    """Half the thickness (H, W) float32 in pixels of a silhouette (H, W) bool; zero outside of it.
+
+    Solves laplace(u) = -4 with u = 0 outside; the half thickness is sqrt(u). What lies beyond the picture's border
+    counts as outside. Costs about H W min(H, W)^2 operations (5 ms for 96 x 96): meant for small pictures.
+    """
+    if not mask.any():
+        return np.zeros(mask.shape, np.float32)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    cut = mask[window]
+    height = np.zeros(mask.shape, np.float32)
+    height[window] = _solved(cut) if cut.shape[1] <= cut.shape[0] else _solved(cut.T).T
+    return height
+
+
+def _solved(mask: np.ndarray) -> np.ndarray:
+    """As inflated(), for a mask that is at least as high as wide and ends where its silhouette does."""
+    inside = np.flatnonzero(mask)
+    number = np.full(mask.shape, -1, np.int64)
+    number.flat[inside] = np.arange(len(inside))
+    band = np.zeros((mask.shape[1] + 1, len(inside)))  # lower form: band[k, i] couples pixels i and i + k
+    band[0] = 4.0
+    beside = np.flatnonzero(mask[:, :-1] & mask[:, 1:])
+    here = number[:, :-1].flat[beside]
+    band[1, here] = -1.0
+    below = np.flatnonzero(mask[:-1] & mask[1:])
+    here, there = number[:-1].flat[below], number[1:].flat[below]
+    band[there - here, here] = -1.0
+    solution = solveh_banded(band, np.full(len(inside), 4.0), overwrite_ab=True, lower=True, check_finite=False)
+    height = np.zeros(mask.shape, np.float32)
+    height.flat[inside] = np.sqrt(np.maximum(solution, 0.0))
+    return height
