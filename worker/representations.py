@@ -3,13 +3,14 @@
 
 Must not know networks, meshes or files.
 
-Axes: OpenCV's camera. x right, y down, z forward; pixel (row 0, column 0) is top left, its centre lies at (0.5, 0.5).
+Cameras' axes are OpenCV's: x right, y down, z forward; pixel (row 0, column 0) is top left, its centre lies at (0.5,
+0.5). Fields have axes of their own and say how to turn them into glTF's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +151,45 @@ class TwoLayers:
         return cls(arrays["front"], arrays["back"], arrays["back_colour"], Window(*map(int, arrays["window"])))
 
 
-Representation = DepthMap | TwoLayers
+@dataclass(frozen=True, eq=False)
+class View:
+    """A camera in the world: where a picture was taken from.
+
+    rotation: (3, 3) float64, proper; its rows are the camera's x, y and z in the world's axes. position: (3,) float64,
+    the camera's centre. So a point p of the world is rotation @ (p - position) for the camera.
+    """
+
+    camera: PinholeCamera
+    rotation: np.ndarray
+    position: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A solid as a function of space, in axes of its own.
+
+    value: points (N, 3) float32 -> (N,) float32, positive inside, zero on the surface, negative outside, and as nearly
+    linear across the surface as it can be: a density as the logarithm of it and its threshold's ratio, a signed
+    distance with its sign turned. colour: points (N, 3) float32 -> (N, 3) float32 sRGB in [0, 1], or None where the
+    field has none. bounds: (2, 3) float64, the box in which the surface lies.
+    to_gltf: (3, 3) float64 rotation from the field's axes to glTF's (+Y up, the front faces +Z).
+    view: the camera that took the picture, in the field's axes, as far as it is known.
+    arrays: what the backend makes the same field of again.
+    """
+
+    value: Callable[[np.ndarray], np.ndarray]
+    colour: Callable[[np.ndarray], np.ndarray] | None
+    bounds: np.ndarray
+    to_gltf: np.ndarray
+    view: View | None
+    arrays: Mapping[str, np.ndarray]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Plain arrays, from which the backend's `restored` makes the same field again."""
+        return dict(self.arrays)
+
+
+Representation = DepthMap | TwoLayers | Field
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> Representation:
