@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from image_to_3d.worker.errors import Cancelled, ModelMissing, Unable
-from image_to_3d.worker.store.weights import HubFile, HubModel, WeightStore
+from image_to_3d.worker.store.weights import HubFile, HubModel, WebModel, WeightStore
 from image_to_3d.worker.wire.jobs import Job
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -29,7 +29,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append((self.command, self.path, self.headers.get("Range")))
         name = self.path.split("?")[0].rsplit("/", 1)[1]
-        if name not in self.server.files or f"/resolve/{REVISION}/" not in self.path:
+        if name not in self.server.files or not self.path.startswith(
+            (f"/someone/something/resolve/{REVISION}/", "/v1/")
+        ):
             self.send_error(404)
             return
         content = self.server.files[name]
@@ -144,3 +146,16 @@ def test_a_folder_filled_by_hand_and_the_hubs_own_cache_are_found(tmp_path, monk
         for name, data in FILES.items():
             (folder / name).write_bytes(data)
         assert WeightStore(tmp_path / "weights").find("m", model()) == folder
+
+
+def test_files_that_do_not_lie_on_the_hub_are_fetched_checked_and_found_as_well(hub, tmp_path):
+    store = WeightStore(tmp_path, online=True)
+    elsewhere = WebModel(f"http://127.0.0.1:{hub.server_port}/v1", model().files)
+    with pytest.raises(ModelMissing):
+        store.require("m", elsewhere, "MIT")
+    assert store.download("m", elsewhere, silent()) == store.find("m", elsewhere) == tmp_path / "m"
+    assert [path for _, path, _ in hub.requests] == ["/v1/config.json", "/v1/model.safetensors"]
+    hub.files["model.safetensors"] = b"x" * len(FILES["model.safetensors"])
+    with pytest.raises(Unable, match="damaged"):
+        store.download("n", elsewhere, silent())
+    assert store.find("n", elsewhere) is None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights of published networks: finding them on disk, and fetching them from the hub when that is allowed.
+"""Weights of published networks: finding them on disk, and fetching them from the web when that is allowed.
 
-A model's folder is `<root>/<model name>/` with the files under the names that they have on the hub, so that it can
+A model's folder is `<root>/<model name>/` with the files under the names that they were published with, so that it can
 also be filled by hand; what other programs put into the hub's own cache is found too. Must not know what is in them.
 """
 
@@ -18,7 +18,7 @@ from .download import fetch
 
 @dataclass(frozen=True)
 class HubFile:
-    """`sha256` None where it is not known: the commit alone must do."""
+    """A published file. `sha256` None where it is not known: the commit alone must do."""
 
     name: str
     bytes: int
@@ -37,6 +37,27 @@ class HubModel:
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
+    @property
+    def address(self) -> str:
+        """Where the files lie: what comes before their names."""
+        return f"{_endpoint()}/{self.repo}/resolve/{self.revision}"
+
+
+@dataclass(frozen=True)
+class WebModel:
+    """Files that lie side by side elsewhere on the web, at `address`/name. Their sha256 must be known, as an address
+    promises nothing about what lies there."""
+
+    address: str
+    files: tuple[HubFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+
+Published = HubModel | WebModel
+
 
 @dataclass(frozen=True)
 class WeightStore:
@@ -45,35 +66,30 @@ class WeightStore:
     root: Path
     online: bool = False
 
-    def find(self, name: str, hub: HubModel) -> Path | None:
+    def find(self, name: str, model: Published) -> Path | None:
         """The folder with all files of the model, or None. Cheap: looks at names only."""
-        for folder in (self.root / name, _hub_cache() / _cache_name(hub)):
-            if all((folder / file.name).is_file() for file in hub.files):
+        cached = (_hub_cache() / _cache_name(model),) if isinstance(model, HubModel) else ()
+        for folder in (self.root / name, *cached):
+            if all((folder / file.name).is_file() for file in model.files):
                 return folder
         return None
 
-    def require(self, name: str, hub: HubModel, licence: str) -> Path:
+    def require(self, name: str, model: Published, licence: str) -> Path:
         """As `find`, but raises ModelMissing."""
-        if folder := self.find(name, hub):
+        if folder := self.find(name, model):
             return folder
-        size = f"{hub.bytes / 1e6:.0f} MB, {licence}"
+        size = f"{model.bytes / 1e6:.0f} MB, {licence}"
         message = f"the weights of {name} ({size}) are not on this machine: download them first"
-        raise ModelMissing(message, name, hub.bytes, licence)
+        raise ModelMissing(message, name, model.bytes, licence)
 
-    def download(self, name: str, hub: HubModel, job: Job | Span) -> Path:
+    def download(self, name: str, model: Published, job: Job | Span) -> Path:
         """Fetches what is missing, resumes what was cut off, checks sizes and sha256. Raises Unable if that fails."""
         if not self.online:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
         folder, done = self.root / name, 0
-        for file in hub.files:
-            part = job.span(done / hub.bytes, (done + file.bytes) / hub.bytes)
-            fetch(
-                f"{_endpoint()}/{hub.repo}/resolve/{hub.revision}/{file.name}",
-                folder / file.name,
-                file.bytes,
-                file.sha256,
-                part,
-            )
+        for file in model.files:
+            part = job.span(done / model.bytes, (done + file.bytes) / model.bytes)
+            fetch(f"{model.address}/{file.name}", folder / file.name, file.bytes, file.sha256, part)
             done += file.bytes
         return folder
 
