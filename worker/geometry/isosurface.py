@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The surface where a field is zero, as triangles, from as few samples of the field as possible.
+
+A coarse grid is sampled whole; then, level by level, only the cells that the surface may cross are split in eight. A
+cell is split unless its corners are on average farther from zero than the field can fall on the way from them to any
+point of the cell, judged by the steepest slope measured around it. At the last level the surface is followed wherever it leaves what is known, so that
+it is closed, whatever the field. Marching cubes (`marching`) makes the triangles.
+
+What that guarantees: the mesh is a closed manifold; of a surface that was found anywhere, nothing is missing. A part is
+found surely if a coarse sample lies inside it, or if the field's slope around it is nowhere steeper than the samples of
+the coarse cells around show (as with distances, however thin the part is). So what is lost can only be a whole part
+that is smaller than a coarse cell and that the field does not announce at a coarse cell's distance: the coarse grid
+must be as fine as the field's own detail, which does not depend on the resolution of the mesh.
+
+Must not know networks, devices or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from .bricks import Bricks
+from .triangulate import triangulated
+
+_REACH = 1.15 * (3.0 + 3.0 * 2.0**0.5 + 3.0**0.5) / 8.0
+"""No point of a unit cell is farther from the eight corners on average than a corner is itself; and some more, since the
+slope is only measured."""
+_CAP = 1e-3  # what counts as inside on the box's border gets this share of its value, turned to outside
+_COARSEST = 8  # how many cells of the mesh a coarse cell spans at most
+
+
+@dataclass(frozen=True, eq=False)
+class Isosurface:
+    """vertices: (V, 3) float64 in the field's axes. faces: (F, 3) int32, counter-clockwise seen from outside; every
+    edge has two faces. spacing: the grid's cell in the field's unit. queries: how many points were asked for."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    spacing: float
+    queries: int
+
+
+def isosurface(
+    value: Callable[[np.ndarray], np.ndarray],
+    bounds: np.ndarray,
+    resolution: int,
+    report: Callable[[float, str], None],
+    batch: int = 1 << 17,
+    coarse: int = 48,
+) -> Isosurface:
+    """The zero surface of a field in a box, closed where it meets the box's border.
+
+    value: points (N, 3) float32 -> (N,) float32, positive inside. bounds: (2, 3). resolution: cells along the box's
+    longest side, rounded up to a multiple of the coarse step. report: hears the share done and a message before each
+    batch; may raise to cancel. batch: the largest N. coarse: cells along the longest side that the first grid has at
+    least (the mesh's resolution where that is less). Raises ValueError for a field that is nowhere or everywhere
+    inside, and for values that are not finite.
+    """
+    if resolution < 2 or coarse < 1 or batch < 1:
+        raise ValueError(
+            f"a surface needs 2 or more cells per side and batches of 1 or more, not {resolution}, {batch}"
+        )
+    step = 1
+    while step < _COARSEST and resolution / (2 * step) >= coarse:
+        step *= 2
+    sampler = _Sampler(value, np.asarray(bounds, np.float64), step * -(-resolution // step), step, report, batch)
+    bricks = _refined(sampler, step)
+    _follow(bricks, sampler)
+    sampler.message(0.98, "making triangles")
+    positions, faces = triangulated(bricks)
+    if not len(faces):
+        raise ValueError("the field is nowhere inside: there is no surface to make; use another picture or seed")
+    return Isosurface(sampler.low + positions * sampler.spacing, faces, sampler.spacing, sampler.queries)
+
+
+class _Sampler:
+    """Asks a field for values at grid positions. shape: samples of the coarse grid along each axis."""
+
+    def __init__(
+        self,
+        value: Callable[[np.ndarray], np.ndarray],
+        bounds: np.ndarray,
+        resolution: int,
+        step: int,
+        report: Callable[[float, str], None],
+        batch: int,
+    ) -> None:
+        extent = bounds[1] - bounds[0]
+        if not (np.isfinite(bounds).all() and (extent > 0.0).all()):
+            raise ValueError(f"the field's box from {bounds[0]} to {bounds[1]} has no volume")
+        self._value, self._bounds, self.message, self._batch = value, bounds, report, batch
+        self.spacing = float(extent.max()) / resolution
+        cells = np.ceil(extent / (self.spacing * step) - 1e-6).astype(int)
+        self.shape = tuple(int(n) + 1 for n in cells)
+        self.low = bounds.mean(axis=0) - cells * step * self.spacing / 2.0
+        self.queries = 0
+
+    def __call__(self, positions: np.ndarray, start: float, end: float) -> np.ndarray:
+        """(N,) float32 values at grid positions (N, 3); outside on and beyond the box's border.
+
+        start, end: the share of the work that is done before and after.
+        """
+        found = np.empty(len(positions), np.float32)
+        for first in range(0, len(positions), self._batch):
+            self.message(start + (end - start) * first / len(positions), f"asking the field at {len(positions)} points")
+            chosen = slice(first, first + self._batch)
+            found[chosen] = self._asked(self.low + positions[chosen] * self.spacing)
+        self.queries += len(positions)
+        return found
+
+    def _asked(self, points: np.ndarray) -> np.ndarray:
+        low, high = self._bounds
+        margin = 1e-6 * self.spacing
+        border = ((points < low + margin) | (points > high - margin)).any(axis=1)
+        values = self._value(np.clip(points, low, high).astype(np.float32))
+        if values.shape != (len(points),):
+            raise ValueError(f"the field answered {len(points)} points with values of shape {values.shape}")
+        if not np.isfinite(values).all():
+            raise ValueError("the field has values that are not finite: the weights or the precision do not fit")
+        return np.where(border & (values > 0.0), -_CAP * values, values)
+
+
+def _refined(sampler: _Sampler, step: int) -> Bricks:
+    """The grid, sampled wherever the surface may be, in bricks of one coarse cell each."""
+    levels = step.bit_length()
+    done = [0.0, *(0.95 * 4.0 ** (level + 1 - levels) for level in range(levels))]
+    coarse = sampler(np.argwhere(np.ones(sampler.shape, bool)) * step, *done[:2]).reshape(sampler.shape)
+    inner = coarse[1:-1, 1:-1, 1:-1]
+    if inner.size and (inner > 0.0).all():
+        raise ValueError("the field is inside everywhere: it has no surface; raise the density that counts as solid")
+    corners = np.lib.stride_tricks.sliding_window_view(coarse, (2, 2, 2))
+    slope = np.zeros(coarse.shape)
+    slope[:-1, :-1, :-1] = _steepest(corners.reshape(-1, 2, 2, 2)).reshape(corners.shape[:3]) / step
+    near = np.zeros(coarse.shape, bool)
+    reach = _REACH * step * maximum_filter(slope, 3)
+    near[:-1, :-1, :-1] = np.abs(corners.mean((3, 4, 5))) <= reach[:-1, :-1, :-1]
+    bricks = Bricks(coarse, step)
+    bricks.add(_with_next(near))
+    for level in range(1, levels):
+        _split(bricks, slope, step >> level - 1, sampler, done[level], done[level + 1])
+    return bricks
+
+
+def _split(bricks: Bricks, slope: np.ndarray, step: int, sampler: _Sampler, start: float, end: float) -> None:
+    """Samples half a step apart in all cells that the surface may cross. slope: per brick, sharpened in passing."""
+    every = np.arange(len(bricks.places))
+    corners = bricks.gathered(bricks.values, every, step)
+    at = tuple(bricks.places.T)
+    slope[at] = np.maximum(slope[at], _steepest(corners) / step)
+    reach = _REACH * step * maximum_filter(slope, 3)[at]
+    mean = _over_corners(np.add, corners) / 8.0  # not known where a corner is not, and never near then
+    near = np.abs(mean) <= reach[:, None, None, None]
+    _sample(bricks, bricks.scattered(_halved(near), every), sampler, start, end)
+
+
+def _follow(bricks: Bricks, sampler: _Sampler) -> None:
+    """Samples the missing corners of cells that the surface crosses, until there is none."""
+    while True:
+        mixed = bricks.mixed()
+        corners = bricks.gathered(bricks.values, mixed)
+        unknown, inside = np.isnan(corners), corners > 0.0
+        outside = ~(unknown | inside)
+        crossed = _over_corners(np.logical_or, inside) & _over_corners(np.logical_or, outside)
+        grown = _to_corners(crossed & _over_corners(np.logical_or, unknown))
+        if bricks.add(bricks.across(grown, mixed) | bricks.before(inside, outside, mixed)):
+            continue
+        missing = bricks.scattered(grown, mixed) & np.isnan(bricks.values)
+        if not missing.any():
+            return
+        _sample(bricks, missing, sampler, 0.95, 0.98)
+
+
+def _sample(bricks: Bricks, mask: np.ndarray, sampler: _Sampler, start: float, end: float) -> None:
+    """Ask for those samples of the mask that are not known yet."""
+    missing = mask & np.isnan(bricks.values)
+    bricks.values[missing] = sampler(bricks.positions(missing), start, end)
+
+
+def _steepest(corners: np.ndarray) -> np.ndarray:
+    """(k,) the length of a gradient made of the largest differences along each axis in blocks (k, m, m, m)."""
+    square = np.zeros(len(corners))
+    for axis in (1, 2, 3):
+        difference = np.abs(np.diff(corners, axis=axis))
+        square += np.nan_to_num(difference, copy=False).max(axis=(1, 2, 3)).astype(np.float64) ** 2
+    return np.sqrt(square)
+
+
+def _over_corners(combine: np.ufunc, corners: np.ndarray) -> np.ndarray:
+    """(k, m, m, m) what the eight corners of each cell make together, of samples (k, m + 1, m + 1, m + 1)."""
+    a = combine(corners[:, 1:], corners[:, :-1])
+    a = combine(a[:, :, 1:], a[:, :, :-1])
+    return combine(a[:, :, :, 1:], a[:, :, :, :-1])
+
+
+def _to_corners(cells: np.ndarray) -> np.ndarray:
+    """(k, m + 1, m + 1, m + 1) the corners of the cells of a mask (k, m, m, m)."""
+    for axis in (1, 2, 3):
+        cells = np.pad(cells, [(0, 0)] + [(int(a == axis),) * 2 for a in (1, 2, 3)])
+        cells = np.take(cells, range(1, cells.shape[axis]), axis) | np.take(cells, range(cells.shape[axis] - 1), axis)
+    return cells
+
+
+def _halved(cells: np.ndarray) -> np.ndarray:
+    """(k, 2m + 1, 2m + 1, 2m + 1) the corners of the halved cells of a mask (k, m, m, m)."""
+    return _to_corners(cells.repeat(2, 1).repeat(2, 2).repeat(2, 3))
+
+
+def _with_next(mask: np.ndarray) -> np.ndarray:
+    """The mask and the seven places next to the far sides of each of its own."""
+    for axis in range(3):
+        mask = mask.copy()
+        mask.swapaxes(0, axis)[1:] |= mask.swapaxes(0, axis)[:-1].copy()
+    return mask
