@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a photo says about points of a surface: its colours there, and how far they can be trusted.
+
+A photo knows nothing of what is hidden behind something, little of what it sees at a grazing angle, and its pixels at
+an outline are mixed with what lies behind. Must not know textures or charts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+
+from ..representations import View
+from .fill import nearest_filled
+from .rasterise import depth_buffer, projected
+
+GRAZING, FRONTAL = 0.12, 0.4
+"""Cosines between normal and line of sight: nothing is taken below the first, everything above the second."""
+
+_MARGIN, _FEATHER = 1.5, 4.0  # pixels beside an outline that are not trusted, and over which trust then grows
+_JUMP = 0.012  # of the thing's size: a step in depth between pixels that is an outline and no slope
+_BEHIND = 0.008  # of the thing's size: how far behind the first surface a point still counts as seen
+_DEPTH_SIDE = 1024  # longest side of the picture in which visibility is decided
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture of the thing. rgb: (H, W, 3) uint8 sRGB. mask: (H, W) bool, True where the thing is; None where that is
+    not known. view: the camera that took it, of W by H pixels, in the mesh's axes."""
+
+    rgb: np.ndarray
+    mask: np.ndarray | None
+    view: View
+
+    def __post_init__(self) -> None:
+        size = self.view.camera.height, self.view.camera.width
+        if self.rgb.shape != (*size, 3) or (self.mask is not None and self.mask.shape != size):
+            raise ValueError(f"a photo of shape {self.rgb.shape} with a mask and a camera of other sizes")
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """A photo made ready to be asked about points of a mesh (vertices (V, 3), faces (F, 3))."""
+
+    photo: Photo
+    vertices: np.ndarray
+    faces: np.ndarray
+
+    def trust(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far the photo is to be believed at points (N, 3) with unit normals (N, 3), in [0, 1], (N,) float32; and
+        where each lies in the photo, (N, 2) x and y in pixels."""
+        view = self.photo.view
+        place = projected(points, view)
+        ray = view.position - points
+        cosine = (ray * normals).sum(axis=1) / np.maximum(np.linalg.norm(ray, axis=1), 1e-30)
+        angle = smoothstep((cosine - GRAZING) / (FRONTAL - GRAZING))
+        inside = (place[:, 2] > 0) & (cosine > 0)
+        inside &= ((place[:, :2] >= 0) & (place[:, :2] < (view.camera.width, view.camera.height))).all(axis=1)
+        angle[~inside] = 0.0
+        asked = np.flatnonzero(angle > 0)
+        angle[asked] *= self._unmixed(place[asked]) * self._first(place[asked])
+        return angle.astype(np.float32), place[:, :2]
+
+    def colours(self, place: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 sRGB in [0, 1] of the photo at places (N, 2) in its pixels."""
+        return sampled(self._rgb, place)
+
+    @cached_property
+    def _size(self) -> float:
+        return float(np.linalg.norm(np.ptp(self.vertices, axis=0)))
+
+    @cached_property
+    def _step(self) -> float:
+        """Pixels of the photo per pixel of the depth buffer."""
+        camera = self.photo.view.camera
+        return max(max(camera.width, camera.height) / _DEPTH_SIDE, 1.0)
+
+    @cached_property
+    def _depth(self) -> np.ndarray:
+        view, step = self.photo.view, self._step
+        camera = view.camera.scaled(max(round(view.camera.width / step), 1), max(round(view.camera.height / step), 1))
+        return depth_buffer(self.vertices, self.faces, View(camera, view.rotation, view.position))
+
+    @cached_property
+    def _rgb(self) -> np.ndarray:
+        rgb, mask = self.photo.rgb, self.photo.mask
+        if mask is not None and mask.any():
+            rgb = nearest_filled(rgb, mask)
+        return rgb.astype(np.float32) / 255.0
+
+    @cached_property
+    def _clear(self) -> np.ndarray:
+        """How far each pixel of the depth buffer is from an outline, (h, w) float32 in pixels of the photo."""
+        filled = np.where(np.isfinite(self._depth), self._depth, np.float32(1e30))
+        step = ndimage.maximum_filter(filled, 3) - ndimage.minimum_filter(filled, 3)
+        bend = np.abs(ndimage.laplace(filled))
+        outline = (step > _JUMP * self._size) & (bend > 0.5 * _JUMP * self._size)
+        if self.photo.mask is not None:
+            rows, columns = self._depth.shape
+            height, width = self.photo.mask.shape
+            mask = self.photo.mask[np.arange(rows) * height // rows][:, np.arange(columns) * width // columns]
+            outline |= ~mask
+        return (ndimage.distance_transform_edt(~outline) * self._step).astype(np.float32)
+
+    def _unmixed(self, place: np.ndarray) -> np.ndarray:
+        distance = sampled(self._clear[..., None], place / self._step)[:, 0]
+        return smoothstep((distance - _MARGIN) / _FEATHER)
+
+    def _first(self, place: np.ndarray) -> np.ndarray:
+        """Whether points (N, 3) in the photo are the first on their line of sight."""
+        depth = self._depth
+        column = np.clip((place[:, 0] / self._step).astype(np.int64), 0, depth.shape[1] - 1)
+        row = np.clip((place[:, 1] / self._step).astype(np.int64), 0, depth.shape[0] - 1)
+        farthest = ndimage.maximum_filter(np.where(np.isfinite(depth), depth, -np.inf), 3)
+        return place[:, 2] <= farthest[row, column] + _BEHIND * self._size
+
+
+def smoothstep(share: np.ndarray) -> np.ndarray:
+    """From 0 to 1 as `share` goes from 0 to 1, with no kink at either end."""
+    t = np.clip(share, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def sampled(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(N, C) of a picture (H, W, C) at places (N, 2) in pixels, bilinear, clamped at its border."""
+    height, width = picture.shape[:2]
+    x = np.clip(place[:, 0] - 0.5, 0.0, width - 1.0)
+    y = np.clip(place[:, 1] - 0.5, 0.0, height - 1.0)
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    fx, fy = (x - left)[:, None].astype(np.float32), (y - top)[:, None].astype(np.float32)
+    upper = picture[top, left] * (1 - fx) + picture[top, right] * fx
+    lower = picture[below, left] * (1 - fx) + picture[below, right] * fx
+    return upper * (1 - fy) + lower * fy

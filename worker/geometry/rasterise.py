@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which triangle covers which pixel, without a graphics card: for atlases and for depth seen from a camera.
+
+Every triangle is cut into its rows, each row's first and last pixel follow from the three edges, and the rows are laid
+out one behind another; so the work grows with the pixels that are covered. Must not know textures, colours or files.
+
+Positions are in pixels: x right, y down, the centre of the pixel (row 0, column 0) lies at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..representations import View
+from .simplify import outline
+
+_ROWS_AT_ONCE = 1 << 20  # bounds the memory for large triangles on large pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Covered:
+    """Pixels and what covers them. pixel: (N,) int64, row * width + column; face: (N,) int64; weights: (N, 3) float32
+    barycentric, summing to 1. A pixel occurs once for each triangle that covers it."""
+
+    pixel: np.ndarray
+    face: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pixel)
+
+    def taken(self, chosen: np.ndarray) -> Covered:
+        """Only what `chosen` (indices or bool) picks."""
+        return Covered(self.pixel[chosen], self.face[chosen], self.weights[chosen])
+
+    def interpolated(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        """(N, C) float32: values (V, C) of the vertices at the pixels; faces (F, 3)."""
+        corner = faces[self.face]
+        total = values[corner[:, 0]] * self.weights[:, :1]
+        total += values[corner[:, 1]] * self.weights[:, 1:2]
+        total += values[corner[:, 2]] * self.weights[:, 2:]
+        return total
+
+
+def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0) -> Covered:
+    """What triangles (F, 3, 2) of any winding cover of a picture: pixels whose centre lies inside or on an edge.
+
+    margin: pixels by which the triangles' edges are moved outwards; weights may then be negative.
+    Triangles without area cover nothing; with a margin, what lies within it.
+    """
+    corners = corners.astype(np.float64)
+    low = np.maximum(np.ceil(corners[..., 1].min(axis=1) - margin - 0.5), 0).astype(np.int64)
+    high = np.minimum(np.floor(corners[..., 1].max(axis=1) + margin - 0.5), height - 1).astype(np.int64)
+    rows = np.maximum(high - low + 1, 0)
+    ends = np.cumsum(rows)
+    parts = []
+    first = 0
+    while first < len(corners):
+        done = ends[first - 1] if first else 0
+        last = max(int(np.searchsorted(ends, done + _ROWS_AT_ONCE, "right")), first + 1)
+        chosen = np.arange(first, last)
+        parts.append(_filled(corners[chosen], chosen, low[chosen], rows[chosen], width, margin))
+        first = last
+    if not parts:
+        return Covered(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
+    return Covered(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("pixel", "face", "weights")))
+
+
+def _filled(
+    corners: np.ndarray, number: np.ndarray, low: np.ndarray, rows: np.ndarray, width: int, margin: float
+) -> Covered:
+    """What triangles (F, 3, 2) with these numbers cover in `rows` rows each, from row `low` on."""
+    slope, offset, twice_area = _edges(corners)
+    face, step = runs(rows)
+    row = low[face] + step
+    y = row + 0.5
+    along = offset[face] + slope[face, :, 1] * y[:, None]  # edge functions at x = 0
+    across = slope[face, :, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = -(along + margin) / across
+    left = np.where(across > 0, crossing, -np.inf).max(axis=1)
+    right = np.where(across < 0, crossing, np.inf).min(axis=1)
+    outside = ((across == 0) & (along < -margin)).any(axis=1)
+    x = corners[..., 0]
+    left = np.maximum(left, (x.min(axis=1) - margin)[face])
+    right = np.minimum(right, (x.max(axis=1) + margin)[face])
+    start = np.clip(np.ceil(left - 0.5), 0, width).astype(np.int64)
+    count = np.where(outside, 0, np.clip(np.floor(right - 0.5), -1, width - 1).astype(np.int64) - start + 1)
+    if not margin:
+        count[twice_area[face] <= 0] = 0
+    span, step = runs(np.maximum(count, 0))
+    column = start[span] + step
+    distance = along[span] + across[span] * (column + 0.5)[:, None]
+    found = face[span]
+    return Covered(row[span] * width + column, number[found], _weights(corners, distance, found, twice_area))
+
+
+def _edges(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slopes (F, 3, 2) and offsets (F, 3) of the signed distances to the edge opposite of each corner, positive
+    inside, and twice the areas (F,)."""
+    begin, end = corners[:, [1, 2, 0]], corners[:, [2, 0, 1]]
+    edge = end - begin
+    length = np.linalg.norm(edge, axis=2)
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    signed = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    scale = np.where(signed < 0, -1.0, 1.0)[:, None] / np.maximum(length, 1e-12)
+    slope = np.stack([-edge[..., 1] * scale, edge[..., 0] * scale], axis=2)
+    return slope, -(slope * begin).sum(axis=2), np.abs(signed)
+
+
+def _weights(corners: np.ndarray, distance: np.ndarray, face: np.ndarray, twice_area: np.ndarray) -> np.ndarray:
+    """Barycentric weights (N, 3) of distances (N, 3) to the edges; thirds where a triangle has no area."""
+    length = np.linalg.norm(corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]], axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.where(twice_area[:, None] > 1e-12, length / twice_area[:, None], 0.0)
+    weights = distance * inverse[face]
+    weights[twice_area[face] <= 1e-12] = 1.0 / 3.0
+    return weights.astype(np.float32)
+
+
+def runs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For counts (2, 0, 3): which one (0, 0, 2, 2, 2) and how far in it (0, 1, 0, 1, 2), both int64."""
+    which = np.repeat(np.arange(len(counts)), counts)
+    begin = np.cumsum(counts) - counts
+    return which, np.arange(len(which)) - begin[which]
+
+
+def atlas(uv: np.ndarray, faces: np.ndarray, size: int, gutter: float = 1.5) -> Covered:
+    """One triangle for each texel of a square texture that a face covers, or that lies within `gutter` texels of one.
+
+    Bilinear lookups at a chart's edge reach a texel beyond it: such texels get the nearest point of the chart
+    instead of whatever lies there. uv: (V, 2), faces: (F, 3). Where faces overlap, one of them is taken.
+    """
+    corners = uv[faces].astype(np.float64) * size
+    inner = covered(corners, size, size)
+    texel = np.full(size * size, -1, np.int64)
+    texel[inner.pixel] = np.arange(len(inner))
+    inner = inner.taken(texel[texel >= 0])
+    rim = np.flatnonzero(np.isin(faces, outline(faces)).any(axis=1))
+    outer = covered(corners[rim], size, size, gutter)
+    outer = outer.taken(texel[outer.pixel] < 0)
+    outer = Covered(outer.pixel, rim[outer.face], outer.weights)
+    near = clamped(outer.weights)
+    offset = ((near - outer.weights)[:, :, None] * corners[outer.face]).sum(axis=1)
+    order = np.argsort(-(offset**2).sum(axis=1), kind="stable")
+    texel[:] = -1
+    texel[outer.pixel[order]] = order  # the last one stays: the nearest
+    chosen = texel[texel >= 0]
+    pixel = np.concatenate([inner.pixel, outer.pixel[chosen]])
+    face = np.concatenate([inner.face, outer.face[chosen]])
+    return Covered(pixel, face, np.concatenate([clamped(inner.weights), near[chosen]]))
+
+
+def clamped(weights: np.ndarray) -> np.ndarray:
+    """Barycentric weights (N, 3) moved into the triangle."""
+    inside = np.maximum(weights, 0.0)
+    return inside / inside.sum(axis=1, keepdims=True)
+
+
+def projected(points: np.ndarray, view: View) -> np.ndarray:
+    """(N, 3) float64 of points (N, 3) in a view: x and y in pixels, depth along the optical axis. Behind the camera x
+    and y mean nothing."""
+    local = (np.asarray(points, np.float64) - view.position) @ view.rotation.T
+    depth = np.where(np.abs(local[:, 2]) < 1e-12, 1e-12, local[:, 2])
+    c = view.camera
+    return np.column_stack([c.fx * local[:, 0] / depth + c.cx, c.fy * local[:, 1] / depth + c.cy, local[:, 2]])
+
+
+def depth_buffer(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndarray:
+    """(height, width) float32 depth along the optical axis of the first surface in each pixel, inf where there is none.
+
+    Both sides of a face are seen. Faces that reach behind the camera are left out.
+    """
+    width, height = view.camera.width, view.camera.height
+    seen = projected(vertices, view)
+    ahead = (seen[:, 2] > 1e-9)[faces].all(axis=1)
+    corners = seen[faces[ahead]]
+    found = covered(corners[..., :2], width, height)
+    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)  # linear on the screen, depth is not
+    nearest = np.zeros(height * width, np.float64)
+    np.maximum.at(nearest, found.pixel, inverse)
+    with np.errstate(divide="ignore"):
+        return (1.0 / nearest).reshape(height, width).astype(np.float32)
