@@ -7,6 +7,7 @@ A backend's module is imported on use and imports torch on use, so that describi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,11 +19,14 @@ from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, OptionInfo, Value
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
+    import numpy as np
+
     from ..pictures.load import Picture
     from ..representations import Representation
 
 TABLE = {
     "depth": ".depth",
+    "nerf": ".nerf",
 }
 
 Options = dict[str, Value]
@@ -59,6 +63,9 @@ class Backend(Protocol):
 
     def generate(self, task: Task, job: Job | Span) -> Representation:
         """Pictures to representation. Raises Unable and its kin; hears a cancel at each report."""
+
+    def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Representation:
+        """The representation whose `to_arrays` these are, for the same task, without the network."""
 
     def unload(self) -> None:
         """Gives the memory of loaded networks back."""

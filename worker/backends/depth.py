@@ -9,6 +9,7 @@ ones give metres.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
 from . import Options, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..pictures.load import Picture
     from ..representations import Representation
     from .depth_inference import Estimator
@@ -238,6 +241,11 @@ class Backend:
             return estimator(picture, job.check)
         job.report(0.5, "estimating depth")
         return estimator(picture.on_backdrop(), float(options["detail"]), bool(options["mirror"]), job.check)
+
+    def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Representation:
+        from ..representations import from_arrays
+
+        return from_arrays(arrays)
 
     def unload(self) -> None:
         if self._loaded:

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One photo of a thing to a radiance field: closed, with a back that was never seen. Must not know JSON or meshes.
+
+The network is TripoSR (Tochilkin et al. 2024, arXiv:2403.02151): it sees the photo once, and its result is a field of
+density and colour that can be asked anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import Unable
+from ..store.weights import HubFile, HubModel, WeightStore
+from ..wire.jobs import Job, Span
+from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
+from . import Options, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..pictures.load import Picture
+    from ..representations import Field
+    from .nerf_inference import Reconstructor
+
+NAME, LICENCE = "triposr", "MIT"
+
+HUB = HubModel(
+    "stabilityai/TripoSR",
+    "5b521936b01fbe1890f6f9baed0254ab6351c04a",
+    (
+        HubFile("config.yaml", 987, "74ca708ce086bf68e97709ea6b3d91f14717921c04691e84043f0eb8fcc68e62"),
+        HubFile("model.ckpt", 1_677_246_742, "429e2c6b22a0923967459de24d67f05962b235f79cde6b032aa7ed2ffcd970ee"),
+    ),
+)
+
+OPTIONS = (
+    OptionInfo(
+        "grid",
+        "Grid",
+        "int",
+        256,
+        "Cells along the field's longest side from which the surface is made: finer detail, more time.",
+        32,
+        1024,
+    ),
+    OptionInfo("faces", "Faces", "int", 50_000, "Triangles of the mesh, at most.", 100, 4_000_000, unit="faces"),
+    OptionInfo("texture", "Texture", "int", 1024, "Longer side of the texture.", 64, 8192, unit="pixels"),
+    OptionInfo(
+        "photo",
+        "Texture from the photo",
+        "bool",
+        True,
+        "Where the photo sees the surface, use its own sharp pixels; the field colours the rest.",
+    ),
+    OptionInfo(
+        "smooth",
+        "Smoothing",
+        "int",
+        5,
+        "Rounds of smoothing that keep the volume. 0: as the field says.",
+        0,
+        100,
+    ),
+    OptionInfo(
+        "threshold",
+        "Threshold",
+        "float",
+        25.0,
+        "Density at which matter begins: lower makes thin parts thicker, higher cuts haze away.",
+        0.1,
+        1000.0,
+    ),
+    OptionInfo(
+        "fill",
+        "Fill",
+        "float",
+        0.85,
+        "How much of the picture that the network sees is filled by the object; 0.85 is what it was made for.",
+        0.4,
+        1.0,
+    ),
+    OptionInfo(
+        "size",
+        "Size",
+        "float",
+        2.0,
+        "Longest side of the mesh. 0: as the field says.",
+        0.0,
+        10000.0,
+        unit="metres",
+    ),
+    OptionInfo("origin", "Origin", "choice", "base", "Where the object's origin lies.", choices=("base", "centre")),
+)
+
+PRESETS: dict[str, dict[str, Value]] = {
+    "fast": {"grid": 128, "faces": 20_000, "texture": 1024},
+    "balanced": {"grid": 256, "faces": 50_000, "texture": 1024},
+    "high": {"grid": 512, "faces": 100_000, "texture": 2048},
+}
+
+
+class Backend:
+    """The NeRF backend; see backends.Backend for what each method promises."""
+
+    representation_options = ("fill",)
+
+    def __init__(self) -> None:
+        self._loaded: tuple[str, Reconstructor] | None = None
+
+    def describe(self, weights: WeightStore) -> BackendInfo:
+        help = "One cut-out object to a closed, coloured shape: the network imagines what the photo does not show."
+        here = weights.find(NAME, HUB) is not None
+        source = f"https://huggingface.co/{HUB.repo}"
+        what = "A radiance field from one photo of one object."
+        model = ModelInfo(NAME, "TripoSR", LICENCE, True, HUB.bytes, here, source, what)
+        return BackendInfo("nerf", "NeRF", help, NAME, (model,), OPTIONS, PRESETS)
+
+    def revision(self, model: str, weights: WeightStore) -> str:
+        folder = weights.find(model, HUB)  # a folder filled by hand may hold other weights of that name
+        times = [(folder / file.name).stat().st_mtime_ns for file in HUB.files] if folder else []
+        return f"{HUB.revision} {times}"
+
+    def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
+        weights.download(model, HUB, job)
+        return HUB.bytes
+
+    def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
+        return default
+
+    def generate(self, task: Task, job: Job | Span) -> Field:
+        if len(task.pictures) != 1:
+            raise Unable(f"NeRF takes one photo, not {len(task.pictures)}: choose one")
+        job.report(0.0, "loading the network")
+        reconstructor = self._load(task)
+        arrays = reconstructor(task.pictures[0], float(task.options["fill"]), job.span(0.1, 1.0))
+        return self.restored(arrays, task)
+
+    def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Field:
+        from . import devices, nerf_inference
+
+        return nerf_inference.field(arrays, devices.pick(task.device), float(task.options["threshold"]))
+
+    def unload(self) -> None:
+        if self._loaded:
+            from . import devices
+
+            self._loaded = None
+            devices.release()
+
+    def _load(self, task: Task) -> Reconstructor:
+        from . import nerf_inference
+
+        folder = task.weights.require(NAME, HUB, LICENCE)
+        which = f"{folder} {self.revision(NAME, task.weights)} {task.device}"
+        if self._loaded is None or self._loaded[0] != which:
+            self.unload()
+            self._loaded = (which, nerf_inference.load(folder, task.device))
+        return self._loaded[1]

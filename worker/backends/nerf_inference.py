@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs TripoSR on one cut-out thing, and asks its field. Imported by the NeRF backend on use: it brings torch."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import Unable
+from ..networks import triposr
+from ..pictures.crop import square_crop
+from ..pictures.load import Picture
+from ..pictures.silhouette import without_specks
+from ..representations import Field, PinholeCamera, View, Window
+from ..wire.jobs import Job, Span
+from . import devices
+
+BATCH = {"cpu": 8192, "cuda": 1 << 18, "mps": 1 << 16}
+"""Points that are asked for at once. On a CPU what lies between two layers should stay in its cache."""
+
+HAZE = 12
+"""Alpha (of 255) up to which a pixel is haze that matting left, not a part of the subject."""
+
+TO_GLTF = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+"""From the field's axes (x to the viewer, y right, z up) to glTF's (+Y up, the front faces +Z)."""
+
+FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
+"""The rotation of the camera that took the picture: it stands on the field's x axis and looks along -x."""
+
+_DAMAGED = "remove that folder and download again"
+
+
+@dataclass(frozen=True)
+class Reconstructor:
+    """A loaded network on its device. half: in half precision, but for sums and normalisations."""
+
+    network: triposr.TripoSR
+    folder: Path
+    device: torch.device
+    half: bool
+
+    def __call__(self, picture: Picture, fill: float, job: Job | Span) -> dict[str, np.ndarray]:
+        """What `field` makes the picture's field of. fill: how much of its square the subject spans.
+
+        Raises Unable where the picture shows no cut-out thing, or the network gives nothing finite.
+        """
+        alpha = subject_alpha(picture)
+        crop = square_crop(picture.rgb, alpha, fill)
+        image = triposr.prepared(torch.from_numpy(crop.on_grey(triposr.GREY)), self.network.config.image_size)
+        code, network = self._code(image, job), self.network
+        if self.half and not code.isfinite().all():  # too large for half precision somewhere
+            full = load(self.folder, str(self.device), half=False)
+            code, network = full._code(image, job), full.network
+        scene = network.scene(code)
+        if not all(values.isfinite().all() for values in (scene.code, *itertools.chain(*scene.layers))):
+            raise Unable(f"the weights in {self.folder} give numbers that are not finite: {_DAMAGED}")
+        return {**_arrays(scene, _view(crop.window, picture.rgb.shape)), "subject": alpha}
+
+    def _code(self, image: Tensor, job: Job | Span) -> Tensor:
+        precision = torch.autocast(self.device.type, torch.float16, enabled=self.half)
+        with devices.memory_guard(self.device), torch.inference_mode(), precision, _told(self.network, job):
+            return self.network(image.to(self.device)).float()
+
+
+def load(folder: Path, device: str, half: bool | None = None) -> Reconstructor:
+    """The network in `folder`; half: as suits the device. Raises Unable, one sentence, if it cannot be loaded."""
+    chosen = devices.pick(device)
+    half = chosen.type == "cuda" if half is None else half
+    try:
+        network = triposr.load(folder)
+    except (OSError, ValueError) as error:
+        raise Unable(f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}") from None
+    with devices.memory_guard(chosen):
+        if half:
+            _halve(network, chosen)
+        return Reconstructor(network.to(chosen), folder, chosen, half)
+
+
+def _halve(network: triposr.TripoSR, device: torch.device) -> None:
+    """Brings what is large to the device in half precision: all linear layers of both transformers."""
+    for part in (network.image_tokenizer, network.backbone):
+        for module in part.modules():
+            if isinstance(module, nn.Linear):
+                module.to(device, torch.float16)
+
+
+@contextmanager
+def _told(network: triposr.TripoSR, job: Job | Span) -> Iterator[None]:
+    """Reports progress, and so hears a cancel, after each layer of the network's two transformers."""
+    vit, blocks = network.image_tokenizer["model"].encoder["layer"], network.backbone.transformer_blocks
+    weights = [(layer, 1) for layer in vit] + [(block, 8) for block in blocks]  # about the time that each takes
+    total, done = sum(weight for _, weight in weights), itertools.accumulate(weight for _, weight in weights)
+
+    def told(*_: object) -> None:
+        job.report(next(done) / total, "imagining the object")
+
+    handles = [module.register_forward_hook(told) for module, _ in weights]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def subject_alpha(picture: Picture) -> np.ndarray:
+    """(H, W) uint8: the picture's own alpha without haze and specks, or that of what stands on a plain background.
+
+    Raises Unable where it has neither, or nothing remains.
+    """
+    if picture.background is None:
+        message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
+        raise Unable(f"{picture.name} {message}")
+    alpha = np.uint8(255) * (~picture.background).astype(np.uint8) if picture.alpha is None else picture.alpha
+    return np.where(without_specks(alpha > HAZE), alpha, 0).astype(np.uint8)
+
+
+def _view(window: Window, shape: tuple[int, ...]) -> View:
+    """The camera that took the whole picture, where the one that sees the window is the one of TripoSR's training."""
+    focal = window.side / 2.0 / math.tan(math.radians(triposr.FOV) / 2.0)
+    centre = window.left + window.side / 2.0, window.top + window.side / 2.0
+    camera = PinholeCamera(shape[1], shape[0], focal, focal, *centre)
+    return View(camera, FACING, np.array([triposr.DISTANCE, 0.0, 0.0]))
+
+
+def _arrays(scene: triposr.Scene, view: View) -> dict[str, np.ndarray]:
+    camera = view.camera
+    sizes = np.array([camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy])
+    arrays = {"code": scene.code, **{f"weight{i}": weight for i, (weight, _) in enumerate(scene.layers)}}
+    arrays |= {f"bias{i}": bias for i, (_, bias) in enumerate(scene.layers)}
+    plain = {name: values.cpu().numpy() for name, values in arrays.items()}
+    numbers = np.array([scene.radius, scene.density_bias])
+    return {**plain, "numbers": numbers, "camera": sizes, "rotation": view.rotation, "position": view.position}
+
+
+def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: float) -> Field:
+    """The field that a Reconstructor's arrays describe, its surface where the density is `threshold`."""
+    count = sum(name.startswith("weight") for name in arrays)
+
+    def moved(name: str) -> Tensor:
+        return torch.from_numpy(np.asarray(arrays[name])).to(device)
+
+    layers = [(moved(f"weight{i}"), moved(f"bias{i}")) for i in range(count)]
+    radius, density_bias = map(float, arrays["numbers"])
+    scene, level = triposr.Scene(moved("code"), layers, radius, density_bias), math.log(threshold)
+    width, height, *focal_and_centre = map(float, arrays["camera"])
+    camera = PinholeCamera(int(width), int(height), *focal_and_centre)
+    return Field(
+        value=_asked(lambda points: scene.log_density(points) - level, device),
+        colour=_asked(scene.colour, device),
+        bounds=np.array([[-radius] * 3, [radius] * 3]),
+        to_gltf=TO_GLTF,
+        view=View(camera, arrays["rotation"], arrays["position"]),
+        arrays=arrays,
+        subject=arrays["subject"],
+    )
+
+
+def _asked(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of (N, 3) for numpy's arrays, in batches, on the device."""
+
+    def ask(points: np.ndarray) -> np.ndarray:
+        asked = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
+        with devices.memory_guard(device), torch.inference_mode():
+            parts = [function(part.to(device)).cpu() for part in asked.split(BATCH.get(device.type, 8192))]
+            return torch.cat(parts).numpy()
+
+    return ask
