@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pictures.matte import is_one_thing, plain_background
+from image_to_3d.worker.pictures.matte import is_one_thing
+from image_to_3d.worker.pictures.plain import plain_background
 
 
 def disc(background_colour=(245, 245, 245), inside=(200, 30, 30)) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..errors import Unable
-from .matte import plain_background
+from .plain import plain_background
 
 MAX_PIXELS = 300_000_000
 """A 300 MP picture takes 900 MB as an array while it is made smaller; more than that is taken for a mistake."""

@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which pixels are background because it is plain, and whether what is left is a single thing.
+"""Which pixels are the thing that a picture is of: its own transparency, a plain background, or a network's answer.
 
-Must not know the geometry.
+In this order: transparency is what the user wants. A plain background is told to the pixel however large the photo is,
+and lacks nothing that a network would not find salient. Everything else is for the network, which sees few pixels.
+Must not know networks' insides, geometry, or what becomes of the thing.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
-PLAIN_TOLERANCE = 14.0
-"""Largest distance (8-bit RGB, Euclidean) from the border's colour that still counts as the same plain background."""
+from ..errors import Unable
+from ..store.weights import WeightStore
+from . import saliency
+from .edges import decontaminated, refined
+from .plain import enclosed_patches, plain_alpha
 
-PLAIN_SHARE = 0.85
-"""A background is plain if that share of the picture's outermost pixels has one colour."""
+if TYPE_CHECKING:
+    from .load import Picture
 
 THING_SHARES = (0.004, 0.9)
 """Least and largest share of the picture that a single thing covers."""
@@ -21,23 +29,103 @@ THING_SHARES = (0.004, 0.9)
 THING_BORDER = 0.12
 """Largest share of the picture's outermost pixels that a single thing covers: it may be a little cut off."""
 
-
-def plain_background(rgb: np.ndarray) -> np.ndarray | None:
-    """(H, W) bool: what is connected to the border of the (H, W, 3) picture and has the border's colour; None if it has
-    no single colour, or if nothing else would remain."""
-    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]]).astype(np.float32)
-    colour = np.median(border, axis=0)
-    if (np.linalg.norm(border - colour, axis=1) < PLAIN_TOLERANCE).mean() < PLAIN_SHARE:
-        return None
-    alike = np.linalg.norm(rgb.astype(np.float32) - colour, axis=2) < PLAIN_TOLERANCE
-    labels, _ = ndimage.label(alike)
-    edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    found = np.isin(labels, edge[edge > 0])
-    return None if found.all() or not found.any() else found
+_SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces of a network's matte are its mistakes
+_PIECE = 1 / 20  # of the largest piece's pixels: at least as large a piece is a thing of its own
+_HOLE = 0.5  # a patch of the background's colour in which a network sees less of the subject is a hole
 
 
 def is_one_thing(subject: np.ndarray) -> bool:
     """Whether a silhouette (H, W) bool is that of a thing shown whole: neither a speck nor the whole picture, and
     hardly cut off by the picture's border."""
-    border = np.concatenate([subject[0], subject[-1], subject[:, 0], subject[:, -1]])
-    return bool(THING_SHARES[0] <= subject.mean() <= THING_SHARES[1] and border.mean() <= THING_BORDER)
+    share = subject.mean()
+    return bool(THING_SHARES[0] <= share <= THING_SHARES[1] and _border(subject).mean() <= THING_BORDER)
+
+
+def without_background(picture: Picture, weights: WeightStore, model: str) -> Picture:
+    """The picture with an alpha that shows its thing only, and with the thing's own colours along the outline.
+
+    A picture that has an alpha comes back as it is. Arguments and errors as for `subject_alpha`.
+    """
+    alpha = subject_alpha(picture, weights, model)
+    if picture.alpha is not None:
+        return picture
+    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
+
+
+def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndarray:
+    """The thing's share (H, W) uint8 of each of the picture's pixels, 0 where the background is.
+
+    weights: where the networks of `saliency` are looked up; the best one that is there is used, and none is needed for
+    pictures with alpha or a plain background. model: the caller's model that the user shall download when one is needed
+    and none is there: its `download` must call `saliency.download(weights, job)` too.
+    Raises ModelMissing in that case; Unable where there is no thing in the picture.
+    """
+    if picture.alpha is not None:
+        alpha = picture.alpha
+    elif picture.background is not None:
+        alpha = plain_alpha(picture.rgb, _with_holes(picture, weights))
+    else:
+        network = saliency.require(weights, model)
+        matte = saliency.matte(network, weights, picture.rgb)
+        alpha = _cleaned(np.rint(255.0 * refined(matte, picture.rgb)).astype(np.uint8))
+    _check_there_is_something(picture, alpha)
+    return alpha
+
+
+def revision(weights: WeightStore) -> str:
+    """What the answer of `subject_alpha` depends on besides the picture: for the key of what is kept of it."""
+    network = saliency.installed(weights)
+    return network.name if network else ""
+
+
+def remarks(alpha: np.ndarray) -> tuple[str, ...]:
+    """Sentences for the user about a thing's alpha (H, W) uint8 that will hardly become a good mesh."""
+    subject, found = alpha >= 128, []
+    _, sizes = _pieces(subject)
+    count = int((sizes >= _PIECE * sizes.max(initial=1)).sum())
+    if count > 1:
+        found.append(f"the photo shows {count} separate things, which become one object: cut out the one you want")
+    if _border(subject).mean() > THING_BORDER:
+        found.append("the object is cut off by the photo's border, so its shape there is a guess: show it whole")
+    return tuple(found)
+
+
+def _with_holes(picture: Picture, weights: WeightStore) -> np.ndarray:
+    """The plain background (H, W) bool, and what of it is seen through the thing. Colours cannot tell such holes from a
+    part of the thing, so without a network there are none."""
+    background, network = picture.background, saliency.installed(weights)
+    if network is None:
+        return background
+    cell = max(background.shape) / network.size
+    patches, count = enclosed_patches(picture.rgb, background, cell * cell)
+    if not count:
+        return background
+    matte = refined(saliency.matte(network, weights, picture.rgb), picture.rgb)
+    holes = np.zeros(count + 1, bool)
+    holes[1:] = ndimage.mean(matte, patches, np.arange(1, count + 1)) < _HOLE
+    return background | holes[patches]
+
+
+def _cleaned(alpha: np.ndarray) -> np.ndarray:
+    """The alpha (H, W) uint8 without pieces that are tiny beside its largest one, their soft rims included."""
+    labels, sizes = _pieces(alpha > 0)
+    kept = np.concatenate([[False], sizes >= _SPECK * sizes.max(initial=1)])
+    return np.where(kept[labels], alpha, 0).astype(np.uint8)
+
+
+def _check_there_is_something(picture: Picture, alpha: np.ndarray) -> None:
+    if (alpha >= 128).any():
+        return
+    if picture.alpha is not None:
+        raise Unable(f"{picture.name} is transparent everywhere, so there is no object in it: choose another picture")
+    raise Unable(f"no object was found in {picture.name}: choose a photo of a single thing, or cut it out yourself")
+
+
+def _pieces(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (H, W) from 1 of a mask's connected pieces, 0 elsewhere, and the pieces' numbers of pixels."""
+    labels, count = ndimage.label(mask)
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+def _border(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telling a subject from a background that is plain: exact to the pixel, and without any network.
+
+Must not know networks, geometry or files.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+PLAIN_TOLERANCE = 14.0
+"""Largest distance (8-bit RGB, Euclidean) from the border's colour that still counts as the same plain background."""
+
+PLAIN_SHARE = 0.85
+"""A background is plain if that share of the picture's outermost pixels has one colour."""
+
+_EDGE = 1 / 1000  # of the longer side: how far from the outline pixels are mixtures of the subject and its background
+_CONTRAST = 20.0  # smallest distance of a subject's colour from the background's that is told from noise
+_EIGHT = np.ones((3, 3), bool)
+
+
+def plain_background(rgb: np.ndarray) -> np.ndarray | None:
+    """(H, W) bool: what is connected to the border of the (H, W, 3) picture and has the border's colour; None if it has
+    no single colour, or if nothing else would remain."""
+    distance = _distance(rgb)
+    border = _border(distance)
+    if (border < PLAIN_TOLERANCE).mean() < PLAIN_SHARE:
+        return None
+    labels, _ = ndimage.label(distance < PLAIN_TOLERANCE)
+    edge = np.unique(_border(labels))
+    found = np.isin(labels, edge[edge > 0])
+    return None if found.all() or not found.any() else found
+
+
+def enclosed_patches(rgb: np.ndarray, background: np.ndarray, least: float) -> tuple[np.ndarray, int]:
+    """Labels (H, W) int32, 0 for none, and how many there are: patches of the background's colour that the subject
+    encloses, of at least `least` pixels. They may be holes in it or a part of it: the colour alone cannot tell."""
+    labels, count = ndimage.label((_distance(rgb) < PLAIN_TOLERANCE) & ~background)
+    large = np.bincount(labels.ravel(), minlength=count + 1) >= least
+    large[0] = False
+    return np.where(large, np.cumsum(large), 0)[labels], int(large.sum())
+
+
+def plain_alpha(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The subject's share (H, W) uint8 of each pixel, where the `background` (H, W) bool of the picture is plain.
+
+    Pixels on the outline are mixtures: their share is how far their colour is from the background's, measured by the
+    farthest one around.
+    """
+    distance, reach = _distance(rgb), max(1, round(max(rgb.shape[:2]) * _EDGE))
+    noise = float(np.median(distance[background]))
+    outline = ndimage.binary_dilation(background, _EIGHT, reach) & ndimage.binary_dilation(~background, _EIGHT, reach)
+    farthest = ndimage.maximum_filter(np.where(background, 0.0, distance), 4 * reach + 1)
+    share = (distance - noise) / np.maximum(farthest - noise, _CONTRAST)
+    share = np.where(outline, np.clip(share, 0.0, 1.0), ~background)
+    return np.rint(255.0 * share).astype(np.uint8)
+
+
+def _distance(rgb: np.ndarray) -> np.ndarray:
+    """(H, W) float32: how far each pixel's colour is from the border's most usual one."""
+    colour = np.median(_border(rgb), axis=0).astype(np.float32)
+    return np.linalg.norm(rgb.astype(np.float32) - colour, axis=2)
+
+
+def _border(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
