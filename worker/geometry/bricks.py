@@ -7,6 +7,7 @@ that are not known are NaN. Must not know what is sampled.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 OFFSETS = np.array(list(product((0, 1), repeat=3)))
 """(8, 3) from a brick to itself and to the seven next to its far faces."""
 
+_CHUNK = 1 << 18  # samples
+
 
 class Bricks:
-    """places: (n, 3) int64 position of each brick, in bricks. values: (n + 1, side, side, side) float32; the last
+    """side: a power of two. places: (n, 3) int64 position of each brick, in bricks. values: (n + 1, side, side, side) float32; the last
     belongs to no brick and is always NaN, so that the number -1 can stand for one that does not exist.
     beyond: (n, 8) int32 numbers of the bricks at OFFSETS, -1 where there is none."""
 
@@ -49,61 +52,77 @@ class Bricks:
         outside = np.append((self.values[:-1] <= 0.0).any(axis=(1, 2, 3)), False)
         return np.flatnonzero(inside[self.beyond].any(axis=1) & outside[self.beyond].any(axis=1))
 
-    def gathered(self, values: np.ndarray, which: np.ndarray, step: int = 1) -> np.ndarray:
-        """Every `step`-th sample of some bricks with their far faces, (k, m + 1, m + 1, m + 1) for m = side / step.
+    def chunks(self, which: np.ndarray) -> list[np.ndarray]:
+        """Bricks (k,) in portions that fit a processor's cache."""
+        return np.array_split(which, -(-len(which) * self.side**3 // _CHUNK) or 1)
 
-        values: (n + 1, side, side, side), this object's or others of the same layout.
-        """
+    def gathered(self, which: np.ndarray, step: int = 1) -> np.ndarray:
+        """Every `step`-th sample of some bricks with their far faces, (k, m + 1, m + 1, m + 1) for m = side / step."""
         count = self.side // step
-        whole = np.empty((len(which), count + 1, count + 1, count + 1), values.dtype)
-        for column, offset in enumerate(OFFSETS):
-            source = tuple(slice(0, 1) if o else slice(None, None, step) for o in offset)
-            there = tuple(slice(count, None) if o else slice(count) for o in offset)
-            whole[(slice(None), *there)] = values[(self.beyond[which, column], *source)]
+        whole = np.empty((len(which), count + 1, count + 1, count + 1), np.float32)
+        for column, (there, source) in enumerate(_shares(count, step)):
+            whole[there] = self.values[(self.beyond[which, column], *source[1:])]
         return whole
 
-    def scattered(self, whole: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """The reverse for masks: (n + 1, side, side, side) bool, what any brick's share of the samples asks for.
+    def numbers(self, which: np.ndarray) -> np.ndarray:
+        """(k, side + 1, side + 1, side + 1) int64 where `values`, laid out flat, has what `gathered` brings."""
+        whole = np.empty((len(which), *(self.side + 1,) * 3), np.int64)
+        local = np.arange(self.side**3).reshape(1, self.side, self.side, self.side)
+        for column, (there, source) in enumerate(_shares(self.side, 1)):
+            whole[there] = self.beyond[which, column][:, None, None, None] * self.side**3 + local[source]
+        return whole
 
-        whole: (k, m + 1, m + 1, m + 1) bool over every (side / m)-th sample of the bricks `which`.
-        """
+    def mask(self) -> np.ndarray:
+        """Of the shape of `values`, with nothing chosen."""
+        return np.zeros(self.values.shape, bool)
+
+    def scatter(self, whole: np.ndarray, which: np.ndarray, mask: np.ndarray) -> None:
+        """The reverse for masks: choose also what is chosen in whole (k, m + 1, m + 1, m + 1), over every (side / m)-th
+        sample of the bricks `which`, where there are bricks for it."""
         count = whole.shape[1] - 1
-        step = self.side // count
-        mask = np.zeros(self.values.shape, bool)
-        for column, offset in enumerate(OFFSETS):
-            target = tuple(slice(0, 1) if o else slice(None, None, step) for o in offset)
-            there = tuple(slice(count, None) if o else slice(count) for o in offset)
-            mask[(self.beyond[which, column], *target)] |= whole[(slice(None), *there)]
+        for column, (there, target) in enumerate(_shares(count, self.side // count)):
+            mask[(self.beyond[which, column], *target[1:])] |= whole[there]
         mask[-1] = False
-        return mask
 
-    def positions(self, mask: np.ndarray) -> np.ndarray:
-        """(k, 3) int64 grid positions of a mask's samples, in the order in which `values[mask]` has them."""
-        number, *local = np.nonzero(mask)
-        return self.places[number] * self.side + np.stack(local, axis=1)
+    def positions(self, samples: np.ndarray) -> np.ndarray:
+        """(k, 3) int64 grid positions of samples (k,), which are numbered as `values` laid out flat has them."""
+        bits = self.side.bit_length() - 1
+        found = self.places[samples >> 3 * bits] << bits
+        for axis in range(3):
+            found[:, axis] += samples >> (2 - axis) * bits & self.side - 1
+        return found
 
-    def across(self, whole: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """Places (a mask in the grid's shape) of what the samples on far faces belong to.
+    def no_places(self) -> np.ndarray:
+        """Of the grid's shape in bricks, with nothing chosen."""
+        return np.zeros(self._coarse.shape, bool)
 
-        whole: (k, side + 1, side + 1, side + 1) bool over the bricks `which`.
-        """
-        asked = np.zeros(self._coarse.shape, bool)
+    def mark_beyond(self, whole: np.ndarray, which: np.ndarray, places: np.ndarray) -> None:
+        """Choose the places of what whole (k, side + 1, side + 1, side + 1) has chosen on the far faces."""
         for offset in OFFSETS[1:]:
             face = tuple(slice(-1, None) if o else slice(None) for o in offset)
-            self._mark(asked, which[whole[(slice(None), *face)].any(axis=(1, 2, 3))], offset)
-        return asked
+            self._mark(which[whole[(slice(None), *face)].any(axis=(1, 2, 3))], offset, places)
 
-    def before(self, inside: np.ndarray, outside: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """Places (a mask in the grid's shape) next to the near faces and edges that the surface crosses.
+    def mark_before(self, inside: np.ndarray, outside: np.ndarray, which: np.ndarray, places: np.ndarray) -> None:
+        """Choose the places next to near faces and edges that the surface crosses.
 
         inside, outside: (k, side + 1, side + 1, side + 1) bool over the bricks `which`.
         """
-        asked = np.zeros(self._coarse.shape, bool)
         for offset in OFFSETS[1:-1]:  # no surface crosses a corner
             face = (slice(None), *(slice(1) if o else slice(None) for o in offset))
             crossed = inside[face].any(axis=(1, 2, 3)) & outside[face].any(axis=(1, 2, 3))
-            self._mark(asked, which[crossed], -offset)
-        return asked
+            self._mark(which[crossed], -offset, places)
 
-    def _mark(self, mask: np.ndarray, which: np.ndarray, offset: np.ndarray) -> None:
-        mask[tuple((self.places[which] + offset).T)] = True
+    def _mark(self, which: np.ndarray, offset: np.ndarray, places: np.ndarray) -> None:
+        places[tuple((self.places[which] + offset).T)] = True
+
+
+@cache
+def _shares(count: int, step: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """For each of OFFSETS, which part of blocks of (count + 1)^3 samples its bricks have, and where in themselves."""
+    return [
+        (
+            (slice(None), *(slice(count, None) if o else slice(count) for o in offset)),
+            (slice(None), *(slice(1) if o else slice(None, None, step) for o in offset)),
+        )
+        for offset in OFFSETS
+    ]

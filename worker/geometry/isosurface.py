@@ -3,8 +3,8 @@
 
 A coarse grid is sampled whole; then, level by level, only the cells that the surface may cross are split in eight. A
 cell is split unless its corners are on average farther from zero than the field can fall on the way from them to any
-point of the cell, judged by the steepest slope measured around it. At the last level the surface is followed wherever it leaves what is known, so that
-it is closed, whatever the field. Marching cubes (`marching`) makes the triangles.
+point of the cell, judged by the steepest slope measured around it. At the last level the surface is followed wherever
+it leaves what is known, so that it is closed, whatever the field. Marching cubes (`marching`) makes the triangles.
 
 What that guarantees: the mesh is a closed manifold; of a surface that was found anywhere, nothing is missing. A part is
 found surely if a coarse sample lies inside it, or if the field's slope around it is nowhere steeper than the samples of
@@ -27,8 +27,8 @@ from .bricks import Bricks
 from .triangulate import triangulated
 
 _REACH = 1.15 * (3.0 + 3.0 * 2.0**0.5 + 3.0**0.5) / 8.0
-"""No point of a unit cell is farther from the eight corners on average than a corner is itself; and some more, since the
-slope is only measured."""
+"""How far from the eight corners of a unit cell a point of it is on average at most, which is where the point is one of
+them; and some more, since the slope is only measured."""
 _CAP = 1e-3  # what counts as inside on the box's border gets this share of its value, turned to outside
 _COARSEST = 8  # how many cells of the mesh a coarse cell spans at most
 
@@ -114,14 +114,17 @@ class _Sampler:
 
     def _asked(self, points: np.ndarray) -> np.ndarray:
         low, high = self._bounds
-        margin = 1e-6 * self.spacing
-        border = ((points < low + margin) | (points > high - margin)).any(axis=1)
         values = self._value(np.clip(points, low, high).astype(np.float32))
         if values.shape != (len(points),):
             raise ValueError(f"the field answered {len(points)} points with values of shape {values.shape}")
         if not np.isfinite(values).all():
             raise ValueError("the field has values that are not finite: the weights or the precision do not fit")
-        return np.where(border & (values > 0.0), -_CAP * values, values)
+        margin = 1e-6 * self.spacing
+        inside = np.flatnonzero(values > 0.0)
+        border = ((points[inside] < low + margin) | (points[inside] > high - margin)).any(axis=1)
+        values = values.astype(np.float32)  # a copy
+        values[inside[border]] *= -_CAP
+        return values
 
 
 def _refined(sampler: _Sampler, step: int) -> Bricks:
@@ -132,12 +135,10 @@ def _refined(sampler: _Sampler, step: int) -> Bricks:
     inner = coarse[1:-1, 1:-1, 1:-1]
     if inner.size and (inner > 0.0).all():
         raise ValueError("the field is inside everywhere: it has no surface; raise the density that counts as solid")
-    corners = np.lib.stride_tricks.sliding_window_view(coarse, (2, 2, 2))
-    slope = np.zeros(coarse.shape)
-    slope[:-1, :-1, :-1] = _steepest(corners.reshape(-1, 2, 2, 2)).reshape(corners.shape[:3]) / step
-    near = np.zeros(coarse.shape, bool)
-    reach = _REACH * step * maximum_filter(slope, 3)
-    near[:-1, :-1, :-1] = np.abs(corners.mean((3, 4, 5))) <= reach[:-1, :-1, :-1]
+    slope, near = np.zeros(coarse.shape), np.zeros(coarse.shape, bool)
+    slope[:-1, :-1, :-1] = _steepness(coarse) / step
+    reach = _REACH * step * maximum_filter(slope, 3)[:-1, :-1, :-1]
+    near[:-1, :-1, :-1] = np.abs(_over_corners(np.add, coarse[None])[0]) <= 8.0 * reach
     bricks = Bricks(coarse, step)
     bricks.add(_with_next(near))
     for level in range(1, levels):
@@ -148,44 +149,63 @@ def _refined(sampler: _Sampler, step: int) -> Bricks:
 def _split(bricks: Bricks, slope: np.ndarray, step: int, sampler: _Sampler, start: float, end: float) -> None:
     """Samples half a step apart in all cells that the surface may cross. slope: per brick, sharpened in passing."""
     every = np.arange(len(bricks.places))
-    corners = bricks.gathered(bricks.values, every, step)
     at = tuple(bricks.places.T)
-    slope[at] = np.maximum(slope[at], _steepest(corners) / step)
-    reach = _REACH * step * maximum_filter(slope, 3)[at]
-    mean = _over_corners(np.add, corners) / 8.0  # not known where a corner is not, and never near then
-    near = np.abs(mean) <= reach[:, None, None, None]
-    _sample(bricks, bricks.scattered(_halved(near), every), sampler, start, end)
+    for some in bricks.chunks(every):
+        place = tuple(bricks.places[some].T)
+        slope[place] = np.maximum(slope[place], _steepest(bricks.gathered(some, step)) / step)
+    reach = (8.0 * _REACH * step * maximum_filter(slope, 3)[at]).astype(np.float32)[:, None, None, None]
+    wanted = bricks.mask()
+    for some in bricks.chunks(every):
+        total = _over_corners(np.add, bricks.gathered(some, step))  # NaN where a corner is not known: never near
+        bricks.scatter(_halved(np.abs(total) <= reach[some]), some, wanted)
+    _sample(bricks, wanted, sampler, start, end)
 
 
 def _follow(bricks: Bricks, sampler: _Sampler) -> None:
     """Samples the missing corners of cells that the surface crosses, until there is none."""
-    while True:
-        mixed = bricks.mixed()
-        corners = bricks.gathered(bricks.values, mixed)
-        unknown, inside = np.isnan(corners), corners > 0.0
-        outside = ~(unknown | inside)
-        crossed = _over_corners(np.logical_or, inside) & _over_corners(np.logical_or, outside)
-        grown = _to_corners(crossed & _over_corners(np.logical_or, unknown))
-        if bricks.add(bricks.across(grown, mixed) | bricks.before(inside, outside, mixed)):
-            continue
-        missing = bricks.scattered(grown, mixed) & np.isnan(bricks.values)
-        if not missing.any():
-            return
-        _sample(bricks, missing, sampler, 0.95, 0.98)
+    missing = True
+    while missing:
+        missing, places = False, bricks.no_places()
+        wanted = bricks.mask()
+        for some in bricks.chunks(bricks.mixed()):
+            corners = bricks.gathered(some)
+            unknown, inside = np.isnan(corners), corners > 0.0
+            outside = ~(unknown | inside)
+            crossed = _over_corners(np.logical_or, inside) & _over_corners(np.logical_or, outside)
+            cells = crossed & _over_corners(np.logical_or, unknown)
+            bricks.mark_before(inside, outside, some, places)
+            if cells.any():
+                missing = True
+                bricks.mark_beyond(_to_corners(cells), some, places)
+                bricks.scatter(_to_corners(cells), some, wanted)
+        _sample(bricks, wanted, sampler, 0.95, 0.98)
+        missing = bricks.add(places) or missing  # what lies in a new brick is sampled the next time
 
 
 def _sample(bricks: Bricks, mask: np.ndarray, sampler: _Sampler, start: float, end: float) -> None:
     """Ask for those samples of the mask that are not known yet."""
-    missing = mask & np.isnan(bricks.values)
-    bricks.values[missing] = sampler(bricks.positions(missing), start, end)
+    missing = np.flatnonzero(mask & np.isnan(bricks.values))
+    bricks.values.reshape(-1)[missing] = sampler(bricks.positions(missing), start, end)
+
+
+def _steepness(samples: np.ndarray) -> np.ndarray:
+    """Per cell of a grid (a, b, c), the length of a gradient made of the largest differences along each axis."""
+    square = np.zeros(np.subtract(samples.shape, 1), np.float32)
+    for axis in range(3):
+        largest = np.abs(np.diff(samples, axis=axis))
+        for other in {0, 1, 2} - {axis}:
+            moved = largest.swapaxes(0, other)
+            largest = np.maximum(moved[1:], moved[:-1]).swapaxes(0, other)
+        square += largest * largest
+    return np.sqrt(square)
 
 
 def _steepest(corners: np.ndarray) -> np.ndarray:
-    """(k,) the length of a gradient made of the largest differences along each axis in blocks (k, m, m, m)."""
-    square = np.zeros(len(corners))
+    """(k,) the same for whole blocks (k, m, m, m), in which samples may be unknown."""
+    square = np.zeros(len(corners), np.float32)
     for axis in (1, 2, 3):
-        difference = np.abs(np.diff(corners, axis=axis))
-        square += np.nan_to_num(difference, copy=False).max(axis=(1, 2, 3)).astype(np.float64) ** 2
+        difference = np.abs(np.diff(corners, axis=axis)).reshape(len(corners), -1)
+        square += np.fmax.reduce(difference, axis=1, initial=0.0) ** 2
     return np.sqrt(square)
 
 
@@ -199,8 +219,10 @@ def _over_corners(combine: np.ufunc, corners: np.ndarray) -> np.ndarray:
 def _to_corners(cells: np.ndarray) -> np.ndarray:
     """(k, m + 1, m + 1, m + 1) the corners of the cells of a mask (k, m, m, m)."""
     for axis in (1, 2, 3):
-        cells = np.pad(cells, [(0, 0)] + [(int(a == axis),) * 2 for a in (1, 2, 3)])
-        cells = np.take(cells, range(1, cells.shape[axis]), axis) | np.take(cells, range(cells.shape[axis] - 1), axis)
+        longer = np.zeros([n + (a == axis) for a, n in enumerate(cells.shape)], bool).swapaxes(1, axis)
+        longer[:, :-1] = cells.swapaxes(1, axis)
+        longer[:, 1:] |= cells.swapaxes(1, axis)
+        cells = longer.swapaxes(1, axis)
     return cells
 
 

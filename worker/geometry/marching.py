@@ -12,7 +12,7 @@ Must not know fields, grids or meshes. Corner c of the unit cube is at (c & 1, c
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -31,7 +31,7 @@ AMBIGUOUS = np.array(
 """(256, 6) bool: at which faces the corners alternate, for each pattern of inside corners (bit c is corner c)."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def triangles(inside: int, joined: int) -> tuple[tuple[int, int, int], ...]:
     """Triangles as triples of edge numbers (or CENTRE, first), counter-clockwise seen from outside the solid.
 

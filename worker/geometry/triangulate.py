@@ -20,8 +20,8 @@ def triangulated(bricks: Bricks) -> tuple[np.ndarray, np.ndarray]:
 
     Cells with an unknown corner are passed over.
     """
-    cells, corners = _crossed(bricks)
-    vertices, number = _vertices(bricks, cells, corners)
+    samples, corners = _crossed(bricks)
+    vertices, number = _vertices(bricks, samples, corners)
     rows, corner = _corners_of_triangles(_cases(corners))
     centred = np.flatnonzero(corner[:, 0] == CENTRE)
     faces = number[rows[:, None], corner]
@@ -34,57 +34,52 @@ def triangulated(bricks: Bricks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crossed(bricks: Bricks) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 4) brick and place in it of the cells that the surface crosses, and (n, 8) values at their corners."""
-    mixed = bricks.mixed()
-    samples = bricks.gathered(bricks.values, mixed)
-    side = bricks.side
-    parts = [samples[:, x : x + side, y : y + side, z : z + side] for x, y, z in CORNERS]
-    inside = np.zeros(parts[0].shape, np.uint8)
-    known = np.ones(parts[0].shape, bool)
-    for corner, part in enumerate(parts):
-        inside |= (part > 0.0).astype(np.uint8) << corner
-        known &= part == part  # not NaN
-    cells = np.nonzero((inside > 0) & (inside < 255) & known)
-    corners = np.stack([part[cells] for part in parts], axis=1)
-    return np.stack([mixed[cells[0]], *cells[1:]], axis=1), corners
+    """(n, 8) which samples, as `bricks.values` laid out flat has them, are the corners of the cells that the surface
+    crosses, and (n, 8) their values."""
+    samples, corners = [np.zeros((0, 8), np.int64)], [np.zeros((0, 8), np.float32)]
+    stride = bricks.side + 1
+    for some in bricks.chunks(bricks.mixed()):
+        values = bricks.gathered(some)
+        inside = (values > 0.0).astype(np.uint8)
+        inside = inside[:, :-1] | inside[:, 1:] << 1
+        inside = inside[:, :, :-1] | inside[:, :, 1:] << 2
+        inside = inside[:, :, :, :-1] | inside[:, :, :, 1:] << 4
+        first = _first_corners(np.flatnonzero((inside != 0) & (inside != 255)), bricks.side)
+        around = first[:, None] + CORNERS @ np.array([stride * stride, stride, 1])
+        found = values.reshape(-1)[around]
+        known = ~np.isnan(found).any(axis=1)
+        samples.append(bricks.numbers(some).reshape(-1)[around[known]])
+        corners.append(found[known])
+    return np.concatenate(samples), np.concatenate(corners)
 
 
-def _vertices(bricks: Bricks, cells: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) on the crossed edges, and (n, 12) int32 which of them lies on a cell's edge where one does."""
-    flat = _flat(bricks, cells)
-    number = np.zeros((len(cells), len(EDGES)), np.int32)
+def _first_corners(cells: np.ndarray, side: int) -> np.ndarray:
+    """Where the first corners of cells, numbered over blocks of side^3, are in blocks of (side + 1)^3 samples."""
+    block, x, y, z = np.unravel_index(cells, (int(cells.max(initial=0)) // side**3 + 1, side, side, side))
+    return ((block * (side + 1) + x) * (side + 1) + y) * (side + 1) + z
+
+
+def _vertices(bricks: Bricks, samples: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) on the crossed edges, and (n, 13) int32 which of them lies on a cell's edge where one does; nothing yet at
+    CENTRE."""
+    number = np.zeros((len(samples), CENTRE + 1), np.int32)
     found, count = [], 0
     table = np.empty(bricks.values.size, np.int32)  # by sample: only what is written is ever read
     for axis in range(3):
         ends = np.array(EDGES[4 * axis : 4 * axis + 4])
         row, edge = np.nonzero((corners[:, ends[:, 0]] > 0.0) != (corners[:, ends[:, 1]] > 0.0))
         low, high = ends[edge].T
-        key = flat[row, low]
+        key = samples[row, low]
         table[key] = np.arange(len(key), dtype=np.int32)
         first = np.flatnonzero(table[key] == np.arange(len(key)))  # one of the up to four cells around an edge
         table[key[first]] = count + np.arange(len(first), dtype=np.int32)
         number[row, 4 * axis + edge] = table[key]
         count += len(first)
-        row, low, high = row[first], low[first], high[first]
-        start = corners[row, low].astype(np.float64)
-        share = np.clip(start / (start - corners[row, high]), _ENDS, 1.0 - _ENDS)
-        place = (bricks.places[cells[row, 0]] * bricks.side + cells[row, 1:] + CORNERS[low]).astype(np.float64)
-        place[:, axis] += share
+        start, end = (corners[row[first], which[first]].astype(np.float64) for which in (low, high))
+        place = bricks.positions(key[first]).astype(np.float64)
+        place[:, axis] += np.clip(start / (start - end), _ENDS, 1.0 - _ENDS)
         found.append(place)
     return np.concatenate(found), number
-
-
-def _flat(bricks: Bricks, cells: np.ndarray) -> np.ndarray:
-    """(n, 8) where in `bricks.values`, laid out flat, the corners of cells (n, 4) are."""
-    side = bricks.side
-    found = np.empty((len(cells), 8), np.int64)
-    for corner, offset in enumerate(CORNERS):
-        local = cells[:, 1:] + offset
-        over = local == side
-        brick = bricks.beyond[cells[:, 0], over @ np.array([4, 2, 1])]
-        local[over] = 0
-        found[:, corner] = ((brick.astype(np.int64) * side + local[:, 0]) * side + local[:, 1]) * side + local[:, 2]
-    return found
 
 
 def _cases(corners: np.ndarray) -> np.ndarray:
