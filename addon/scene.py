@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import bpy
-from mathutils import Matrix, Vector
+from mathutils import Matrix, Quaternion, Vector
 
 from ..worker.wire.protocol import CameraInfo
 
@@ -59,14 +59,15 @@ def add_camera(
     data.lens_unit = "FOV"
     data.angle = math.radians(info.fov_degrees)
     camera = bpy.data.objects.new(data.name, data)
-    x, y, z = info.position
-    camera.matrix_world = Matrix.Translation((x, -z, y)) @ Matrix.Rotation(math.radians(90), 4, "X")
+    data.shift_x, data.shift_y = info.shift
+    upright = Matrix.Rotation(math.radians(90), 4, "X")  # from +Y up to +Z up
+    camera.matrix_world = upright @ Matrix.Translation(info.position) @ Quaternion(info.rotation).to_matrix().to_4x4()
     farthest = max((camera.location - mesh.matrix_world @ Vector(corner)).length for corner in mesh.bound_box)
     data.clip_end = max(data.clip_end, CLIP_FAR * farthest)
     mesh.users_collection[0].objects.link(camera)
     context.scene.camera = camera
     context.scene.render.resolution_x, context.scene.render.resolution_y = info.width, info.height
-    if backdrop and (photo := _texture(mesh)):
+    if backdrop and (photo := _loaded(info.photo) if info.photo else _texture(mesh)):
         _show_behind(data, photo)
     return camera
 
@@ -124,6 +125,14 @@ def _texture(mesh: bpy.types.Object) -> bpy.types.Image | None:
             if node.type == "TEX_IMAGE" and node.image:
                 return node.image
     return None
+
+
+def _loaded(path: str) -> bpy.types.Image | None:
+    """The picture file as an image, or None where it is gone or of a kind that Blender cannot read."""
+    try:
+        return bpy.data.images.load(path, check_existing=True)
+    except RuntimeError:
+        return None
 
 
 def _show_behind(data: bpy.types.Camera, photo: bpy.types.Image) -> None:

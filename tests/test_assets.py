@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from image_to_3d.worker import assets, backends
+from image_to_3d.worker.assets import relief
 from image_to_3d.worker.errors import Invalid, Unable
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.pictures.load import Picture
@@ -18,9 +19,9 @@ from image_to_3d.worker.wire.jobs import Job
 from scipy.ndimage import gaussian_filter
 
 
-def plan(tmp_path, **chosen) -> assets.ReliefPlan:
+def plan(tmp_path, **chosen) -> relief.ReliefPlan:
     info = backends.get("depth").describe(WeightStore(tmp_path))
-    return assets.ReliefPlan.of(backends.settle(info, "fast", chosen))
+    return assets.plan_for("relief", backends.settle(info, "fast", chosen))
 
 
 def photo(height=60, width=80, alpha=None, fov=None) -> Picture:
@@ -36,7 +37,7 @@ def slope(metric=False, fov=None) -> DepthMap:
 
 
 def made(depth_map, picture, wish) -> assets.Asset:
-    return assets.from_depth(depth_map, picture, wish, Job(lambda *_: None), lambda name: nullcontext())
+    return wish.made_of(depth_map, picture, Job(lambda *_: None), lambda name: nullcontext())
 
 
 def test_relative_depth_gets_the_wanted_size_and_metric_depth_keeps_its_metres(tmp_path):
@@ -50,7 +51,7 @@ def test_the_field_of_view_is_the_users_else_the_networks_else_the_photos_else_t
     assert made(slope(fov=70), photo(fov=40), plan(tmp_path, fov=90.0)).camera.fov_degrees == 90
     assert made(slope(fov=70), photo(fov=40), plan(tmp_path)).camera.fov_degrees == 70
     assert made(slope(), photo(fov=40), plan(tmp_path)).camera.fov_degrees == 40
-    assert made(slope(), photo(), plan(tmp_path)).camera.fov_degrees == assets.DEFAULT_FOV
+    assert made(slope(), photo(), plan(tmp_path)).camera.fov_degrees == relief.DEFAULT_FOV
 
 
 def test_transparency_is_cut_away_unless_it_is_to_be_kept(tmp_path):
@@ -115,8 +116,8 @@ def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground(
     plate, seen = np.full((32, 32), 0.4, np.float32), np.zeros((32, 32, 3), np.uint8)
     layers = TwoLayers(-plate, plate, seen, Window(17, 7, 46))
     wish = plan(tmp_path, size=3.0, faces=1000)
-    asset = assets.made_of(layers, photo(alpha=alpha), wish, Job(lambda *_: None), lambda name: nullcontext())
+    asset = wish.made_of(layers, photo(alpha=alpha), Job(lambda *_: None), lambda name: nullcontext())
     low, high = asset.mesh.bounds
     assert (high - low).max() == pytest.approx(3.0, abs=1e-3) and low[1] == pytest.approx(0, abs=1e-3)
     assert len(asset.mesh.faces) <= 1000 and not asset.double_sided
-    assert asset.camera.fov_degrees == assets.OBJECT_FOV
+    assert asset.camera.fov_degrees == relief.OBJECT_FOV

@@ -16,7 +16,7 @@ from pathlib import Path
 from . import assets, backends
 from .errors import Invalid, Unable
 from .pictures.load import load
-from .representations import Representation, from_arrays
+from .representations import Representation
 from .store import cache
 from .store.weights import WeightStore
 from .wire import protocol
@@ -34,7 +34,7 @@ def generate(
     options = backends.settle(info, params.preset, params.options)
     if not params.pictures:
         raise Invalid("no picture was given: choose one")
-    plan = assets.ReliefPlan.of(options)
+    plan = assets.plan_for(backend.makes, options)
     clock, kept = _Clock(), cache.Cache(results)
 
     with clock.stage("reading"):
@@ -45,11 +45,12 @@ def generate(
     task = backends.Task(pictures, model, options, device, weights)
     source = {"pictures": [p.digest for p in pictures], "model": model, "revision": backend.revision(model, weights)}
     glb_key = cache.key(**source, name=pictures[0].name, options=options)
+    backdrop = "" if backend.makes == "relief" else params.pictures[0]  # a relief's texture is the photo
     if facts := kept.load_glb(glb_key, output):
-        return _result(facts, output, clock, from_cache=True)
+        return _result(facts, output, clock, backdrop, from_cache=True)
 
     found = _representation(backend, task, source, kept, clock, job)
-    asset = assets.made_of(found, pictures[0], plan, job.span(0.6, 0.95), clock.stage)
+    asset = plan.made_of(found, pictures[0], job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
         job.report(0.95, "writing the GLB")
         assets.write(asset, output, pictures[0].name)
@@ -58,11 +59,11 @@ def generate(
         "model": model,
         "vertices": len(asset.mesh.vertices),
         "faces": len(asset.mesh.faces),
-        "camera": dataclasses.asdict(asset.camera),
+        "camera": dataclasses.asdict(asset.camera) if asset.camera else None,
         "warnings": [*pictures[0].notes, *asset.warnings],
     }
     kept.save_glb(glb_key, output, facts)
-    return _result(facts, output, clock, from_cache=False)
+    return _result(facts, output, clock, backdrop, from_cache=False)
 
 
 def _representation(
@@ -71,7 +72,7 @@ def _representation(
     chosen = {name: task.options[name] for name in backend.representation_options}
     key = cache.key(**source, options=chosen)
     if arrays := kept.load_arrays(key):
-        return from_arrays(arrays)
+        return backend.restored(arrays, task)
     with clock.stage("network"):
         found = backend.generate(task, job.span(0.05, 0.6))
     kept.save_arrays(key, found.to_arrays())
@@ -105,6 +106,8 @@ def _checked_output(output: str) -> Path:
     return path
 
 
-def _result(facts: dict, output: Path, clock: _Clock, from_cache: bool) -> protocol.GenerateResult:
+def _result(facts: dict, output: Path, clock: _Clock, backdrop: str, from_cache: bool) -> protocol.GenerateResult:
+    if facts["camera"]:
+        facts = {**facts, "camera": {**facts["camera"], "photo": backdrop}}
     plain = {**facts, "glb": str(output), "seconds": clock.seconds, "from_cache": from_cache}
     return protocol.read(protocol.GenerateResult, plain)

@@ -173,7 +173,8 @@ class Field:
     distance with its sign turned. colour: points (N, 3) float32 -> (N, 3) float32 sRGB in [0, 1], or None where the
     field has none. bounds: (2, 3) float64, the box in which the surface lies.
     to_gltf: (3, 3) float64 rotation from the field's axes to glTF's (+Y up, the front faces +Z).
-    view: the camera that took the picture, in the field's axes, as far as it is known.
+    view: the camera that took the picture, in the field's axes, as far as it is known. subject: (H, W) uint8, how much
+    of each of the picture's pixels is the thing and not what is behind it, or None where all is.
     arrays: what the backend makes the same field of again.
     """
 
@@ -183,6 +184,7 @@ class Field:
     to_gltf: np.ndarray
     view: View | None
     arrays: Mapping[str, np.ndarray]
+    subject: np.ndarray | None = None
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, from which the backend's `restored` makes the same field again."""

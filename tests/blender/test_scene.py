@@ -97,6 +97,21 @@ def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, 
     assert (render.resolution_x, render.resolution_y) == (width, height)
 
 
+def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, addon, quad):
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    scene, half = addon("scene"), 0.5**0.5
+    mesh = scene.place(bpy.context, quad, "A photo")
+    info = addon("client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
+    camera = scene.add_camera(bpy.context, info, mesh, False)  # on +X of the file, looking along -X
+    bpy.context.view_layer.update()
+    seen = world_to_camera_view(bpy.context.scene, camera, Vector((0, 0, 0)))
+    assert tuple(seen) == pytest.approx((0.25, 0.625, 2), abs=1e-5)
+    right = world_to_camera_view(bpy.context.scene, camera, Vector((0, 1, 0)))  # -Z of the file
+    assert right.x - seen.x == pytest.approx(0.25, abs=1e-5)
+
+
 def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, quad):
     protocol, scene = addon("client").protocol, addon("scene")
     info = protocol.CameraInfo((0, 0, 2), 50.0, 8, 4)

@@ -46,6 +46,9 @@ class Task:
 class Backend(Protocol):
     """What every backend offers."""
 
+    makes: str
+    """What becomes of the representation: "relief" for what one photo shows in depth, "solid" for a field."""
+
     representation_options: tuple[str, ...]
     """Names of the options on which the representation depends; the others only shape the mesh."""
 

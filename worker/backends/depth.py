@@ -197,6 +197,7 @@ _BY_NAME = {model.name: model for model in MODELS}
 class Backend:
     """The Depth backend; see backends.Backend for what each method promises."""
 
+    makes = "relief"
     representation_options = ("detail", "mirror")
 
     def __init__(self) -> None:

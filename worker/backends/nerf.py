@@ -103,6 +103,7 @@ PRESETS: dict[str, dict[str, Value]] = {
 class Backend:
     """The NeRF backend; see backends.Backend for what each method promises."""
 
+    makes = "solid"
     representation_options = ("fill",)
 
     def __init__(self) -> None:

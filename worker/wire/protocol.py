@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar
 
-VERSION = 2
+VERSION = 3
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -154,14 +154,19 @@ class GenerateParams:
 class CameraInfo:
     """The camera that sees the mesh exactly as the photo shows it.
 
-    position: x, y, z in the GLB's axes (+Y up); it looks along -Z, +Y is up. fov_degrees spans the longer side of the
-    photo's width x height (pixels, as displayed).
+    position: x, y, z in the GLB's axes (+Y up). fov_degrees spans the longer side of the photo's width x height
+    (pixels, as displayed). rotation: quaternion w, x, y, z in the GLB's axes; unturned, a camera looks along -Z, +Y up.
+    shift: how far the picture's centre lies right of and above the optical axis, in longer sides of the picture. photo:
+    the file of the photo, where the mesh's texture is not that photo itself.
     """
 
     position: tuple[float, float, float]
     fov_degrees: float
     width: int
     height: int
+    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
+    shift: tuple[float, float] = (0.0, 0.0)
+    photo: str = ""
 
 
 @dataclass(frozen=True)

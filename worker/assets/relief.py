@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a representation and its picture to a finished asset: surface, place, texture, file.
+"""What one photo shows, in depth: a relief from a depth map, a closed thing from two layers; the photo is the texture.
 
 Knows representations, pictures and geometry; must not know networks, backends or requests.
 """
@@ -7,27 +7,24 @@ Knows representations, pictures and geometry; must not know networks, backends o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from .errors import Invalid, Unable
-from .geometry.glb import write_glb
-from .geometry.mesh import Mesh
-from .geometry.place import place
-from .geometry.relief import ReliefOptions, relief
-from .geometry.shell import ShellOptions, shell
-from .geometry.upsample import refine_depth
-from .pictures.load import Picture
-from .pictures.silhouette import seen_through, without_specks
-from .representations import DepthMap, PinholeCamera, Representation, TwoLayers
-from .wire.jobs import Job, Span
-from .wire.protocol import CameraInfo, Value
+from ..errors import Invalid, Unable
+from ..geometry.place import place
+from ..geometry.relief import ReliefOptions, relief
+from ..geometry.shell import ShellOptions, shell
+from ..geometry.upsample import refine_depth
+from ..pictures.load import Picture
+from ..pictures.silhouette import seen_through, without_specks
+from ..representations import DepthMap, PinholeCamera, Representation, TwoLayers
+from ..wire.jobs import Job, Span
+from ..wire.protocol import CameraInfo, Value
+from .asset import Asset, Stage
 
 DEFAULT_FOV = 55.0
 """Degrees across the longer side, where neither user, network nor EXIF say otherwise: between a phone's main camera
@@ -41,19 +38,6 @@ OBJECT_CELLS = 160
 
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
-
-Stage = Callable[[str], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True)
-class Asset:
-    """A mesh in glTF axes with its texture, and the camera that sees it as the photo does."""
-
-    mesh: Mesh
-    camera: CameraInfo
-    double_sided: bool
-    warnings: tuple[str, ...] = ()
-
 
 @dataclass(frozen=True)
 class ReliefPlan:
@@ -83,11 +67,10 @@ class ReliefPlan:
         wishes = (float(options["fov"]), str(options["background"]), float(options["size"]), str(options["origin"]))
         return cls(surface, near, far, *wishes)
 
-
-def made_of(found: Representation, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
-    """The asset that suits the representation. Raises Unable where no surface is left."""
-    make = from_layers if isinstance(found, TwoLayers) else from_depth
-    return make(found, picture, plan, job, stage)
+    def made_of(self, found: Representation, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
+        """The asset that suits the representation. Raises Unable where no surface is left."""
+        make = from_layers if isinstance(found, TwoLayers) else from_depth
+        return make(found, picture, self, job, stage)
 
 
 def from_layers(layers: TwoLayers, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
@@ -131,15 +114,6 @@ def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job
         placed = place(mesh, camera, None if depth_map.metric else plan.size or None, plan.origin)
     view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
     return Asset(placed.mesh, view, double_sided=not plan.relief.solid, warnings=warnings)
-
-
-def write(asset: Asset, path: Path, name: str) -> None:
-    """Writes the GLB, whole or not at all."""
-    try:
-        write_glb(asset.mesh, path, name, double_sided=asset.double_sided)
-    except OSError as error:
-        reason = error.strerror or error
-        raise Unable(f"{path} could not be written ({reason}): free space or choose another folder") from None
 
 
 def _background(picture: Picture, wish: str) -> tuple[np.ndarray | None, tuple[str, ...]]:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thing from all sides: a field becomes a closed mesh, textured with the photo where that sees it.
+
+This is the one place where a field's axes become glTF's: upright, facing +Z, which Blender shows facing -Y.
+Knows representations, pictures and geometry; must not know networks, backends or requests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ..errors import Unable
+from ..geometry.bake import baked
+from ..geometry.clean import cleaned
+from ..geometry.decimate import decimated
+from ..geometry.isosurface import isosurface
+from ..geometry.mesh import Mesh
+from ..geometry.photo import Photo
+from ..geometry.place import place
+from ..geometry.projection import fitted_view
+from ..geometry.unwrap import unwrapped
+from ..pictures.load import Picture
+from ..representations import Field, PinholeCamera, View
+from ..wire.jobs import Job, Span
+from ..wire.protocol import CameraInfo, Value
+from .asset import Asset, Stage
+
+_NEUTRAL = 0.6  # grey of what neither the field nor a photo gives a colour
+
+
+@dataclass(frozen=True)
+class SolidPlan:
+    """What is wanted of a solid, read from the options before any work is done.
+
+    grid: cells along the longest side of the field's box. faces: triangles at most. texture: its side in pixels.
+    smooth: rounds of smoothing. photo: whether the photo is projected onto what it sees.
+    """
+
+    grid: int
+    faces: int
+    texture: int
+    smooth: int
+    photo: bool
+    size: float
+    origin: str
+
+    @classmethod
+    def of(cls, options: Mapping[str, Value]) -> SolidPlan:
+        """From the options of a backend that gives fields."""
+        counts = (int(options[name]) for name in ("grid", "faces", "texture", "smooth"))
+        return cls(*counts, bool(options["photo"]), float(options["size"]), str(options["origin"]))
+
+    def made_of(self, found: Field, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
+        """The finished thing. Raises Unable where the field has no surface."""
+        with stage("surface"):
+            mesh = self._surface(found, job.span(0.0, 0.5))
+        view = _turned(found.view, found.to_gltf) if found.view else None
+        with stage("texture"):
+            mesh = unwrapped(mesh, self.texture)
+            photos = ()
+            if self.photo and view is not None:
+                job.report(0.55, "finding the photo's place")
+                mask = None if found.subject is None else found.subject >= 128
+                view = view if mask is None else fitted_view(mesh, mask, view)
+                photos = (Photo(picture.rgb, mask, view),)
+            mesh = baked(mesh, self.texture, _colour(found), photos, job.span(0.6, 1.0).report)
+        camera = view.camera if view else PinholeCamera.from_fov(1, 1, 40.0)
+        placed = place(mesh, camera, self.size or None, self.origin)
+        seen = _camera_info(view, placed.scale, placed.offset) if view else None
+        return Asset(placed.mesh, seen, double_sided=False)
+
+    def _surface(self, field: Field, job: Span) -> Mesh:
+        """The clean mesh in glTF axes, without a texture."""
+        try:
+            found = isosurface(field.value, field.bounds, self.grid, job.span(0.0, 0.8).report)
+        except ValueError as error:
+            raise Unable(str(error)) from None
+        job.report(0.8, "cleaning")
+        vertices, faces = cleaned(found.vertices, found.faces, self.smooth)
+        job.report(0.9, "simplifying")
+        vertices, faces = decimated(vertices, faces, self.faces)
+        return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
+
+
+def _colour(field: Field):
+    """The field's colours at points in glTF axes."""
+    if field.colour is None:
+        return lambda points: np.full_like(points, _NEUTRAL)
+    back = field.to_gltf.astype(np.float32)
+    return lambda points: field.colour(np.ascontiguousarray(points @ back))
+
+
+def _turned(view: View, turn: np.ndarray) -> View:
+    return View(view.camera, view.rotation @ turn.T, turn @ view.position)
+
+
+def _camera_info(view: View, scale: float, offset: np.ndarray) -> CameraInfo:
+    """The camera of `view` (glTF axes) beside a mesh whose points p were moved to scale * p + offset."""
+    camera = view.camera
+    longer = max(camera.width, camera.height)
+    shift = (camera.width / 2.0 - camera.cx) / longer, (camera.cy - camera.height / 2.0) / longer
+    # rows: the camera's axes as OpenCV has them; glTF's cameras have y and z the other way round
+    x, y, z, w = Rotation.from_matrix((np.diag([1.0, -1.0, -1.0]) @ view.rotation).T).as_quat()
+    position = scale * view.position + offset
+    return CameraInfo(
+        tuple(map(float, position)),
+        camera.fov_degrees,
+        camera.width,
+        camera.height,
+        tuple(map(float, (w, x, y, z))),
+        tuple(map(float, shift)),
+    )
