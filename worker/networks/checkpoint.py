@@ -31,7 +31,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         content = read(path)
     except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise ValueError(f"{path.name} is damaged, cut off or not a checkpoint ({reason})") from None
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f"{path.name} is not a plain list of tensors, so it is the checkpoint of something else")
@@ -44,7 +44,8 @@ def _read_pickle(path: Path) -> object:
     except pickle.UnpicklingError as error:
         if "global" in str(error).lower():
             raise ValueError(f"{path.name} holds program code and not only tensors, so it was not loaded") from None
-        raise ValueError(f"{path.name} is damaged or not a checkpoint") from None
+        message = "is damaged, or holds more than tensors, perhaps program code, so it was not loaded"
+        raise ValueError(f"{path.name} {message}") from None
 
 
 def fit(network: nn.Module, tensors: Mapping[str, Tensor], file: str) -> None:
