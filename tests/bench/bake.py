@@ -69,18 +69,16 @@ class Truth:
         self.coarse = cKDTree(points), self(points.astype(np.float32))
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        near = self.tree.query(points, k=12)[1]
-        best, found = np.full(len(points), np.inf), np.zeros((len(points), 2))
+        near = self.tree.query(points, k=6, workers=2)[1]
+        best, face, closest = np.full(len(points), np.inf), np.zeros(len(points), int), np.array(points, float)
         for k in range(near.shape[1]):
-            corners = self.corners[near[:, k]]
-            closest = trimesh.triangles.closest_point(corners, points)
-            distance = ((closest - points) ** 2).sum(axis=1)
+            found = trimesh.triangles.closest_point(self.corners[near[:, k]], points)
+            distance = ((found - points) ** 2).sum(axis=1)
             better = distance < best
-            best[better] = distance[better]
-            weights = trimesh.triangles.points_to_barycentric(corners[better], closest[better])
-            face = self.shape.faces[near[better, k]]
-            found[better] = (self.shape.uv[face] * np.nan_to_num(weights)[:, :, None]).sum(axis=1)
-        return (render.bilinear(self.shape.texture[..., :3], found) / 255.0).astype(np.float32)
+            best[better], closest[better], face[better] = distance[better], found[better], near[better, k]
+        weights = trimesh.triangles.points_to_barycentric(self.corners[face], closest, method="cross")
+        uv = (self.shape.uv[self.shape.faces[face]] * np.nan_to_num(weights)[:, :, None]).sum(axis=1)
+        return (render.bilinear(self.shape.texture[..., :3], uv) / 255.0).astype(np.float32)
 
     def blurred(self, points: np.ndarray) -> np.ndarray:
         tree, colours = self.coarse
@@ -106,9 +104,8 @@ def shape_of(mesh: Mesh) -> render.Shape:
     return render.Shape(mesh.vertices, mesh.faces, mesh.uv, mesh.texture)
 
 
-def squares(truth: render.Shape, mesh: Mesh, view: render.View) -> np.ndarray:
-    """Squared errors of the pixels that the thing covers in both."""
-    right = render.render(truth, view, samples=2)
+def squares(right: render.Rendered, mesh: Mesh, view: render.View) -> np.ndarray:
+    """Squared errors of the pixels that the thing covers in both pictures."""
     ours = render.render(shape_of(mesh), view, samples=2)
     both = np.isfinite(right.depth) & np.isfinite(ours.depth)
     return ((right.colour[both].astype(float) - ours.colour[both]) ** 2).ravel()
@@ -137,7 +134,10 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
         save_sheet(sheet / f"{path.stem}.png", [shape, shape_of(field), shape_of(both)], views)
         Image.fromarray(field.texture).save(sheet / f"{path.stem}_field.png")
         Image.fromarray(both.texture).save(sheet / f"{path.stem}_photo.png")
-    errors = [[squares(shape, mesh, view) for view in views] for mesh in (field, halved, both)]
+    right = [render.render(shape, view, samples=2) for view in views]
+    errors = [
+        [squares(each, mesh, view) for each, view in zip(right, views, strict=True)] for mesh in (field, halved, both)
+    ]
     return Row(path.stem, psnr(errors[0]), psnr(errors[1]), psnr(errors[2][:1]), psnr(errors[2]), unwrap, bake)
 
 

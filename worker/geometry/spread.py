@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import cg
 
-_TOLERANCE = 1e-4
+_TOLERANCE, _MOST = 1e-4, 500  # of the right hand side's length; steps
 
 
 def welded(vertices: np.ndarray) -> np.ndarray:
@@ -38,10 +37,34 @@ def spread(values: np.ndarray, known: np.ndarray, edges: sparse.csr_matrix, far:
     """
     system = edges + sparse.diags(known + pull)
     right = values * known[:, None] + far * pull
-    scale = 1.0 / system.diagonal()
-    solve = sparse.diags(scale)
     start = np.where(known[:, None] > 0, values, far)
-    columns = [
-        cg(system, right[:, k], start[:, k], rtol=_TOLERANCE, maxiter=500, M=solve)[0] for k in range(values.shape[1])
-    ]
-    return np.stack(columns, axis=1)
+    return _solved(system.tocsr(), right, start)
+
+
+def _solved(system: sparse.csr_matrix, right: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Conjugate gradients (Hestenes and Stiefel 1952) on all columns (V, C) at once, scaled by the diagonal.
+
+    Written out because scipy's goes column by column and through threaded products of short vectors, which wait for
+    each other where other work keeps the processor busy.
+    """
+    scale = 1.0 / system.diagonal()[:, None]
+    rest = right - system @ x
+    enough = _TOLERANCE**2 * np.maximum(_dot(right, right), 1e-30)
+    step = np.zeros_like(rest)
+    before = np.ones(right.shape[1])
+    for _ in range(_MOST):
+        if (_dot(rest, rest) <= enough).all():
+            break
+        scaled = rest * scale
+        size = _dot(rest, scaled)
+        step = scaled + step * (size / np.maximum(before, 1e-300))
+        pushed = system @ step
+        length = size / np.maximum(_dot(step, pushed), 1e-300)
+        x = x + step * length
+        rest = rest - pushed * length
+        before = size
+    return x
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("vc,vc->c", a, b)

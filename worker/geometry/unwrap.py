@@ -13,7 +13,6 @@ from .charts import charted, neighbours, pieces
 from .mesh import Mesh, vertex_normals
 from .packing import Outlines, packed
 from .rasterise import covered
-from .simplify import outline
 
 _TURNS = np.radians(np.arange(0.0, 90.0, 7.5))  # after a right angle boxes repeat
 _OVERLAP_TEXELS = 512  # on a side, of the picture in which charts that cover themselves are looked for
@@ -80,11 +79,8 @@ def _turned(flat: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
 
 def _placed(flat: np.ndarray, faces: np.ndarray, owner: np.ndarray, count: int, size: int, padding: int) -> np.ndarray:
     """uv (V, 2) float32 of positions (V, 2) whose charts begin at (0, 0)."""
-    edges = outline(faces)
-    bounded = np.zeros(count, bool)
-    bounded[owner[edges[:, 0]]] = True
-    closed = faces[~bounded[owner[faces[:, 0]]]]  # such a chart is a few faces back to back
-    edges = np.concatenate([edges, closed[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)])
+    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edges = edges[np.unique(edges[:, 0].astype(np.int64) * len(flat) + edges[:, 1], return_index=True)[1]]
     outlines = Outlines(flat[edges], owner[edges[:, 0]], count)
     corners = flat[faces]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
