@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras of pictures that say nothing about them, by structure from motion with COLMAP's library.
+
+Must not know files, nor what becomes of the cameras. Points are found and compared one picture and one pair at a time,
+so progress is real and a cancel is heard within a second or two. What was found, and where it failed what to photograph
+differently, is said in sentences.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from ..errors import Unable
+from ..pictures.load import Picture
+from ..wire.jobs import Job, Span
+from .capture import Capture
+from .features import Features, Finder
+from .known import Posed, captured
+from .mapping import CameraGroup, Guess, Solution, solve
+from .pairs import Pair, compared, worth_comparing
+from .reasons import left_out, too_few, why_not
+
+THREADS = min(8, os.cpu_count() or 1)
+"""More threads hardly help with some hundred pictures, and leave nothing to the user's other programs."""
+
+LEAST_PICTURES = 3
+"""Cameras of two pictures are found too, but nothing can be trained on them."""
+
+FEW_POINTS = 1500
+"""A picture with fewer points is looked at again for weak ones."""
+
+GUESSES = (Guess(1.2, True), Guess(2.5, False), Guess(1.2, False), Guess(5.0, False))
+"""Tried one after the other while too many pictures find no place: usual lenses and cameras far away, with distortion
+and, as few pictures may fit a nonsensical one best, without."""
+
+_ENOUGH = 0.9  # of the pictures have a place: no other guess is tried
+
+
+def find(pictures: Sequence[Picture], ordered: bool, job: Job | Span, threads: int = THREADS) -> Capture:
+    """The capture of `pictures`, ordered as in a video or not. Raises Unable where their cameras cannot be found."""
+    solution, notes = registered(pictures, ordered, job.span(0.0, 0.9), threads)
+    posed = [
+        Posed(pictures[number], lens, rotation, position)
+        for number, lens, rotation, position in zip(
+            solution.numbers, solution.lenses, solution.rotations, solution.positions
+        )
+    ]
+    return captured(posed, solution.points, notes, False, job.span(0.9, 1.0))
+
+
+def registered(
+    pictures: Sequence[Picture], ordered: bool, job: Job | Span, threads: int = THREADS
+) -> tuple[Solution, list[str]]:
+    """The cameras that were found, and sentences about them. Raises Unable as `find` does."""
+    if len(pictures) < LEAST_PICTURES:
+        raise Unable(too_few(len(pictures)))
+    groups = camera_groups(pictures)
+    features = _found(pictures, job.span(0.0, 0.3), threads)
+    group_of = {member: group for group in groups for member in group.members}
+    cameras = [group_of[number].camera(GUESSES[0], 1) for number in range(len(pictures))]
+    wanted = worth_comparing(features, ordered, job.span(0.3, 0.4))
+    pairs = compared(features, cameras, wanted, job.span(0.4, 0.7))
+    solution = _best(groups, features, pairs, threads, job.span(0.7, 1.0)) if pairs else None
+    if solution is None or len(solution.numbers) < LEAST_PICTURES:
+        raise Unable(why_not(pictures, features, pairs, 0 if solution is None else len(solution.numbers)))
+    said = (
+        f"{len(solution.numbers)} of {len(pictures)} pictures have found their place, with "
+        f"{len(solution.points.places)} points and a mean error of {solution.error:.2f} pixels"
+    )
+    missing = [picture.name for number, picture in enumerate(pictures) if number not in solution.numbers]
+    return solution, [said, *left_out(missing)]
+
+
+def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:
+    """Pictures of the same size and field of view were taken with the same camera."""
+    members: dict[tuple[int, int, float | None], list[int]] = {}
+    for number, picture in enumerate(pictures):
+        height, width = picture.rgb.shape[:2]
+        fov = None if picture.fov_degrees is None else round(picture.fov_degrees, 1)
+        members.setdefault((width, height, fov), []).append(number)
+    return [CameraGroup(*key, tuple(numbers)) for key, numbers in members.items()]
+
+
+def _found(pictures: Sequence[Picture], job: Job | Span, threads: int) -> list[Features]:
+    usual, sensitive = Finder(threads, False), Finder(threads, True)
+    found = []
+    for number, picture in enumerate(pictures):
+        job.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
+        features = usual.find(picture)
+        found.append(features if len(features.places) >= FEW_POINTS else sensitive.find(picture))
+    return found
+
+
+def _best(
+    groups: Sequence[CameraGroup], features: Sequence[Features], pairs: Sequence[Pair], threads: int, job: Job | Span
+) -> Solution | None:
+    best, share = None, 1.0 / len(GUESSES)
+    for number, guess in enumerate(GUESSES):
+        found = solve(groups, features, pairs, guess, threads, job.span(number * share, (number + 1) * share))
+        if found is not None and (best is None or found.worth > best.worth):
+            best = found
+        if best is not None and len(best.numbers) >= _ENOUGH * len(features):
+            break
+    return best
