@@ -56,6 +56,7 @@ def offenders(folder: str, banned: tuple[str, ...], top_only: bool = False) -> l
         ("worker/networks", ("worker.backends", "worker.geometry", "worker.pictures", "worker.store", "worker.wire")),
         ("worker/backends", ("json", "worker.geometry")),
         ("worker/store", ("torch", "worker.backends", "worker.geometry", "worker.networks")),
+        ("worker/poses", ("torch", "worker.networks", "worker.backends", "worker.geometry", "worker.store")),
         ("worker/pictures", ("torch", "worker.backends", "worker.geometry", "worker.networks")),
     ],
 )

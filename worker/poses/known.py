@@ -13,16 +13,16 @@ import numpy as np
 
 from ..errors import Unable
 from ..pictures.load import Picture
-from ..pictures.plain import plain_background
 from ..representations import PinholeCamera, View
 from ..wire.jobs import Job, Span
 from .capture import Capture, Shot
 from .extent import extent
 from .lens import Lens, straightened
 from .orient import upright
+from .outline import outline
 
 OUTLINE_SHARE = 0.8
-"""A plain background counts as the thing's outline only if at least this share of the pictures shows an outline."""
+"""What a plain or dark backdrop tells of the thing's outline counts if at least this share of the pictures tell it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +76,7 @@ def captured(posed: Sequence[Posed], points: Points, notes: Sequence[str], given
 
 
 def _outlines(pictures: Sequence[tuple[np.ndarray, np.ndarray | None, PinholeCamera]]) -> list[np.ndarray | None]:
-    """Where the thing is in each picture, (H, W) bool: from its alpha, or where almost all have a plain background."""
-    found = [alpha >= 128 if alpha is not None else _subject(rgb) for rgb, alpha, _ in pictures]
+    """Where the thing is in each picture, (H, W) bool: from its alpha, or where almost all have a plain backdrop."""
+    found = [alpha >= 128 if alpha is not None else outline(rgb) for rgb, alpha, _ in pictures]
     enough = sum(outline is not None for outline in found) >= OUTLINE_SHARE * len(found)
     return [o if enough or alpha is not None else None for o, (_, alpha, _) in zip(found, pictures)]
-
-
-def _subject(rgb: np.ndarray) -> np.ndarray | None:
-    background = plain_background(rgb)
-    return None if background is None else ~background
