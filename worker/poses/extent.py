@@ -24,7 +24,7 @@ OUTLINE_SIDE = 256
 
 _CELLS = 48  # of a hull along each axis
 _VIEWS = 40  # at most so many outlines are asked
-_DISSENT = 0.08  # a cell may lie outside of this share of the outlines: some mattes lack a piece
+_DISSENT = 0.05  # a cell may lie outside of this share of the outlines: some mattes lack a piece
 _COMMON = 0.8  # what so many of the cameras look at belongs to a thing that they go around
 
 
@@ -128,7 +128,7 @@ def pixels_of(view: View, places: np.ndarray, shape: tuple[int, int]) -> tuple[n
     What is not in the picture has row and column 0.
     """
     camera = view.camera.scaled(shape[1], shape[0])
-    x, y, z = ((places - view.position) @ view.rotation.T).T
+    x, y, z = view.rotation.astype(places.dtype) @ (places - view.position.astype(places.dtype)).T
     ahead = z > 1e-9
     z = np.where(ahead, z, 1.0)
     u, v = x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy
