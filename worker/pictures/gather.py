@@ -111,7 +111,7 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Gathered:
         raise Unable(wrong[0] if len(wrong) == 1 else f"none of the {len(wrong)} pictures can be read: {wrong[0]}")
     if wrong:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        notes.append(f"{len(wrong)} pictures are left out: {'; '.join(wrong[:_NAMED])}{more}")
+        notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:_NAMED])}{more}")
     kept, said = _distinct(read)
     return Gathered(tuple(kept), False, None, (*notes, *said))
 
@@ -148,9 +148,9 @@ def _distinct(pictures: Sequence[Picture]) -> tuple[list[Picture], list[str]]:
             kept.append(number)
     notes, twice = [], len(shown) - len(kept)
     if flat:
-        notes.append(f"{_listed(flat)} show nothing and are left out")
+        notes.append(f"nothing is to be seen on {_listed(flat)}: left out")
     if twice:
-        notes.append(f"{twice} of {len(pictures)} pictures are the same as others and are left out")
+        notes.append(f"the same as others, and left out: {twice} of {len(pictures)} pictures")
     return [shown[number] for number in kept], notes
 
 

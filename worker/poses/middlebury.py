@@ -56,5 +56,5 @@ def read(path: Path, job: Job | Span) -> Capture:
         posed.append(Posed(picture, Lens(camera), rotation, position))
     notes = [f"{len(posed)} pictures with cameras from {path.name}"]
     if missing:
-        notes.append(f"{missing} pictures that {path.name} names are missing")
+        notes.append(f"missing of the pictures that {path.name} names: {missing}")
     return captured(posed, Points.none(), notes, False, job.span(0.5, 1.0))
