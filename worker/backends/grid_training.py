@@ -35,6 +35,7 @@ _NOTHING = 0.02  # cells with less optical depth than this are left out of the n
 _BAND = 3.5  # cells around a surface in which a signed distance is optimised
 _SOFT, _SHARP = 1.0, 5.0  # sharpness of surfaces per cell, at a stage's beginning and after four fifths of it
 _MATTE = 0.1  # weight of opacities' errors beside colours'
+_PLAIN = 0.003  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
 _SMOOTH, _EVEN, _REGULARISED = 0.01, 0.01, 8192
 _FINE = 0.5  # cells between samples of pictures of what was learned
 _BATCH = 1 << 16  # points that are asked for at once
@@ -191,6 +192,8 @@ class _Run:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            with torch.no_grad():
+                model.colours.view(-1, 3, 4)[:, :, 1:] *= 1.0 - _PLAIN
             for group in optimizer.param_groups:
                 group["lr"] *= fade
             self._tell(model, float(loss.detach()), length)
