@@ -98,7 +98,7 @@ def _best(
     best, share = None, 1.0 / len(GUESSES)
     for number, guess in enumerate(GUESSES):
         found = solve(groups, features, pairs, guess, threads, job.span(number * share, (number + 1) * share))
-        if found is not None and (best is None or found.worth > best.worth):
+        if found is not None and found.shows_depth and (best is None or found.worth > best.worth):
             best = found
         if best is not None and len(best.numbers) >= _ENOUGH * len(features):
             break

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 POLL = 0.1
 """Seconds between two looks whether the job should stop."""
 
+LEAST_POINTS = 40
+"""Cameras that agree on fewer points agree by chance."""
+
+LEAST_STEP = 0.04
+"""The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth."""
+
 _LARGEST_ERROR = 2.0  # pixels: sparse points that fit worse are left out
 
 
@@ -60,6 +66,15 @@ class Solution:
     @property
     def worth(self) -> tuple[int, int]:
         return len(self.numbers), len(self.points.places)
+
+    @property
+    def shows_depth(self) -> bool:
+        """Whether the cameras are far enough from each other, and there are enough points, to mean something."""
+        if len(self.points.places) < LEAST_POINTS:
+            return False
+        away = np.linalg.norm(np.median(self.points.places, axis=0) - self.positions, axis=1)
+        apart = np.linalg.norm(self.positions[:, None] - self.positions[None], axis=-1).max()
+        return bool(apart > LEAST_STEP * np.median(away))
 
 
 @dataclass(frozen=True, eq=False)

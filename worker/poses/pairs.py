@@ -34,14 +34,14 @@ _NEIGHBOURS = (1, 2, 3, 4, 6, 8, 12, 16)  # in a video, frames so far apart are 
 class Pair:
     """Two pictures that show the same. first < second: their numbers. geometry: COLMAP's, with the matches that fit it.
 
-    panoramic: whether they may have been taken from one and the same place. angle: median angle in radians between the
-    rays of matching points, 0 where it is not known.
+    flat: whether they may show a plane only, or may have been taken from one and the same place. angle: median angle in
+    radians between the rays of matching points, 0 where it is not known.
     """
 
     first: int
     second: int
     geometry: pycolmap.TwoViewGeometry
-    panoramic: bool
+    flat: bool
     angle: float
 
     @property
@@ -103,5 +103,5 @@ def _pair(
     kinds = pycolmap.TwoViewGeometryConfiguration
     if geometry.config in (kinds.UNDEFINED, kinds.DEGENERATE, kinds.WATERMARK):
         return None
-    panoramic = geometry.config in (kinds.PANORAMIC, kinds.PLANAR_OR_PANORAMIC)
-    return Pair(i, j, geometry, panoramic, max(float(geometry.tri_angle), 0.0))
+    flat = geometry.config in (kinds.PLANAR, kinds.PANORAMIC, kinds.PLANAR_OR_PANORAMIC)
+    return Pair(i, j, geometry, flat, max(float(geometry.tri_angle), 0.0))

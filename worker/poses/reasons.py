@@ -44,7 +44,7 @@ def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Se
         )
     if not pairs:
         return f"no two of the {count} pictures show the same thing from nearby places: {ADVICE}"
-    turned = sum(pair.panoramic or pair.angle < _TURN for pair in pairs)
+    turned = sum(pair.flat or pair.angle < _TURN for pair in pairs)
     if turned > 0.7 * len(pairs):
         return (
             f"the {count} pictures were taken from one place, as a panorama is, which shows no depth: step sideways or "
