@@ -106,7 +106,7 @@ def shape_of(mesh: Mesh) -> render.Shape:
 
 def squares(right: render.Rendered, mesh: Mesh, view: render.View) -> np.ndarray:
     """Squared errors of the pixels that the thing covers in both pictures."""
-    ours = render.render(shape_of(mesh), view, samples=2)
+    ours = render.render(shape_of(mesh), view)
     both = np.isfinite(right.depth) & np.isfinite(ours.depth)
     return ((right.colour[both].astype(float) - ours.colour[both]) ** 2).ravel()
 
@@ -134,7 +134,7 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
         save_sheet(sheet / f"{path.stem}.png", [shape, shape_of(field), shape_of(both)], views)
         Image.fromarray(field.texture).save(sheet / f"{path.stem}_field.png")
         Image.fromarray(both.texture).save(sheet / f"{path.stem}_photo.png")
-    right = [render.render(shape, view, samples=2) for view in views]
+    right = [render.render(shape, view) for view in views]
     errors = [
         [squares(each, mesh, view) for each, view in zip(right, views, strict=True)] for mesh in (field, halved, both)
     ]
@@ -142,9 +142,7 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
 
 
 def save_sheet(path: Path, shapes: list[render.Shape], views: list[render.View]) -> None:
-    rows = [
-        np.concatenate([render.render(shape, view, samples=2).colour for view in views[::2]], 1) for shape in shapes
-    ]
+    rows = [np.concatenate([render.render(shape, view).colour for view in views[::2]], 1) for shape in shapes]
     Image.fromarray(np.concatenate(rows)).save(path)
 
 
@@ -182,11 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--only", default="", help="objects whose name contains this")
+    parser.add_argument("--every", type=int, default=1, help="only each n-th object")
     parser.add_argument("--table", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--fifty", action="store_true")
     options = parser.parse_args()
-    paths = [path for path in scans() if options.only in path.stem]
+    paths = [path for path in scans() if options.only in path.stem][:: options.every]
     if options.fifty:
         sys.stdout.write(timed_fifty(paths[0], options.size))
         return
