@@ -17,10 +17,10 @@ from ..representations import View
 from .fill import nearest_filled
 from .rasterise import depth_buffer, projected
 
-GRAZING, FRONTAL = 0.12, 0.4
+GRAZING, FRONTAL = 0.1, 0.3
 """Cosines between normal and line of sight: nothing is taken below the first, everything above the second."""
 
-_MARGIN, _FEATHER = 1.5, 4.0  # pixels beside an outline that are not trusted, and over which trust then grows
+_MARGIN, _FEATHER = 1.25, 2.0  # pixels beside an outline that are not trusted, and over which trust then grows
 _JUMP = 0.012  # of the thing's size: a step in depth between pixels that is an outline and no slope
 _BEHIND = 0.008  # of the thing's size: how far behind the first surface a point still counts as seen
 _DEPTH_SIDE = 1024  # longest side of the picture in which visibility is decided
