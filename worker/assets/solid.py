@@ -7,9 +7,8 @@ Knows representations, pictures and geometry; must not know networks, backends o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -25,12 +24,17 @@ from ..geometry.place import place
 from ..geometry.projection import fitted_view
 from ..geometry.unwrap import unwrapped
 from ..pictures.load import Picture
-from ..representations import Field, PinholeCamera, View
+from ..representations import Field, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
 
 _NEUTRAL = 0.6  # grey of what neither the field nor a photo gives a colour
+
+_LEAST_IOU = 0.6
+"""Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
+
+_NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,17 @@ class SolidPlan:
         """The finished thing. Raises Unable where the field has no surface."""
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
-        view = _turned(found.view, found.to_gltf) if found.view else None
         with stage("texture"):
+            job.report(0.5, "unwrapping")
             mesh = unwrapped(mesh, self.texture)
-            photos = ()
-            if self.photo and view is not None:
-                job.report(0.55, "finding the photo's place")
-                mask = None if found.subject is None else found.subject >= 128
-                view = view if mask is None else fitted_view(mesh, mask, view)
-                photos = (Photo(picture.rgb, mask, view),)
+            job.report(0.55, "finding the photo's place")
+            photo, iou = _photo(found, mesh, picture)
+            fits = self.photo and iou >= _LEAST_IOU
+            photos = (photo,) if fits else ()
             mesh = baked(mesh, self.texture, _colour(found), photos, job.span(0.6, 1.0).report)
-        camera = view.camera if view else PinholeCamera.from_fov(1, 1, 40.0)
-        placed = place(mesh, camera, self.size or None, self.origin)
-        seen = _camera_info(view, placed.scale, placed.offset) if view else None
-        return Asset(placed.mesh, seen, double_sided=False)
+        placed = place(mesh, photo.view.camera, self.size or None, self.origin)
+        info = _camera_info(photo.view, placed.scale, placed.offset)
+        return Asset(placed.mesh, info, double_sided=False, warnings=() if fits or not self.photo else (_NO_FIT,))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""
@@ -93,6 +94,16 @@ def _colour(field: Field):
         return lambda points: np.full_like(points, _NEUTRAL)
     back = field.to_gltf.astype(np.float32)
     return lambda points: field.colour(np.ascontiguousarray(points @ back))
+
+
+def _photo(field: Field, mesh: Mesh, picture: Picture) -> tuple[Photo, float]:
+    """The picture with the camera that fits it best to the mesh (glTF axes), and how well the outlines agree (IoU)."""
+    view = _turned(field.view, field.to_gltf)
+    if field.subject is None:
+        return Photo(picture.rgb, None, view), 1.0
+    mask = field.subject >= 128
+    fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
+    return Photo(picture.rgb, mask, fit.view), fit.iou
 
 
 def _turned(view: View, turn: np.ndarray) -> View:
