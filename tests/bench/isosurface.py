@@ -6,7 +6,7 @@
 
 Each measurement is a process of its own; its memory is what the peak lies above the moment before. The network has the
 shape of TripoSR's decoder (three planes of 40 x 64 x 64, nine layers of 64) and is fitted here, in a minute, to a table
-with thin legs. Dense means every sample of the grid, asked for in batches of the same size. On the box's border both
+with thin legs. Dense means every sample of the grid, asked for plane by plane. On the box's border both
 count nothing as inside. Deviation is the farthest that any vertex of one mesh lies from the other's vertices, edge
 midpoints and face centres, in cells.
 """
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import checkout  # first: it names the package
+import checkout  # noqa: F401  # first: it names the package
 import numpy as np
 from image_to_3d.tests import render
 from image_to_3d.worker.geometry.isosurface import isosurface
@@ -142,12 +141,14 @@ def field(name: str, size: int, path: Path) -> Value:
 
 def dense(value: Value, size: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Every sample, then scikit-image: vertices, faces, queries."""
-    line = np.linspace(-1.0, 1.0, size + 1)
-    values = np.empty((size + 1) ** 3, np.float32)
-    for start in range(0, len(values), BATCH):
-        index = np.unravel_index(np.arange(start, min(start + BATCH, len(values))), (size + 1,) * 3)
-        values[start : start + BATCH] = value(np.stack([line[i] for i in index], axis=1).astype(np.float32))
-    values = values.reshape((size + 1,) * 3)
+    line = np.linspace(-1.0, 1.0, size + 1, dtype=np.float32)
+    plane = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = np.empty((len(plane), 3), np.float32)
+    points[:, 1:] = plane
+    values = np.empty((size + 1,) * 3, np.float32)
+    for number, x in enumerate(line):
+        points[:, 0] = x
+        values[number] = value(points).reshape(size + 1, size + 1)
     for axis in range(3):
         ends = values.swapaxes(0, axis)[[0, -1]]
         values.swapaxes(0, axis)[[0, -1]] = np.where(ends > 0, -1e-3 * ends, ends)
@@ -159,19 +160,22 @@ def measure(name: str, size: int, way: str, folder: Path) -> None:
     """One measurement; the mesh goes to a file, the numbers to standard output."""
     value = field(name, size, folder / "network.pt")
     value(np.zeros((BATCH, 3), np.float32))
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    start = time.perf_counter()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forget the peak so far
+    before, cpu, start = memory(), time.process_time(), time.perf_counter()
     if way == "dense":
         vertices, faces, queries = dense(value, size)
     else:
         found = isosurface(value, BOX, size, lambda *_: None, batch=BATCH)
         vertices, faces, queries = found.vertices, found.faces, found.queries
-    seconds = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    seconds, cpu, peak = time.perf_counter() - start, time.process_time() - cpu, memory() - before
     np.savez(folder / f"{name}-{size}-{way}.npz", vertices=vertices, faces=faces)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    memory = (after.ru_maxrss - before.ru_maxrss) / 1024.0
-    sys.stdout.write(json.dumps({"seconds": seconds, "cpu": cpu, "queries": queries, "memory": memory}) + "\n")
+    sys.stdout.write(json.dumps({"seconds": seconds, "cpu": cpu, "queries": queries, "memory": peak}) + "\n")
+
+
+def memory() -> float:
+    """The most that this process ever had in memory, in MB (Linux; unlike getrusage not what its parent had)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024.0
 
 
 def welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -218,9 +222,10 @@ def rows_of(name: str, size: int, ways: list[str], folder: Path) -> list[str]:
         euler, parts, closed = topology(*mesh)
         far = f"{deviation(meshes['sparse'], meshes['dense'], 2.0 / size):.3f}" if len(ways) > 1 else "-"
         faster = numbers["dense"]["seconds"] / n["seconds"] if "dense" in numbers else float("nan")
+        share = 100 * n["queries"] / (size + 1) ** 3
         rows.append(
             f"| {name} {size} | {way} | {n['seconds']:.2f} | {n['cpu']:.2f} | {faster:.1f} | {n['queries']:,} "
-            f"| {100 * n['queries'] / (size + 1) ** 3:.1f} % | {n['memory']:.0f} | {len(mesh[1]):,} | {euler} | {parts} "
+            f"| {share:.1f} % | {n['memory']:.0f} | {len(mesh[1]):,} | {euler} | {parts} "
             f"| {'yes' if closed else 'no'} | {far} |"
         )
         sys.stdout.write(rows[-1] + "\n")
@@ -249,10 +254,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.measure:
         name, size, way, folder = options.measure
-        return measure(name, int(size), way, Path(folder))
+        measure(name, int(size), way, Path(folder))
+        return
     lines = [
         "| field | way | seconds | CPU s | faster | queries | of dense | MB | faces | Euler | parts | closed | deviation |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| --- " * 13 + "|",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     with tempfile.TemporaryDirectory() as temporary:
