@@ -80,30 +80,64 @@ def manifold(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     """The surface taken apart wherever more than two faces meet at an edge, or sheets only touch in a vertex.
 
     Faces are paired across edges that they walk in opposite directions. A vertex becomes as many as it has fans of
-    paired faces, each a little drawn towards its own fan, so that welding does not undo it. A surface that is closed in
-    the sense that each edge is walked as often in one direction as in the other comes out as a closed manifold.
+    paired faces, each a little drawn towards its own fan, so that welding does not undo it; where nothing has to be
+    taken apart all keep their numbers. A surface that is closed in the sense that each edge is walked as often in one
+    direction as in the other comes out as a closed manifold.
     """
-    start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
-    following = (np.arange(faces.size) // 3) * 3 + (np.arange(faces.size) + 1) % 3
-    there, back = _nth_key(start, end, len(vertices)), _nth_key(end, start, len(vertices))
-    order = np.argsort(back)
-    at = np.minimum(np.searchsorted(back[order], there), faces.size - 1)
-    partner = order[at]
-    paired = np.flatnonzero(back[partner] == there)
-    # corner k starts edge k; across it, the partner's edge ends where k starts
-    joined = np.stack([paired, following[partner[paired]]])
-    graph = coo_array((np.ones(joined.shape[1], np.int8), joined), shape=(faces.size,) * 2)
+    partner = _partners(faces, len(vertices))
+    paired = np.flatnonzero(partner >= 0)
+    following = np.arange(faces.size) // 3 * 3 + (np.arange(faces.size) + 1) % 3
+    links = paired, following[partner[paired]]  # a corner, and the one at the same vertex across the edge behind it
+    graph = coo_array((np.ones(len(paired), np.int8), links), shape=(faces.size,) * 2)
     count, fan = connected_components(graph, directed=False)
-    if count <= len(np.unique(faces)):
-        return vertices, faces
-    _, corner = np.unique(fan, return_index=True)
-    origin = start[corner]
+    if count == len(np.unique(faces)):
+        return _without_double_edges(vertices, faces, partner)
+    origin = np.empty(count, np.int64)
+    origin[fan] = faces.ravel()
     moved = vertices[origin].astype(np.float64)
     split = np.bincount(origin, minlength=len(vertices))[origin] > 1
-    neighbours = np.stack([np.bincount(fan, vertices[end, axis], minlength=count) for axis in range(3)], axis=1)
-    middle = neighbours / np.bincount(fan, minlength=count)[:, None]
-    moved[split] += 0.02 * (middle - moved)[split]
-    return moved.astype(vertices.dtype), fan.reshape(-1, 3).astype(np.int32)
+    ends = vertices[faces[:, [1, 2, 0]].ravel()]
+    middle = np.stack([np.bincount(fan, ends[:, axis], minlength=count) for axis in range(3)], axis=1)
+    moved[split] += 0.02 * (middle / np.bincount(fan, minlength=count)[:, None] - moved)[split]
+    return _without_double_edges(moved.astype(vertices.dtype), fan.reshape(-1, 3).astype(np.int32), partner)
+
+
+def _partners(faces: np.ndarray, vertices: int) -> np.ndarray:
+    """(3 F,) for edge k % 3 of face k // 3 the edge that is walked the other way, -1 where there is none left."""
+    start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
+    there, back = _nth_key(start, end, vertices), _nth_key(end, start, vertices)
+    order = np.argsort(back)
+    partner = order[np.minimum(np.searchsorted(back[order], there), faces.size - 1)]
+    return np.where(back[partner] == there, partner, -1)
+
+
+def _without_double_edges(vertices: np.ndarray, faces: np.ndarray, partner: np.ndarray) -> Surface:
+    """With a vertex in the middle of all but one of several edges between the same two vertices."""
+    edge = np.where(partner < 0, np.arange(faces.size), np.minimum(partner, np.arange(faces.size)))
+    ends = np.stack([faces.ravel(), faces[:, [1, 2, 0]].ravel()], axis=1).astype(np.int64)
+    key = ends.min(axis=1) * len(vertices) + ends.max(axis=1)
+    _, kind = np.unique(key, return_inverse=True)
+    first = np.full(faces.size, faces.size)
+    np.minimum.at(first, kind, edge)
+    halved = edge != first[kind]
+    if not halved.any():
+        return vertices, faces
+    affected = halved.reshape(-1, 3).any(axis=1)
+    rows = np.flatnonzero(affected)
+    centre = np.full(len(faces), -1)
+    centre[rows] = len(vertices) + np.arange(len(rows))
+    names, which = np.unique(edge[halved], return_inverse=True)
+    middle = np.full(faces.size, -1)
+    middle[halved] = len(vertices) + len(rows) + which
+    plain, cut = np.flatnonzero(np.repeat(affected, 3) & ~halved), np.flatnonzero(halved)
+    fresh = [
+        np.column_stack([ends[plain], centre[plain // 3]]),
+        np.column_stack([ends[cut, 0], middle[cut], centre[cut // 3]]),
+        np.column_stack([middle[cut], ends[cut, 1], centre[cut // 3]]),
+    ]
+    added = [vertices[faces[rows]].mean(axis=1), vertices[ends[names]].mean(axis=1)]
+    whole = np.concatenate([faces[~affected], *fresh]).astype(np.int32)
+    return np.concatenate([vertices, *added]).astype(vertices.dtype), whole
 
 
 def without_holes(vertices: np.ndarray, faces: np.ndarray) -> Surface:
