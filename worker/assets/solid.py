@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from ..errors import Unable
 from ..geometry.bake import baked
-from ..geometry.clean import cleaned
+from ..geometry.clean import smoothed, without_cavities, without_slivers, without_small_parts
 from ..geometry.decimate import decimated
 from ..geometry.isosurface import isosurface
 from ..geometry.mesh import Mesh
@@ -31,6 +31,8 @@ from .asset import Asset, Stage
 
 _NEUTRAL = 0.6  # grey of what neither the field nor a photo gives a colour
 
+_FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
+_SLIVER = 0.1  # of a cell: shorter edges are drawn together
 _LEAST_IOU = 0.6
 """Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
 
@@ -82,7 +84,9 @@ class SolidPlan:
         except ValueError as error:
             raise Unable(str(error)) from None
         job.report(0.8, "cleaning")
-        vertices, faces = cleaned(found.vertices, found.faces, self.smooth)
+        vertices, faces = without_cavities(*without_small_parts(found.vertices, found.faces, _FLOATER))
+        vertices, faces = smoothed(vertices, faces, self.smooth)
+        vertices, faces = without_slivers(vertices, faces, _SLIVER * found.spacing)
         job.report(0.9, "simplifying")
         vertices, faces = decimated(vertices, faces, self.faces)
         return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
