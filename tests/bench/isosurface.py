@@ -256,10 +256,9 @@ def main() -> None:
         name, size, way, folder = options.measure
         measure(name, int(size), way, Path(folder))
         return
-    lines = [
-        "| field | way | seconds | CPU s | faster | queries | of dense | MB | faces | Euler | parts | closed | deviation |",
-        "| --- " * 13 + "|",
-    ]
+    heads = ["field", "way", "seconds", "CPU s", "faster", "queries", "of dense", "MB", "faces", "Euler", "parts"]
+    heads += ["closed", "deviation"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     sys.stdout.write("\n".join(lines) + "\n")
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or temporary

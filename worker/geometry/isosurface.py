@@ -182,7 +182,7 @@ def _follow(bricks: Bricks, sampler: _Sampler) -> None:
                 missing = True
                 bricks.mark_beyond(_to_corners(cells), some, places)
                 bricks.scatter(_to_corners(cells), some, wanted)
-        _sample(bricks, wanted, sampler, 0.95, 0.98)
+        _sample(bricks, wanted, sampler, 0.96, 0.96)
         missing = bricks.add(places) or missing  # what lies in a new brick is sampled the next time
 
 
