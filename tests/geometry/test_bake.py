@@ -125,7 +125,7 @@ def test_what_stands_behind_something_does_not_get_its_colours():
     y, x = np.mgrid[-0.7:0.7:60j, -0.7:0.7:60j].reshape(2, -1)
     wall = at(mesh, np.column_stack([x, y, np.full(x.size, 0.2)]))
     assert wall[:, 0].max() < 0.05
-    face = at(mesh, np.column_stack([x * 0.3, y * 0.3, np.full(x.size, 1.15)]))
+    face = at(mesh, np.column_stack([x * 0.2, y * 0.2, np.full(x.size, 1.15)]))
     assert face[:, 0].min() > 0.95
 
 

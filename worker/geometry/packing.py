@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .rasterise import runs
 
-_ATTEMPTS = 8  # scales that are tried until the square is full
-_FULL = 0.985  # the share of the square's height that is good enough
+_ATTEMPTS = 6  # scales that are tried until the square is full
+_FULL = 0.97  # the share of the square's height that is good enough
 
 
 @dataclass(frozen=True, eq=False)
