@@ -19,7 +19,7 @@ from ..errors import Unable
 from ..store.weights import WeightStore
 from . import saliency
 from .edges import decontaminated, refined
-from .plain import enclosed_patches, nearly_plain, plain_alpha
+from .plain import nearly_plain, plain_alpha
 
 if TYPE_CHECKING:
     from .load import Picture
@@ -32,8 +32,7 @@ THING_BORDER = 0.12
 
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces of a network's matte are its mistakes
 _PIECE = 1 / 20  # of the largest piece's pixels: at least as large a piece is a thing of its own
-_HOLE = 0.5  # a patch of the background's colour in which a network sees less of the subject is a hole
-_SHADOW = 0.1  # a pixel nearly of the background's colour in which a network sees less of the subject is a shadow
+_AWAY = 0.1  # where a network sees less of the thing, pixels nearly of the background's colour are background
 
 
 def is_one_thing(subject: np.ndarray) -> bool:
@@ -99,11 +98,7 @@ def _plain_background(picture: Picture, weights: WeightStore) -> np.ndarray:
     if network is None:
         return background
     matte = refined(saliency.matte(network, weights, picture.rgb), picture.rgb)
-    cell = max(background.shape) / network.size
-    patches, count = enclosed_patches(picture.rgb, background, cell * cell)
-    holes = np.zeros(count + 1, bool)
-    holes[1:] = ndimage.mean(matte, patches, np.arange(1, count + 1)) < _HOLE
-    found = background | holes[patches] | ((matte < _SHADOW) & nearly_plain(picture.rgb))
+    found = background | ((matte < _AWAY) & nearly_plain(picture.rgb))
     return background if found.all() else found
 
 

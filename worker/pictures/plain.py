@@ -36,15 +36,6 @@ def plain_background(rgb: np.ndarray) -> np.ndarray | None:
     return None if found.all() or not found.any() else found
 
 
-def enclosed_patches(rgb: np.ndarray, background: np.ndarray, least: float) -> tuple[np.ndarray, int]:
-    """Labels (H, W) int32, 0 for none, and how many there are: patches of the background's colour that the subject
-    encloses, of at least `least` pixels. They may be holes in it or a part of it: the colour alone cannot tell."""
-    labels, count = ndimage.label((_distance(rgb) < PLAIN_TOLERANCE) & ~background)
-    large = np.bincount(labels.ravel(), minlength=count + 1) >= least
-    large[0] = False
-    return np.where(large, np.cumsum(large), 0)[labels], int(large.sum())
-
-
 def nearly_plain(rgb: np.ndarray) -> np.ndarray:
     """(H, W) bool: pixels whose colour is the border's, or near it."""
     return _distance(rgb) < NEARLY
