@@ -128,9 +128,10 @@ def test_values_without_any_smoothness_make_a_closed_manifold_too(seed):
     assert_manifold(surface)
 
 
-def test_a_surface_that_is_found_in_one_place_is_followed_where_the_field_gives_no_warning():
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_surface_that_is_found_in_one_place_is_followed_where_the_field_gives_no_warning(side):
     """A rod that ends in a ball, in a field that is constant but for the surface itself: no coarse sample shows it."""
-    start, along = np.float32([-0.45, -0.4, -0.6]), np.float32([0.48, 0.36, 0.8])
+    start, along = side * np.float32([-0.45, -0.4, -0.6]), side * np.float32([0.48, 0.36, 0.8])
 
     def value(points):
         t = np.clip((points - start) @ along, 0.0, 1.3)[:, None]
