@@ -130,3 +130,9 @@ def test_a_closed_surface_stays_a_closed_manifold_with_any_number_of_faces(targe
 def test_a_surface_with_few_faces_is_left_as_it_is():
     vertices, faces = ball(1)
     assert decimated(vertices, faces, 1000)[1] is faces
+
+
+def test_a_surface_of_which_nothing_would_be_left_is_refused_in_plain_words():
+    vertices, faces = ball(2)
+    with pytest.raises(ValueError, match="ask for more"):
+        decimated(vertices, faces, 2)

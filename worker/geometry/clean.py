@@ -84,6 +84,8 @@ def manifold(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     taken apart all keep their numbers. A surface that is closed in the sense that each edge is walked as often in one
     direction as in the other comes out as a closed manifold.
     """
+    if not len(faces):
+        return vertices, faces
     partner = _partners(faces, len(vertices))
     paired = np.flatnonzero(partner >= 0)
     following = np.arange(faces.size) // 3 * 3 + (np.arange(faces.size) + 1) % 3
