@@ -249,7 +249,7 @@ def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
     result = session.results.last
     seconds = sum(result.seconds.values())
     time = "from the cache" if result.from_cache else f"in {seconds:.1f} s"
-    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}", "CHECKMARK")
+    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}, {result.model}", "CHECKMARK")
     for warning in result.warnings:
         drawing.text(layout, context, wording.sentence(warning), "INFO")
 

@@ -23,6 +23,7 @@ from ..geometry.photo import Photo
 from ..geometry.place import place
 from ..geometry.projection import fitted_view
 from ..geometry.unwrap import unwrapped
+from ..pictures import matte
 from ..pictures.load import Picture
 from ..representations import Field, View
 from ..wire.jobs import Job, Span
@@ -75,7 +76,9 @@ class SolidPlan:
             mesh = baked(mesh, self.texture, _colour(found), photos, job.span(0.6, 1.0).report)
         placed = place(mesh, photo.view.camera, self.size or None, self.origin)
         info = _camera_info(photo.view, placed.scale, placed.offset)
-        return Asset(placed.mesh, info, double_sided=False, warnings=() if fits or not self.photo else (_NO_FIT,))
+        about_photo = () if found.subject is None else matte.remarks(found.subject)
+        warnings = about_photo if fits or not self.photo else (*about_photo, _NO_FIT)
+        return Asset(placed.mesh, info, double_sided=False, warnings=warnings)
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""

@@ -124,6 +124,9 @@ class Backend:
         times = _times(folder) if folder else []
         return f"{HUB.revision} {times} {_matte().revision(weights)}"
 
+    def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
+        return weights.remarks(NAME, HUB)
+
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         from ..pictures import saliency
 
