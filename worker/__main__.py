@@ -21,7 +21,7 @@ def serve() -> int:
 
 
 def main() -> int:
-    # Threads that wait for work sleep instead of spinning: beside a busy Blender a small network is ten times faster so.
+    # Threads that wait for work sleep instead of spinning: beside a busy Blender a small network is ten times faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     if len(sys.argv) == 1:
         return serve()
