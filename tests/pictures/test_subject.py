@@ -126,6 +126,17 @@ def test_a_file_that_is_no_such_network_is_one_sentence(tmp_path, content, reaso
     assert "\n" not in str(caught.value) and "download it again" in str(caught.value)
 
 
+def test_the_network_is_shown_the_photo_as_its_training_did(tmp_path):
+    weights = installed(tmp_path, colour_network(320, (0.3, -0.2, 0.1), 0.05))
+    found = saliency.matte(saliency.U2NETP, weights, np.full((40, 50, 3), (200, 100, 0), np.uint8))
+    shown = (np.array([1.0, 0.5, 0.0]) - (0.485, 0.456, 0.406)) / (
+        0.229,
+        0.224,
+        0.225,
+    )  # by the photo's brightest value
+    assert np.allclose(found, 1 / (1 + np.exp(-(shown @ (0.3, -0.2, 0.1) + 0.05))), atol=1e-5)
+
+
 def test_a_picture_without_a_thing_is_one_sentence(likes_red):
     with pytest.raises(Unable, match="no object was found in p"):
         matte.subject_alpha(picture(meadow(80, 90).astype(np.uint8)), likes_red, "m")
