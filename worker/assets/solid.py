@@ -24,6 +24,7 @@ from ..geometry.place import place
 from ..geometry.projection import fitted_view
 from ..geometry.unwrap import unwrapped
 from ..pictures import matte
+from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
 from ..representations import Field, View
 from ..wire.jobs import Job, Span
@@ -110,7 +111,8 @@ def _photo(field: Field, mesh: Mesh, picture: Picture) -> tuple[Photo, float]:
         return Photo(picture.rgb, None, view), 1.0
     mask = field.subject >= 128
     fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
-    return Photo(picture.rgb, mask, fit.view), fit.iou
+    rgb = decontaminated(picture.rgb, field.subject) if picture.alpha is None else picture.rgb
+    return Photo(rgb, mask, fit.view), fit.iou
 
 
 def _turned(view: View, turn: np.ndarray) -> View:

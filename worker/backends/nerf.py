@@ -140,6 +140,7 @@ class Backend:
     def generate(self, task: Task, job: Job | Span) -> Field:
         if len(task.pictures) != 1:
             raise Unable(f"NeRF takes one photo, not {len(task.pictures)}: choose one")
+        task.weights.require(NAME, HUB, LICENCE)
         job.report(0.0, "cutting the object out")
         picture = _matte().without_background(task.pictures[0], task.weights, NAME)
         job.report(0.1, "loading the network")
