@@ -139,7 +139,9 @@ def why_not(context: Context) -> str:
     if not properties.settings(context).picture:
         return "choose a picture first"
     model = properties.chosen(context, session.offered).model
-    return "" if model.here else f"the weights of {model.label} are not here: download them first"
+    if model.here or not session.asked:  # somebody may have put them there meanwhile: the worker will tell
+        return ""
+    return f"the weights of {model.label} are not here: download them first"
 
 
 class IMAGE_TO_3D_OT_cancel(Operator):

@@ -198,7 +198,8 @@ def _draw_choice(layout: UILayout, context: Context, choice: properties.Choice) 
 
 def _draw_missing(layout: UILayout, context: Context, backend: BackendInfo, model: ModelInfo) -> None:
     box = layout.box().column()
-    drawing.text(box, context, f"The weights of {model.label} are not here yet.", "INFO")
+    when = "are not here yet" if host.session().asked else "were not here when last looked for"
+    drawing.text(box, context, f"The weights of {model.label} {when}.", "INFO")
     if not model.bytes:
         return
     text = f"Download {wording.size(model.bytes)}"
@@ -249,7 +250,7 @@ def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
     result = session.results.last
     seconds = sum(result.seconds.values())
     time = "from the cache" if result.from_cache else f"in {seconds:.1f} s"
-    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}", "CHECKMARK")
+    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}, {result.model}", "CHECKMARK")
     for warning in result.warnings:
         drawing.text(layout, context, wording.sentence(warning), "INFO")
 

@@ -49,6 +49,8 @@ class Session:
         self.problem: Problem | None = None
         self.results = Results()
         self.offered = offered.shipped()
+        self.asked = False
+        """Whether a worker has told since the start what is here; `offered` is older else."""
         self.longest_tick = 0.0
         self._place, self._clock = place, clock
         self._client: Client | None = None
@@ -372,6 +374,7 @@ class Session:
         self._began_at = self._heard_at = self._clock()
 
     def _describe(self, backends: offered.Offered) -> None:
+        self.asked = True
         if backends == self.offered:
             return
         self.offered = backends

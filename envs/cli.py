@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from . import installer, report
+from . import installer
 from .errors import EnvironmentProblem
 from .installer import How
 from .options import parser
@@ -20,6 +20,7 @@ from .relocate import move
 from .running import process_environment, run, with_package, worker_command
 from .specs import BLENDERS
 from .states import Depth, State, Status, status
+from .telling import report
 
 _DOING = {"create": "setting up", "repair": "repairing", "move": "moving", "remove": "removing"}
 CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
@@ -122,7 +123,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _lock(options: argparse.Namespace) -> int:
-    from . import relock  # on use: for developers, and every other command is to start quickly
+    from .locking import relock  # on use: for developers, and every other command is to start quickly
 
     for path in relock.relock(options.root, options.platforms or relock.PLATFORMS, Terminal(sys.stderr)):
         sys.stdout.write(f"{path}\n")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .platforms import python_in, reachable
+from .machine.platforms import python_in, reachable
 
 MANIFEST = "installed.json"
 _BYTES = 1 << 20

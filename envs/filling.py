@@ -14,13 +14,13 @@ from pathlib import Path
 from . import sizes
 from .contents import damaged_packages, inspect_files, write_manifest
 from .errors import EnvironmentProblem
-from .pipconfig import PipConfig
+from .machine.platforms import python_in, reachable
+from .machine.torchbuild import TorchBuild
+from .network.pipconfig import PipConfig
 from .places import Places
-from .platforms import python_in, reachable
 from .progress import Report, Stage
 from .specs import PYTHONS, Spec
-from .torchbuild import TorchBuild
-from .uvrun import Uv
+from .uv.uvrun import Uv
 from .verify import verify
 
 # What uv says, for ever, of a package in its cache that it cannot use. Seen by damaging each file of a cache.

@@ -14,20 +14,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from . import guard, hardware, pipconfig, preflight, sizes, torchbuild, uvtool
+from . import guard, sizes
 from .checking import check
 from .contents import damaged_in_cache, damaged_packages, inspect_files
 from .errors import EnvironmentProblem
 from .filling import Filler
 from .flushing import flush
-from .pipconfig import PipConfig
+from .machine import hardware, preflight, torchbuild
+from .machine.platforms import reachable
+from .machine.torchbuild import TorchBuild
+from .network import pipconfig
+from .network.pipconfig import PipConfig
 from .places import Places
-from .platforms import reachable
 from .progress import Report, plan
 from .specs import Spec, spec
 from .states import State, Status, status, write_marker
-from .torchbuild import TorchBuild
-from .uvrun import Uv, uv_variables
+from .uv import uvtool
+from .uv.uvrun import Uv, uv_variables
 
 WAIT = 1800.0  # seconds to wait for another installer: it may be making just what we want
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from . import guard
 from .errors import EnvironmentProblem
 from .installer import WAIT, How, create, folders_explained
+from .machine.platforms import reachable
 from .places import Places
-from .platforms import reachable
 from .progress import Amount, Bar, Report, Stage
 from .specs import names
 from .states import Status, status

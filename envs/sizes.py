@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .platforms import platform_name
+from .machine.platforms import platform_name
+from .machine.torchbuild import TorchBuild
 from .specs import Spec, lock_path
-from .torchbuild import TorchBuild
 
 PATH = Path(__file__).resolve().parent / "locks" / "sizes.json"
 _BLOCK = 4096  # bytes; the unit in which the usual file systems hand out space

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import EnvironmentProblem
-from .platforms import platform_name
+from .machine.platforms import platform_name
 
 TORCH = "2.13.0"
 PYTHONS = ("3.11", "3.12")  # in this order: the worker's code runs on both, more wheels exist for the first
@@ -26,6 +26,7 @@ _CORE_IMPORTS = (
     "skimage",
     "trimesh",
     "fast_simplification",
+    "onnxruntime",
     "safetensors",
     "huggingface_hub",
     "rich",
@@ -39,6 +40,7 @@ _NERF_IMPORTS = (
     "skimage",
     "trimesh",
     "fast_simplification",
+    "onnxruntime",
     "rich",
     "torch",
     "nerfacc",
@@ -79,7 +81,10 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            from .supported import this_system, why_not  # needs ctypes, for which Blender's start should not wait
+            from .machine.supported import (  # needs ctypes, for which Blender's start should not wait
+                this_system,
+                why_not,
+            )
 
             raise EnvironmentProblem(
                 why_not(this_system()) or f"no packages are locked for {self.name} on {platform_name()}", "architecture"

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from .errors import EnvironmentProblem
+from .machine.platforms import python_in
 from .places import Places
-from .platforms import python_in
 from .specs import spec
 
 MARKER_VERSION = 2  # 1: without device and build, and without a manifest of what was installed

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from .contents import Damage, inspect_files
 from .errors import EnvironmentProblem
-from .failures import recognise_exit, recognise_local
 from .running import process_environment, with_package, worker_command
 from .specs import Spec
+from .telling.failures import recognise_exit, recognise_local
 
 __all__ = ["Verdict", "inspect_files", "verify", "whole"]
 

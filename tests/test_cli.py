@@ -133,10 +133,11 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing(photo, tmp_path):
 
 def test_models_tells_licence_size_and_what_is_here(run):
     done = run("models", "--json")
-    (depth,) = json.loads(done.stdout)["backends"]
-    models = {model["name"]: model for model in depth["models"]}
+    backends = json.loads(done.stdout)["backends"]
+    assert [backend["name"] for backend in backends] == ["depth", "nerf"]
+    models = {model["name"]: model for backend in backends for model in backend["models"]}
     assert models["included"]["here"] and not models["depth-anything-v2-small"]["here"]
-    assert models["depth-anything-v2-small"]["licence"] == "Apache-2.0"
+    assert models["depth-anything-v2-small"]["licence"] == "Apache-2.0" and models["triposr"]["licence"] == "MIT"
     shown = run("models").stdout
     assert all(name in shown for name in models) and "99 MB" in shown
 

@@ -65,7 +65,10 @@ def test_no_room_knows_what_it_must_not(folder, banned):
     assert offenders(folder, banned) == []
 
 
-@pytest.mark.parametrize("name", ["worker/__main__.py", "worker/app.py", "worker/backends/depth.py", "worker/wire"])
+@pytest.mark.parametrize(
+    "name",
+    ["worker/__main__.py", "worker/app.py", "worker/backends/depth.py", "worker/backends/nerf.py", "worker/wire"],
+)
 def test_what_says_hello_imports_nothing_heavy_at_the_top(name):
     assert offenders(name, ("torch", "numpy", "scipy", "PIL", "transformers", "rich"), top_only=True) == []
 

@@ -60,7 +60,7 @@ def generate(
         "vertices": len(asset.mesh.vertices),
         "faces": len(asset.mesh.faces),
         "camera": dataclasses.asdict(asset.camera) if asset.camera else None,
-        "warnings": [*pictures[0].notes, *asset.warnings],
+        "warnings": [*pictures[0].notes, *asset.warnings, *backend.remarks(model, weights)],
     }
     kept.save_glb(glb_key, output, facts)
     return _result(facts, output, clock, backdrop, from_cache=False)

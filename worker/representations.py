@@ -182,7 +182,7 @@ class Field:
     colour: Callable[[np.ndarray], np.ndarray] | None
     bounds: np.ndarray
     to_gltf: np.ndarray
-    view: View | None
+    view: View
     arrays: Mapping[str, np.ndarray]
     subject: np.ndarray | None = None
 

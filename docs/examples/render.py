@@ -2,7 +2,7 @@
 """Renders the example pictures of this folder with Cycles, so that the project has photos of its own.
 
     pip install bpy==4.5.15 pillow        (Python 3.11)
-    python docs/examples/render.py OUT_FOLDER [--samples 32] [--scene room|table|street]
+    python docs/examples/render.py OUT_FOLDER [--samples 32] [--scene room.jpg|table.jpg|street.jpg|robot.png]
 
 Everything is made here: shapes, textures and light. Nothing of it is used for training or measuring.
 """
@@ -265,6 +265,32 @@ def street() -> None:
     camera((-0.6, -4.5, 1.65), (0.1, 6, 1.75), 64)
 
 
+def robot() -> None:
+    """A tin toy by itself, cut out: its picture is transparent around it."""
+    tin = material("tin", (0.75, 0.20, 0.05), 0.35, other=(0.60, 0.13, 0.03), pattern="noise", scale=3)
+    steel = material("steel", (0.42, 0.46, 0.50), 0.35, 0.4)
+    cream, dark = material("cream", (0.85, 0.78, 0.60), 0.5), material("dark", (0.03, 0.03, 0.04), 0.4)
+    box((-0.26, -0.17, 0.32), (0.26, 0.17, 0.86), tin, 0.05)
+    box((-0.19, -0.15, 0.92), (0.19, 0.15, 1.22), cream, 0.05)
+    box((-0.07, -0.07, 0.84), (0.07, 0.07, 0.94), steel, 0.01)
+    box((-0.16, -0.19, 0.46), (0.16, -0.15, 0.74), cream, 0.02)
+    for x, tint in ((-0.09, (0.05, 0.25, 0.55)), (0.0, (0.85, 0.6, 0.05)), (0.09, (0.1, 0.45, 0.15))):
+        ball((x, -0.19, 0.66), 0.03, material("button", tint, 0.2))
+    box((-0.1, -0.2, 0.51), (0.1, -0.18, 0.57), dark, 0.008)
+    for side in (-1, 1):
+        ball((side * 0.085, -0.14, 1.1), 0.055, steel)
+        ball((side * 0.085, -0.18, 1.1), 0.032, dark)
+        box((side * 0.14 - 0.085, -0.11, 0.06), (side * 0.14 + 0.085, 0.09, 0.34), steel, 0.03)
+        box((side * 0.14 - 0.11, -0.24, 0.0), (side * 0.14 + 0.11, 0.12, 0.1), tin, 0.03)
+        box((side * 0.33 - 0.06, -0.08, 0.42), (side * 0.33 + 0.06, 0.08, 0.8), steel, 0.04)
+        ball((side * 0.33, -0.02, 0.38), 0.085, tin)
+    lathe((0, 0, 1.2), [(0.05, 0), (0.05, 0.03), (0.014, 0.04), (0.012, 0.17)], steel)
+    ball((0, 0, 1.39), 0.045, tin)
+    area((-1.6, -1.8, 2.4), (0.75, 0, -0.7), 1.5, 110)
+    area((1.8, -1.2, 1.0), (1.3, 0, 0.95), 1.5, 25)
+    camera((1.25, -2.65, 1.35), (0.0, 0.0, 0.68), 48)
+
+
 # ---- light, camera, picture --------------------------------------------------------------------------------------
 
 
@@ -288,6 +314,7 @@ def camera(place: tuple, target: tuple, fov_degrees: float) -> None:
 
 
 def render(build: Callable[[], None], path: Path, samples: int) -> None:
+    """A JPEG with a sky, or, to a path that ends in .png, a picture that is transparent where nothing stands."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.world = bpy.data.worlds.new("sky")
@@ -298,12 +325,15 @@ def render(build: Callable[[], None], path: Path, samples: int) -> None:
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = samples, True
     scene.render.resolution_x, scene.render.resolution_y = SIZE
-    scene.render.image_settings.file_format, scene.render.image_settings.quality = "JPEG", 90
+    cut_out = path.suffix == ".png"
+    scene.render.film_transparent = cut_out
+    scene.render.image_settings.file_format = "PNG" if cut_out else "JPEG"
+    scene.render.image_settings.color_mode, scene.render.image_settings.quality = "RGBA" if cut_out else "RGB", 90
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
 
 
-SCENES = {"room": room, "table": table, "street": street}
+SCENES = {"room.jpg": room, "table.jpg": table, "street.jpg": street, "robot.png": robot}
 
 
 def main() -> None:
@@ -314,7 +344,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.scene or SCENES:
-        render(SCENES[name], (options.folder / f"{name}.jpg").absolute(), options.samples)
+        render(SCENES[name], (options.folder / name).absolute(), options.samples)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from image_to_3d.addon.environment import Place, Standing
 from image_to_3d.addon.errands import Check, Order
 from image_to_3d.addon.session import Session
 from image_to_3d.addon.states import State
-from image_to_3d.envs.platforms import python_in
+from image_to_3d.envs.machine.platforms import python_in
 from image_to_3d.envs.specs import spec
 from image_to_3d.envs.states import write_marker
 from image_to_3d.tests.addon.waiting import alive, until

@@ -33,7 +33,7 @@ from PIL import Image
 from scipy.spatial import cKDTree
 
 VIEWS = ((15, 15), (60, -20), (105, 35), (150, -10), (195, 20), (240, 60), (285, -45), (330, 10))
-PIXELS, PHOTO, FOV = 384, 1024, 35.0
+PIXELS, PHOTO, FOV = 320, 1024, 35.0
 
 
 def scans() -> list[Path]:
@@ -142,9 +142,7 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
 
 
 def save_sheet(path: Path, shapes: list[render.Shape], views: list[render.View]) -> None:
-    rows = [
-        np.concatenate([render.render(shape, view, samples=2).colour for view in views[::2]], 1) for shape in shapes
-    ]
+    rows = [np.concatenate([render.render(shape, view).colour for view in views[::2]], 1) for shape in shapes]
     Image.fromarray(np.concatenate(rows)).save(path)
 
 
@@ -182,11 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--only", default="", help="objects whose name contains this")
+    parser.add_argument("--every", type=int, default=1, help="only each n-th object")
     parser.add_argument("--table", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--fifty", action="store_true")
     options = parser.parse_args()
-    paths = [path for path in scans() if options.only in path.stem]
+    paths = [path for path in scans() if options.only in path.stem][:: options.every]
     if options.fifty:
         sys.stdout.write(timed_fifty(paths[0], options.size))
         return

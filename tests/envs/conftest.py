@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs.uvtool import UV
+from image_to_3d.envs.uv.uvtool import UV
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 30.0

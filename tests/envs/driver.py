@@ -16,7 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from envs import cli, preflight, specs
+from envs import cli, specs
+from envs.machine import preflight
 
 children: dict[int, int] = {}  # process -> the reading end of a pipe that the process holds until it ends
 

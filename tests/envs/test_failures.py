@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 from image_to_3d.envs.errors import Kind
-from image_to_3d.envs.failures import recognise, recognise_exit, recognise_local
-from image_to_3d.envs.symptoms import SYMPTOMS
+from image_to_3d.envs.telling.failures import recognise, recognise_exit, recognise_local
+from image_to_3d.envs.telling.symptoms import SYMPTOMS
 
 _TEXT = (Path(__file__).parent / "said.txt").read_text(encoding="utf-8")
 SAID = [section.partition("\n")[::2] for section in re.split(r"^=== ", _TEXT, flags=re.MULTILINE)[1:]]

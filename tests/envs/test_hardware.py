@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs import host, nvidia, radeon
-from image_to_3d.envs.hardware import Gpu, Hardware, find
+from image_to_3d.envs.machine import host, nvidia, radeon
+from image_to_3d.envs.machine.hardware import Gpu, Hardware, find
 
 GIB = 2**30
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from image_to_3d.envs import specs
-from image_to_3d.envs.relock import INPUTS, PLATFORMS
+from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
 from image_to_3d.envs.specs import BLENDERS, input_path, lock_path, spec
 
 CUDA = re.compile(r"torch|torchvision|torchaudio|triton|(nvidia|cuda)-.*")

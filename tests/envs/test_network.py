@@ -19,13 +19,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from image_to_3d.envs import download, pipconfig
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.failures import recognise
-from image_to_3d.envs.pipconfig import PipConfig
+from image_to_3d.envs.network import download, pipconfig
+from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.places import Places, default_root
-from image_to_3d.envs.uvrun import uv_variables
-from image_to_3d.envs.uvtool import find_or_fetch
+from image_to_3d.envs.telling.failures import recognise
+from image_to_3d.envs.uv.uvrun import uv_variables
+from image_to_3d.envs.uv.uvtool import find_or_fetch
 
 LIMIT = 60.0
 LOGIN = "Basic " + base64.b64encode(b"me:p@ss").decode()

@@ -3,8 +3,8 @@ import os
 import sys
 
 import pytest
-from image_to_3d.envs import pipconfig
 from image_to_3d.envs.errors import EnvironmentProblem
+from image_to_3d.envs.network import pipconfig
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the files lie elsewhere")
 

@@ -3,7 +3,7 @@ import os
 import sys
 
 import pytest
-from image_to_3d.envs.platforms import reachable, without_limit
+from image_to_3d.envs.machine.platforms import reachable, without_limit
 
 
 @pytest.mark.parametrize(

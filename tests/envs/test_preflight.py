@@ -8,13 +8,14 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs import preflight, specs
+from image_to_3d.envs import specs
 from image_to_3d.envs.errors import EnvironmentProblem
+from image_to_3d.envs.machine import preflight
+from image_to_3d.envs.machine.preflight import MARGIN, examine, findings, mounted_as, path_length
+from image_to_3d.envs.machine.supported import System, this_system, why_not
 from image_to_3d.envs.places import Places
-from image_to_3d.envs.preflight import MARGIN, examine, findings, mounted_as, path_length
 from image_to_3d.envs.sizes import Need
 from image_to_3d.envs.specs import Spec
-from image_to_3d.envs.supported import System, this_system, why_not
 
 GB = 1_000_000_000
 NEED = Need(GB, 3 * GB, 80)
@@ -246,7 +247,7 @@ def test_a_system_that_does_not_fit_comes_first(places):
 
 
 def test_an_environment_without_a_lock_says_what_is_wrong_with_the_system(tmp_path, monkeypatch):
-    monkeypatch.setattr("image_to_3d.envs.supported.this_system", lambda: System("windows-arm64"))
+    monkeypatch.setattr("image_to_3d.envs.machine.supported.this_system", lambda: System("windows-arm64"))
     with pytest.raises(EnvironmentProblem, match="Windows on ARM") as caught:
         Spec("core", "Core", tmp_path / "none.txt", (), torch=True).text  # noqa: B018
     assert caught.value.kind == "architecture"

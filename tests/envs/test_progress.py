@@ -4,7 +4,7 @@ import json
 
 import pytest
 from image_to_3d.envs.progress import Amount, Bar, JsonLines, Stage, Terminal, plan
-from image_to_3d.envs.watch import Watch
+from image_to_3d.envs.uv.watch import Watch
 
 # What uv 0.13 wrote while it installed, in its order.
 UV_SAID = """Using Python 3.11.7 environment at: v

@@ -10,11 +10,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs import hardware, redaction, report, usage
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.hardware import Hardware
+from image_to_3d.envs.machine import hardware
+from image_to_3d.envs.machine.hardware import Hardware
 from image_to_3d.envs.places import Places
-from image_to_3d.envs.redaction import redact
+from image_to_3d.envs.telling import redaction, report, usage
+from image_to_3d.envs.telling.redaction import redact
 
 TOKEN = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWx"
 
@@ -222,9 +223,8 @@ def test_the_text_holds_no_home_and_no_names(identity, tmp_path, monkeypatch):
 def test_a_program_that_only_wants_to_redact_loads_little():
     """The add-on does, in Blender's own process."""
     root = Path(__file__).resolve().parent.parent.parent
-    script = (
-        "import sys; from envs.redaction import redact; print(*{'ssl', 'ctypes', 'urllib.request'} & set(sys.modules))"
-    )
+    loaded = "print(*{'ssl', 'ctypes', 'urllib.request'} & set(sys.modules))"
+    script = f"import sys; from envs.telling.redaction import redact; {loaded}"
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("", "")
 

@@ -11,17 +11,17 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from image_to_3d.envs import weigh as weighing
-from image_to_3d.envs import wheels
-from image_to_3d.envs.builds import CUDA_BUILDS
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.hardware import Hardware
-from image_to_3d.envs.pipconfig import PipConfig
-from image_to_3d.envs.relock import INPUTS, PLATFORMS
+from image_to_3d.envs.locking import weigh as weighing
+from image_to_3d.envs.locking import wheels
+from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
+from image_to_3d.envs.locking.wheels import Wheel, best, lying_in, weigh
+from image_to_3d.envs.machine.builds import CUDA_BUILDS
+from image_to_3d.envs.machine.hardware import Hardware
+from image_to_3d.envs.machine.torchbuild import TorchBuild, choose
+from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.sizes import Size, need, pins_in, sizes
 from image_to_3d.envs.specs import lock_path, spec
-from image_to_3d.envs.torchbuild import TorchBuild, choose
-from image_to_3d.envs.wheels import Wheel, best, lying_in, weigh
 
 PYPI = TorchBuild("torch", None, (), "", key="pypi")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from image_to_3d import envs
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.platforms import python_in
+from image_to_3d.envs.machine.platforms import python_in
 from image_to_3d.envs.specs import Spec, spec
 from image_to_3d.envs.states import State, status, write_marker
 

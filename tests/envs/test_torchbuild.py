@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
-from image_to_3d.envs.builds import CUDA_BUILDS
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.hardware import Gpu, Hardware
-from image_to_3d.envs.pipconfig import PipConfig
+from image_to_3d.envs.machine.builds import CUDA_BUILDS
+from image_to_3d.envs.machine.hardware import Gpu, Hardware
+from image_to_3d.envs.machine.torchbuild import choose
+from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.specs import TORCH
-from image_to_3d.envs.torchbuild import choose
 
 INDEX = "https://download.pytorch.org/whl"
 WHEEL = f"torch-{TORCH}+cpu-cp{{}}-cp{{}}-manylinux_2_28_x86_64.whl"

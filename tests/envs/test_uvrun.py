@@ -6,7 +6,7 @@ import os
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.places import Places
-from image_to_3d.envs.uvrun import Uv, uv_variables
+from image_to_3d.envs.uv.uvrun import Uv, uv_variables
 
 SILENT = r"""#!/bin/sh
 echo "Resolved 1 package in 1ms"

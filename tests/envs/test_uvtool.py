@@ -12,11 +12,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs import uvtool
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.pipconfig import PipConfig
-from image_to_3d.envs.platforms import executable, platform_name
-from image_to_3d.envs.uvtool import UV, WHEELS, Wheel, find_or_fetch
+from image_to_3d.envs.machine.platforms import executable, platform_name
+from image_to_3d.envs.network.pipconfig import PipConfig
+from image_to_3d.envs.uv import uvtool
+from image_to_3d.envs.uv.uvtool import UV, WHEELS, Wheel, find_or_fetch
 
 
 @pytest.fixture

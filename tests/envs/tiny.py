@@ -19,9 +19,9 @@ from types import MappingProxyType
 
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.pipconfig import PipConfig
+from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.places import Places, default_root
-from image_to_3d.envs.uvtool import find_or_fetch
+from image_to_3d.envs.uv.uvtool import find_or_fetch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIMIT = 60.0  # seconds; nothing takes that long

@@ -78,6 +78,15 @@ def archive(command_line, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def user(command_line, archive, tmp_path: Path) -> Path:
+    """User files in which the extension is installed and enabled."""
+    folder = tmp_path / "user"
+    arguments = ("--command", "extension", "install-file", "--repo", "user_default", "--enable", str(archive))
+    command_line(*arguments, user=folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
     """DISPLAY, or a virtual screen that ends with the tests."""

@@ -113,6 +113,11 @@ class Blender:
         self._xdotool("click", "--repeat", str(times), "--delay", "60", "1")
         time.sleep(0.15)
 
+    def next_choice(self) -> None:
+        """Chooses the next entry of the menu of choices below the mouse, without opening it."""
+        self._xdotool("keydown", "ctrl", "click", "5", "keyup", "ctrl")
+        time.sleep(0.15)
+
     def press_button(self) -> None:
         """A click where the mouse is."""
         self._xdotool("click", "1")

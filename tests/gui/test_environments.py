@@ -20,15 +20,6 @@ LONGEST_TICK = 0.200  # seconds; far more than a tick takes, far less than a wai
 pytestmark = pytest.mark.timeout(2 * SET_UP_LIMIT)
 
 
-@pytest.fixture
-def user(command_line, archive, tmp_path: Path) -> Path:
-    """User files in which the extension is installed and enabled."""
-    folder = tmp_path / "user"
-    arguments = ("--command", "extension", "install-file", "--repo", "user_default", "--enable", str(archive))
-    command_line(*arguments, user=folder)
-    return folder
-
-
 def begin(screen: Blender) -> Blender:
     """An empty scene with our tab, once the automatic check is over."""
     screen.until("environment()")

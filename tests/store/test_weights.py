@@ -159,3 +159,15 @@ def test_files_that_do_not_lie_on_the_hub_are_fetched_checked_and_found_as_well(
     with pytest.raises(Unable, match="damaged"):
         store.download("n", elsewhere, silent())
     assert store.find("n", elsewhere) is None
+
+
+def test_weights_that_cannot_be_the_published_ones_are_named(tmp_path):
+    store, folder = WeightStore(tmp_path), tmp_path / "thing"
+    folder.mkdir()
+    assert store.remarks("thing", model()) == ()
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    assert store.remarks("thing", model()) == ()
+    (folder / "model.safetensors").write_bytes(b"others")
+    (remark,) = store.remarks("thing", model())
+    assert str(folder) in remark

@@ -39,6 +39,7 @@ OBJECT_CELLS = 160
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
 
+
 @dataclass(frozen=True)
 class ReliefPlan:
     """What is wanted of a relief, read from the options before any work is done. fov 0: as the picture says."""

@@ -7,16 +7,15 @@ Knows representations, pictures and geometry; must not know networks, backends o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..errors import Unable
 from ..geometry.bake import baked
-from ..geometry.clean import cleaned
+from ..geometry.clean import smoothed, without_cavities, without_slivers, without_small_parts
 from ..geometry.decimate import decimated
 from ..geometry.isosurface import isosurface
 from ..geometry.mesh import Mesh
@@ -24,13 +23,22 @@ from ..geometry.photo import Photo
 from ..geometry.place import place
 from ..geometry.projection import fitted_view
 from ..geometry.unwrap import unwrapped
+from ..pictures import matte
+from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
-from ..representations import Field, PinholeCamera, View
+from ..representations import Field, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
 
 _NEUTRAL = 0.6  # grey of what neither the field nor a photo gives a colour
+
+_FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
+_SLIVER = 0.1  # of a cell: shorter edges are drawn together
+_LEAST_IOU = 0.6
+"""Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
+
+_NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
 
 @dataclass(frozen=True)
@@ -59,20 +67,19 @@ class SolidPlan:
         """The finished thing. Raises Unable where the field has no surface."""
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
-        view = _turned(found.view, found.to_gltf) if found.view else None
         with stage("texture"):
+            job.report(0.5, "unwrapping")
             mesh = unwrapped(mesh, self.texture)
-            photos = ()
-            if self.photo and view is not None:
-                job.report(0.55, "finding the photo's place")
-                mask = None if found.subject is None else found.subject >= 128
-                view = view if mask is None else fitted_view(mesh, mask, view)
-                photos = (Photo(picture.rgb, mask, view),)
+            job.report(0.55, "finding the photo's place")
+            photo, iou = _photo(found, mesh, picture)
+            fits = self.photo and iou >= _LEAST_IOU
+            photos = (photo,) if fits else ()
             mesh = baked(mesh, self.texture, _colour(found), photos, job.span(0.6, 1.0).report)
-        camera = view.camera if view else PinholeCamera.from_fov(1, 1, 40.0)
-        placed = place(mesh, camera, self.size or None, self.origin)
-        seen = _camera_info(view, placed.scale, placed.offset) if view else None
-        return Asset(placed.mesh, seen, double_sided=False)
+        placed = place(mesh, photo.view.camera, self.size or None, self.origin)
+        info = _camera_info(photo.view, placed.scale, placed.offset)
+        about_photo = () if found.subject is None else matte.remarks(found.subject)
+        warnings = about_photo if fits or not self.photo else (*about_photo, _NO_FIT)
+        return Asset(placed.mesh, info, double_sided=False, warnings=warnings)
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""
@@ -81,7 +88,9 @@ class SolidPlan:
         except ValueError as error:
             raise Unable(str(error)) from None
         job.report(0.8, "cleaning")
-        vertices, faces = cleaned(found.vertices, found.faces, self.smooth)
+        vertices, faces = without_cavities(*without_small_parts(found.vertices, found.faces, _FLOATER))
+        vertices, faces = smoothed(vertices, faces, self.smooth)
+        vertices, faces = without_slivers(vertices, faces, _SLIVER * found.spacing)
         job.report(0.9, "simplifying")
         vertices, faces = decimated(vertices, faces, self.faces)
         return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
@@ -93,6 +102,17 @@ def _colour(field: Field):
         return lambda points: np.full_like(points, _NEUTRAL)
     back = field.to_gltf.astype(np.float32)
     return lambda points: field.colour(np.ascontiguousarray(points @ back))
+
+
+def _photo(field: Field, mesh: Mesh, picture: Picture) -> tuple[Photo, float]:
+    """The picture with the camera that fits it best to the mesh (glTF axes), and how well the outlines agree (IoU)."""
+    view = _turned(field.view, field.to_gltf)
+    if field.subject is None:
+        return Photo(picture.rgb, None, view), 1.0
+    mask = field.subject >= 128
+    fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
+    rgb = decontaminated(picture.rgb, field.subject) if picture.alpha is None else picture.rgb
+    return Photo(rgb, mask, fit.view), fit.iou
 
 
 def _turned(view: View, turn: np.ndarray) -> View:

@@ -58,6 +58,9 @@ class Backend(Protocol):
     def revision(self, model: str, weights: WeightStore) -> str:
         """What tells the model's weights from others of its name, for the cache."""
 
+    def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
+        """Sentences for the user about the weights that are used."""
+
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         """Fetches the weights of `model`; returns their bytes."""
 

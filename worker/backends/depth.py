@@ -216,6 +216,10 @@ class Backend:
         folder = weights.find(model, hub)  # a folder filled by hand may hold other weights of that name
         return f"{hub.revision} {(folder / hub.files[-1].name).stat().st_mtime_ns if folder else ''}"
 
+    def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
+        hub = _BY_NAME[model].hub
+        return weights.remarks(model, hub) if hub else ()
+
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         hub = _BY_NAME[model].hub
         if hub is None:

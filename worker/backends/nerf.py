@@ -8,6 +8,8 @@ density and colour that can be asked anywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import Unable
@@ -118,13 +120,19 @@ class Backend:
         return BackendInfo("nerf", "NeRF", help, NAME, (model,), OPTIONS, PRESETS)
 
     def revision(self, model: str, weights: WeightStore) -> str:
-        folder = weights.find(model, HUB)  # a folder filled by hand may hold other weights of that name
-        times = [(folder / file.name).stat().st_mtime_ns for file in HUB.files] if folder else []
-        return f"{HUB.revision} {times}"
+        folder = weights.find(NAME, HUB)  # a folder filled by hand may hold other weights of that name
+        times = _times(folder) if folder else []
+        return f"{HUB.revision} {times} {_matte().revision(weights)}"
+
+    def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
+        return weights.remarks(NAME, HUB)
 
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
-        weights.download(model, HUB, job)
-        return HUB.bytes
+        from ..pictures import saliency
+
+        if weights.find(NAME, HUB) is None:
+            weights.download(NAME, HUB, job.span(0.0, 0.99))
+        return HUB.bytes + saliency.download(weights, job.span(0.99, 1.0))
 
     def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
         return default
@@ -132,9 +140,12 @@ class Backend:
     def generate(self, task: Task, job: Job | Span) -> Field:
         if len(task.pictures) != 1:
             raise Unable(f"NeRF takes one photo, not {len(task.pictures)}: choose one")
-        job.report(0.0, "loading the network")
+        task.weights.require(NAME, HUB, LICENCE)
+        job.report(0.0, "cutting the object out")
+        picture = _matte().without_background(task.pictures[0], task.weights, NAME)
+        job.report(0.1, "loading the network")
         reconstructor = self._load(task)
-        arrays = reconstructor(task.pictures[0], float(task.options["fill"]), job.span(0.1, 1.0))
+        arrays = reconstructor(picture, float(task.options["fill"]), job.span(0.2, 1.0))
         return self.restored(arrays, task)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Field:
@@ -150,11 +161,22 @@ class Backend:
             devices.release()
 
     def _load(self, task: Task) -> Reconstructor:
-        from . import nerf_inference
-
         folder = task.weights.require(NAME, HUB, LICENCE)
-        which = f"{folder} {self.revision(NAME, task.weights)} {task.device}"
+        which = f"{folder} {_times(folder)} {task.device}"
         if self._loaded is None or self._loaded[0] != which:
+            from . import nerf_inference
+
             self.unload()
             self._loaded = (which, nerf_inference.load(folder, task.device))
         return self._loaded[1]
+
+
+def _times(folder: Path) -> list[int]:
+    """When the files were written, which tells other weights of the same name."""
+    return [(folder / file.name).stat().st_mtime_ns for file in HUB.files]
+
+
+def _matte() -> ModuleType:
+    from ..pictures import matte  # on use: it brings numpy
+
+    return matte

@@ -48,11 +48,11 @@ class Reconstructor:
     half: bool
 
     def __call__(self, picture: Picture, fill: float, job: Job | Span) -> dict[str, np.ndarray]:
-        """What `field` makes the picture's field of. fill: how much of its square the subject spans.
+        """What `field` makes the field of a picture with an alpha of. fill: how much of its square the subject spans.
 
-        Raises Unable where the picture shows no cut-out thing, or the network gives nothing finite.
+        Raises Unable where the alpha shows no thing, or the network gives nothing finite.
         """
-        alpha = subject_alpha(picture)
+        alpha = _solid_part(picture.alpha)
         crop = square_crop(picture.rgb, alpha, fill)
         image = triposr.prepared(torch.from_numpy(crop.on_grey(triposr.GREY)), self.network.config.image_size)
         code, network = self._code(image, job), self.network
@@ -110,15 +110,8 @@ def _told(network: triposr.TripoSR, job: Job | Span) -> Iterator[None]:
             handle.remove()
 
 
-def subject_alpha(picture: Picture) -> np.ndarray:
-    """(H, W) uint8: the picture's own alpha without haze and specks, or that of what stands on a plain background.
-
-    Raises Unable where it has neither, or nothing remains.
-    """
-    if picture.background is None:
-        message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
-        raise Unable(f"{picture.name} {message}")
-    alpha = np.uint8(255) * (~picture.background).astype(np.uint8) if picture.alpha is None else picture.alpha
+def _solid_part(alpha: np.ndarray) -> np.ndarray:
+    """The alpha (H, W) uint8 without haze and specks, which would make the crop too large."""
     return np.where(without_specks(alpha > HAZE), alpha, 0).astype(np.uint8)
 
 

@@ -28,7 +28,7 @@ Report = Callable[[float, str], None]
 
 _POINTS_AT_ONCE = 1 << 17
 _SHARPNESS = 4.0  # of several photos the best should win: their trust is weighed by this power
-_MATCH_REACH = 40.0  # edges over which a field's colours turn from the photo's to their own
+_MATCH_REACH = 0.1  # of the thing's size, over which a field's colours turn from the photo's to their own
 _FAINT = 1e-3  # trust below which a photo does not count
 
 
@@ -124,7 +124,7 @@ def _joined(
         rest = np.where(known[:, None], field, 0.0)
         if (trust > _FAINT).any():
             change = np.where(known[:, None], seen - rest, 0.0)
-            rest = rest + graph.spread(change, trust * known, np.zeros(3), _MATCH_REACH**-2)
+            rest = rest + graph.spread(change, trust * known, np.zeros(3), graph.edges_in(_MATCH_REACH) ** -2)
         missing = ~known & (trust < 1.0)
         if missing.any():
             both = np.where(known[:, None], rest, seen)
@@ -147,6 +147,13 @@ class _Graph:
         self.count = int(place.max()) + 1
         self.under = under
         self.edges = laplacian(self.faces, self.count)
+        self._corners = mesh.vertices[mesh.faces]
+
+    def edges_in(self, share: float) -> float:
+        """How many edges are as long as this share of the surface's size, at least 1."""
+        size = float(np.linalg.norm(np.ptp(self._corners, axis=(0, 1))))
+        mean = float(np.linalg.norm(self._corners[:, 0] - self._corners[:, 1], axis=1).mean())
+        return max(share * size / max(mean, 1e-30), 1.0)
 
     def spread(self, values: np.ndarray, trust: np.ndarray, far: np.ndarray, pull: float) -> np.ndarray:
         """(N, 3) float32 at the texels: values (N, 3) smoothed to the vertices by `trust` (N,), and spread to the

@@ -19,9 +19,9 @@ _CHUNK = 1 << 18  # samples
 
 
 class Bricks:
-    """side: a power of two. places: (n, 3) int64 position of each brick, in bricks. values: (n + 1, side, side, side) float32; the last
-    belongs to no brick and is always NaN, so that the number -1 can stand for one that does not exist.
-    beyond: (n, 8) int32 numbers of the bricks at OFFSETS, -1 where there is none."""
+    """side: a power of two. places: (n, 3) int64 position of each brick, in bricks. values: (n + 1, side, side, side)
+    float32; the last belongs to no brick and is always NaN, so that the number -1 can stand for one that does not
+    exist. beyond: (n, 8) int32 numbers of the bricks at OFFSETS, -1 where there is none."""
 
     def __init__(self, coarse: np.ndarray, side: int) -> None:
         """coarse: every `side`-th sample of the whole grid, the first of each brick that may come to be."""

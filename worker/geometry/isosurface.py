@@ -74,7 +74,7 @@ def isosurface(
     positions, faces = triangulated(bricks)
     if not len(faces):
         raise ValueError("the field is nowhere inside: there is no surface to make; use another picture or seed")
-    return Isosurface(sampler.low + positions * sampler.spacing, faces, sampler.spacing, sampler.queries)
+    return Isosurface(sampler.placed(positions), faces, sampler.spacing, sampler.queries)
 
 
 class _Sampler:
@@ -111,6 +111,10 @@ class _Sampler:
             found[chosen] = self._asked(self.low + positions[chosen] * self.spacing)
         self.queries += len(positions)
         return found
+
+    def placed(self, positions: np.ndarray) -> np.ndarray:
+        """(V, 3) float64 in the field's axes, within the box, of vertices in cells of the grid."""
+        return np.clip(self.low + positions * self.spacing, *self._bounds)
 
     def _asked(self, points: np.ndarray) -> np.ndarray:
         low, high = self._bounds
@@ -178,7 +182,7 @@ def _follow(bricks: Bricks, sampler: _Sampler) -> None:
                 missing = True
                 bricks.mark_beyond(_to_corners(cells), some, places)
                 bricks.scatter(_to_corners(cells), some, wanted)
-        _sample(bricks, wanted, sampler, 0.95, 0.98)
+        _sample(bricks, wanted, sampler, 0.96, 0.96)
         missing = bricks.add(places) or missing  # what lies in a new brick is sampled the next time
 
 

@@ -14,14 +14,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .rasterise import runs
 
-_ATTEMPTS = 8  # scales that are tried until the square is full
-_FULL = 0.985  # the share of the square's height that is good enough
+_ATTEMPTS = 6  # scales that are tried until the square is full
+_FULL = 0.97  # the share of the square's height that is good enough
 
 
 @dataclass(frozen=True, eq=False)
 class Outlines:
-    """Segments that draw the charts: their outlines, or all their edges. ends: (S, 2, 2) float64 their ends; chart: (S,) int64, in 0 .. count - 1.
-    Every chart has at least one, and the smallest coordinates of each chart are (0, 0)."""
+    """Segments that draw the charts: their outlines, or all their edges.
+
+    ends: (S, 2, 2) float64. chart: (S,) int64, in 0 .. count - 1. Every chart has at least one, and the smallest
+    coordinates of each chart are (0, 0).
+    """
 
     ends: np.ndarray
     chart: np.ndarray

@@ -17,12 +17,13 @@ from ..representations import View
 from .fill import nearest_filled
 from .rasterise import depth_buffer, projected
 
-GRAZING, FRONTAL = 0.12, 0.4
+GRAZING, FRONTAL = 0.1, 0.3
 """Cosines between normal and line of sight: nothing is taken below the first, everything above the second."""
 
-_MARGIN, _FEATHER = 1.5, 4.0  # pixels beside an outline that are not trusted, and over which trust then grows
+_MARGIN, _FEATHER = 1.25, 2.0  # pixels beside an outline that are not trusted, and over which trust then grows
 _JUMP = 0.012  # of the thing's size: a step in depth between pixels that is an outline and no slope
 _BEHIND = 0.008  # of the thing's size: how far behind the first surface a point still counts as seen
+_BLUR = 0.35  # of a texel's side in the photo: the least that keeps fine patterns from flickering
 _DEPTH_SIDE = 1024  # longest side of the picture in which visibility is decided
 
 
@@ -65,8 +66,16 @@ class Sight:
         return angle.astype(np.float32), place[:, :2]
 
     def colours(self, place: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 sRGB in [0, 1] of the photo at places (N, 2) in its pixels."""
-        return sampled(self._rgb, place)
+        """(N, 3) float32 sRGB in [0, 1] of the photo at places (N, 2) in its pixels: cubic splines, which keep letters
+        sharper than straight lines between pixels."""
+        where = place[:, ::-1].T - 0.5
+        shown = np.isfinite(self._depth).sum() * self._step**2
+        blur = _BLUR * np.sqrt(max(shown / max(len(place), 1) - 2.0, 0.0))  # large photos: texels would skip pixels
+        planes = list(np.moveaxis(self._rgb, 2, 0))
+        if blur > 0.0:
+            planes = [ndimage.gaussian_filter(plane, blur) for plane in planes]
+        found = [ndimage.map_coordinates(plane, where, order=3, mode="nearest") for plane in planes]
+        return np.clip(np.stack(found, axis=1), 0.0, 1.0)
 
     @cached_property
     def _size(self) -> float:

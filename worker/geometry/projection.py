@@ -7,21 +7,24 @@ colours. Axes are those of the mesh and of the view, which are the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import fast_simplification
 import numpy as np
-from scipy.optimize import minimize
+from PIL import Image
+from scipy import ndimage
 
 from ..representations import PinholeCamera, View
 from .rasterise import depth_buffer, projected
 
-_SIDE = 96  # pixels on the longer side of the pictures that are compared
-_FINE_SIDE = 256  # of those by which the result is judged
+_SIDE = 128  # pixels on the longer side of the pictures that are compared
+_FINE_SIDE = 512  # of those by which the result is judged
 _FACES = 3000  # of the mesh that is moved about
-_REACH = np.array([0.05, 0.05, 0.05, 0.06, 0.06])  # first steps: shift (of the thing's size), ln distance, radians
-_EVALUATIONS = 160
-_TURN_COST = 0.05  # IoU that a turn of one radian must bring, so that round things are not turned about at random
+_REACH = np.array([0.01, 0.01, 0.01, 0.02, 0.02])  # steps in shift (of the thing's size), ln distance, radians
+_BLURS = (5.0, 1.5)  # pixels: first for the way, then for the place
+_ROUNDS = 8
+_STIFFNESS = 0.1  # against turns, so that round things are not turned about at random
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,26 +51,49 @@ def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     few, triangles = _reduced(vertices, faces)
     centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
     size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-    coarse, small = _small(mask, start, _SIDE)
+    coarse, small = _small(mask, start, _SIDE, _around(mask))
     begin = _framed(few, coarse, small, centre, size)
 
-    def cost(change: np.ndarray) -> float:
+    def error(change: np.ndarray, blur: float) -> np.ndarray:
         view = moved(small, change, centre, size)
-        return _TURN_COST * float(np.abs(change[3:]).sum()) - _iou(few, triangles, coarse, view)
+        own = np.isfinite(depth_buffer(few, triangles, view)).astype(np.float32)
+        apart = ndimage.gaussian_filter(own - coarse, blur, mode="constant").ravel()
+        return np.append(apart / np.sqrt(coarse.sum()), _STIFFNESS * change[3:])
 
-    best = min((np.zeros(5), begin), key=cost)
-    for shrink in (1.0, 0.3):
-        simplex = best + shrink * np.concatenate([np.zeros((1, 5)), np.diag(_REACH)])
-        options = {"initial_simplex": simplex, "maxfev": _EVALUATIONS // 2, "xatol": 1e-4, "fatol": 1e-4}
-        best = minimize(cost, best, method="Nelder-Mead", options=options).x
+    best = min((np.zeros(5), begin), key=lambda change: float((error(change, _BLURS[0]) ** 2).sum()))
+    for blur in _BLURS:
+        best = _least(lambda change, blur=blur: error(change, blur), best)
     found = moved(start, best, centre, size)
     after = silhouette_iou(vertices, faces, mask, found, _FINE_SIDE)
     return Fit(found, after, before) if after > before else Fit(start, before, before)
 
 
+def _least(error: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The change (5,) near x at which the squared error (N,) is least (Levenberg 1944, Marquardt 1963).
+
+    Derivatives are differences over `_REACH`: pictures of pixels have no finer ones.
+    """
+    here, damping = error(x), 1e-2
+    for _ in range(_ROUNDS):
+        slope = np.stack([(error(x + step) - here) / step.sum() for step in np.diag(_REACH)], axis=1)
+        square, down = slope.T @ slope, -slope.T @ here
+        for _ in range(4):
+            step = np.linalg.solve(square + np.diag(damping * np.diag(square) + 1e-9), down)
+            there = error(x + step)
+            if (there**2).sum() < (here**2).sum():
+                break
+            damping *= 6.0
+        else:
+            return x
+        x, here, damping = x + step, there, damping / 4.0
+        if (np.abs(step) < 0.02 * _REACH).all():
+            return x
+    return x
+
+
 def silhouette_iou(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, view: View, side: int) -> float:
     """Intersection over union of a mesh's outline with a mask (H, W), in pictures of `side` pixels; 0 if both empty."""
-    coarse, small = _small(mask, view, side)
+    coarse, small = _small(mask, view, side, _whole(mask))
     return _iou(vertices, faces, coarse, small)
 
 
@@ -96,17 +122,29 @@ def _iou(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, view: View) 
     return float(np.minimum(own, mask).sum()) / union if union else 0.0
 
 
-def _small(mask: np.ndarray, view: View, side: int) -> tuple[np.ndarray, View]:
-    """The mask as shares (h, w) float32 of pixels that are no more than `side` on a side, and the view of that size."""
-    height, width = mask.shape
-    scale = min(side / max(height, width), 1.0)
-    rows, columns = max(round(height * scale), 1), max(round(width * scale), 1)
-    top = np.arange(rows) * height // rows
-    left = np.arange(columns) * width // columns
-    sums = np.add.reduceat(np.add.reduceat(mask.astype(np.float32), top, axis=0), left, axis=1)
-    area = np.outer(np.diff(np.append(top, height)), np.diff(np.append(left, width)))
-    camera: PinholeCamera = view.camera.scaled(columns, rows)
-    return sums / area, View(camera, view.rotation, view.position)
+def _small(mask: np.ndarray, view: View, side: int, box: tuple[int, int, int, int]) -> tuple[np.ndarray, View]:
+    """What a box (left, top, right, bottom) of the mask shows, as shares (h, w) float32 of pixels of which the longer
+    side has at most `side`, and the view of that."""
+    left, top, right, bottom = box
+    scale = min(side / max(right - left, bottom - top), 1.0)
+    columns, rows = max(round((right - left) * scale), 1), max(round((bottom - top) * scale), 1)
+    picture = Image.fromarray(mask.astype(np.float32))
+    shares = np.asarray(picture.resize((columns, rows), Image.Resampling.BOX, box=box))
+    c = view.camera
+    cut = PinholeCamera(right - left, bottom - top, c.fx, c.fy, c.cx - left, c.cy - top).scaled(columns, rows)
+    return shares, View(cut, view.rotation, view.position)
+
+
+def _whole(mask: np.ndarray) -> tuple[int, int, int, int]:
+    return 0, 0, mask.shape[1], mask.shape[0]
+
+
+def _around(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """The box around a mask, a quarter larger on all sides as far as the picture goes."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    room = max(rows[-1] - rows[0], columns[-1] - columns[0]) // 4 + 4
+    right, bottom = min(columns[-1] + room, mask.shape[1]), min(rows[-1] + room, mask.shape[0])
+    return int(max(columns[0] - room, 0)), int(max(rows[0] - room, 0)), int(right), int(bottom)
 
 
 def _reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

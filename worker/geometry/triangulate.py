@@ -60,8 +60,10 @@ def _first_corners(cells: np.ndarray, side: int) -> np.ndarray:
 
 
 def _vertices(bricks: Bricks, samples: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) on the crossed edges, and (n, 13) int32 which of them lies on a cell's edge where one does; nothing yet at
-    CENTRE."""
+    """Vertices (V, 3) on the crossed edges, and (n, 13) int32 which of them lies on a cell's edge where one does.
+
+    Nothing is at CENTRE yet.
+    """
     number = np.zeros((len(samples), CENTRE + 1), np.int32)
     found, count = [], 0
     table = np.empty(bricks.values.size, np.int32)  # by sample: only what is written is ever read

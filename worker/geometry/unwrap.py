@@ -15,7 +15,7 @@ from .packing import Outlines, packed
 from .rasterise import covered
 
 _TURNS = np.radians(np.arange(0.0, 90.0, 7.5))  # after a right angle boxes repeat
-_OVERLAP_TEXELS = 512  # on a side, of the picture in which charts that cover themselves are looked for
+_OVERLAP_PIXELS = 768  # squared: those that the faces cover when charts that cover themselves are looked for
 _OVERLAP_ROUNDS = 4
 
 
@@ -82,11 +82,14 @@ def _placed(flat: np.ndarray, faces: np.ndarray, owner: np.ndarray, count: int, 
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges = edges[np.unique(edges[:, 0].astype(np.int64) * len(flat) + edges[:, 1], return_index=True)[1]]
     outlines = Outlines(flat[edges], owner[edges[:, 0]], count)
+    scale, offsets = packed(outlines, _area(flat, faces), size, padding)
+    return ((flat * scale + offsets[owner]) / size).astype(np.float32)
+
+
+def _area(flat: np.ndarray, faces: np.ndarray) -> float:
     corners = flat[faces]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    area = 0.5 * np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()
-    scale, offsets = packed(outlines, area, size, padding)
-    return ((flat * scale + offsets[owner]) / size).astype(np.float32)
+    return float(0.5 * np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
 
 
 def _unfolded(
@@ -108,9 +111,12 @@ def _unfolded(
 def _behind(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """(F,) bool: faces that somewhere lie behind another face of their chart which is not beside them."""
     source, split, owner = _split(faces, chart)
-    flat = _turned(_laid(vertices[source], owner, directions), owner, len(directions))
-    uv = _placed(flat, split, owner, len(directions), _OVERLAP_TEXELS, 1)
-    found = covered(uv[split] * _OVERLAP_TEXELS, _OVERLAP_TEXELS, _OVERLAP_TEXELS, -0.05)
+    count = len(directions)
+    flat = _turned(_laid(vertices[source], owner, directions), owner, count)
+    flat *= _OVERLAP_PIXELS / max(np.sqrt(_area(flat, split)), 1e-30)
+    wide = np.ceil(np.maximum.reduceat(flat[:, 0], np.searchsorted(owner, np.arange(count)))) + 1.0
+    flat[:, 0] += (np.cumsum(wide) - wide)[owner]  # one beside the other: nothing is stored for what they leave free
+    found = covered(flat[split], int(wide.sum()), int(flat[:, 1].max()) + 1, -0.02)
     points = vertices[source]
     depth = (found.interpolated(points, split) * directions[chart[found.face]]).sum(axis=1)
     order = np.lexsort((-depth, found.pixel))

@@ -50,17 +50,25 @@ def decontaminated(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     if not mixed.any():
         return rgb
     rows, columns = np.flatnonzero(mixed.any(axis=1)), np.flatnonzero(mixed.any(axis=0))
-    pad = max(2, round(max(rgb.shape[:2]) * _COLOUR_RADII[1])) * 2
+    pad = 2 * max(1, round(max(rgb.shape[:2]) * _COLOUR_RADII[1]))
     box = tuple(slice(max(0, int(used[0]) - pad), int(used[-1]) + pad + 1) for used in (rows, columns))
-    photo, share = rgb[box].astype(np.float32), (alpha[box].astype(np.float32) / 255.0)[..., None]
+    inner, shape = mixed[box], _within(mixed[box].shape, FINEST)  # a large photo in full would take gigabytes
+    photo, share = 255.0 * _photo(rgb[box], shape), _photo(alpha[box], shape)[..., None]
     subject = background = photo
     for radius in _COLOUR_RADII:
-        size = 2 * max(1, round(max(rgb.shape[:2]) * radius)) + 1
+        size = 2 * max(1, round(max(rgb.shape[:2]) * radius * max(shape) / max(inner.shape))) + 1
         subject, background = _fused(photo, share, subject, background, size)
-    result = rgb.copy()
-    inner = mixed[box]
-    result[box][inner] = np.rint(subject[inner]).astype(np.uint8)
+    own, behind = (_as_large(colours, inner.shape)[inner].astype(np.float32) for colours in (subject, background))
+    share, result = alpha[box][inner][:, None].astype(np.float32) / 255.0, rgb.copy()
+    rest = rgb[box][inner] - share * own - (1.0 - share) * behind
+    result[box][inner] = np.rint(np.clip(own + share * rest, 0.0, 255.0)).astype(np.uint8)
     return result
+
+
+def _as_large(colours: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Colours (h, w, 3) in 0 to 255 as (H, W, 3) uint8."""
+    small = Image.fromarray(np.rint(colours).astype(np.uint8))
+    return np.asarray(small.resize(shape[::-1], Image.Resampling.BILINEAR))
 
 
 def _fused(
@@ -117,5 +125,6 @@ def _resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _photo(rgb: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Eight-bit values (H, W) or (H, W, 3) at a smaller size, float32 in [0, 1]."""
     small = Image.fromarray(rgb).resize(shape[::-1], Image.Resampling.BOX)
     return np.asarray(small, np.float32) / 255.0

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which pixels are the thing that a picture is of: its own transparency, a plain background, or a network's answer.
 
-In this order: transparency is what the user wants. A plain background is told to the pixel however large the photo is,
-and lacks nothing that a network would not find salient. Everything else is for the network, which sees few pixels.
+In this order: transparency is what the user wants. A plain background is told to the pixel however large the photo is;
+what its colour leaves open (holes, shadows) a network decides, if one is there: both together err less than either
+(tests/bench/matte.py). Everything else is for the network alone, which sees few pixels.
 Must not know networks' insides, geometry, or what becomes of the thing.
 """
 
@@ -18,7 +19,7 @@ from ..errors import Unable
 from ..store.weights import WeightStore
 from . import saliency
 from .edges import decontaminated, refined
-from .plain import enclosed_patches, plain_alpha
+from .plain import nearly_plain, plain_alpha
 
 if TYPE_CHECKING:
     from .load import Picture
@@ -31,7 +32,7 @@ THING_BORDER = 0.12
 
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces of a network's matte are its mistakes
 _PIECE = 1 / 20  # of the largest piece's pixels: at least as large a piece is a thing of its own
-_HOLE = 0.5  # a patch of the background's colour in which a network sees less of the subject is a hole
+_AWAY = 0.1  # where a network sees less of the thing, pixels nearly of the background's colour are background
 
 
 def is_one_thing(subject: np.ndarray) -> bool:
@@ -63,7 +64,7 @@ def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndar
     if picture.alpha is not None:
         alpha = picture.alpha
     elif picture.background is not None:
-        alpha = plain_alpha(picture.rgb, _with_holes(picture, weights))
+        alpha = plain_alpha(picture.rgb, _plain_background(picture, weights))
     else:
         network = saliency.require(weights, model)
         matte = saliency.matte(network, weights, picture.rgb)
@@ -90,20 +91,15 @@ def remarks(alpha: np.ndarray) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _with_holes(picture: Picture, weights: WeightStore) -> np.ndarray:
-    """The plain background (H, W) bool, and what of it is seen through the thing. Colours cannot tell such holes from a
-    part of the thing, so without a network there are none."""
+def _plain_background(picture: Picture, weights: WeightStore) -> np.ndarray:
+    """The plain background (H, W) bool: what its colour tells, and, with a network, also what is seen through the thing
+    and the thing's shadow. Colours cannot tell those from parts of the thing."""
     background, network = picture.background, saliency.installed(weights)
     if network is None:
         return background
-    cell = max(background.shape) / network.size
-    patches, count = enclosed_patches(picture.rgb, background, cell * cell)
-    if not count:
-        return background
     matte = refined(saliency.matte(network, weights, picture.rgb), picture.rgb)
-    holes = np.zeros(count + 1, bool)
-    holes[1:] = ndimage.mean(matte, patches, np.arange(1, count + 1)) < _HOLE
-    return background | holes[patches]
+    found = background | ((matte < _AWAY) & nearly_plain(picture.rgb))
+    return background if found.all() else found
 
 
 def _cleaned(alpha: np.ndarray) -> np.ndarray:

@@ -12,6 +12,9 @@ from scipy import ndimage
 PLAIN_TOLERANCE = 14.0
 """Largest distance (8-bit RGB, Euclidean) from the border's colour that still counts as the same plain background."""
 
+NEARLY = 60.0
+"""The same for what may still be the background: a soft shadow on it, or what JPEG leaves around a thing."""
+
 PLAIN_SHARE = 0.85
 """A background is plain if that share of the picture's outermost pixels has one colour."""
 
@@ -33,13 +36,9 @@ def plain_background(rgb: np.ndarray) -> np.ndarray | None:
     return None if found.all() or not found.any() else found
 
 
-def enclosed_patches(rgb: np.ndarray, background: np.ndarray, least: float) -> tuple[np.ndarray, int]:
-    """Labels (H, W) int32, 0 for none, and how many there are: patches of the background's colour that the subject
-    encloses, of at least `least` pixels. They may be holes in it or a part of it: the colour alone cannot tell."""
-    labels, count = ndimage.label((_distance(rgb) < PLAIN_TOLERANCE) & ~background)
-    large = np.bincount(labels.ravel(), minlength=count + 1) >= least
-    large[0] = False
-    return np.where(large, np.cumsum(large), 0)[labels], int(large.sum())
+def nearly_plain(rgb: np.ndarray) -> np.ndarray:
+    """(H, W) bool: pixels whose colour is the border's, or near it."""
+    return _distance(rgb) < NEARLY
 
 
 def plain_alpha(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:

@@ -82,6 +82,14 @@ class WeightStore:
         message = f"the weights of {name} ({size}) are not on this machine: download them first"
         raise ModelMissing(message, name, model.bytes, licence)
 
+    def remarks(self, name: str, model: Published) -> tuple[str, ...]:
+        """Says so where the files that are used cannot be the published ones, as their sizes differ: for the user, who
+        may have put them there."""
+        folder = self.find(name, model)
+        if folder is None or all((folder / file.name).stat().st_size == file.bytes for file in model.files):
+            return ()
+        return (f"made with the weights in {folder}, which are not those that are published as {name}",)
+
     def download(self, name: str, model: Published, job: Job | Span) -> Path:
         """Fetches what is missing, resumes what was cut off, checks sizes and sha256. Raises Unable if that fails."""
         if not self.online:

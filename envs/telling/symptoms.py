@@ -9,7 +9,7 @@ provoked one by one where that was possible on Linux; the rest is from reports o
 import re
 from dataclasses import dataclass
 
-from .errors import Kind
+from ..errors import Kind
 
 _WINDOWS_DLL = "install Microsoft's Visual C++ Redistributable from https://aka.ms/vs/17/release/vc_redist.x64.exe"
 _LOCKED = (

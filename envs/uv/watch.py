@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..progress import Amount, Report, Stage
 from .arrivals import Arrivals
-from .progress import Amount, Report, Stage
 
 # Has uv name the packages that are not in its cache, before it fetches them.
 VARIABLES = {"RUST_LOG": "uv_installer::plan=debug"}

@@ -13,12 +13,12 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
+from ..errors import EnvironmentProblem
+from ..machine.builds import CUDA_BUILDS, ROCM
+from ..network.pipconfig import PipConfig
+from ..sizes import PATH, Size, pins_in
+from ..specs import PYTHONS, TORCH
 from . import wheels
-from .builds import CUDA_BUILDS, ROCM
-from .errors import EnvironmentProblem
-from .pipconfig import PipConfig
-from .sizes import PATH, Size, pins_in
-from .specs import PYTHONS, TORCH
 
 _AT_ONCE = 6  # connections
 # No ROCm wheel is on PyPI. A build of torch 2.10 for ROCm 6.4 was 4.5 GB to download, as its users report; an

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..errors import EnvironmentProblem
+from ..network.pipconfig import PipConfig
+from ..specs import PYTHONS, TORCH
 from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild
-from .errors import EnvironmentProblem
 from .hardware import Gpu, Hardware
-from .pipconfig import PipConfig
 from .platforms import platform_name
-from .specs import PYTHONS, TORCH
 
 Device = Literal["cuda", "rocm", "mps", "cpu"]
 

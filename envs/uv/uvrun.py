@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from ..errors import EnvironmentProblem
+from ..network.download import without_password
+from ..places import Places
+from ..progress import Report, Stage
+from ..running import own_variables
+from ..telling.failures import recognise
 from .arrivals import Arrivals, clear_unfinished
-from .download import without_password
-from .errors import EnvironmentProblem
-from .failures import recognise
-from .places import Places
-from .progress import Report, Stage
-from .running import own_variables
 from .watch import VARIABLES, Watch
 
 _GRACE = 5.0  # seconds that uv gets to stop when we are cancelled

@@ -8,8 +8,8 @@ import re
 import signal
 from dataclasses import dataclass
 
-from .download import without_password
-from .errors import Kind
+from ..errors import Kind
+from ..network.download import without_password
 from .symptoms import LOCAL, SYMPTOMS, SYSTEM_PACKAGES, Symptom
 
 _ERRORS = re.compile(r"^(?:error: |warning: (?:Invalid|No valid cert)).*", re.MULTILINE | re.DOTALL)

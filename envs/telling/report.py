@@ -14,20 +14,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import hardware, pipconfig, preflight, sizes, torchbuild, usage
-from .checking import Checked, check
-from .download import without_password
-from .errors import EnvironmentProblem
+from .. import sizes
+from ..checking import Checked, check
+from ..errors import EnvironmentProblem
+from ..machine import hardware, preflight, torchbuild
+from ..machine.platforms import executable
+from ..machine.preflight import Finding
+from ..machine.torchbuild import TorchBuild
+from ..network import pipconfig
+from ..network.download import without_password
+from ..network.pipconfig import PipConfig
+from ..places import Places, package_root
+from ..specs import Spec, spec
+from ..states import Depth, State, Status
+from ..uv.uvtool import UV
+from . import usage
 from .markdown import text
-from .pipconfig import PipConfig
-from .places import Places, package_root
-from .platforms import executable
-from .preflight import Finding
 from .redaction import redact
-from .specs import Spec, spec
-from .states import Depth, State, Status
-from .torchbuild import TorchBuild
-from .uvtool import UV
 
 __all__ = ["gather", "redact", "text"]
 

@@ -12,10 +12,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import EnvironmentProblem, Kind
-from .places import Places
-from .sizes import Need, Size
-from .specs import TORCH, spec
+from ..errors import EnvironmentProblem, Kind
+from ..places import Places
+from ..sizes import Need, Size
+from ..specs import TORCH, spec
 from .supported import PLATFORMS, System, this_system, why_not
 
 MARGIN = 300_000_000  # bytes; for uv, a Python where there is none, logs, and what the rest of the machine does

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from .errors import EnvironmentProblem
+from ..errors import EnvironmentProblem
 
 PYPI = "https://pypi.org/simple"
 _SYSTEM = Path("/etc/pip.conf")

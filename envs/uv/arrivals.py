@@ -12,7 +12,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .platforms import reachable
+from ..machine.platforms import reachable
 
 _SETTLED = 5.0  # seconds; a file is written to its end before the next one of the same wheel is begun
 

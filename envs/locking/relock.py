@@ -11,13 +11,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import pipconfig, uvtool, weigh
-from .errors import EnvironmentProblem
-from .pipconfig import PipConfig
-from .places import Places
-from .progress import Report
-from .specs import PYTHONS, TORCH, input_path, lock_path
-from .uvrun import Uv, uv_variables
+from ..errors import EnvironmentProblem
+from ..network import pipconfig
+from ..network.pipconfig import PipConfig
+from ..places import Places
+from ..progress import Report
+from ..specs import PYTHONS, TORCH, input_path, lock_path
+from ..uv import uvtool
+from ..uv.uvrun import Uv, uv_variables
+from . import weigh
 
 # uv's names for our platforms. glibc 2.28 and macOS 14 are what torch's wheels want.
 _UV_PLATFORMS = {

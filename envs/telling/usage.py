@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from .places import Places
+from ..places import Places
 
 
 def measure(places: Places) -> dict[str, int]:

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from .download import read, without_password
-from .errors import EnvironmentProblem
-from .failures import recognise
-from .pipconfig import PYPI, PipConfig
-from .platforms import executable, platform_name
+from ..errors import EnvironmentProblem
+from ..machine.platforms import executable, platform_name
+from ..network.download import read, without_password
+from ..network.pipconfig import PYPI, PipConfig
+from ..telling.failures import recognise
 
 UV = "0.13.9"
 _SERIES = UV.rpartition(".")[0]

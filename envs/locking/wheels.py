@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .download import read
-from .pipconfig import PYPI, PipConfig
-from .sizes import Size
+from ..network.download import read
+from ..network.pipconfig import PYPI, PipConfig
+from ..sizes import Size
 
 _TAIL = 1 << 17  # bytes; holds the whole directory of all but the largest wheels
 _SIMPLE_JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}  # packaging.python.org, "Simple repository API"

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tidying and simplifying a surface: what goes, what stays, and that closed stays closed."""
+
+import numpy as np
+import pytest
+import trimesh
+from image_to_3d.worker.geometry import clean
+from image_to_3d.worker.geometry.decimate import decimated
+from image_to_3d.worker.geometry.isosurface import isosurface
+from image_to_3d.worker.geometry.solid import is_closed
+
+BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+
+
+def ball(subdivisions=3, radius=1.0, centre=(0.0, 0.0, 0.0), inwards=False):
+    mesh = trimesh.creation.icosphere(subdivisions, radius)
+    faces = np.asarray(mesh.faces, np.int32)
+    return np.asarray(mesh.vertices) + centre, faces[:, ::-1] if inwards else faces
+
+
+def together(*surfaces):
+    starts = np.cumsum([0] + [len(vertices) for vertices, _ in surfaces])
+    faces = [faces + start for (_, faces), start in zip(surfaces, starts, strict=False)]
+    return np.concatenate([v for v, _ in surfaces]), np.concatenate(faces).astype(np.int32)
+
+
+def as_mesh(surface):
+    return trimesh.Trimesh(*surface, process=False)
+
+
+def assert_manifold(surface):
+    assert is_closed(surface[1])
+    assert len(clean.manifold(*surface)[0]) == len(surface[0])
+
+
+def test_parts_go_by_their_area_and_not_by_their_number_of_faces():
+    large, fine_speck = ball(1), ball(4, 0.05, (3, 0, 0))
+    vertices, faces = clean.without_small_parts(*together(fine_speck, large, ball(1, 0.9, (-3, 0, 0))), 0.01)
+    assert len(faces) == 2 * len(large[1])
+    assert vertices[:, 0].max() < 2
+
+
+def test_a_hollow_inside_is_taken_out_and_a_part_outside_of_it_is_not():
+    surface = together(ball(), ball(2, 0.5, inwards=True), ball(2, 0.2, (2, 0, 0)))
+    kept = clean.without_cavities(*surface)
+    assert as_mesh(kept).body_count == 2
+    assert as_mesh(kept).volume > as_mesh(surface).volume + 0.4
+
+
+def test_slivers_go_and_the_surface_stays_closed():
+    found = isosurface(lambda p: np.float32(0.7) - np.linalg.norm(p, axis=1), BOX, 32, lambda *_: None)
+    shortest = lambda s: np.linalg.norm(s[0][s[1]] - s[0][np.roll(s[1], 1, 1)], axis=2).min()  # noqa: E731
+    assert shortest((found.vertices, found.faces)) < 0.05 * found.spacing
+    tidy = clean.without_slivers(found.vertices, found.faces, 0.2 * found.spacing)
+    assert_manifold(tidy)
+    assert shortest(tidy) > 0.1 * found.spacing
+    assert as_mesh(tidy).volume == pytest.approx(as_mesh((found.vertices, found.faces)).volume, rel=1e-2)
+
+
+def test_doubled_faces_and_faces_without_area_go():
+    vertices, faces = ball(1)
+    doubled = np.concatenate([faces, faces[3:5], np.int32([[3, 3, 8]])])
+    assert is_closed(clean.without_doubles(vertices, doubled)[1])
+
+
+def test_faces_back_to_back_cancel_out():
+    vertices, faces = ball(1)
+    extra = np.int32([[0, 5, 9], [9, 5, 0], [3, 3, 8]])
+    tidy = clean.cancelled(np.concatenate([faces, extra]))
+    assert len(tidy) == len(faces) and is_closed(tidy)
+    assert as_mesh((vertices, tidy)).volume == pytest.approx(as_mesh((vertices, faces)).volume)
+
+
+def test_two_balls_welded_along_an_edge_come_apart():
+    vertices, faces = ball(1)
+    other = vertices * (-1, 1, 1) + (2.5, 0, 0)
+    a, b = faces[0, :2]
+    renumber = np.arange(len(vertices)) + len(vertices)
+    renumber[[a, b]] = a, b
+    welded = np.concatenate([faces, renumber[faces][:, ::-1]]).astype(np.int32)
+    joined = np.concatenate([vertices, other])
+    assert not is_closed(welded)
+    apart = clean.manifold(joined, welded)
+    assert_manifold(apart)
+    assert as_mesh(apart).euler_number == 4
+    assert len(trimesh.Trimesh(*apart).vertices) == len(apart[0])  # welding by place finds nothing to weld
+
+
+def test_holes_are_closed_and_the_rest_is_left_alone():
+    vertices, faces = ball(3)
+    hole = (vertices[faces].mean(axis=1)[:, 2] > 0.8) | (vertices[faces].mean(axis=1)[:, 0] < -0.9)
+    filled = clean.without_holes(vertices, faces[~hole])
+    assert_manifold(filled)
+    assert as_mesh(filled).euler_number == 2
+    assert (filled[1][: (~hole).sum()] == faces[~hole]).all()
+    assert as_mesh(filled).volume == pytest.approx(as_mesh((vertices, faces)).volume, rel=0.1)
+
+
+def test_smoothing_takes_noise_away_and_keeps_the_size():
+    vertices, faces = ball(4)
+    rng = np.random.default_rng(0)
+    noisy = vertices + rng.normal(scale=0.01, size=vertices.shape)
+    smooth, _ = clean.smoothed(noisy, faces, 10)
+    radius = np.linalg.norm(smooth, axis=1)
+    assert radius.std() < 0.4 * np.linalg.norm(noisy, axis=1).std()
+    assert radius.mean() == pytest.approx(1.0, abs=2e-3)
+
+
+def thin_things(points):
+    """A sheet, bars and balls that touch: what edge collapses get wrong."""
+    x, y, z = np.abs(points).T
+    bars = np.minimum(0.03 - np.maximum(np.abs(x - 0.4), np.abs(y - 0.3)), 0.8 - z)
+    sheet = np.minimum(0.015 - np.abs(points[:, 2] - 0.1), 0.7 - np.maximum(x, y))
+    balls = 0.2 - np.linalg.norm(np.stack([x - 0.2, y, points[:, 2] + 0.4], axis=1), axis=1)
+    return np.maximum(np.maximum(bars, sheet), balls).astype(np.float32)
+
+
+@pytest.mark.parametrize("target", [8000, 1000, 150, 40])
+def test_a_closed_surface_stays_a_closed_manifold_with_any_number_of_faces(target):
+    found = isosurface(thin_things, BOX, 96, lambda *_: None)
+    fewer = decimated(found.vertices, found.faces, target)
+    assert_manifold(fewer)
+    assert 0.5 * target < len(fewer[1]) < 1.1 * target
+    if target >= 1000:
+        volume = as_mesh((found.vertices, found.faces)).volume
+        assert as_mesh(fewer).volume == pytest.approx(volume, rel=0.05)
+        assert as_mesh(fewer).bounds == pytest.approx(as_mesh((found.vertices, found.faces)).bounds, abs=0.02)
+
+
+def test_a_surface_with_few_faces_is_left_as_it_is():
+    vertices, faces = ball(1)
+    assert decimated(vertices, faces, 1000)[1] is faces
+
+
+def test_a_surface_of_which_nothing_would_be_left_is_refused_in_plain_words():
+    vertices, faces = ball(2)
+    with pytest.raises(ValueError, match="ask for more"):
+        decimated(vertices, faces, 2)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras fitted to outlines."""
+
+import numpy as np
+import pytest
+import trimesh
+from image_to_3d.worker.geometry.projection import fitted_view, moved, silhouette_iou
+from image_to_3d.worker.geometry.rasterise import depth_buffer, projected
+from image_to_3d.worker.representations import PinholeCamera, View
+
+TRUE = View(PinholeCamera.from_fov(480, 400, 40.0), np.diag([1.0, -1.0, -1.0]), np.array([0.1, 0.2, 5.0]))
+
+
+def thing():
+    parts = [trimesh.creation.box((1.2, 0.5, 0.7)), trimesh.creation.cylinder(0.2, 1.0)]
+    parts[1].apply_translation((0.5, 0.6, 0.1))
+    return trimesh.util.concatenate(parts).subdivide()
+
+
+def mask_of(mesh, view=TRUE):
+    return np.isfinite(depth_buffer(mesh.vertices, mesh.faces, view))
+
+
+def off(mesh, view):
+    """Mean distance in pixels from where the true camera sees the vertices."""
+    return np.linalg.norm(projected(mesh.vertices, view)[:, :2] - projected(mesh.vertices, TRUE)[:, :2], axis=1).mean()
+
+
+@pytest.mark.parametrize(
+    "change", [(0.08, -0.05, 0, 0, 0), (0, 0, 0.15, 0, 0), (0.05, 0.03, -0.1, 0.1, -0.12), (0, 0, 0, -0.1, 0.1)]
+)
+def test_a_camera_that_stands_wrong_is_brought_back(change):
+    mesh = thing()
+    start = moved(TRUE, np.array(change), mesh.bounds.mean(axis=0), 1.5)
+    fit = fitted_view(mesh.vertices, mesh.faces, mask_of(mesh), start)
+    assert fit.iou > 0.95 > fit.start_iou
+    assert off(mesh, fit.view) < min(3.0, 0.4 * off(mesh, start))
+    assert np.linalg.det(fit.view.rotation) == pytest.approx(1.0)
+
+
+def test_a_camera_that_stands_right_does_not_get_worse():
+    mesh = thing()
+    fit = fitted_view(mesh.vertices, mesh.faces, mask_of(mesh), TRUE)
+    assert fit.iou >= fit.start_iou > 0.97
+    assert off(mesh, fit.view) < 1.0
+
+
+@pytest.mark.parametrize("kind", ["nothing", "noise", "everything"])
+def test_a_mask_that_is_no_help_makes_nothing_worse(kind):
+    mesh, rng = thing(), np.random.default_rng(0)
+    masks = {"nothing": np.zeros((400, 480), bool), "noise": rng.random((400, 480)) < 0.5}
+    mask = masks.get(kind, np.ones((400, 480), bool))
+    fit = fitted_view(mesh.vertices, mesh.faces, mask, TRUE)
+    assert fit.iou >= fit.start_iou
+    assert silhouette_iou(mesh.vertices, mesh.faces, mask, fit.view, 512) == pytest.approx(fit.iou)
+
+
+def test_a_thing_behind_the_camera_leaves_the_camera_where_it_is():
+    mesh = thing()
+    away = View(TRUE.camera, np.diag([-1.0, -1.0, 1.0]), TRUE.position)
+    assert fitted_view(mesh.vertices, mesh.faces, mask_of(mesh), away).view is away
+
+
+def test_a_mask_of_another_size_is_refused():
+    mesh = thing()
+    with pytest.raises(ValueError, match="mask of shape"):
+        fitted_view(mesh.vertices, mesh.faces, np.ones((10, 10), bool), TRUE)

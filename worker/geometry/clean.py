@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tidies a surface before it is simplified and textured: floaters, cavities, doubled faces, holes, noise.
+
+Every function takes and returns vertices (V, 3) floating point and faces (F, 3) int32, counter-clockwise seen from
+outside, and keeps a closed surface closed. Must not know where the surface came from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from .mesh import face_vectors, used_only
+from .simplify import outline
+
+Surface = tuple[np.ndarray, np.ndarray]
+
+_WEIGHT, _PASS = 0.5, 0.1  # Taubin's lambda, and the frequency below which his filter passes everything
+
+
+def without_small_parts(vertices: np.ndarray, faces: np.ndarray, share: float) -> Surface:
+    """Without the connected parts whose area is less than `share` of the largest part's, in 0 to 1."""
+    part, count = connected(faces, len(vertices))
+    area = np.bincount(part, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=count)
+    keep = area >= share * area.max(initial=0.0)
+    return used_only(vertices, faces[keep[part]])[:2]
+
+
+def without_cavities(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+    """A closed surface without the walls of hollows that cannot be seen from outside: parts that face inwards."""
+    part, count = connected(faces, len(vertices))
+    corners = vertices[faces].astype(np.float64) - vertices.mean(axis=0, dtype=np.float64)
+    volume = np.einsum("ij,ij->i", corners[:, 0], np.cross(corners[:, 1], corners[:, 2]))
+    keep = np.bincount(part, volume, minlength=count) >= 0.0
+    return used_only(vertices, faces[keep[part]])[:2]
+
+
+def without_slivers(vertices: np.ndarray, faces: np.ndarray, length: float) -> Surface:
+    """With edges shorter than `length` drawn together in a point, where that does no harm, and without the faces that
+    have no area or lie back to back then.
+
+    Where the result would not be a manifold any more, the surface is taken apart in touching sheets (`manifold`).
+    """
+    edges = _edges(faces)
+    short = edges[np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1) < length]
+    graph = coo_array((np.ones(len(short), np.int8), short.T), shape=(len(vertices),) * 2)
+    count, group = connected_components(graph, directed=False)
+    size = np.bincount(group, minlength=count)[:, None]
+    middle = np.stack([np.bincount(group, vertices[:, axis], minlength=count) for axis in range(3)], axis=1) / size
+    return used_only(*manifold(middle.astype(vertices.dtype), cancelled(group[faces].astype(np.int32))))[:2]
+
+
+def without_doubles(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+    """Without all but one of faces on the same three vertices, and without faces that name a vertex twice."""
+    a, b, c = faces.T
+    faces = faces[(a != b) & (b != c) & (c != a)]
+    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
+    return used_only(vertices, faces[np.sort(first)])[:2]
+
+
+def cancelled(faces: np.ndarray) -> np.ndarray:
+    """Faces (F, 3) without those that name a vertex twice, and without pairs that lie back to back.
+
+    What remains walks each edge as much more often in one direction than in the other as before.
+    """
+    a, b, c = faces.T
+    faces = faces[(a != b) & (b != c) & (c != a)]
+    turned = np.take_along_axis(faces, (faces.argmin(axis=1)[:, None] + np.arange(3)) % 3, axis=1)
+    mirrored = turned[:, 1] > turned[:, 2]
+    turned[mirrored] = turned[mirrored][:, [0, 2, 1]]
+    _, index, kind = np.unique(turned, axis=0, return_index=True, return_inverse=True)
+    net = np.bincount(kind.ravel(), np.where(mirrored, -1, 1), minlength=len(index)).astype(int)
+    kept, backwards = np.repeat(turned[index], np.abs(net), axis=0), np.repeat(net < 0, np.abs(net))
+    kept[backwards] = kept[backwards][:, [0, 2, 1]]
+    return kept
+
+
+def manifold(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+    """The surface taken apart wherever more than two faces meet at an edge, or sheets only touch in a vertex.
+
+    Faces are paired across edges that they walk in opposite directions. A vertex becomes as many as it has fans of
+    paired faces, each a little drawn towards its own fan, so that welding does not undo it; where nothing has to be
+    taken apart all keep their numbers. A surface that is closed in the sense that each edge is walked as often in one
+    direction as in the other comes out as a closed manifold.
+    """
+    if not len(faces):
+        return vertices, faces
+    partner = _partners(faces, len(vertices))
+    paired = np.flatnonzero(partner >= 0)
+    following = np.arange(faces.size) // 3 * 3 + (np.arange(faces.size) + 1) % 3
+    links = paired, following[partner[paired]]  # a corner, and the one at the same vertex across the edge behind it
+    graph = coo_array((np.ones(len(paired), np.int8), links), shape=(faces.size,) * 2)
+    count, fan = connected_components(graph, directed=False)
+    if count == len(np.unique(faces)):
+        return _without_double_edges(vertices, faces, partner)
+    origin = np.empty(count, np.int64)
+    origin[fan] = faces.ravel()
+    moved = vertices[origin].astype(np.float64)
+    split = np.bincount(origin, minlength=len(vertices))[origin] > 1
+    ends = vertices[faces[:, [1, 2, 0]].ravel()]
+    middle = np.stack([np.bincount(fan, ends[:, axis], minlength=count) for axis in range(3)], axis=1)
+    moved[split] += 0.02 * (middle / np.bincount(fan, minlength=count)[:, None] - moved)[split]
+    return _without_double_edges(moved.astype(vertices.dtype), fan.reshape(-1, 3).astype(np.int32), partner)
+
+
+def _partners(faces: np.ndarray, vertices: int) -> np.ndarray:
+    """(3 F,) for edge k % 3 of face k // 3 the edge that is walked the other way, -1 where there is none left."""
+    start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
+    there, back = _nth_key(start, end, vertices), _nth_key(end, start, vertices)
+    order = np.argsort(back)
+    partner = order[np.minimum(np.searchsorted(back[order], there), faces.size - 1)]
+    return np.where(back[partner] == there, partner, -1)
+
+
+def _without_double_edges(vertices: np.ndarray, faces: np.ndarray, partner: np.ndarray) -> Surface:
+    """With a vertex in the middle of all but one of several edges between the same two vertices."""
+    edge = np.where(partner < 0, np.arange(faces.size), np.minimum(partner, np.arange(faces.size)))
+    ends = np.stack([faces.ravel(), faces[:, [1, 2, 0]].ravel()], axis=1).astype(np.int64)
+    key = ends.min(axis=1) * len(vertices) + ends.max(axis=1)
+    _, kind = np.unique(key, return_inverse=True)
+    first = np.full(faces.size, faces.size)
+    np.minimum.at(first, kind, edge)
+    halved = edge != first[kind]
+    if not halved.any():
+        return vertices, faces
+    affected = halved.reshape(-1, 3).any(axis=1)
+    rows = np.flatnonzero(affected)
+    centre = np.full(len(faces), -1)
+    centre[rows] = len(vertices) + np.arange(len(rows))
+    names, which = np.unique(edge[halved], return_inverse=True)
+    middle = np.full(faces.size, -1)
+    middle[halved] = len(vertices) + len(rows) + which
+    plain, cut = np.flatnonzero(np.repeat(affected, 3) & ~halved), np.flatnonzero(halved)
+    fresh = [
+        np.column_stack([ends[plain], centre[plain // 3]]),
+        np.column_stack([ends[cut, 0], middle[cut], centre[cut // 3]]),
+        np.column_stack([middle[cut], ends[cut, 1], centre[cut // 3]]),
+    ]
+    added = [vertices[faces[rows]].mean(axis=1), vertices[ends[names]].mean(axis=1)]
+    whole = np.concatenate([faces[~affected], *fresh]).astype(np.int32)
+    return np.concatenate([vertices, *added]).astype(vertices.dtype), whole
+
+
+def without_holes(vertices: np.ndarray, faces: np.ndarray) -> Surface:
+    """With every hole closed by triangles around its middle."""
+    rim = outline(faces)
+    if not len(rim):
+        return vertices, faces
+    arriving, leaving = np.argsort(rim[:, 1], kind="stable"), np.argsort(rim[:, 0], kind="stable")
+    if not (rim[arriving, 1] == rim[leaving, 0]).all():
+        raise ValueError("the surface's faces do not all face the same way: its holes cannot be closed")
+    graph = coo_array((np.ones(len(rim), np.int8), (arriving, leaving)), shape=(len(rim),) * 2)
+    count, hole = connected_components(graph, directed=False)
+    size = np.bincount(hole, minlength=count)[:, None]
+    sums = [np.bincount(hole, vertices[rim[:, 0], axis], minlength=count) for axis in range(3)]
+    lids = np.column_stack([rim[:, 1], rim[:, 0], len(vertices) + hole]).astype(np.int32)
+    middles = (np.stack(sums, axis=1) / size).astype(vertices.dtype)
+    return manifold(np.concatenate([vertices, middles]), np.concatenate([faces, lids]))
+
+
+def smoothed(vertices: np.ndarray, faces: np.ndarray, rounds: int) -> Surface:
+    """Without noise, and hardly any smaller: Taubin's filter (A signal processing approach to fair surface design,
+    1995) of `rounds` pairs of steps, each vertex towards the mean of its neighbours and then away from it."""
+    edges = _edges(faces)
+    both = np.concatenate([edges, edges[:, ::-1]])
+    links = csr_array((np.ones(len(both)), both.T), shape=(len(vertices),) * 2)
+    links.data[:] = 1.0  # an edge of two faces counts once
+    degree = np.maximum(links.sum(axis=1), 1.0)[:, None]
+    moved = vertices.astype(np.float64)
+    for weight in (_WEIGHT, 1.0 / (_PASS - 1.0 / _WEIGHT)) * rounds:
+        moved += weight * (links @ moved / degree - moved)
+    return moved.astype(vertices.dtype), faces
+
+
+def connected(faces: np.ndarray, vertices: int) -> tuple[np.ndarray, int]:
+    """(F,) the number of the connected part that each face belongs to, and how many parts there are."""
+    edges = _edges(faces)
+    graph = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(vertices, vertices))
+    label = connected_components(graph, directed=False)[1]
+    used, part = np.unique(label[faces[:, 0]], return_inverse=True)
+    return part, len(used)
+
+
+def _edges(faces: np.ndarray) -> np.ndarray:
+    """(3 F, 2) the edges of all faces, as each walks them."""
+    return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+
+
+def _nth_key(start: np.ndarray, end: np.ndarray, vertices: int) -> np.ndarray:
+    """(E,) a number for each directed edge that tells equal ones apart: the first, the second, and so on."""
+    key = start * vertices + end
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(key) else np.zeros(0, np.int64)
+    nth = np.arange(len(key)) - np.repeat(begins, np.diff(np.append(begins, len(key))))
+    found = np.empty_like(key)
+    found[order] = ordered * (int(nth.max(initial=0)) + 1) + nth
+    return found
