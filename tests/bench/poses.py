@@ -3,8 +3,8 @@
 
     python tests/bench/poses.py [--only temple sceaux dino known lego] [--threads 2]
 
-temple (19 photos) and dino (16) are Middlebury's, whose calibration is the truth; sceaux (11) has none. `known` are dino
-and temple with their calibration, lego (50 renders) comes with a transforms.json. Rotations are compared between all
+temple (19 photos) and dino (16) are Middlebury's, whose calibration is the truth; sceaux (11) has none. `known` are
+those with their calibration, lego (50 renders) comes with a transforms.json. Rotations are compared between all
 pairs of found cameras, so that nothing is aligned; positions after the similarity that fits them best, in longest sides
 of the thing's box. The data are looked up in the folder that IMAGE_TO_3D_SHARED names, else in `shared` beside the
 checkout.
@@ -68,7 +68,8 @@ def errors(capture: Capture, truth: Path) -> str:
     places = np.stack([shot.view.position for shot in capture.shots])
     miss = aligned(np.stack([true[shot.name][1] for shot in capture.shots]), places) - places
     distance = np.linalg.norm(miss, axis=1)
-    return f"{np.median(angle):.2f} / {angle.max():.2f} degrees, {np.median(distance):.3f} / {distance.max():.3f} long sides"
+    turned = f"{np.median(angle):.2f} / {angle.max():.2f} degrees"
+    return f"{turned}, {np.median(distance):.3f} / {distance.max():.3f} long sides"
 
 
 def aligned(source: np.ndarray, target: np.ndarray) -> np.ndarray:

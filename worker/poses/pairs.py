@@ -26,6 +26,7 @@ LEAST = 15
 """Two pictures show the same if at least so many of their points fit one motion of the camera, as in COLMAP."""
 
 _PARTNERS = 14  # of the pictures that look most alike, so many are compared with each, where not all are
+_TRIALS = 2000  # a fifth of the library's, whose others are spent on pairs that show nothing in common
 _ALIKE = 4  # matches among the largest points, below which two pictures have nothing in common
 _NEIGHBOURS = (1, 2, 3, 4, 6, 8, 12, 16)  # in a video, frames so far apart are compared
 
@@ -94,7 +95,7 @@ def _pair(
     import pycolmap
 
     options = pycolmap.TwoViewGeometryOptions(min_num_inliers=LEAST, compute_relative_pose=True)
-    options.ransac.random_seed = 0
+    options.ransac.random_seed, options.ransac.max_num_trials = 0, _TRIALS
     geometry = pycolmap.estimate_two_view_geometry(
         cameras[i], features[i].places, cameras[j], features[j].places, found, options
     )
