@@ -8,6 +8,7 @@ from image_to_3d.worker.errors import Cancelled, Unable
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.poses import colmap, pairs
 from image_to_3d.worker.poses.features import Features, Finder, matches
+from image_to_3d.worker.poses.mapping import Guess
 from image_to_3d.worker.representations import PinholeCamera, View
 from image_to_3d.worker.wire.jobs import Job
 from scipy import ndimage
@@ -164,5 +165,5 @@ def test_pictures_of_one_size_share_a_camera_and_zooming_makes_another():
 
     groups = colmap.camera_groups([picture(6, 8, 50.0), picture(8, 6, 50.0), picture(6, 8, 50.0), picture(6, 8, 30.0)])
     assert [group.members for group in groups] == [(0, 2), (1,), (3,)]
-    camera = groups[0].camera(colmap.GUESSES[0], 7)
+    camera = groups[0].camera(Guess(1.2, False), 7)
     assert camera.has_prior_focal_length and np.isclose(camera.params[0], 4.0 / np.tan(np.radians(25.0)))

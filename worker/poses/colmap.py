@@ -30,11 +30,16 @@ LEAST_PICTURES = 3
 FEW_POINTS = 1500
 """A picture with fewer points is looked at again for weak ones."""
 
-GUESSES = (Guess(1.2, True), Guess(2.5, False), Guess(1.2, False), Guess(5.0, False))
-"""Tried one after the other while too many pictures find no place: usual lenses and cameras far away, with distortion
-and, as few pictures may fit a nonsensical one best, without."""
+FOCALS = (1.2, 2.5, 5.0)
+"""Focal lengths in longer sides, tried one after the other while too many pictures find no place: a usual lens, cameras
+from some way off, and from far away."""
 
-_ENOUGH = 0.9  # of the pictures have a place: no other guess is tried
+FEW = 40
+"""Up to so many pictures all cameras are also solved for at once where some find no place one by one, and the lens's
+distortion is believed only where it makes things fit better: few pictures fit a nonsensical one nearly as well."""
+
+_ENOUGH = 0.9  # of the pictures have a place: no other focal length is tried
+_BETTER = 0.95  # of the error without distortion is left where there is some
 
 
 def find(pictures: Sequence[Picture], ordered: bool, job: Job | Span, threads: int = THREADS) -> Capture:
@@ -58,7 +63,7 @@ def registered(
     groups = camera_groups(pictures)
     features = _found(pictures, job.span(0.0, 0.3), threads)
     group_of = {member: group for group in groups for member in group.members}
-    cameras = [group_of[number].camera(GUESSES[0], 1) for number in range(len(pictures))]
+    cameras = [group_of[number].camera(Guess(FOCALS[0], False), 1) for number in range(len(pictures))]
     wanted = worth_comparing(features, ordered, job.span(0.3, 0.4))
     pairs = compared(features, cameras, wanted, job.span(0.4, 0.7))
     solution = _best(groups, features, pairs, threads, job.span(0.7, 1.0)) if pairs else None
@@ -95,11 +100,29 @@ def _found(pictures: Sequence[Picture], job: Job | Span, threads: int) -> list[F
 def _best(
     groups: Sequence[CameraGroup], features: Sequence[Features], pairs: Sequence[Pair], threads: int, job: Job | Span
 ) -> Solution | None:
-    best, share = None, 1.0 / len(GUESSES)
-    for number, guess in enumerate(GUESSES):
-        found = solve(groups, features, pairs, guess, threads, job.span(number * share, (number + 1) * share))
-        if found is not None and found.shows_depth and (best is None or found.worth > best.worth):
-            best = found
-        if best is not None and len(best.numbers) >= _ENOUGH * len(features):
+    """The best of several reconstructions, or None where none makes sense."""
+    count, steps = len(features), len(FOCALS) + 2
+
+    def tried(guess: Guess, step: int) -> Solution | None:
+        found = solve(groups, features, pairs, guess, threads, job.span(step / steps, (step + 1) / steps))
+        return found if found is not None and found.shows_depth else None
+
+    best, focals = None, FOCALS[:1] if all(group.fov_degrees for group in groups) else FOCALS
+    for step, focal in enumerate(focals):
+        found = tried(Guess(focal, count > FEW), step)
+        best = found if best is None or (found is not None and found.worth > best.worth) else best
+        if best is not None and len(best.numbers) >= _ENOUGH * count:
             break
-    return best
+    if count > FEW:
+        return best
+    focal = FOCALS[0] if best is None else best.focal
+    at_once = best is None or len(best.numbers) < count
+    if at_once:
+        found = tried(Guess(focal, False, True), steps - 2)
+        at_once = found is not None and (best is None or len(found.numbers) > len(best.numbers))
+        best = found if at_once else best
+    if best is None:
+        return None
+    bent = tried(Guess(best.focal, True, at_once), steps - 1)
+    fits = bent is not None and len(bent.numbers) >= len(best.numbers) and bent.error < _BETTER * best.error
+    return bent if fits else best

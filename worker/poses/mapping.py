@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""COLMAP's incremental reconstruction, run so that it tells how far it is and stops when it should.
+"""COLMAP's reconstructions, run so that they tell how far they are and stop when they should.
 
-Must not know pictures' colours, nor what becomes of cameras. The library's native code lets other threads run and looks
-at a token of its own; so it works in a thread here, while the job's thread waits, reports and passes a cancel on. A
-killable process of its own would need the pictures' points sent there and the answer back, and would stop no sooner.
+Must not know pictures' colours, nor what becomes of cameras. The library's native code lets other threads run and asks
+now and then whether to go on; so it works in a thread here, while the job's thread waits, reports and passes a cancel
+on. A killable process of its own would need the points of all pictures sent there and the answer back.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
@@ -38,16 +38,19 @@ LEAST_POINTS = 40
 LEAST_STEP = 0.04
 """The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth."""
 
+_LEAST_HELD = 12  # a camera that sees fewer of the common points is not held where it is
 _LARGEST_ERROR = 2.0  # pixels: sparse points that fit worse are left out
 
 
 @dataclass(frozen=True, eq=False)
 class Guess:
     """What is assumed at the start. focal: in longer sides of the picture, for cameras that do not say theirs.
-    bends: whether the lens may have radial distortion."""
+    bends: whether the lens may have radial distortion. at_once: whether all cameras are solved for together (GLOMAP,
+    Pan et al. 2024), which carries over weak links between pictures, rather than one by one (Schoenberger 2016)."""
 
     focal: float
     bends: bool
+    at_once: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,14 @@ class Solution:
 
     @property
     def worth(self) -> tuple[int, int]:
+        """How good it is, to be compared: first how many pictures it places."""
         return len(self.numbers), len(self.points.places)
+
+    @property
+    def focal(self) -> float:
+        """Median focal length, in longer sides of the pictures."""
+        cameras = [lens.camera for lens in self.lenses]
+        return float(np.median([camera.fx / max(camera.width, camera.height) for camera in cameras]))
 
     @property
     def shows_depth(self) -> bool:
@@ -118,27 +128,21 @@ def solve(
     with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
         database, token = Path(folder) / "pairs.db", pycolmap.CancellationToken()
         _write(database, groups, features, pairs, guess)
-        options = _options(guess, threads)
+        run = _at_once if guess.at_once else _one_by_one
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(
-                pycolmap.incremental_mapping,
-                database, folder, folder, options,
-                initial_image_pair_callback=another,
-                next_image_callback=another,
-                cancellation_token=token,
-            )  # fmt: skip
+            running = pool.submit(run, database, guess, threads, another, token)
             models = _awaited(running, token, placed, count, job)
-    best = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
-    return None if best is None or best.num_reg_images() < 2 else _solution(best)
+    best = max(models, key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
+    return None if best is None else _solution(best)
 
 
 def _awaited(
-    running: Future[dict[int, pycolmap.Reconstruction]],
+    running: Future[list[pycolmap.Reconstruction]],
     token: pycolmap.CancellationToken,
     placed: list[int],
     count: int,
     job: Job | Span,
-) -> dict[int, pycolmap.Reconstruction]:
+) -> list[pycolmap.Reconstruction]:
     while True:
         try:
             return running.result(POLL)
@@ -152,7 +156,9 @@ def _awaited(
             raise
 
 
-def _options(guess: Guess, threads: int) -> pycolmap.IncrementalPipelineOptions:
+def _one_by_one(
+    database: Path, guess: Guess, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
+) -> list[pycolmap.Reconstruction]:
     import pycolmap
 
     options = pycolmap.IncrementalPipelineOptions(
@@ -166,7 +172,32 @@ def _options(guess: Guess, threads: int) -> pycolmap.IncrementalPipelineOptions:
     options.mapper.abs_pose_refine_extra_params = guess.bends
     options.mapper.random_seed = options.triangulation.random_seed = 0
     options.mapper.abs_pose_min_num_inliers = 20
-    return options
+    models = pycolmap.incremental_mapping(
+        database, database.parent, database.parent, options,
+        initial_image_pair_callback=another, next_image_callback=another, cancellation_token=token,
+    )  # fmt: skip
+    return list(models.values())
+
+
+def _at_once(
+    database: Path, guess: Guess, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
+) -> list[pycolmap.Reconstruction]:
+    import pycolmap
+
+    def going_on() -> None:
+        another()
+        if token.is_cancelled:
+            raise Cancelled  # this pipeline knows no token, but ends when its callback fails
+
+    options = pycolmap.GlobalPipelineOptions(num_threads=threads, random_seed=0)
+    options.mapper.bundle_adjustment.refine_extra_params = guess.bends
+    options.mapper.bundle_adjustment.ceres.use_gpu = options.mapper.global_positioning.use_gpu = False
+    found, pairs = pycolmap.ReconstructionManager(), pycolmap.Database.open(database)
+    pipeline = pycolmap.GlobalPipeline(options, pairs, found)
+    pipeline.add_callback(pycolmap.GlobalPipelineCallback.MODEL_UPDATE_CALLBACK, going_on)
+    pipeline.run()
+    pairs.close()
+    return [found.get(number) for number in range(found.size())]
 
 
 def _write(
@@ -200,8 +231,11 @@ def _write(
     database.close()
 
 
-def _solution(model: pycolmap.Reconstruction) -> Solution:
-    images = sorted((model.image(number) for number in model.reg_image_ids()), key=lambda image: image.name)
+def _solution(model: pycolmap.Reconstruction) -> Solution | None:
+    held = [image for image in map(model.image, model.reg_image_ids()) if image.num_points3D >= _LEAST_HELD]
+    if len(held) < 2:
+        return None
+    images = sorted(held, key=lambda image: image.name)
     matrices = np.stack([image.cam_from_world().matrix() for image in images])
     rotations = matrices[:, :, :3]
     positions = -np.einsum("nji,nj->ni", rotations, matrices[:, :, 3])
