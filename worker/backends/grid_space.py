@@ -137,8 +137,8 @@ def hull(photos: Sequence[Photo], lattice: Lattice) -> Tensor:
         views += inside
         if photo.matte is not None and inside.any():
             reach = 0.87 * lattice.spacing * photo.camera.fx / float(distance[inside].min())
-            grown = _grown(photo.matte > 0.02, min(math.ceil(reach), 32))
-            against += inside & ~grown.view(-1)[index]
+            allowed = grown(photo.matte > 0.02, min(math.ceil(reach), 32))
+            against += inside & ~allowed.view(-1)[index]
     found = ((views >= 2) & (against <= int(_DOUBT * len(photos)))).view(lattice.cells)
     if not found.any():
         why = "see no common part" if photos[0].matte is None else "have masks that agree on no shape"
@@ -146,7 +146,8 @@ def hull(photos: Sequence[Photo], lattice: Lattice) -> Tensor:
     return found
 
 
-def _grown(mask: Tensor, pixels: int) -> Tensor:
+def grown(mask: Tensor, pixels: int) -> Tensor:
+    """A mask (H, W) with all that is not farther than so many rows and columns from it."""
     return functional.max_pool2d(mask[None, None].float(), 2 * pixels + 1, 1, pixels)[0, 0] > 0
 
 

@@ -26,12 +26,13 @@ from ..poses.capture import TO_GLTF, Capture
 from ..representations import Field, View
 from ..wire.jobs import Job, Span
 from . import devices
-from .grid_space import Lattice, Photo, fused_distance, hull, photos_of, redistanced
+from .grid_space import Lattice, Photo, fused_distance, grown, hull, photos_of, redistanced
 
 PREVIEW_SECONDS, PREVIEW_PIXELS = 4.0, 128
 _UNIT = 1.0 / 128.0  # of the world: the length to which numbers of a density refer
 _HAZE = -2.0  # where densities begin: light passes some ten cells
 _NOTHING = 0.02  # cells with less optical depth than this are left out of the next grid
+_MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _BAND = 3.5  # cells around a surface in which a signed distance is optimised
 _SOFT, _SHARP = 1.0, 5.0  # sharpness of surfaces per cell, at a stage's beginning and after four fifths of it
 _MATTE = 0.1  # weight of opacities' errors beside colours'
@@ -150,10 +151,9 @@ class _Run:
         self._random = torch.Generator(self._device).manual_seed(plan.seed)
         self._step, self._error, self._stopped = 0, math.nan, False
         self._total = sum(stage.steps for stage in plan.stages)
-        origin, direction = zip(*(photo.rays() for photo in photos))
-        self._origin, self._direction = torch.cat(origin), torch.cat(direction)
-        self._colour = torch.cat([photo.colour.view(-1, 3) for photo in photos])
-        self._matte = torch.cat([_matte(photo).view(-1) for photo in photos])
+        self._pixels = sum(photo.colour[..., 0].numel() for photo in photos)
+        pixels = zip(*(_pixels(photo) for photo in photos))
+        self._origin, self._direction, self._colour, self._matte = (torch.cat(values) for values in pixels)
 
     def result(self) -> Trained:
         model: Model | None = None
@@ -204,7 +204,10 @@ class _Run:
         length = self._plan.stride * model.lattice.spacing
         rays = grid_field.cast(model.grid, self._origin, self._direction, length)
         hit = rays.segments.any(1).nonzero()[:, 0]
-        return Pool(rays[hit], self._colour[hit], self._matte[hit]), length
+        self._origin, self._direction, self._colour, self._matte = (  # later grids lie within this one
+            values[hit] for values in (self._origin, self._direction, self._colour, self._matte)
+        )
+        return Pool(rays[hit], self._colour, self._matte), length
 
     def _loss(self, model: Model, pool: Pool, length: float) -> Tensor:
         count = self._plan.rays
@@ -216,7 +219,7 @@ class _Run:
         seen = grid_field.rendered(model.depth(samples, length), model.colours, samples, rays.direction)
         found = seen.colour + (1.0 - seen.opacity[:, None]) * behind
         error = (found - pool.colour[some] - (1.0 - matte[:, None]) * behind).square().mean()
-        whole = float(error.detach()) * len(pool.matte) / len(self._matte)  # the other rays are right
+        whole = float(error.detach()) * len(pool.matte) / self._pixels  # the other rays are right
         self._error = whole if math.isnan(self._error) else 0.95 * self._error + 0.05 * whole
         return error + _MATTE * (seen.opacity - matte).square().mean()
 
@@ -242,8 +245,12 @@ class _Run:
             self._shown = time.monotonic()
 
 
-def _matte(photo: Photo) -> Tensor:
-    return torch.ones_like(photo.colour[..., 0]) if photo.matte is None else photo.matte
+def _pixels(photo: Photo) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A photo's rays' origins and directions, colours and mattes; only around the thing, where that is known."""
+    matte = torch.ones_like(photo.colour[..., 0]) if photo.matte is None else photo.matte
+    near = grown(matte > 0.02, math.ceil(_MARGIN * max(matte.shape))).view(-1)
+    origin, direction = photo.rays()
+    return origin[near], direction[near], photo.colour.view(-1, 3)[near], matte.view(-1)[near]
 
 
 def _sharpness(stage: Stage, number: int) -> float:
@@ -387,7 +394,7 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
 
     low = np.array(model.lattice.low)
     bounds = np.stack([low, low + np.array(model.lattice.cells) * spacing])
-    return Field(_asked(value, device), _asked(colour, device), bounds, TO_GLTF, None, arrays)
+    return Field(_asked(value, device), _asked(colour, device), bounds, TO_GLTF, arrays)
 
 
 def _asked(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
