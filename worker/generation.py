@@ -7,6 +7,7 @@ Knows pictures, backends, the store and assets; must not know pipes, threads or 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import time
 from collections.abc import Iterator
@@ -15,12 +16,13 @@ from pathlib import Path
 
 from . import assets, backends
 from .errors import Invalid, Unable
+from .pictures.gather import Gathered, gather, is_collection
 from .pictures.load import load
 from .representations import Representation
 from .store import cache
 from .store.weights import WeightStore
 from .wire import protocol
-from .wire.jobs import Job
+from .wire.jobs import Job, Span
 
 
 def generate(
@@ -34,33 +36,39 @@ def generate(
     options = backends.settle(info, params.preset, params.options)
     if not params.pictures:
         raise Invalid("no picture was given: choose one")
+    paths = [Path(path) for path in params.pictures]
     plan = assets.plan_for(backend.makes, options)
     clock, kept = _Clock(), cache.Cache(results)
 
     with clock.stage("reading"):
-        job.report(0.0, "reading the photo")
-        pictures = tuple(load(Path(path)) for path in params.pictures)
+        job.report(0.0, "reading")
+        gathered = _gathered(paths, job.span(0.0, 0.05))
+        pictures = gathered.pictures
         if params.model is None:
             model = backend.suited(pictures, options, model)
-    task = backends.Task(pictures, model, options, device, weights)
-    source = {"pictures": [p.digest for p in pictures], "model": model, "revision": backend.revision(model, weights)}
-    glb_key = cache.key(**source, name=pictures[0].name, options=options)
-    backdrop = "" if backend.makes == "relief" else params.pictures[0]  # a relief's texture is the photo
+    task = backends.Task(pictures, model, options, device, weights, gathered.ordered, gathered.cameras)
+    digests = [*(p.digest for p in pictures), *_digests(gathered.cameras)]
+    source = {"pictures": digests, "model": model, "revision": backend.revision(model, weights)}
+    name = pictures[0].name if len(pictures) == 1 else _name_of(paths)
+    glb_key = cache.key(**source, name=name, options=options)
+    single = backend.makes == "solid" and len(pictures) == 1  # a relief's texture is the photo itself
+    backdrop = str(paths[0]) if single else ""
     if facts := kept.load_glb(glb_key, output):
         return _result(facts, output, clock, backdrop, from_cache=True)
 
     found = _representation(backend, task, source, kept, clock, job)
-    asset = plan.made_of(found, pictures[0], job.span(0.6, 0.95), clock.stage)
+    asset = plan.made_of(found, pictures[0] if pictures else None, job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
         job.report(0.95, "writing the GLB")
-        assets.write(asset, output, pictures[0].name)
+        assets.write(asset, output, name)
+    notes = pictures[0].notes if len(pictures) == 1 else gathered.notes
     facts = {
-        "name": pictures[0].name,
+        "name": name,
         "model": model,
         "vertices": len(asset.mesh.vertices),
         "faces": len(asset.mesh.faces),
         "camera": dataclasses.asdict(asset.camera) if asset.camera else None,
-        "warnings": [*pictures[0].notes, *asset.warnings, *backend.remarks(model, weights)],
+        "warnings": [*notes, *asset.warnings, *backend.remarks(model, weights)],
     }
     kept.save_glb(glb_key, output, facts)
     return _result(facts, output, clock, backdrop, from_cache=False)
@@ -77,6 +85,30 @@ def _representation(
         found = backend.generate(task, job.span(0.05, 0.6))
     kept.save_arrays(key, found.to_arrays())
     return found
+
+
+def _gathered(paths: list[Path], job: Job | Span) -> Gathered:
+    """What was chosen: one picture as it is; several, a folder, a video or a list of cameras as `gather` reads them."""
+    if len(paths) == 1 and not is_collection(paths[0]):
+        return Gathered((load(paths[0]),), False, None, ())
+    return gather(paths, job)
+
+
+def _digests(cameras: Path | None) -> list[str]:
+    """What tells a list of cameras and the files beside it from others."""
+    if cameras is None:
+        return []
+    beside = sorted(path for path in cameras.parent.rglob("*") if path.is_file())
+    facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in beside]
+    return [hashlib.sha256("\n".join(facts).encode()).hexdigest()]
+
+
+def _name_of(paths: list[Path]) -> str:
+    """A name for what several pictures show: their folder's, or the video's."""
+    [first, *others] = paths
+    if others or first.suffix.lower() == ".json" or first.match("*_par.txt"):
+        return first.resolve().parent.name or first.stem
+    return first.resolve().name if first.is_dir() else first.stem
 
 
 class _Clock:

@@ -165,6 +165,21 @@ class View:
 
 
 @dataclass(frozen=True, eq=False)
+class PosedPicture:
+    """A picture of a field's thing and the camera that took it, in the field's axes.
+
+    rgb: (H, W, 3) uint8 sRGB of exactly the camera's pixels, or None: the user's own picture as it is. subject: (H, W)
+    uint8, how much of each pixel is the thing and not what is behind it, or None where all is, or nobody knows.
+    exact: whether the camera is known; else it is where to begin to look for it.
+    """
+
+    rgb: np.ndarray | None
+    subject: np.ndarray | None
+    view: View
+    exact: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Field:
     """A solid as a function of space, in axes of its own.
 
@@ -173,18 +188,17 @@ class Field:
     distance with its sign turned. colour: points (N, 3) float32 -> (N, 3) float32 sRGB in [0, 1], or None where the
     field has none. bounds: (2, 3) float64, the box in which the surface lies.
     to_gltf: (3, 3) float64 rotation from the field's axes to glTF's (+Y up, the front faces +Z).
-    view: the camera that took the picture, in the field's axes, as far as it is known. subject: (H, W) uint8, how much
-    of each of the picture's pixels is the thing and not what is behind it, or None where all is.
-    arrays: what the backend makes the same field of again.
+    arrays: what the backend makes the same field of again. pictures: what it was made of, where its texture comes from.
+    notes: sentences for the user about how it was made.
     """
 
     value: Callable[[np.ndarray], np.ndarray]
     colour: Callable[[np.ndarray], np.ndarray] | None
     bounds: np.ndarray
     to_gltf: np.ndarray
-    view: View
     arrays: Mapping[str, np.ndarray]
-    subject: np.ndarray | None = None
+    pictures: tuple[PosedPicture, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, from which the backend's `restored` makes the same field again."""

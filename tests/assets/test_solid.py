@@ -10,7 +10,7 @@ from image_to_3d.worker import assets, backends
 from image_to_3d.worker.errors import Cancelled, Unable
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.representations import Field, PinholeCamera, View
+from image_to_3d.worker.representations import Field, PinholeCamera, PosedPicture, View
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire.jobs import Job
 
@@ -43,14 +43,15 @@ def seen_subject() -> np.ndarray:
 def field(value=block, subject=None) -> Field:
     camera = PinholeCamera(SIDE, SIDE, FOCAL, FOCAL, SIDE / 2, SIDE / 2)
     view = View(camera, FACING, np.array([DISTANCE, 0.0, 0.0]))
-    return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, view, {}, subject)
+    posed = PosedPicture(None, subject, view, exact=False)
+    return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, {}, (posed,))
 
 
 def made(found: Field, job: Job | None = None, **chosen) -> assets.Asset:
     info = backends.get("nerf").describe(WeightStore(Path("nowhere")))
     options = backends.settle(info, "fast", {"grid": 64, "faces": 2000, "texture": 128, **chosen})
     red = np.zeros((SIDE, SIDE, 3), np.uint8) + np.uint8([200, 30, 30])
-    picture = Picture(red, found.subject, None, "digest", "block")
+    picture = Picture(red, found.pictures[0].subject, None, "digest", "block")
     plan = assets.plan_for("solid", options)
     return plan.made_of(found, picture, job or Job(lambda *_: None), lambda name: nullcontext())
 

@@ -76,7 +76,7 @@ def test_the_threshold_shifts_the_surface_by_the_logarithm(weights):
 def test_the_camera_sees_the_thing_where_the_photo_shows_it(weights, row, column):
     """A ball that spans `fill` of the crop is seen in the middle of it, so at its place in the whole photo."""
     field = nerf.Backend().generate(task(weights, photo(row, column)), silent())
-    view = field.view
+    view = field.pictures[0].view
     assert np.linalg.det(view.rotation) == pytest.approx(1.0) and (view.camera.width, view.camera.height) == (160, 120)
 
     def seen(point):
@@ -104,7 +104,8 @@ def test_the_same_field_comes_back_from_the_cache_without_the_network(weights, t
     again = backend.restored(kept.load_arrays("key"), task(WeightStore(tmp_path / "none")))
     assert backend._loaded is None
     assert (again.value(sphere(0.4)) == made.value(sphere(0.4))).all()
-    assert again.view.camera == made.view.camera and (again.subject == made.subject).all()
+    assert again.pictures[0].view.camera == made.pictures[0].view.camera
+    assert (again.pictures[0].subject == made.pictures[0].subject).all()
 
 
 def test_the_picture_changes_the_shape(weights):

@@ -23,10 +23,9 @@ from ..geometry.photo import Photo
 from ..geometry.place import place
 from ..geometry.projection import fitted_view
 from ..geometry.unwrap import unwrapped
-from ..pictures import matte
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
-from ..representations import Field, View
+from ..representations import Field, PosedPicture, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
@@ -63,23 +62,22 @@ class SolidPlan:
         counts = (int(options[name]) for name in ("grid", "faces", "texture", "smooth"))
         return cls(*counts, bool(options["photo"]), float(options["size"]), str(options["origin"]))
 
-    def made_of(self, found: Field, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
-        """The finished thing. Raises Unable where the field has no surface."""
+    def made_of(self, found: Field, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
+        """The finished thing. picture: the user's own, where there is just one. Raises Unable without a surface."""
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
         with stage("texture"):
             job.report(0.5, "unwrapping")
             mesh = unwrapped(mesh, self.texture)
             job.report(0.55, "finding the photo's place")
-            photo, iou = _photo(found, mesh, picture)
-            fits = self.photo and iou >= _LEAST_IOU
-            photos = (photo,) if fits else ()
-            mesh = baked(mesh, self.texture, _colour(found), photos, job.span(0.6, 1.0).report)
-        placed = place(mesh, photo.view.camera, self.size or None, self.origin)
-        info = _camera_info(photo.view, placed.scale, placed.offset)
-        about_photo = () if found.subject is None else matte.remarks(found.subject)
-        warnings = about_photo if fits or not self.photo else (*about_photo, _NO_FIT)
-        return Asset(placed.mesh, info, double_sided=False, warnings=warnings)
+            photos = [_photo(posed, found.to_gltf, mesh, picture) for posed in found.pictures]
+            fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
+            mesh = baked(mesh, self.texture, _colour(found), fitting, job.span(0.6, 1.0).report)
+        first = photos[0][0].view
+        placed = place(mesh, first.camera, self.size or None, self.origin)
+        info = _camera_info(first, placed.scale, placed.offset)
+        misfit = (_NO_FIT,) if self.photo and not fitting else ()
+        return Asset(placed.mesh, info, double_sided=False, warnings=(*found.notes, *misfit))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""
@@ -104,15 +102,18 @@ def _colour(field: Field):
     return lambda points: field.colour(np.ascontiguousarray(points @ back))
 
 
-def _photo(field: Field, mesh: Mesh, picture: Picture) -> tuple[Photo, float]:
-    """The picture with the camera that fits it best to the mesh (glTF axes), and how well the outlines agree (IoU)."""
-    view = _turned(field.view, field.to_gltf)
-    if field.subject is None:
-        return Photo(picture.rgb, None, view), 1.0
-    mask = field.subject >= 128
+def _photo(posed: PosedPicture, to_gltf: np.ndarray, mesh: Mesh, picture: Picture | None) -> tuple[Photo, float]:
+    """A picture with its camera (glTF axes), and how well the thing's outline agrees with the mesh's there (IoU)."""
+    view = _turned(posed.view, to_gltf)
+    rgb = picture.rgb if posed.rgb is None else posed.rgb
+    if posed.subject is None:
+        return Photo(rgb, None, view), 1.0
+    mask = posed.subject >= 128
+    if posed.exact:
+        return Photo(rgb, mask, view), 1.0
     fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
-    rgb = decontaminated(picture.rgb, field.subject) if picture.alpha is None else picture.rgb
-    return Photo(rgb, mask, fit.view), fit.iou
+    clean = decontaminated(rgb, posed.subject) if picture.alpha is None else rgb
+    return Photo(clean, mask, fit.view), fit.iou
 
 
 def _turned(view: View, turn: np.ndarray) -> View:

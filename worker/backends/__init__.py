@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import BackendUnavailable, Invalid
@@ -34,13 +35,19 @@ Options = dict[str, Value]
 
 @dataclass(frozen=True)
 class Task:
-    """What a backend is asked for: `pictures` (at least one), which of its models, a value for each of its options."""
+    """What a backend is asked for: pictures, which of its models, a value for each of its options.
+
+    ordered: whether neighbouring pictures are frames of a video. cameras: a file that lists pictures and their cameras;
+    then `pictures` is empty.
+    """
 
     pictures: tuple[Picture, ...]
     model: str
     options: Options
     device: str
     weights: WeightStore
+    ordered: bool = False
+    cameras: Path | None = None
 
 
 class Backend(Protocol):

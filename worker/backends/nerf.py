@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One photo of a thing to a radiance field: closed, with a back that was never seen. Must not know JSON or meshes.
+"""Photos of a thing to a radiance field, a function of space that can be asked anywhere. Must not know JSON or meshes.
 
-The network is TripoSR (Tochilkin et al. 2024, arXiv:2403.02151): it sees the photo once, and its result is a field of
-density and colour that can be asked anywhere.
+One photo goes through TripoSR (Tochilkin et al. 2024, arXiv:2403.02151), which imagines what it cannot see. Of several
+photos the cameras are found, and a field is fitted to what they show; that needs no weights.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .nerf_inference import Reconstructor
 
 NAME, LICENCE = "triposr", "MIT"
+PHOTOS = "photos"
+
+_LEARNING = "1"
+"""To be raised whenever several photos are learned in another way: what was kept before is then learned anew."""
 
 HUB = HubModel(
     "stabilityai/TripoSR",
@@ -83,6 +87,14 @@ OPTIONS = (
         1.0,
     ),
     OptionInfo(
+        "training",
+        "Training",
+        "choice",
+        "balanced",
+        "How long several photos are learned, and how finely.",
+        choices=("fast", "balanced", "high"),
+    ),
+    OptionInfo(
         "size",
         "Size",
         "float",
@@ -96,9 +108,9 @@ OPTIONS = (
 )
 
 PRESETS: dict[str, dict[str, Value]] = {
-    "fast": {"grid": 128, "faces": 20_000, "texture": 1024},
-    "balanced": {"grid": 256, "faces": 50_000, "texture": 1024},
-    "high": {"grid": 512, "faces": 100_000, "texture": 2048},
+    "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
+    "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
+    "high": {"training": "high", "grid": 512, "faces": 100_000, "texture": 2048},
 }
 
 
@@ -106,40 +118,50 @@ class Backend:
     """The NeRF backend; see backends.Backend for what each method promises."""
 
     makes = "solid"
-    representation_options = ("fill",)
+    representation_options = ("fill", "training")
 
     def __init__(self) -> None:
         self._loaded: tuple[str, Reconstructor] | None = None
 
     def describe(self, weights: WeightStore) -> BackendInfo:
-        help = "One cut-out object to a closed, coloured shape: the network imagines what the photo does not show."
+        help = "One object from one photo, whose unseen sides are imagined, or from several photos all around it."
         here = weights.find(NAME, HUB) is not None
         source = f"https://huggingface.co/{HUB.repo}"
         what = "A radiance field from one photo of one object."
         model = ModelInfo(NAME, "TripoSR", LICENCE, True, HUB.bytes, here, source, what)
-        return BackendInfo("nerf", "NeRF", help, NAME, (model,), OPTIONS, PRESETS)
+        learn = "A radiance field fitted to several photos of one thing, or to a video: only what they show."
+        several = ModelInfo(PHOTOS, "Several photos", "GPL-3.0-or-later", True, 0, True, "included", learn)
+        return BackendInfo("nerf", "NeRF", help, NAME, (model, several), OPTIONS, PRESETS)
 
     def revision(self, model: str, weights: WeightStore) -> str:
+        if model == PHOTOS:
+            return _LEARNING
         folder = weights.find(NAME, HUB)  # a folder filled by hand may hold other weights of that name
         times = _times(folder) if folder else []
         return f"{HUB.revision} {times} {_matte().revision(weights)}"
 
     def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
-        return weights.remarks(NAME, HUB)
+        return weights.remarks(NAME, HUB) if model == NAME else ()
 
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         from ..pictures import saliency
 
+        if model == PHOTOS:
+            return 0
         if weights.find(NAME, HUB) is None:
             weights.download(NAME, HUB, job.span(0.0, 0.99))
         return HUB.bytes + saliency.download(weights, job.span(0.99, 1.0))
 
     def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
-        return default
+        return default if len(pictures) == 1 else PHOTOS
 
     def generate(self, task: Task, job: Job | Span) -> Field:
+        if task.model == PHOTOS:
+            from . import nerf_photos
+
+            return nerf_photos.field(nerf_photos.learned(task, job), task.device)
         if len(task.pictures) != 1:
-            raise Unable(f"NeRF takes one photo, not {len(task.pictures)}: choose one")
+            raise Unable(f"TripoSR takes one photo, not {len(task.pictures)}: choose one, or the model for several")
         task.weights.require(NAME, HUB, LICENCE)
         job.report(0.0, "cutting the object out")
         picture = _matte().without_background(task.pictures[0], task.weights, NAME)
@@ -149,8 +171,10 @@ class Backend:
         return self.restored(arrays, task)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Field:
-        from . import devices, nerf_inference
+        from . import devices, nerf_inference, nerf_photos
 
+        if task.model == PHOTOS:
+            return nerf_photos.field(arrays, task.device)
         return nerf_inference.field(arrays, devices.pick(task.device), float(task.options["threshold"]))
 
     def unload(self) -> None:

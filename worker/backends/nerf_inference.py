@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from ..errors import Unable
 from ..networks import triposr
+from ..pictures import matte
 from ..pictures.crop import square_crop
 from ..pictures.load import Picture
 from ..pictures.silhouette import without_specks
-from ..representations import Field, PinholeCamera, View, Window
+from ..representations import Field, PinholeCamera, PosedPicture, View, Window
 from ..wire.jobs import Job, Span
 from . import devices
 
@@ -150,9 +151,9 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: flo
         colour=_asked(scene.colour, device),
         bounds=np.array([[-radius] * 3, [radius] * 3]),
         to_gltf=TO_GLTF,
-        view=View(camera, arrays["rotation"], arrays["position"]),
         arrays=arrays,
-        subject=arrays["subject"],
+        pictures=(PosedPicture(None, arrays["subject"], View(camera, arrays["rotation"], arrays["position"]), False),),
+        notes=matte.remarks(arrays["subject"]),
     )
 
 

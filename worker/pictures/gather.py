@@ -52,6 +52,11 @@ class Gathered:
     notes: tuple[str, ...]
 
 
+def is_collection(path: Path) -> bool:
+    """Whether `path` names a folder, a video or a list of cameras, and not one picture."""
+    return path.is_dir() or path.suffix.lower() in {".json", *VIDEO_ENDINGS} or path.match(CAMERA_LISTS[-1])
+
+
 def gather(paths: Sequence[Path], job: Job | Span) -> Gathered:
     """Reads what the user chose: pictures, one folder, one video or one list of cameras.
 

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many photos to a field: cameras found, a grid fitted to the photos. Imported by the NeRF backend on use.
+
+Must not know JSON or meshes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from ..pictures.gather import Gathered
+from ..poses.capture import Capture
+from ..poses.find import capture_of_gathered
+from ..representations import Field, PinholeCamera, PosedPicture, View
+from ..wire.jobs import Job, Span
+from . import Task, devices, grid_training
+
+_QUALITY = 95  # of the photos that are kept for textures made again
+
+
+def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
+    """What `field` makes the field of. Raises Unable where cameras cannot be found."""
+    gathered = Gathered(task.pictures, task.ordered, task.cameras, ())
+    capture = capture_of_gathered(gathered, job.span(0.0, 0.3))
+    plan = grid_training.PRESETS[str(task.options["training"])]
+    device = str(devices.pick(task.device))
+    trained = grid_training.train(capture, plan, job.span(0.3, 1.0), device=device)
+    return {**trained.arrays, **_kept(capture)}
+
+
+def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
+    """The field that `learned` found, with the photos that it was learned from."""
+    bare = grid_training.field(arrays, devices.pick(device))
+    pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
+    notes = tuple(json.loads(bytes(arrays["notes"])))
+    return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
+
+
+def _kept(capture: Capture) -> dict[str, np.ndarray]:
+    """The photos as JPEG, their mattes as PNG, and their cameras."""
+    kept: dict[str, np.ndarray] = {}
+    for number, shot in enumerate(capture.shots):
+        kept[f"photo{number}"] = _encoded(shot.rgb, "JPEG", quality=_QUALITY, subsampling=0)
+        if shot.alpha is not None:
+            kept[f"matte{number}"] = _encoded(shot.alpha, "PNG")
+    views = [shot.view for shot in capture.shots]
+    cameras = [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in (view.camera for view in views)]
+    rotations, positions = [view.rotation for view in views], [view.position for view in views]
+    notes = np.frombuffer(json.dumps(capture.notes).encode(), np.uint8)
+    return {
+        **kept,
+        "cameras": np.array(cameras),
+        "rotations": np.array(rotations),
+        "positions": np.array(positions),
+        "notes": notes,
+    }
+
+
+def _encoded(values: np.ndarray, kind: str, **options: int) -> np.ndarray:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, kind, **options)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+def _decoded(data: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data.tobytes())))
+
+
+def _posed(arrays: Mapping[str, np.ndarray], number: int) -> PosedPicture:
+    width, height, *focal_and_centre = map(float, arrays["cameras"][number])
+    camera = PinholeCamera(int(width), int(height), *focal_and_centre)
+    matte = arrays.get(f"matte{number}")
+    return PosedPicture(
+        _decoded(arrays[f"photo{number}"]),
+        None if matte is None else _decoded(matte),
+        View(camera, arrays["rotations"][number], arrays["positions"][number]),
+        exact=True,
+    )
