@@ -86,11 +86,16 @@ def problem(message: str, error: WireError | None, job: Job | None, log: str) ->
 
 
 def generation(
-    backend: BackendInfo, picture: str, model: str | None, preset: str, options: dict[str, Value], temporary: Path
+    backend: BackendInfo,
+    pictures: tuple[str, ...],
+    model: str | None,
+    preset: str,
+    options: dict[str, Value],
+    temporary: Path,
 ) -> Job:
-    """Turns a picture into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
+    """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
     folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))
-    params = GenerateParams((picture,), str(folder / "result.glb"), backend.name, preset, model, options)
+    params = GenerateParams(pictures, str(folder / "result.glb"), backend.name, preset, model, options)
     return Job("generate", params, "starting", backend.environment, folder)
 
 

@@ -59,9 +59,14 @@ def backend_named(offered: Offered, name: str) -> BackendInfo:
     return {backend.name: backend for backend in offered}[name]
 
 
-def model_named(backend: BackendInfo, name: str | None) -> protocol.ModelInfo:
-    """The model of that name, or the backend's default; raises KeyError."""
-    return {model.name: model for model in backend.models}[name or backend.default_model]
+def model_named(backend: BackendInfo, name: str | None, several: bool = False) -> protocol.ModelInfo:
+    """The model of that name, or the one that the worker takes by itself; raises KeyError.
+
+    several: whether there are several pictures.
+    """
+    made_for_several = [model.name for model in backend.models if model.several]
+    usual = made_for_several[0] if several and made_for_several else backend.default_model
+    return {model.name: model for model in backend.models}[name or usual]
 
 
 def environments(offered: Offered) -> tuple[str, ...]:

@@ -14,19 +14,20 @@ from .environment_operators import why_not_fetched
 from .preferences import PACKAGE
 from .states import State
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
-
 Returned = set[str]
 
 
 class IMAGE_TO_3D_OT_choose_picture(Operator):
-    """Choose the picture to make a mesh of"""
+    """Choose the picture to make a mesh of, or several of one thing, or a video of it"""
 
     bl_idname = "image_to_3d.choose_picture"
     bl_label = "Choose a Picture"
     bl_options = {"INTERNAL"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
+    files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
+    filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     # Blender's file browser reads the way to show files from a property of this name
@@ -47,12 +48,14 @@ class IMAGE_TO_3D_OT_choose_picture(Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: Context) -> Returned:
-        properties.settings(context).picture = self.filepath
+        names = [file.name for file in self.files if file.name]
+        several = [str(Path(self.directory) / name) for name in names] if len(names) > 1 else [self.filepath]
+        properties.choose(properties.settings(context), several)
         return {"FINISHED"}
 
 
 class IMAGE_TO_3D_OT_drop_picture(Operator):
-    """Take the dropped picture for the next mesh"""
+    """Take the dropped pictures for the next mesh"""
 
     bl_idname = "image_to_3d.drop_picture"
     bl_label = "Image to 3D"
@@ -62,11 +65,11 @@ class IMAGE_TO_3D_OT_drop_picture(Operator):
     files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, context: Context) -> Returned:
-        names = [file.name for file in self.files if file.name.lower().endswith(PICTURES)]
+        names = [file.name for file in self.files if file.name.lower().endswith(properties.PICTURES)]
         if not names:
             self.report({"WARNING"}, "No picture was dropped")
             return {"CANCELLED"}
-        properties.settings(context).picture = str(Path(self.directory) / names[0])
+        properties.choose(properties.settings(context), [str(Path(self.directory) / name) for name in names])
         if context.space_data and context.space_data.type == "VIEW_3D":
             context.space_data.show_region_ui = True
         return {"FINISHED"}
@@ -78,7 +81,7 @@ class IMAGE_TO_3D_FH_picture(FileHandler):
     bl_idname = "IMAGE_TO_3D_FH_picture"
     bl_label = "Image to 3D"
     bl_import_operator = "image_to_3d.drop_picture"
-    bl_file_extensions = ";".join(PICTURES)
+    bl_file_extensions = ";".join(properties.PICTURES)
 
     @classmethod
     def poll_drop(cls, context: Context) -> bool:
@@ -93,7 +96,7 @@ class IMAGE_TO_3D_OT_clear_picture(Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context: Context) -> Returned:
-        properties.settings(context).picture = ""
+        properties.choose(properties.settings(context), [])
         return {"FINISHED"}
 
 
@@ -114,8 +117,8 @@ class IMAGE_TO_3D_OT_generate(Operator):
             bpy.ops.image_to_3d.set_up("INVOKE_DEFAULT", environment=host.session().care.needed)
             return {"FINISHED"}
         choice = properties.chosen(context, host.session().offered)
-        picture = bpy.path.abspath(properties.settings(context).picture)
-        host.session().generate(picture, choice.backend.name, choice.asked_model, choice.preset, choice.options)
+        pictures = properties.pictures(properties.settings(context))
+        host.session().generate(pictures, choice.backend.name, choice.asked_model, choice.preset, choice.options)
         host.wake()
         return {"FINISHED"}
 

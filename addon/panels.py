@@ -177,7 +177,8 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
     if icon := previews.icon():
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
-    row.label(text=bpy.path.basename(own.picture))
+    more = len(own.others.splitlines())
+    row.label(text=bpy.path.basename(own.picture.rstrip("/\\")) + (f" and {more} more" if more else ""))
     row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
     row.operator("image_to_3d.clear_picture", text="", icon="X")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
@@ -20,6 +21,8 @@ from .offered import Offered, backend_named, model_named, shape
 
 AUTOMATIC = "AUTOMATIC"
 """The network that stands for the backend's own choice: the best whose weights are here."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
 
 PREFERRED_PRESET = "balanced"
 
@@ -55,7 +58,23 @@ def chosen(context: bpy.types.Context, offered: Offered) -> Choice:
     group = getattr(own, own.backend)
     asked = None if group.network == AUTOMATIC else group.network
     options = {option.name: value(group, option) for option in changed(group, backend)}
-    return Choice(backend, model_named(backend, asked), asked, group.preset, options)
+    return Choice(backend, model_named(backend, asked, is_several(own)), asked, group.preset, options)
+
+
+def pictures(own: PropertyGroup) -> tuple[str, ...]:
+    """The files that were chosen, as absolute paths."""
+    return tuple(bpy.path.abspath(path) for path in (own.picture, *own.others.splitlines()) if path)
+
+
+def choose(own: PropertyGroup, paths: list[str]) -> None:
+    """Takes these files, or none, for the next mesh."""
+    own.picture = paths[0] if paths else ""
+    own.others = "\n".join(paths[1:])
+
+
+def is_several(own: PropertyGroup) -> bool:
+    """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras."""
+    return bool(own.others) or bool(own.picture) and Path(own.picture).suffix.lower() not in PICTURES
 
 
 def group_of(context: bpy.types.Context) -> PropertyGroup:
@@ -155,6 +174,7 @@ def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> t
         "picture": StringProperty(
             name="Picture", description="The picture to make a mesh of", subtype="FILE_PATH", update=_picture_changed
         ),
+        "others": StringProperty(name="More Pictures", description="Further pictures of the same thing, one a line"),
         "backend": EnumProperty(
             name="Model", description="How the picture becomes a mesh", items=backends, update=_backend_changed
         ),

@@ -117,11 +117,13 @@ class Session:
             self.care.need(name)
             self.look()
 
-    def generate(self, picture: str, backend: str, model: str | None, preset: str, options: dict[str, Value]) -> None:
-        """Turns a picture into a GLB in a folder of ours; `results` gets it."""
+    def generate(
+        self, pictures: tuple[str, ...], backend: str, model: str | None, preset: str, options: dict[str, Value]
+    ) -> None:
+        """Turns pictures of one thing into a GLB in a folder of ours; `results` gets it."""
         described = offered.backend_named(self.offered, backend)
         try:
-            job = jobs.generation(described, picture, model, preset, options, self._place().temporary)
+            job = jobs.generation(described, pictures, model, preset, options, self._place().temporary)
         except OSError as error:
             self._fail(f"no temporary folder could be made: {error.strerror or error}")
         else:

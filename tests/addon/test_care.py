@@ -162,7 +162,7 @@ def test_a_check_waits_until_no_job_runs(session, envs, clock, make_ready, comma
     script = command({"generate": [{"progress": [0.5, "half"]}, {"wait": "cancel"}]})
     monkeypatch.setattr(environment, "worker_command", lambda python: script)
     session.look()
-    session.generate("/pictures/a.png", "depth", None, "fast", {})
+    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
     wait_for(session, lambda: session.shown.fraction == 0.5)
     clock.now += states.CHECK_AFTER + 0.1
     session.tick()
@@ -282,7 +282,7 @@ def test_a_worker_that_does_not_start_has_its_environment_tried(session, envs, m
     damage = {"folder": "core@1", "reason": "torch cannot be imported", "when": "now"}
     write = [str(place.root / "environments" / "core.broken.json"), json.dumps(damage)]
     envs.follow({"check": [{"write": write}, {"say": found("broken")}, {"exit": 1}]})
-    session.generate("/pictures/a.png", "depth", None, "fast", {})
+    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
     wait_for(session, lambda: session.problem)
     wait_for(session, lambda: checked(session))
     assert session.found.standing is Standing.BROKEN and "torch cannot be imported" in session.found.reason
@@ -297,7 +297,7 @@ def test_a_worker_that_does_not_start_in_a_good_environment_keeps_its_own_messag
     make_ready()
     session.look()
     envs.follow({"check": [{"say": found("ready")}]})
-    session.generate("/pictures/a.png", "depth", None, "fast", {})
+    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
     wait_for(session, lambda: checked(session))
     assert "exit code 1" in session.problem.message and "was tried" in session.problem.message
     assert "last words" in session.problem.log and session.state is State.IDLE
@@ -374,7 +374,7 @@ def test_a_worker_is_ended_before_its_environment_is_changed(session, envs, make
     script = command({})
     monkeypatch.setattr(environment, "worker_command", lambda python: script)
     session.look()
-    session.generate("/pictures/a.png", "depth", None, "fast", {})
+    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
     wait_for(session, lambda: session.state is State.READY)
     pid = session._client.pid
     envs.follow({"repair": [{"say": {"state": "ready", "python": "x"}}], "check": [{"say": found("ready")}]})

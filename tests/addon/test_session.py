@@ -48,7 +48,7 @@ def follow(command, monkeypatch):
 
 
 def generate(session: Session) -> None:
-    session.generate("/pictures/a.png", "depth", None, "fast", {})
+    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
 
 
 def wait_for(session: Session, wanted: State) -> None:

@@ -138,12 +138,28 @@ def test_without_online_access_nothing_can_be_downloaded_or_set_up(bpy, addon):
     assert addon("preferences").place().online is False
 
 
-def test_dropping_files_takes_the_first_picture(bpy, addon, picture):
-    bpy.ops.image_to_3d.drop_picture(
-        directory=str(Path(picture).parent), files=[{"name": "notes.txt"}, {"name": Path(picture).name}]
-    )
-    assert own_settings(bpy).picture == picture
+def test_dropping_files_takes_the_pictures_among_them(bpy, addon, picture):
+    folder, name = str(Path(picture).parent), Path(picture).name
+    bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": "notes.txt"}, {"name": name}])
+    assert own_settings(bpy).picture == picture and not own_settings(bpy).others
+    bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": name}, {"name": "b.png"}, {"name": "c.png"}])
+    assert addon("properties").pictures(own_settings(bpy)) == (picture, f"{folder}/b.png", f"{folder}/c.png")
     assert bpy.ops.image_to_3d.drop_picture(directory="/", files=[{"name": "notes.txt"}]) == {"CANCELLED"}
+    bpy.ops.image_to_3d.clear_picture()
+    assert addon("properties").pictures(own_settings(bpy)) == ()
+
+
+def test_several_pictures_take_the_network_for_several(bpy, addon, picture):
+    own, properties, session = own_settings(bpy), addon("properties"), addon("host").session()
+    own.backend = "nerf"
+    properties.choose(own, [picture])
+    assert not properties.chosen(bpy.context, session.offered).model.several
+    for several in ([picture, "/b.png"], ["/some/folder"], ["/a video.mp4"]):
+        properties.choose(own, several)
+        assert properties.chosen(bpy.context, session.offered).model.several
+    own.backend = "depth"
+    assert properties.chosen(bpy.context, session.offered).model.name == "included"
+    properties.choose(own, [])
 
 
 # ---- jobs

@@ -129,8 +129,10 @@ class Backend:
         source = f"https://huggingface.co/{HUB.repo}"
         what = "A radiance field from one photo of one object."
         model = ModelInfo(NAME, "TripoSR", LICENCE, True, HUB.bytes, here, source, what)
-        learn = "A radiance field fitted to several photos of one thing, or to a video: only what they show."
-        several = ModelInfo(PHOTOS, "Several photos", "GPL-3.0-or-later", True, 0, True, "included", learn)
+        learn = "A radiance field fitted to several photos of a thing, or to a video."
+        several = ModelInfo(
+            PHOTOS, "Several photos", "GPL-3.0-or-later", True, 0, True, "included", learn, several=True
+        )
         return BackendInfo("nerf", "NeRF", help, NAME, (model, several), OPTIONS, PRESETS)
 
     def revision(self, model: str, weights: WeightStore) -> str:

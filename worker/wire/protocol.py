@@ -70,7 +70,10 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One network that a backend can run. `bytes` is the size of its download; `here` says that it runs offline now."""
+    """One network that a backend can run. `bytes` is the size of its download; `here` says that it runs offline now.
+
+    `several`: made for several pictures, a folder of them or a video, and taken by itself for these.
+    """
 
     name: str
     label: str
@@ -80,6 +83,7 @@ class ModelInfo:
     here: bool
     source: str
     help: str = ""
+    several: bool = False
 
 
 @dataclass(frozen=True)
