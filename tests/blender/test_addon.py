@@ -127,6 +127,9 @@ def test_generate_waits_for_a_picture(bpy, addon, picture):
 def test_generate_waits_for_the_weights_of_the_chosen_network(bpy, addon, picture):
     own_settings(bpy).picture = picture
     own_settings(bpy).depth.network = "depth-anything-v2-small"
+    assert bpy.ops.image_to_3d.generate.poll()  # they may have come since a worker was last asked
+    session = addon("host").session()
+    session._describe(session.offered)
     assert not bpy.ops.image_to_3d.generate.poll()
     assert "download" in addon("operators").why_not(bpy.context)
 

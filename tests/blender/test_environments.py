@@ -203,7 +203,7 @@ def test_a_wrong_python_of_the_users_own_points_to_the_preferences(bpy, bare):
 
 def test_the_chosen_model_decides_which_environment_is_looked_at(bpy, bare):
     session = host(bare).session()
-    [depth] = session.offered
+    depth = session.offered[0]
     session._describe((depth, dataclasses.replace(depth, name="other", label="Other", environment="nerf")))
     host(bare)._tick()
     host(bare)._tick()
