@@ -155,12 +155,13 @@ def fused_distance(photos: Sequence[Photo], distances: Sequence[Tensor], lattice
     """(X + 1, Y + 1, Z + 1) float32 signed distance in cells at the corners, positive outside.
 
     distances: (H W,) how far each photo's pixels see, infinite where they see nothing. The mean of what views say near
-    surfaces (Curless and Levoy 1996); what no view looks into is inside.
+    surfaces (Curless and Levoy 1996); what views are turned to but cannot look into is inside.
     """
     points, reach = lattice.corners(distances[0].device), _TRUST * lattice.spacing
-    total, votes = torch.zeros(len(points), device=points.device), torch.zeros(len(points), device=points.device)
+    total, votes, framed = (torch.zeros(len(points), device=points.device) for _ in range(3))
     for photo, distance in zip(photos, distances):
         index, inside, away = photo.seen(points)
+        framed += inside
         if photo.matte is not None:  # outlines are sharper than distances
             nothing = photo.matte.view(-1) < 0.5
             inside = inside & (distance.isfinite() | nothing)[index]
@@ -169,7 +170,8 @@ def fused_distance(photos: Sequence[Photo], distances: Sequence[Tensor], lattice
         known = inside & (ahead > -reach)
         total += torch.where(known, ahead.clamp(max=reach), 0.0)
         votes += known
-    mean = torch.where(votes > 0, total / votes.clamp(min=1.0), -reach) / lattice.spacing
+    unseen = torch.where(framed > 0, -reach, reach)
+    mean = torch.where(votes > 0, total / votes.clamp(min=1.0), unseen) / lattice.spacing
     return redistanced(mean.view(lattice.samples).cpu().numpy())
 
 
