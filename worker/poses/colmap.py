@@ -35,8 +35,8 @@ FOCALS = (1.2, 2.5, 5.0)
 from some way off, and from far away."""
 
 FEW = 40
-"""Up to so many pictures all cameras are also solved for at once where some find no place one by one, and the lens's
-distortion is believed only where it makes things fit better: few pictures fit a nonsensical one nearly as well."""
+"""Up to so many pictures the lens's distortion is believed only where it makes things fit better: few pictures fit a
+nonsensical one nearly as well."""
 
 _ENOUGH = 0.9  # of the pictures have a place: no other focal length is tried
 _BETTER = 0.95  # of the error without distortion is left where there is some
@@ -101,7 +101,7 @@ def _best(
     groups: Sequence[CameraGroup], features: Sequence[Features], pairs: Sequence[Pair], threads: int, job: Job | Span
 ) -> Solution | None:
     """The best of several reconstructions, or None where none makes sense."""
-    count, steps = len(features), len(FOCALS) + 2
+    count, steps = len(features), len(FOCALS) + 1
 
     def tried(guess: Guess, step: int) -> Solution | None:
         found = solve(groups, features, pairs, guess, threads, job.span(step / steps, (step + 1) / steps))
@@ -113,16 +113,8 @@ def _best(
         best = found if best is None or (found is not None and found.worth > best.worth) else best
         if best is not None and len(best.numbers) >= _ENOUGH * count:
             break
-    if count > FEW:
+    if best is None or count > FEW:
         return best
-    focal = FOCALS[0] if best is None else best.focal
-    at_once = best is None or len(best.numbers) < count
-    if at_once:
-        found = tried(Guess(focal, False, True), steps - 2)
-        at_once = found is not None and (best is None or len(found.numbers) > len(best.numbers))
-        best = found if at_once else best
-    if best is None:
-        return None
-    bent = tried(Guess(best.focal, True, at_once), steps - 1)
+    bent = tried(Guess(best.focal, True), steps - 1)
     fits = bent is not None and len(bent.numbers) >= len(best.numbers) and bent.error < _BETTER * best.error
     return bent if fits else best

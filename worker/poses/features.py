@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..pictures.load import Picture
 
-MOST = 8192
+MOST = 6000
 """At most so many points are kept per picture, the ones with the largest scale."""
 
 SIDE = 1600
@@ -75,6 +75,7 @@ class Finder:
             column, row = matrix[order, :2].astype(np.intp).T
             height, width = picture.alpha.shape
             order = order[picture.alpha[row.clip(0, height - 1), column.clip(0, width - 1)] >= 128]
+        order = order[:MOST]  # the library's own limit lets many more through
         return Features(matrix[order, :2].astype(np.float64), descriptors.data.reshape(-1, 128)[order])
 
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""COLMAP's reconstructions, run so that they tell how far they are and stop when they should.
+"""COLMAP's incremental reconstruction, run so that it tells how far it is and stops when it should.
 
-Must not know pictures' colours, nor what becomes of cameras. The library's native code lets other threads run and asks
-now and then whether to go on; so it works in a thread here, while the job's thread waits, reports and passes a cancel
-on. A killable process of its own would need the points of all pictures sent there and the answer back.
+Must not know pictures' colours, nor what becomes of cameras. The library's native code lets other threads run and looks
+at a token of its own; so it works in a thread here, while the job's thread waits, reports and passes a cancel on. A
+killable process of its own would need the points of all pictures sent there and the answer back.
+
+Its global reconstruction is not used: on the dino's 16 photos, without calibration, it placed all, across links that
+were wrong by up to 150 degrees, where this one places 9, each within about a degree.
 """
 
 from __future__ import annotations
@@ -45,12 +48,10 @@ _LARGEST_ERROR = 2.0  # pixels: sparse points that fit worse are left out
 @dataclass(frozen=True, eq=False)
 class Guess:
     """What is assumed at the start. focal: in longer sides of the picture, for cameras that do not say theirs.
-    bends: whether the lens may have radial distortion. at_once: whether all cameras are solved for together (GLOMAP,
-    Pan et al. 2024), which carries over weak links between pictures, rather than one by one (Schoenberger 2016)."""
+    bends: whether the lens may have radial distortion."""
 
     focal: float
     bends: bool
-    at_once: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +129,8 @@ def solve(
     with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
         database, token = Path(folder) / "pairs.db", pycolmap.CancellationToken()
         _write(database, groups, features, pairs, guess)
-        run = _at_once if guess.at_once else _one_by_one
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(run, database, guess, threads, another, token)
+            running = pool.submit(_mapped, database, guess, threads, another, token)
             models = _awaited(running, token, placed, count, job)
     best = max(models, key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
     return None if best is None else _solution(best)
@@ -156,7 +156,7 @@ def _awaited(
             raise
 
 
-def _one_by_one(
+def _mapped(
     database: Path, guess: Guess, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
 ) -> list[pycolmap.Reconstruction]:
     import pycolmap
@@ -177,27 +177,6 @@ def _one_by_one(
         initial_image_pair_callback=another, next_image_callback=another, cancellation_token=token,
     )  # fmt: skip
     return list(models.values())
-
-
-def _at_once(
-    database: Path, guess: Guess, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
-) -> list[pycolmap.Reconstruction]:
-    import pycolmap
-
-    def going_on() -> None:
-        another()
-        if token.is_cancelled:
-            raise Cancelled  # this pipeline knows no token, but ends when its callback fails
-
-    options = pycolmap.GlobalPipelineOptions(num_threads=threads, random_seed=0)
-    options.mapper.bundle_adjustment.refine_extra_params = guess.bends
-    options.mapper.bundle_adjustment.ceres.use_gpu = options.mapper.global_positioning.use_gpu = False
-    found, pairs = pycolmap.ReconstructionManager(), pycolmap.Database.open(database)
-    pipeline = pycolmap.GlobalPipeline(options, pairs, found)
-    pipeline.add_callback(pycolmap.GlobalPipelineCallback.MODEL_UPDATE_CALLBACK, going_on)
-    pipeline.run()
-    pairs.close()
-    return [found.get(number) for number in range(found.size())]
 
 
 def _write(
