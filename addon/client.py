@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..worker.wire import protocol
-from ..worker.wire.protocol import ErrorCode, Progress, WireError
+from ..worker.wire.protocol import ErrorCode, Preview, Progress, WireError
 from .process import Child
 
 LONGEST_NOTE = 300
@@ -49,7 +49,7 @@ class Exited:
     expected: bool
 
 
-Event = Progress | Answered | Failed | Exited
+Event = Progress | Preview | Answered | Failed | Exited
 
 
 class Client:
@@ -88,6 +88,11 @@ class Client:
         if id in self._methods:
             self._child.write(protocol.encode(protocol.Notification(protocol.CANCELLED, protocol.Cancelled(id))))
 
+    def enough(self, id: int) -> None:
+        """Asks the worker to finish a request with what it has. Its answer still comes."""
+        if id in self._methods:
+            self._child.write(protocol.encode(protocol.Notification(protocol.ENOUGH, protocol.Enough(id))))
+
     def poll(self) -> list[Event]:
         """What happened since last time, in order. Never waits."""
         if self._exited:
@@ -122,8 +127,8 @@ class Client:
                     return self._answer(id, result)
                 case protocol.Error(id, code, text, data) if id in self._methods:
                     return Failed(id, self._methods.pop(id), WireError(_known(code), text, data))
-                case protocol.Notification(protocol.PROGRESS, Progress() as progress):
-                    return progress if progress.progressToken in self._methods else None
+                case protocol.Notification(_, Progress() | Preview() as told):
+                    return told if told.progressToken in self._methods else None
                 case protocol.Error(None, code, text, _):
                     self._child.note(f"the worker could not read a request: {text} ({code})")
                 case _:

@@ -11,7 +11,7 @@ import time
 
 import bpy
 
-from . import offered, preferences, properties, report
+from . import offered, preferences, previews, properties, report
 from .care import Report
 from .session import Session
 
@@ -28,6 +28,7 @@ _WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 _session: Session | None = None
 _drawn_second = -1
+_previewed = ""
 _waiting_since: float | None = None
 
 
@@ -59,6 +60,7 @@ def _tick() -> float:
     changed = _session.tick()
     properties.rebuild(_session.offered)
     _follow_what_was_moved()
+    _follow_the_preview()
     if _session.care.report is Report.DUE:
         _copy_report()
     if changed or _second_has_passed():
@@ -75,6 +77,13 @@ def _follow_what_was_moved() -> None:
         preferences.preferences().folder = str(folder)
         if bpy.context.preferences.use_preferences_save:  # else Blender asks the user, as for any other change
             bpy.ops.wm.save_userpref()
+
+
+def _follow_the_preview() -> None:
+    global _previewed
+    if _session.shown.preview != _previewed:
+        _previewed = _session.shown.preview
+        previews.show_making(_previewed)
 
 
 def _copy_report() -> None:

@@ -164,6 +164,22 @@ class IMAGE_TO_3D_OT_cancel(Operator):
         return {"FINISHED"}
 
 
+class IMAGE_TO_3D_OT_enough(Operator):
+    """Learn no longer: make the mesh of what there is now"""
+
+    bl_idname = "image_to_3d.enough"
+    bl_label = "Stop and Mesh Now"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return host.session().state is State.BUSY
+
+    def execute(self, context: Context) -> Returned:
+        host.session().enough()
+        return {"FINISHED"}
+
+
 class IMAGE_TO_3D_OT_force_stop(Operator):
     """End the worker at once, because it does not react. The next job starts a new one"""
 
@@ -294,6 +310,7 @@ CLASSES = (
     IMAGE_TO_3D_OT_clear_picture,
     IMAGE_TO_3D_OT_generate,
     IMAGE_TO_3D_OT_cancel,
+    IMAGE_TO_3D_OT_enough,
     IMAGE_TO_3D_OT_force_stop,
     IMAGE_TO_3D_OT_download,
     IMAGE_TO_3D_OT_reset_option,

@@ -220,6 +220,9 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
     column = layout.column(align=True)
     column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
+    if icon := previews.making():
+        column.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
+        column.operator("image_to_3d.enough", icon="CHECKMARK")
     row = column.row(align=True)
     row.scale_y = 1.6
     if session.can_force:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..worker.wire import protocol
-from ..worker.wire.protocol import ErrorCode, Progress, Value, WireError
+from ..worker.wire.protocol import ErrorCode, Preview, Progress, Value, WireError
 from . import environment, jobs, offered
 from .care import Care, CheckEnded, Judged, OrderEnded
 from .client import Answered, Client, Event, Exited, Failed
@@ -157,6 +157,11 @@ class Session:
             self._drop_pending()
             self.force_stop()
 
+    def enough(self) -> None:
+        """Asks a job that shows what it has so far to finish with that."""
+        if self.state is State.BUSY and self._client and self._running:
+            self._client.enough(self._running[0])
+
     def force_stop(self) -> None:
         """Ends the worker, and all it started, at once. The next job starts a new one."""
         self.care.kill()
@@ -273,7 +278,10 @@ class Session:
         match event:
             case Progress(token, fraction, stage, message):
                 if self._running and token == self._running[0]:
-                    self._shown = Shown(fraction, stage, message)
+                    self._shown = replace(self._shown, fraction=fraction, stage=stage, message=message)
+            case Preview(token, file):
+                if self._running and token == self._running[0]:
+                    self._shown = replace(self._shown, preview=file)
             case Answered(_, "initialize", result):
                 self._describe(result.backends)
                 self._submit()

@@ -72,10 +72,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Shown:
-    """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known."""
+    """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known.
+
+    `preview`: a picture file of what is made so far, "" while there is none.
+    """
 
     fraction: float
     stage: str
     message: str = ""
     bytes: int | None = None
     of: int | None = None
+    preview: str = ""

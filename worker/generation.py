@@ -6,13 +6,18 @@ Knows pictures, backends, the store and assets; must not know pipes, threads or 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from . import assets, backends
 from .errors import Invalid, Unable
@@ -46,7 +51,8 @@ def generate(
         pictures = gathered.pictures
         if params.model is None:
             model = backend.suited(pictures, options, model)
-    task = backends.Task(pictures, model, options, device, weights, gathered.ordered, gathered.cameras)
+    show = _previewer(Path(params.previews), job) if params.previews else lambda picture: None
+    task = backends.Task(pictures, model, options, device, weights, gathered.ordered, gathered.cameras, show)
     digests = [*(p.digest for p in pictures), *_digests(gathered.cameras)]
     source = {"pictures": digests, "model": model, "revision": backend.revision(model, weights)}
     name = pictures[0].name if len(pictures) == 1 else _name_of(paths)
@@ -70,7 +76,8 @@ def generate(
         "camera": dataclasses.asdict(asset.camera) if asset.camera else None,
         "warnings": [*notes, *asset.warnings, *backend.remarks(model, weights)],
     }
-    kept.save_glb(glb_key, output, facts)
+    if not job.is_enough():
+        kept.save_glb(glb_key, output, facts)
     return _result(facts, output, clock, backdrop, from_cache=False)
 
 
@@ -83,7 +90,8 @@ def _representation(
         return backend.restored(arrays, task)
     with clock.stage("network"):
         found = backend.generate(task, job.span(0.05, 0.6))
-    kept.save_arrays(key, found.to_arrays())
+    if not job.is_enough():  # what was ended early is not what the same request would give next time
+        kept.save_arrays(key, found.to_arrays())
     return found
 
 
@@ -92,6 +100,19 @@ def _gathered(paths: list[Path], job: Job | Span) -> Gathered:
     if len(paths) == 1 and not is_collection(paths[0]):
         return Gathered((load(paths[0]),), False, None, ())
     return gather(paths, job)
+
+
+def _previewer(folder: Path, job: Job) -> Callable[[np.ndarray], None]:
+    """Writes pictures (H, W, 3) uint8 into the folder by turns under two names, and tells of each."""
+    names = itertools.cycle(("preview-a.png", "preview-b.png"))  # the one before may still be read
+
+    def show(picture: np.ndarray) -> None:
+        path = folder / next(names)
+        with contextlib.suppress(OSError):  # a preview less: nothing is lost
+            Image.fromarray(picture).save(path)
+            job.show(path)
+
+    return show
 
 
 def _digests(cameras: Path | None) -> list[str]:

@@ -7,7 +7,7 @@ A backend's module is imported on use and imports torch on use, so that describi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -38,7 +38,7 @@ class Task:
     """What a backend is asked for: pictures, which of its models, a value for each of its options.
 
     ordered: whether neighbouring pictures are frames of a video. cameras: a file that lists pictures and their cameras;
-    then `pictures` is empty.
+    then `pictures` is empty. on_preview: hears pictures (H, W, 3) uint8 sRGB of what is made so far.
     """
 
     pictures: tuple[Picture, ...]
@@ -48,6 +48,7 @@ class Task:
     weights: WeightStore
     ordered: bool = False
     cameras: Path | None = None
+    on_preview: Callable[[np.ndarray], None] = lambda picture: None
 
 
 class Backend(Protocol):

@@ -7,7 +7,6 @@ Must not know JSON or meshes.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -29,7 +28,8 @@ def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
     capture = capture_of_gathered(gathered, job.span(0.0, 0.3))
     plan = grid_training.PRESETS[str(task.options["training"])]
     device = str(devices.pick(task.device))
-    trained = grid_training.train(capture, plan, job.span(0.3, 1.0), device=device)
+    span = job.span(0.3, 1.0)
+    trained = grid_training.train(capture, plan, span, task.on_preview, span.is_enough, device)
     return {**trained.arrays, **_kept(capture)}
 
 
@@ -37,7 +37,7 @@ def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
     """The field that `learned` found, with the photos that it was learned from."""
     bare = grid_training.field(arrays, devices.pick(device))
     pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
-    notes = tuple(json.loads(bytes(arrays["notes"])))
+    notes = tuple(bytes(arrays["notes"]).decode().splitlines())
     return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
 
 
@@ -51,7 +51,7 @@ def _kept(capture: Capture) -> dict[str, np.ndarray]:
     views = [shot.view for shot in capture.shots]
     cameras = [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in (view.camera for view in views)]
     rotations, positions = [view.rotation for view in views], [view.position for view in views]
-    notes = np.frombuffer(json.dumps(capture.notes).encode(), np.uint8)
+    notes = np.frombuffer("\n".join(capture.notes).encode(), np.uint8)
     return {
         **kept,
         "cameras": np.array(cameras),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from ..errors import Cancelled
 
@@ -18,17 +19,26 @@ Notify = Callable[[float, str, str], None]
 class Job:
     """One request's work. `report` is both the progress line and the point where a cancel is heard.
 
+    `show` tells the user of a picture file of what is made so far; who does that looks at `is_enough` as well.
     Reports may fall between `low` and `high` of the whole: `span` gives a part of the work its own 0 to 1.
     """
 
-    def __init__(self, notify: Notify) -> None:
-        self._notify = notify
-        self._cancelled = threading.Event()
+    def __init__(self, notify: Notify, show: Callable[[Path], None] = lambda file: None) -> None:
+        self._notify, self.show = notify, show
+        self._cancelled, self._enough = threading.Event(), threading.Event()
         self._highest, self._stage, self._last = 0.0, "", 0.0
 
     def cancel(self) -> None:
         """Asks the work to stop at its next report. Safe to call from any thread and more than once."""
         self._cancelled.set()
+
+    def end_early(self) -> None:
+        """Asks the work to finish with what it has, if it can. Safe to call from any thread and more than once."""
+        self._enough.set()
+
+    def is_enough(self) -> bool:
+        """Whether what can be improved for ever is good enough for the user."""
+        return self._enough.is_set()
 
     def check(self) -> None:
         """Raises Cancelled if the work should stop."""
@@ -53,7 +63,7 @@ class Span:
 
     def __init__(self, job: Job, low: float, high: float) -> None:
         self._job, self._low, self._high = job, low, high
-        self.check = job.check
+        self.check, self.show, self.is_enough = job.check, job.show, job.is_enough
 
     def report(self, progress: float, stage: str, message: str = "") -> None:
         """As Job.report, with `progress` from 0 to 1 within this stretch."""

@@ -13,8 +13,8 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     models/unload    Empty            -> Empty               gives memory back
     shutdown         Empty            -> Empty               the worker ends after its answer
 
-Notifications: `notifications/progress` (worker to client: Progress), `notifications/cancelled` (client to worker:
-Cancelled).
+Notifications: from the worker `notifications/progress` (Progress) and `notifications/preview` (Preview); from the
+client `notifications/cancelled` (Cancelled) and `notifications/enough` (Enough).
 
 Specification: https://www.jsonrpc.org/specification; names follow the Model Context Protocol.
 """
@@ -35,6 +35,8 @@ VERSION = 3
 
 PROGRESS = "notifications/progress"
 CANCELLED = "notifications/cancelled"
+PREVIEW = "notifications/preview"
+ENOUGH = "notifications/enough"
 
 Value = bool | int | float | str
 T = TypeVar("T")
@@ -144,7 +146,10 @@ class InitializeResult:
 
 @dataclass(frozen=True)
 class GenerateParams:
-    """`pictures` are paths of existing files, `output` the GLB to write. `model` None means the backend's default."""
+    """`pictures` are paths of existing files, `output` the GLB to write. `model` None means the backend's default.
+
+    `previews`: the folder for pictures of what is made so far, "" for none.
+    """
 
     pictures: tuple[str, ...]
     output: str
@@ -152,6 +157,7 @@ class GenerateParams:
     preset: str
     model: str | None = None
     options: dict[str, Value] = field(default_factory=dict)
+    previews: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,22 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`."""
+
+    progressToken: int
+    file: str
+
+
+@dataclass(frozen=True)
 class Cancelled:
+    requestId: int
+
+
+@dataclass(frozen=True)
+class Enough:
+    """The job is to learn no longer, and to finish with what it has."""
+
     requestId: int
 
 
@@ -228,7 +249,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "models/unload": (Empty, Empty),
     "shutdown": (Empty, Empty),
 }
-NOTIFICATIONS: dict[str, type] = {PROGRESS: Progress, CANCELLED: Cancelled}
+NOTIFICATIONS: dict[str, type] = {PROGRESS: Progress, PREVIEW: Preview, CANCELLED: Cancelled, ENOUGH: Enough}
 
 
 # ------------------------------------------------------------------------------------------------ envelopes

@@ -20,11 +20,14 @@ from ..errors import BackendUnavailable, Cancelled, Invalid, ModelMissing, OutOf
 from .jobs import Job
 from .protocol import (
     CANCELLED,
+    ENOUGH,
+    PREVIEW,
     PROGRESS,
     Error,
     ErrorCode,
     Message,
     Notification,
+    Preview,
     Progress,
     Request,
     Result,
@@ -98,13 +101,16 @@ class Server:
                 if method == "shutdown":
                     self._cancel_all(but=id)
                 self._waiting.put(message)
-            case Notification(method, params) if method == CANCELLED:
+            case Notification(method, params) if method in (CANCELLED, ENOUGH):
                 with self._jobs_lock:
                     if job := self._jobs.get(params.requestId):
-                        job.cancel()
+                        job.cancel() if method == CANCELLED else job.end_early()
 
     def _job(self, id: int) -> Job:
-        return Job(lambda *report: self._send(Notification(PROGRESS, Progress(id, *report))))
+        return Job(
+            lambda *report: self._send(Notification(PROGRESS, Progress(id, *report))),
+            lambda file: self._send(Notification(PREVIEW, Preview(id, str(file)))),
+        )
 
     def _cancel_all(self, but: int | None = None) -> None:
         with self._jobs_lock:
