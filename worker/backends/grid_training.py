@@ -33,6 +33,7 @@ __all__ = ["PRESETS", "Plan", "Stage", "Trained", "field", "picture", "train"]
 PREVIEW_SECONDS, PREVIEW_PIXELS = 4.0, 128
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _SHARP = 5.0  # sharpness of surfaces per cell after four fifths of a stage
+_RATES = {"density": (0.1, 0.05), "surface": (0.03, 0.03)}  # of learning, for shapes and colours
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
 _SMOOTH, _EVEN, _REGULARISED = 0.01, 0.01, 8192
@@ -230,7 +231,7 @@ def _pixels(photo: Photo) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _optimizer(stage: Stage, model: Model) -> torch.optim.Optimizer:
     """Of all the model's numbers, which learn from here on."""
-    rates = (0.1, 0.05) if stage.kind == "density" else (0.03, 0.03)
+    rates = _RATES[stage.kind]
     tables = [model.shape, model.colours]
     if model.around is not None:
         tables += [model.around.shape, model.around.colours]
