@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from image_to_3d.worker.backends import grid_training
 from image_to_3d.worker.backends.grid_training import Plan, Stage
 from image_to_3d.worker.errors import Cancelled, Unable
@@ -16,7 +15,7 @@ from image_to_3d.worker.representations import PinholeCamera, View
 from image_to_3d.worker.wire.jobs import Job
 
 HALF = np.array([0.4, 0.25, 0.3])
-PLAN = Plan(32, 1024, (Stage("density", 16, 60), Stage("surface", 24, 120)))
+PLAN = Plan(32, 512, (Stage("density", 16, 60), Stage("surface", 20, 120)))
 CPU = torch.device("cpu")
 
 
@@ -86,7 +85,8 @@ def psnr(arrays: dict[str, np.ndarray], view: View) -> float:
 
 
 def test_a_view_that_was_not_learned_is_seen_rightly(trained):
-    assert psnr(trained[0].arrays, looking(0.9, 0.3)) > 22.0
+    scores = [psnr(trained[0].arrays, looking(yaw, pitch)) for yaw, pitch in ((0.9, 0.3), (2.0, -0.2), (4.0, 0.6))]
+    assert np.mean(scores) > 23.0
 
 
 def test_the_surface_lies_within_a_cell_of_the_true_one(trained):
@@ -96,9 +96,10 @@ def test_the_surface_lies_within_a_cell_of_the_true_one(trained):
     points /= np.abs(points).max(1, keepdims=True)  # onto a cube
     points = points[np.sort(np.abs(points), 1)[:, 1] < 0.8] * HALF  # away from the edges
     normal = np.where(np.abs(points / HALF) > 0.999, np.sign(points), 0.0)
-    cell = 1.0 / 24.0
-    assert (field.value((points - normal * cell).astype(np.float32)) > 0.0).mean() > 0.99
-    assert (field.value((points + normal * cell).astype(np.float32)) < 0.0).mean() > 0.99
+    cell = 1.0 / 20.0
+    assert (field.value((points - normal * cell).astype(np.float32)) > 0.0).mean() > 0.95
+    assert (field.value((points + normal * cell).astype(np.float32)) < 0.0).mean() > 0.95
+    assert np.abs(field.value(points.astype(np.float32))).mean() < 0.6 * cell
     red = field.colour(np.float32([[-HALF[0], 0.05, 0.05], [HALF[0], 0.05, 0.05]]))
     assert np.abs(red * 255.0 - [[40, 250, 40], [250, 40, 40]]).max() < 60.0
 

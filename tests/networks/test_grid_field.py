@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-
 from image_to_3d.worker.networks import grid_field
 from image_to_3d.worker.networks.grid_field import Grid
 
