@@ -32,11 +32,11 @@ __all__ = ["PRESETS", "Plan", "Stage", "Trained", "field", "picture", "train"]
 
 PREVIEW_SECONDS, PREVIEW_PIXELS = 4.0, 128
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
-_SHARP = 5.0  # sharpness of surfaces per cell after four fifths of a stage
+_SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
 _RATES = {"density": (0.1, 0.05), "surface": (0.06, 0.06)}  # of learning, for shapes and colours
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
-_SMOOTH, _EVEN, _REGULARISED = 0.01, 0.01, 8192
+_SMOOTH, _EVEN, _REGULARISED = 0.03, 0.01, 8192  # weights beside the error of colours, and at how many places
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Plan:
     pixels: int
     rays: int
     stages: tuple[Stage, ...]
-    stride: float = 0.5
+    stride: float = 0.75
     seed: int = 0
 
 
 PRESETS = {
-    "fast": Plan(200, 4096, (Stage("density", 64, 250), Stage("surface", 128, 500))),
+    "fast": Plan(200, 4096, (Stage("density", 64, 200), Stage("surface", 128, 400))),
     "balanced": Plan(400, 4096, (Stage("density", 96, 500), Stage("surface", 128, 500), Stage("surface", 192, 1000))),
     "high": Plan(800, 8192, (Stage("density", 128, 1500), Stage("surface", 192, 1500), Stage("surface", 320, 3000))),
 }
