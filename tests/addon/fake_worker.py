@@ -3,7 +3,8 @@
 
 The script maps a method to a list of steps; after the last one the request is answered. Steps:
     {"progress": [fraction, stage]}   {"result": {...}}   {"error": [code, message, data]}   {"print": "garbage"}
-    {"stderr": bytes}   {"die": exit code or -signal}   {"wait": "cancel" | "ever" | "deaf"}   {"touch": path}
+    {"stderr": bytes}   {"die": exit code or -signal}   {"touch": path}
+    {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}
     {"write": "text"} and {"copy": path} (make the GLB)
     {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
 `deaf` ignores cancel, end of stdin and SIGTERM.
@@ -113,6 +114,11 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
                 while cancels.get() != number:
                     pass
                 return send({"id": number, "error": {"code": -32800, "message": "cancelled", "data": {}}})
+            case {"wait": "enough"}:
+                while cancels.get() != -number:
+                    pass
+            case {"preview": path}:
+                send({"method": "notifications/preview", "params": {"progressToken": number, "file": path}})
             case {"wait": "ever"}:
                 threading.Event().wait()
             case {"write": text}:
@@ -132,6 +138,8 @@ def read(requests: "queue.Queue[dict | None]", cancels: "queue.Queue[int]", deaf
         body = json.loads(line)
         if body["method"] == "notifications/cancelled":
             cancels.put(body["params"]["requestId"])
+        elif body["method"] == "notifications/enough":
+            cancels.put(-body["params"]["requestId"])
         else:
             requests.put(body)
     if not deaf:

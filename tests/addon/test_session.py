@@ -117,6 +117,18 @@ def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, pla
     assert session.problem is None and not session.results.waiting and not job_folders(place)
 
 
+def test_what_is_made_so_far_is_shown_and_can_be_enough(session, follow, place):
+    follow({"generate": [{"progress": [0.5, "half"]}, {"preview": "/a.png"}, {"wait": "enough"}, {"write": "glb"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.preview == "/a.png")
+    assert session.shown.fraction == 0.5 and session.state is State.BUSY
+    session.enough()
+    wait_for(session, State.READY)
+    assert len(session.results.waiting) == 1
+    generate(session)
+    assert session.shown.preview == ""
+
+
 def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, place, tmp_path):
     done = tmp_path / "done"
     follow({"generate": [{"write": "glb"}, {"touch": str(done)}]})

@@ -36,6 +36,11 @@ def generate(params, job):
         for step in range(100000):
             job.report(min(step / 1000, 1.0), "working", str(step))
             time.sleep(0.001)
+    if what == "learns":
+        while not job.span(0.0, 0.5).is_enough():
+            job.report(0.5, "learning")
+            job.span(0.0, 0.5).show("so far.png")
+            time.sleep(0.001)
     if what == "deaf":
         job.report(0.5, "deaf")
         time.sleep(1000)
@@ -73,6 +78,10 @@ class Worker:
     def generate(self, id: int, backend: str):
         params = {"pictures": ["p"], "output": "o", "backend": backend, "preset": "fast"}
         self.send(json.dumps({"jsonrpc": "2.0", "id": id, "method": "generate", "params": params}).encode())
+
+    def enough(self, id: int):
+        params = {"requestId": id}
+        self.send(json.dumps({"jsonrpc": "2.0", "method": "notifications/enough", "params": params}).encode())
 
     def cancel(self, id: int):
         params = {"requestId": id}
@@ -126,6 +135,15 @@ def test_cancel_stops_a_running_job_and_the_next_job_works(worker):
     answer = worker.answer()
     assert (answer["id"], answer["error"]["code"]) == (1, ErrorCode.CANCELLED)
     worker.generate(2, "fine")
+    assert worker.answer()["result"]["faces"] == 2
+
+
+def test_a_job_that_shows_what_it_has_ends_with_that_when_it_is_enough(worker):
+    worker.generate(1, "learns")
+    while (told := worker.next())["method"] != "notifications/preview":
+        pass
+    assert told["params"] == {"progressToken": 1, "file": "so far.png"}
+    worker.enough(1)
     assert worker.answer()["result"]["faces"] == 2
 
 

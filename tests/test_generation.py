@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way of many photos: cameras, a field learned, a mesh with the photos as texture, and the cache."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from image_to_3d.worker import generation
+from image_to_3d.worker.backends import grid_training
+from image_to_3d.worker.backends.grid_training import Plan, Stage
+from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.wire.protocol import GenerateParams
+from PIL import Image
+
+SIDE, FOV, AWAY = 48, 0.7, 3.0
+
+
+@pytest.fixture
+def shots(tmp_path):
+    """A red ball with a blue upper half from twelve sides: a folder as those of NeRF's synthetic sets."""
+    folder = tmp_path / "ball"
+    folder.mkdir()
+    frames = []
+    for number in range(12):
+        yaw, pitch = number * 2.4, (-0.5, 0.1, 0.6)[number % 3]
+        back = np.array([math.cos(pitch) * math.sin(yaw), -math.cos(pitch) * math.cos(yaw), math.sin(pitch)])
+        right = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+        pose = np.eye(4)
+        pose[:3] = np.column_stack([right, np.cross(back, right), back, AWAY * back])
+        Image.fromarray(ball(pose)).save(folder / f"{number:02d}.png")
+        frames.append({"file_path": f"./{number:02d}.png", "transform_matrix": pose.tolist()})
+    (folder / "transforms.json").write_text(json.dumps({"camera_angle_x": FOV, "frames": frames}))
+    return folder
+
+
+def ball(pose: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE, 4) uint8: the unit ball's picture from an OpenGL camera."""
+    rows, columns = np.mgrid[:SIDE, :SIDE] + 0.5
+    slope = 2 * math.tan(FOV / 2) / SIDE
+    ways = np.stack([(columns - SIDE / 2) * slope, (SIDE / 2 - rows) * slope, -np.ones((SIDE, SIDE))], -1)
+    ways = ways @ pose[:3, :3].T
+    ways /= np.linalg.norm(ways, axis=-1, keepdims=True)
+    along = -(ways @ pose[:3, 3])
+    missed = AWAY**2 - along**2
+    hit = missed < 0.5**2
+    where = pose[:3, 3] + ways * (along - np.sqrt(np.maximum(0.25 - missed, 0)))[..., None]
+    colour = np.where(where[..., 2:] > 0, np.uint8([40, 60, 220]), np.uint8([220, 40, 40]))
+    return np.concatenate([colour * hit[..., None], 255 * hit[..., None]], -1).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    plan = Plan(SIDE, 1024, (Stage("density", 24, 60), Stage("surface", 32, 80)))
+    monkeypatch.setattr(grid_training, "PRESETS", {"fast": plan})
+
+
+def run(shots, tmp_path, job=None, **more):
+    options = {"grid": 48, "faces": 3000, "texture": 256}
+    params = GenerateParams((str(shots),), str(tmp_path / "out.glb"), "nerf", "fast", None, options, **more)
+    job = job or Job(lambda *_: None)
+    return generation.generate(params, WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu", job)
+
+
+def test_photos_with_cameras_become_a_thing_textured_by_them_and_come_from_the_cache_next_time(shots, tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    done = run(shots, tmp_path)
+    assert (done.model, done.name, done.from_cache) == ("photos", "ball", False)
+    mesh = trimesh.load(done.glb, force="mesh")
+    size = np.ptp(mesh.vertices, axis=0)
+    assert size == pytest.approx([2.0, 2.0, 2.0], rel=0.12)
+    colours = mesh.visual.to_color().vertex_colors.astype(int)
+    high, low = mesh.vertices[:, 1] > 1.3, mesh.vertices[:, 1] < 0.7
+    assert (colours[high, 2] > colours[high, 0]).mean() > 0.95 and (colours[low, 0] > colours[low, 2]).mean() > 0.95
+    again = run(shots, tmp_path)
+    assert again.from_cache and again.faces == done.faces
+
+
+def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_path):
+    run(shots, tmp_path)
+    stages = []
+    params = GenerateParams(
+        (str(shots),), str(tmp_path / "b.glb"), "nerf", "fast", None, {"grid": 32, "faces": 500, "texture": 128}
+    )
+    job = Job(lambda progress, stage, message: stages.append(stage))
+    done = generation.generate(params, WeightStore(tmp_path), tmp_path / "cache", "cpu", job)
+    assert not done.from_cache and "network" not in done.seconds and done.faces <= 500
+
+
+def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, tmp_path, monkeypatch):
+    monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 0.0)
+    seen = []
+
+    def show(file) -> None:
+        seen.append(Image.open(file).size)
+        job.end_early()
+
+    job = Job(lambda *_: None, show)
+    done = run(shots, tmp_path, job, previews=str(tmp_path))
+    assert seen and max(seen[0]) <= 128 and done.faces
+    monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 60.0)
+    assert not run(shots, tmp_path).from_cache
+
+
+def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):
+    one = (str(shots / "00.png"),)
+    params = GenerateParams(one, str(tmp_path / "out.glb"), "nerf", "fast", "photos")
+    with pytest.raises(Unable) as caught:
+        generation.generate(params, WeightStore(tmp_path), tmp_path / "cache", "cpu", Job(lambda *_: None))
+    assert len(str(caught.value).splitlines()) == 1
