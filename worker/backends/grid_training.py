@@ -36,7 +36,8 @@ _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
 _RATES = {"density": (0.1, 0.05), "surface": (0.06, 0.06)}  # of learning, for shapes and colours
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
-_SMOOTH, _EVEN, _REGULARISED = 0.03, 0.01, 8192  # weights beside the error of colours, and at how many places
+_SMOOTH, _EVEN, _SPOTS = 0.03, 0.01, 0.03  # weights of a surface's roughness beside the error of colours
+_REGULARISED = 8192  # places at which that is looked at in each step
 
 
 @dataclass(frozen=True)
@@ -199,13 +200,17 @@ class _Run:
         return error if model.around else error + _MATTE * (seen.opacity - matte).square().mean()
 
     def _roughness(self, model: Model, neighbours: Tensor) -> Tensor:
-        """How far a signed distance's slope is from one, and its value from its neighbours' mean, at some places."""
+        """How far a signed distance's slope is from one, and numbers are from their neighbours' mean, at some places.
+
+        Colours, too: else those of what no picture shows well are noise.
+        """
         cells = model.grid.rows[self._some(len(model.grid.rows))]
         corners = model.shape[:, 0][cells].view(-1, 2, 2, 2)
         slope = torch.stack([corners.diff(dim=axis).mean((1, 2, 3)) for axis in (1, 2, 3)], 1)
         around = neighbours[self._some(len(neighbours))]
-        bend = model.shape[:, 0][around[:, 1:]].mean(1) - model.shape[around[:, 0], 0]
-        return _EVEN * (slope.norm(dim=1) - 1.0).square().mean() + _SMOOTH * bend.square().mean()
+        bend = _beside(model.shape, around).square().mean()
+        spots = _beside(model.colours, around[: _REGULARISED // 8]).square().mean()
+        return _EVEN * (slope.norm(dim=1) - 1.0).square().mean() + _SMOOTH * bend + _SPOTS * spots
 
     def _some(self, count: int) -> Tensor:
         return torch.randint(count, (_REGULARISED,), generator=self._random, device=self._device)
@@ -227,6 +232,12 @@ def _pixels(photo: Photo) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     near = grown(matte > 0.02, math.ceil(_MARGIN * max(matte.shape))).view(-1)
     origin, direction = photo.rays()
     return origin[near], direction[near], photo.colour.view(-1, 3)[near], matte.view(-1)[near]
+
+
+def _beside(table: Tensor, around: Tensor) -> Tensor:
+    """(M, C) how far the neighbours' mean is from a corner's own numbers; around: (M, 7) rows, the corner's first."""
+    rows = table.index_select(0, around.view(-1)).view(len(around), 7, -1)
+    return rows[:, 1:].mean(1) - rows[:, 0]
 
 
 def _optimizer(stage: Stage, model: Model) -> torch.optim.Optimizer:
