@@ -8,13 +8,16 @@ from image_to_3d.worker.errors import Cancelled, Unable
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.poses import colmap, pairs
 from image_to_3d.worker.poses.features import Features, Finder, matches
+from image_to_3d.worker.poses.lens import Lens
 from image_to_3d.worker.poses.mapping import Guess
 from image_to_3d.worker.representations import PinholeCamera, View
 from image_to_3d.worker.wire.jobs import Job
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
+pycolmap = pytest.importorskip(
+    "pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment"
+)
 
 VIEWS = scene.ring(6, 90, 30.0, 240)
 
@@ -157,6 +160,15 @@ def test_of_many_pictures_only_those_that_look_alike_are_compared(monkeypatch):
     assert wanted and all((j - i) % 4 == 0 for i, j in wanted)
     ordered = pairs.worth_comparing(features, True, Told())
     assert set(wanted) < set(ordered) and all((k, k + 1) in ordered for k in range(11))
+
+
+def test_a_lens_bends_as_colmaps_does():
+    values = (120.0, 118.0, 83.0, 57.0, -0.2, 0.05, 0.003, -0.002)
+    theirs = pycolmap.Camera.create_from_model_name(1, "OPENCV", 100.0, 160, 120)
+    theirs.params = np.array(values)
+    rays = np.random.default_rng(0).uniform(-0.6, 0.6, (20, 2))
+    seen = Lens(PinholeCamera(160, 120, *values[:4]), *values[4:]).distorted(*rays.T)
+    assert np.allclose(np.stack(seen, 1), theirs.img_from_cam(np.column_stack([rays, np.ones(20)])))
 
 
 def test_pictures_of_one_size_share_a_camera_and_zooming_makes_another():
