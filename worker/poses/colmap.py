@@ -27,7 +27,7 @@ THREADS = min(8, os.cpu_count() or 1)
 LEAST_PICTURES = 3
 """Cameras of two pictures are found too, but nothing can be trained on them."""
 
-FEW_POINTS = 1500
+FEW_POINTS = 800
 """A picture with fewer points is looked at again for weak ones."""
 
 FOCALS = (1.2, 2.5, 5.0)
