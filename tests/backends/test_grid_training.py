@@ -178,3 +178,17 @@ def test_one_picture_empty_masks_and_masks_that_disagree_are_said(capture):
         halves.append(replace(each, alpha=alpha))
     with pytest.raises(Unable, match="agree on no shape"):
         train(halves)
+
+
+def test_pictures_that_are_not_cut_out_learn_what_is_around_too(capture):
+    shots = []
+    for each in capture.shots:
+        share = each.alpha[..., None] / 255.0
+        shots.append(replace(each, rgb=np.uint8(each.rgb * share + 90.0 * (1.0 - share)), alpha=None))
+    stages = Stage("density", 12, 60), Stage("density", 16, 40), Stage("surface", 16, 20)
+    result = grid_training.train(replace(capture, shots=tuple(shots)), replace(PLAN, rays=256, stages=stages), Told())
+    found = grid_training.picture(result.arrays, shots[0].view, CPU)
+    assert -10.0 * math.log10(np.square((found - shots[0].rgb.astype(float)) / 255.0).mean()) > 18.0
+    field = grid_training.field(result.arrays, CPU)
+    assert field.value(np.float32([[0.0, 0.0, 0.0]])) > 0.0
+    assert (field.value(np.float32([[0.47, 0.47, 0.47], [-0.47, 0.47, -0.47]])) < 0.0).all()

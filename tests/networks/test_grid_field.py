@@ -5,6 +5,7 @@ import pytest
 import torch
 from image_to_3d.worker.networks import grid_field
 from image_to_3d.worker.networks.grid_field import Grid
+from image_to_3d.worker.networks.grid_surroundings import Surroundings
 
 
 @pytest.fixture
@@ -85,3 +86,15 @@ def test_rays_that_meet_nothing_see_nothing(grid):
     assert len(samples.ray) == 0
     assert float(seen.opacity) == 0.0
     assert grid_field.median_distance(torch.zeros(0), samples).isinf().all()
+
+
+def test_every_ray_ends_in_the_surroundings_behind_the_box_or_beside_it():
+    box = torch.tensor([-0.5, -0.3, -0.4]), torch.tensor([0.5, 0.3, 0.4])
+    surroundings = Surroundings.around(*box, 16)
+    where = surroundings.grid.points  # contracted: beyond x = 1 is behind the box for who looks along +x
+    surroundings.colours[:, 0] = torch.where(where[:, 0] > 0.0, 0.4, -0.4)
+    origin = torch.tensor([[-3.0, 0.0, 0.0], [3.0, 0.0, 0.0], [-3.0, 2.0, 0.0]])
+    direction = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    colour = surroundings.seen(origin, direction)
+    assert torch.allclose(colour[:, 0], torch.tensor([0.9, 0.1, 0.9]), atol=0.02)
+    assert torch.allclose(colour[:, 1:], torch.full((3, 2), 0.5), atol=0.01)
