@@ -31,6 +31,7 @@ from .grid_space import Lattice, Photo, grown, photos_of
 __all__ = ["PRESETS", "Plan", "Stage", "Trained", "field", "picture", "train"]
 
 PREVIEW_SECONDS, PREVIEW_PIXELS = 4.0, 128
+_POOL = 3_000_000  # pixels that are learned at most, some hundred bytes each: more are thinned out by chance
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
 _RATES = {"density": (0.1, 0.05), "surface": (0.06, 0.06)}  # of learning, for shapes and colours
@@ -128,7 +129,12 @@ class _Run:
         self._total = sum(stage.steps for stage in plan.stages)
         self._pixels = sum(photo.colour[..., 0].numel() for photo in photos)
         pixels = zip(*(_pixels(photo) for photo in photos))
-        self._origin, self._direction, self._colour, self._matte = (torch.cat(values) for values in pixels)
+        chosen = [torch.cat(values) for values in pixels]
+        count = len(chosen[0])
+        if count > _POOL:
+            some = torch.randperm(count, generator=self._random, device=self._device)[:_POOL]
+            chosen, self._pixels = [values[some] for values in chosen], self._pixels * _POOL // count
+        self._origin, self._direction, self._colour, self._matte = chosen
 
     def result(self) -> Trained:
         model: Model | None = None
