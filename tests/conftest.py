@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the worker sets it: on a busy machine spinning threads crawl
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
