@@ -25,8 +25,8 @@ from pathlib import Path
 import checkout  # noqa: F401  # first: it names the package
 import numpy as np
 from image_to_3d.tests import render
-from image_to_3d.worker.geometry.isosurface import isosurface
 from image_to_3d.worker.geometry.solid import is_closed
+from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components

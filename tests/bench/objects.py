@@ -27,7 +27,7 @@ from image_to_3d.tests import render
 from image_to_3d.worker.assets.relief import OBJECT_CELLS
 from image_to_3d.worker.backends import object_inference
 from image_to_3d.worker.geometry.mesh import Mesh
-from image_to_3d.worker.geometry.shell import ShellOptions, shell
+from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pictures.silhouette import cut_out, inflated, seen_through, window_around

@@ -20,8 +20,8 @@ from image_to_3d.tests.render import Shape, photo_view, render
 from image_to_3d.worker.backends.depth import PRESETS
 from image_to_3d.worker.geometry.glb import write_glb
 from image_to_3d.worker.geometry.place import place
-from image_to_3d.worker.geometry.relief import ReliefOptions, relief
-from image_to_3d.worker.geometry.upsample import refine_depth
+from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
+from image_to_3d.worker.geometry.relief.upsample import refine_depth
 from image_to_3d.worker.representations import DepthMap, PinholeCamera
 from PIL import Image
 

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from image_to_3d.tests.networks import tiny_triposr
 from image_to_3d.worker.backends import nerf_inference
-from image_to_3d.worker.geometry.isosurface import isosurface
+from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from image_to_3d.worker.networks import triposr
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.wire.jobs import Job

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry import clean
-from image_to_3d.worker.geometry.decimate import decimated
-from image_to_3d.worker.geometry.isosurface import isosurface
 from image_to_3d.worker.geometry.solid import is_closed
+from image_to_3d.worker.geometry.surface import clean
+from image_to_3d.worker.geometry.surface.decimate import decimated
+from image_to_3d.worker.geometry.surface.isosurface import isosurface
 
 BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 

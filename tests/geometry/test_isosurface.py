@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry import marching
-from image_to_3d.worker.geometry.clean import manifold
-from image_to_3d.worker.geometry.isosurface import isosurface
 from image_to_3d.worker.geometry.solid import is_closed
+from image_to_3d.worker.geometry.surface import marching
+from image_to_3d.worker.geometry.surface.clean import manifold
+from image_to_3d.worker.geometry.surface.isosurface import isosurface
 
 BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 

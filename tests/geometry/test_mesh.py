@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker.geometry.mesh import Mesh, used_only
+from image_to_3d.worker.geometry.relief.tiles import tiles
 from image_to_3d.worker.geometry.simplify import outline, simplified
-from image_to_3d.worker.geometry.tiles import tiles
 
 
 def box():

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry.relief import ReliefOptions, relief
+from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 from image_to_3d.worker.geometry.simplify import outline
 from image_to_3d.worker.representations import PinholeCamera
 

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry.charts import charted, neighbours, pieces
 from image_to_3d.worker.geometry.mesh import Mesh, face_vectors
-from image_to_3d.worker.geometry.rasterise import covered
-from image_to_3d.worker.geometry.unwrap import unwrapped
+from image_to_3d.worker.geometry.texturing.charts import charted, neighbours, pieces
+from image_to_3d.worker.geometry.texturing.rasterise import covered
+from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from scipy import ndimage
 
 SIZE = 256

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.geometry.upsample import refine_depth
+from image_to_3d.worker.geometry.relief.upsample import refine_depth
 from image_to_3d.worker.representations import DepthMap
 from scipy import ndimage
 

@@ -16,9 +16,9 @@ from scipy import ndimage
 
 from ..errors import Invalid, Unable
 from ..geometry.place import place
-from ..geometry.relief import ReliefOptions, relief
-from ..geometry.shell import ShellOptions, shell
-from ..geometry.upsample import refine_depth
+from ..geometry.relief.relief import ReliefOptions, relief
+from ..geometry.relief.shell import ShellOptions, shell
+from ..geometry.relief.upsample import refine_depth
 from ..pictures.load import Picture
 from ..pictures.silhouette import seen_through, without_specks
 from ..representations import DepthMap, PinholeCamera, Representation, TwoLayers

@@ -14,15 +14,15 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..errors import Unable
-from ..geometry.bake import baked
-from ..geometry.clean import smoothed, without_cavities, without_slivers, without_small_parts
-from ..geometry.decimate import decimated
-from ..geometry.isosurface import isosurface
 from ..geometry.mesh import Mesh
-from ..geometry.photo import Photo
 from ..geometry.place import place
-from ..geometry.projection import fitted_view
-from ..geometry.unwrap import unwrapped
+from ..geometry.surface.clean import smoothed, without_cavities, without_slivers, without_small_parts
+from ..geometry.surface.decimate import decimated
+from ..geometry.surface.isosurface import isosurface
+from ..geometry.texturing.bake import baked
+from ..geometry.texturing.photo import Photo
+from ..geometry.texturing.projection import fitted_view
+from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
 from ..representations import Field, PosedPicture, View

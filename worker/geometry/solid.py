@@ -14,8 +14,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from .lattice import Lattice
 from .mesh import face_vectors
+from .relief.lattice import Lattice
 from .simplify import outline, simplified
 
 _EDGE_ON = 0.03  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ..representations import View
-from .fill import nearest_filled
+from ...representations import View
+from ..fill import nearest_filled
 from .rasterise import depth_buffer, projected
 
 GRAZING, FRONTAL = 0.1, 0.3

@@ -16,12 +16,12 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..representations import PinholeCamera, TwoLayers, Window
+from ...representations import PinholeCamera, TwoLayers, Window
+from ..fill import nearest_filled
+from ..mesh import Mesh, face_vectors, used_only, vertex_normals
+from ..simplify import outline
+from ..solid import simplified_closed
 from .contour import filled
-from .fill import nearest_filled
-from .mesh import Mesh, face_vectors, used_only, vertex_normals
-from .simplify import outline
-from .solid import simplified_closed
 from .texture import fitted, without_background
 
 _THINNEST = 0.012  # of the window's half side: nothing is thinner, or it could not be held in a hand

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from .mesh import face_vectors, used_only
-from .simplify import outline
+from ..mesh import face_vectors, used_only
+from ..simplify import outline
 
 Surface = tuple[np.ndarray, np.ndarray]
 

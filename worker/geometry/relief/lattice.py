@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .fill import nearest_filled
+from ..fill import nearest_filled
 
 _SAME_SURFACE = 0.03  # neighbouring depth samples that differ by less than this ratio may be averaged
 _STRONG = 3.0  # a jump of this many thresholds is a silhouette on its own

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .fill import nearest_filled
-from .mesh import Mesh, vertex_normals
+from ..fill import nearest_filled
+from ..mesh import Mesh, vertex_normals
 from .photo import Photo, Sight
 from .rasterise import Covered, atlas
 from .spread import laplacian, spread, welded

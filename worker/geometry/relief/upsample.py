@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..representations import DepthMap
-from .fill import nearest_filled
+from ...representations import DepthMap
+from ..fill import nearest_filled
 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at

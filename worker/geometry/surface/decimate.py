@@ -14,8 +14,8 @@ from __future__ import annotations
 import fast_simplification
 import numpy as np
 
+from ..mesh import face_vectors, used_only
 from .clean import cancelled, connected, manifold
-from .mesh import face_vectors, used_only
 
 _AGGRESSION = 7.0  # how fast the library raises its threshold for an edge's error
 _SMALLEST = 4  # faces of a closed part

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..representations import PinholeCamera
+from ...representations import PinholeCamera
+from .. import solid
+from ..fill import nearest_filled
+from ..mesh import Mesh, used_only
+from ..simplify import outline, simplified
 from . import lattice as lattices
-from . import silhouette, solid
-from .fill import nearest_filled
+from . import silhouette
 from .lattice import Lattice
-from .mesh import Mesh, used_only
-from .simplify import outline, simplified
 from .texture import fitted, with_plain_strip, without_background
 from .tiles import tiles
 

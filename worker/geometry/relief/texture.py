@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .fill import nearest_filled
+from ..fill import nearest_filled
 
 
 def fitted(photo: np.ndarray, longest: int) -> np.ndarray:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..mesh import Mesh, vertex_normals
 from .charts import charted, neighbours, pieces
-from .mesh import Mesh, vertex_normals
 from .packing import Outlines, packed
 from .rasterise import covered
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from .mesh import face_vectors
+from ..mesh import face_vectors
 
 _FACING = 0.35  # least cosine between a face and its chart's direction: texels are stretched by at most 1 / 0.35
 _AGREEMENT = 0.35  # how much a neighbour's choice counts against a cosine
