@@ -17,6 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 100.0
 
 
+OTHER = Path(__file__).resolve().parent.parent / "docs" / "examples" / "room.jpg"
+
+
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory) -> Path:
     rows, columns = np.mgrid[:150, :200]
@@ -92,14 +95,14 @@ def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
         (("{photo}", "-o", "{folder}/out.glb", "--backend", "magic"), "depth"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5"), "nearest"),
-        (("{photo}", "{photo}", "-o", "{folder}/out.glb"), "one photo"),
+        (("{photo}", "{other}", "-o", "{folder}/out.glb"), "one photo"),
         (("{photo}", "-o", "{folder}/out.glb", "--device", "abacus"), "abacus"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence_and_leaves_nothing(run, photo, tmp_path, arguments, message):
     folder = tmp_path / "work"
     folder.mkdir()
-    done = run("generate", *(argument.format(photo=photo, folder=folder) for argument in arguments))
+    done = run("generate", *(argument.format(photo=photo, other=OTHER, folder=folder) for argument in arguments))
     assert done.returncode == 1
     stages = [line for line in done.stderr.splitlines() if line.split()[0].endswith("%")]
     assert done.stderr.splitlines()[len(stages) :] == [done.stderr.splitlines()[-1]]  # one line after the progress

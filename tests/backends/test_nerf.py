@@ -117,7 +117,8 @@ def test_the_picture_changes_the_shape(weights):
 
 def test_a_plain_background_is_as_good_as_transparency(weights):
     field = nerf.Backend().generate(task(weights, photo(alpha=False)), silent())
-    assert field.subject[60, 80] == 255 and field.subject[0, 0] == 0
+    subject = field.pictures[0].subject
+    assert subject[60, 80] == 255 and subject[0, 0] == 0
 
 
 def test_haze_and_specks_do_not_change_the_crop(weights):
@@ -125,7 +126,7 @@ def test_haze_and_specks_do_not_change_the_crop(weights):
     dirty.alpha[0, :] = 9
     dirty.alpha[118, 2] = 255
     fields = [nerf.Backend().generate(task(weights, picture), silent()) for picture in (photo(), dirty)]
-    assert fields[0].view.camera == fields[1].view.camera
+    assert fields[0].pictures[0].view.camera == fields[1].pictures[0].view.camera
 
 
 def test_a_photo_without_a_single_thing_needs_the_network_that_finds_one(weights):

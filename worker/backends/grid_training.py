@@ -97,7 +97,8 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     device: str = "cpu",
 ) -> Trained:
-    """Learns the capture. Same capture, plan and device, same result.
+    """Learns the capture. The same capture, plan and device give the same result, but
+    for the rounding of sums on several threads.
 
     job.report hears every step, and may raise to cancel. on_preview: hears pictures (h, w, 3) uint8 of what is learned,
     from the first shot's place, every few seconds. stop: asked every step; True ends the learning, and what there is
