@@ -11,6 +11,7 @@ were wrong by up to 150 degrees, where this one places 9, each within about a de
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -145,15 +146,13 @@ def _awaited(
 ) -> list[pycolmap.Reconstruction]:
     while True:
         try:
-            return running.result(POLL)
-        except NotYet:
-            pass
-        try:
             seen = min(placed[0] + 1, count) if placed[0] else 0
             job.report(seen / count, "placing cameras", f"{seen} of {count} pictures")
         except Cancelled:
             token.cancel()
             raise
+        with contextlib.suppress(NotYet):
+            return running.result(POLL)
 
 
 def _mapped(
