@@ -5,12 +5,15 @@ import contextlib
 import http.server
 import subprocess
 import threading
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+PATIENCE = 10.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class IndexServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cuts: tuple[str, ...] = ()
+        self.before_cut: Callable[[], bool] = lambda: True  # a connection ends when this is so, or after PATIENCE
         self.served: list[str] = []
 
     def __enter__(self) -> "IndexServer":
@@ -100,6 +104,9 @@ class IndexServer:
         request.send_header("Content-Length", str(len(content)))
         request.end_headers()
         request.wfile.write(content[: len(content) // 2])
+        end = time.monotonic() + PATIENCE
+        while not self.before_cut() and time.monotonic() < end:
+            time.sleep(0.01)
 
     def _send(self, request: http.server.BaseHTTPRequestHandler, content: bytes, kind: str, found: bool = True) -> None:
         request.send_response(200 if found else 404)
