@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_object import IncludedObjectConfig, load
+from image_to_3d.worker.networks.included_object import IncludedObjectConfig, load, metadata
 from image_to_3d.worker.training import layers
-from image_to_3d.worker.training.object import Plan, Run, export
+from image_to_3d.worker.training.object import Plan, Run
 from image_to_3d.worker.training.object_batches import ThingPool, as_batch, resized
 from image_to_3d.worker.training.objects import FAMILIES
+from image_to_3d.worker.training.run import export
 
 SMALL = IncludedObjectConfig(widths=(8, 8, 16, 16), blocks=(0, 0, 1, 1), size=32)
 
@@ -84,7 +85,7 @@ def test_a_few_steps_reduce_the_error_and_the_file_can_be_loaded(plan: Plan, tmp
     batch = run.batch(0, 0.0)
     errors = [run.train_step(batch) for _ in range(50)]
     assert np.mean(errors[-5:]) < 0.85 * errors[0]
-    export(run.average, tmp_path / "object.safetensors")
+    export(run.average, metadata(run.average.config), tmp_path / "object.safetensors")
     assert load(tmp_path / "object.safetensors").config == SMALL
 
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import OutOfMemory, Unable
 
@@ -33,6 +35,19 @@ def memory_guard(device: torch.device) -> Iterator[None]:
         size = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB"
         message = f"{device} has too little free memory ({size}): choose a faster preset"
         raise OutOfMemory(message, free=free) from None
+
+
+def for_arrays(
+    function: Callable[[Tensor], Tensor], device: torch.device, batch: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of points (N, 3) float32, computed on the device, `batch` points at once, for numpy's arrays."""
+
+    def ask(points: np.ndarray) -> np.ndarray:
+        asked = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
+        with memory_guard(device), torch.inference_mode():
+            return torch.cat([function(part.to(device)).cpu() for part in asked.split(batch)]).numpy()
+
+    return ask
 
 
 def release() -> None:

@@ -7,7 +7,7 @@ Imported on use: it brings torch. Must not know how it was learned.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -97,15 +97,5 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
 
     low = np.array(model.lattice.low)
     bounds = np.stack([low, low + np.array(model.lattice.cells) * spacing])
-    return Field(_asked(value, device), _asked(colour, device), bounds, TO_GLTF, arrays)
-
-
-def _asked(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
-    """The function of (N, 3) for numpy's arrays, in batches, on the device."""
-
-    def ask(points: np.ndarray) -> np.ndarray:
-        asked = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
-        with devices.memory_guard(device), torch.inference_mode():
-            return torch.cat([function(part.to(device)).cpu() for part in asked.split(_BATCH)]).numpy()
-
-    return ask
+    asked = (devices.for_arrays(function, device, _BATCH) for function in (value, colour))
+    return Field(*asked, bounds, TO_GLTF, arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,24 +146,13 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: flo
     scene, level = triposr.Scene(moved("code"), layers, radius, density_bias), math.log(threshold)
     width, height, *focal_and_centre = map(float, arrays["camera"])
     camera = PinholeCamera(int(width), int(height), *focal_and_centre)
+    batch = BATCH.get(device.type, BATCH["cpu"])
     return Field(
-        value=_asked(lambda points: scene.log_density(points) - level, device),
-        colour=_asked(scene.colour, device),
+        value=devices.for_arrays(lambda points: scene.log_density(points) - level, device, batch),
+        colour=devices.for_arrays(scene.colour, device, batch),
         bounds=np.array([[-radius] * 3, [radius] * 3]),
         to_gltf=TO_GLTF,
         arrays=arrays,
         pictures=(PosedPicture(None, arrays["subject"], View(camera, arrays["rotation"], arrays["position"]), False),),
         notes=matte.remarks(arrays["subject"]),
     )
-
-
-def _asked(function: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
-    """The function of (N, 3) for numpy's arrays, in batches, on the device."""
-
-    def ask(points: np.ndarray) -> np.ndarray:
-        asked = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32))
-        with devices.memory_guard(device), torch.inference_mode():
-            parts = [function(part.to(device)).cpu() for part in asked.split(BATCH.get(device.type, 8192))]
-            return torch.cat(parts).numpy()
-
-    return ask

@@ -10,9 +10,6 @@ half a side of depth is as long as half a side of width.
 
 from __future__ import annotations
 
-import argparse
-import logging
-import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +22,7 @@ from ..pictures.silhouette import FILL, inflated
 from .objects import draw_thing
 from .photo import develop
 from .render import Camera, Renderer, look_at
+from .shard_files import write_once, write_range
 from .staging import Air, Light, Scene, colour
 from .textures import Material, PatternBank
 
@@ -33,8 +31,6 @@ SIDE = 96
 
 VIEWS, VIEWS_PER_THING, BANKS = 240, 4, 16
 FAR_AWAY = 30.0
-
-log = logging.getLogger(__name__)
 
 VIEW = np.dtype(
     [
@@ -200,28 +196,8 @@ def make_shard(number: int, views: int = VIEWS) -> np.ndarray:
 
 def write_shard(folder: Path, number: int) -> Path:
     """Make the shard unless it is there; the file appears whole or not at all."""
-    path = folder / f"things{number:05d}.npy"
-    if not path.exists():
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
-        with unfinished.open("wb") as stream:
-            np.save(stream, make_shard(number))
-        unfinished.replace(path)
-    return path
-
-
-def main() -> None:
-    """Write the missing shards of a range, one after another."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--step", type=int, default=1, help="write every n-th, for several processes side by side")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    options.out.mkdir(parents=True, exist_ok=True)
-    for number in range(options.first, options.first + options.count, options.step):
-        log.info("wrote %s", write_shard(options.out, number))
+    return write_once(folder / f"things{number:05d}.npy", lambda: make_shard(number))
 
 
 if __name__ == "__main__":
-    main()
+    write_range(__doc__, write_shard)

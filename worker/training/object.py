@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from ..networks.included_object import IncludedObject, IncludedObjectConfig, metadata
 from .layers import write_shard
 from .object_batches import Batch, ThingPool, draw_batch, layers_loss
 from .object_card import held_out_scores, write_card
+from .run import export
 
 log = logging.getLogger(__name__)
 
@@ -157,13 +157,6 @@ class Run:
         log.info(message, self.step, self.samples, self.pool.shards, pace, error, done)
 
 
-def export(network: IncludedObject, path: Path) -> None:
-    """Write float16 weights with the configuration in the header, whole or not at all."""
-    tensors: dict[str, Tensor] = {name: v.half().contiguous().cpu() for name, v in network.state_dict().items()}
-    save_file(tensors, path.with_suffix(".part"), metadata(network.config))
-    os.replace(path.with_suffix(".part"), path)
-
-
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -200,7 +193,7 @@ def main() -> None:
     if options.resume and (plan.out / "object_checkpoint.pt").exists():
         run.restore()
     run.train()
-    export(run.average, plan.out / "object.safetensors")
+    export(run.average, metadata(run.average.config), plan.out / "object.safetensors")
     write_card(plan.out / "object.md", run, held_out_scores(run.average))
 
 

@@ -4,9 +4,6 @@
 `python -m worker.training.shards --out DIR --first 0 --count 100` writes the shards that are missing.
 """
 
-import argparse
-import logging
-import os
 from functools import cache
 from pathlib import Path
 
@@ -15,14 +12,13 @@ import numpy as np
 from .photo import develop
 from .render import Renderer
 from .scenes import draw_camera, draw_scene
+from .shard_files import write_once, write_range
 from .textures import PatternBank
 
 VIEWS = 96
 VIEWS_PER_SCENE = 6
 SHAPES = ((144, 192), (144, 192), (144, 192), (192, 144), (168, 168), (120, 216))
 BANKS = 16
-
-log = logging.getLogger(__name__)
 
 
 @cache
@@ -60,28 +56,8 @@ def make_shard(
 
 def write_shard(folder: Path, number: int) -> Path:
     """Make the shard unless it is there; the file appears whole or not at all."""
-    path = folder / f"shard{number:05d}.npy"
-    if not path.exists():
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
-        with unfinished.open("wb") as stream:
-            np.save(stream, make_shard(number))
-        unfinished.replace(path)
-    return path
-
-
-def main() -> None:
-    """Write the missing shards of a range, one after another."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=100)
-    parser.add_argument("--step", type=int, default=1, help="write every n-th, for several processes side by side")
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    options.out.mkdir(parents=True, exist_ok=True)
-    for number in range(options.first, options.first + options.count, options.step):
-        log.info("wrote %s", write_shard(options.out, number))
+    return write_once(folder / f"shard{number:05d}.npy", lambda: make_shard(number))
 
 
 if __name__ == "__main__":
-    main()
+    write_range(__doc__, write_shard)
