@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_to_3d.worker.networks.included_object import IncludedObject, IncludedObjectConfig, load
-from image_to_3d.worker.training.object import export
+from image_to_3d.worker.networks.included_object import IncludedObject, IncludedObjectConfig, load, metadata
 from image_to_3d.worker.training.object_card import held_out_scores
+from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "object.safetensors"
@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "object.
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path: Path) -> None:
     config = IncludedObjectConfig(widths=(8, 16, 8, 16), blocks=(1, 0, 2, 1), size=48)
-    export(IncludedObject(config), tmp_path / "weights.safetensors")
+    export(IncludedObject(config), metadata(config), tmp_path / "weights.safetensors")
     network = load(tmp_path / "weights.safetensors")
     assert network.config == config and not network.training
 

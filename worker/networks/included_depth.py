@@ -6,14 +6,14 @@ is an input, because where something stands in a picture says much about how far
 weights lie, nor how pictures are read or resized.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
+
+from . import included
 
 MULTIPLE = 32
 
@@ -41,18 +41,6 @@ class ConvNorm(nn.Sequential):
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs, momentum=0.03)
         )
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.first, self.second = ConvNorm(width, width), ConvNorm(width, width)
-        nn.init.zeros_(self.second[1].weight)  # a block starts as the identity, which learns faster
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.second(functional.relu(self.first(x))))
 
 
 class GlobalContext(nn.Module):
@@ -91,13 +79,7 @@ class IncludedDepth(nn.Module):
         self.config = config or IncludedDepthConfig()
         widths = self.config.widths
         self.stem = ConvNorm(5, widths[0], 3, 2)
-        levels = []
-        for level in range(5):
-            layers: list[nn.Module] = []
-            if level:
-                layers += [ConvNorm(widths[level - 1], widths[level], 3, 2), nn.ReLU()]
-            levels.append(nn.Sequential(*layers, *(Residual(widths[level]) for _ in range(self.config.blocks[level]))))
-        self.levels = nn.ModuleList(levels)
+        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
         self.context = GlobalContext(widths[-1])
         self.fuses = nn.ModuleList(Fuse(widths[level + 1], widths[level]) for level in reversed(range(4)))
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
@@ -134,12 +116,7 @@ def load(path: Path) -> IncludedDepth:
 
     Raises ValueError if the file is not of this network.
     """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("network") != "IncludedDepth":
-            raise ValueError(f"{path.name} is not an IncludedDepth file; restore the one that came with the product")
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    values = json.loads(metadata["config"])
+    values, state = included.read(path, "IncludedDepth")
     config = IncludedDepthConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
     with torch.device("meta"):
         network = IncludedDepth(config)
@@ -149,4 +126,4 @@ def load(path: Path) -> IncludedDepth:
 
 def metadata(config: IncludedDepthConfig) -> dict[str, str]:
     """What load() needs to know besides the tensors, for the file's header."""
-    return {"network": "IncludedDepth", "config": json.dumps(asdict(config))}
+    return included.metadata("IncludedDepth", config)

@@ -6,15 +6,15 @@ its coarsest level. It corrects a guess that is always at hand, the silhouette i
 only: not where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
+
+from . import included
 
 MULTIPLE = 16
 """The picture's sides must be multiples of this."""
@@ -52,18 +52,6 @@ class ConvNorm(nn.Sequential):
         super().__init__(convolution, nn.GroupNorm(outputs // 8, outputs))
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.first, self.second = ConvNorm(width, width), ConvNorm(width, width)
-        nn.init.zeros_(self.second[1].weight)  # a block starts as the identity, which learns faster
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.second(functional.relu(self.first(x))))
-
-
 class GlobalVector(nn.Module):
     """Add to every place what the whole picture says: pooled features through a small perceptron."""
 
@@ -81,7 +69,8 @@ class Join(nn.Module):
 
     def __init__(self, coarse: int, fine: int):
         super().__init__()
-        self.narrow, self.blend, self.block = ConvNorm(coarse, fine, 1), ConvNorm(2 * fine, fine), Residual(fine)
+        self.narrow, self.blend = ConvNorm(coarse, fine, 1), ConvNorm(2 * fine, fine)
+        self.block = included.Residual(fine, ConvNorm)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         grown = functional.interpolate(self.narrow(coarse), scale_factor=2, mode="nearest")
@@ -99,13 +88,7 @@ class IncludedObject(nn.Module):
         self.config = config or IncludedObjectConfig()
         widths = self.config.widths
         self.stem = ConvNorm(7, widths[0], 3, 2)
-        levels = []
-        for level in range(4):
-            layers: list[nn.Module] = []
-            if level:
-                layers += [ConvNorm(widths[level - 1], widths[level], 3, 2), nn.ReLU()]
-            levels.append(nn.Sequential(*layers, *(Residual(widths[level]) for _ in range(self.config.blocks[level]))))
-        self.levels = nn.ModuleList(levels)
+        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
         self.context = GlobalVector(widths[-1])
         self.joins = nn.ModuleList(Join(widths[level + 1], widths[level]) for level in reversed(range(3)))
         self.head = nn.Conv2d(widths[0], 20, 3, padding=1)  # five channels of 2x2 pixels
@@ -144,12 +127,7 @@ def load(path: Path) -> IncludedObject:
 
     Raises ValueError if the file is not of this network.
     """
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        if metadata.get("network") != "IncludedObject":
-            raise ValueError(f"{path.name} is not an IncludedObject file; restore the one that came with the product")
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    values = json.loads(metadata["config"])
+    values, state = included.read(path, "IncludedObject")
     config = IncludedObjectConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
     network = IncludedObject(config)  # not on the meta device, whose first use imports for more than a second
     network.load_state_dict(state, strict=True, assign=True)
@@ -158,4 +136,4 @@ def load(path: Path) -> IncludedObject:
 
 def metadata(config: IncludedObjectConfig) -> dict[str, str]:
     """What load() needs to know besides the tensors, for the file's header."""
-    return {"network": "IncludedObject", "config": json.dumps(asdict(config))}
+    return included.metadata("IncludedObject", config)
