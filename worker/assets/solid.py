@@ -7,7 +7,7 @@ Knows representations, pictures and geometry; must not know networks, backends o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,6 @@ from ..representations import Field, PosedPicture, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
-
-_NEUTRAL = 0.6  # grey of what neither the field nor a photo gives a colour
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _SLIVER = 0.1  # of a cell: shorter edges are drawn together
@@ -94,10 +92,10 @@ class SolidPlan:
         return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
 
 
-def _colour(field: Field):
-    """The field's colours at points in glTF axes."""
+def _colour(field: Field) -> Callable[[np.ndarray], np.ndarray] | None:
+    """The field's colours at points in glTF axes, None where it has none."""
     if field.colour is None:
-        return lambda points: np.full_like(points, _NEUTRAL)
+        return None
     back = field.to_gltf.astype(np.float32)
     return lambda points: field.colour(np.ascontiguousarray(points @ back))
 

@@ -30,6 +30,7 @@ _POINTS_AT_ONCE = 1 << 17
 _SHARPNESS = 4.0  # of several photos the best should win: their trust is weighed by this power
 _MATCH_REACH = 0.1  # of the thing's size, over which a field's colours turn from the photo's to their own
 _FAINT = 1e-3  # trust below which a photo does not count
+_MIXED = 0.05  # trust at outlines in photos, where no field knows better
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +57,12 @@ def baked(
     surface = _surface(mesh, size)
     place = welded(mesh.vertices)
     report(0.1, "projecting the photo")
-    seen, trust = _photographed(mesh, place, surface, photos, report)
-    field = _asked(colour, surface.points, trust < 1.0, report) if colour is not None else None
+    if colour is None:
+        seen, trust = _photographed(mesh, surface, photos, _MIXED, report)
+        field, trust = None, np.minimum(trust / _MIXED, 1.0)  # what any photo saw beats what only spreads
+    else:
+        seen, trust = _photographed(mesh, surface, photos, 0.0, report)
+        field = _asked(colour, surface.points, trust < 1.0, report)
     report(0.85, "joining the colours")
     painted = _joined(mesh, place, surface, seen, trust, field)
     texture = np.zeros((size * size, 3), np.float32)
@@ -78,7 +83,7 @@ def _surface(mesh: Mesh, size: int) -> _Surface:
 
 
 def _photographed(
-    mesh: Mesh, place: np.ndarray, surface: _Surface, photos: Sequence[Photo], report: Report
+    mesh: Mesh, surface: _Surface, photos: Sequence[Photo], mixed: float, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Blended colours (N, 3) of the photos at the texels, and how far they are to be believed (N,) in [0, 1]."""
     count = len(surface.points)
@@ -86,7 +91,7 @@ def _photographed(
     for number, photo in enumerate(photos):
         report(0.1 + 0.2 * number / len(photos), "projecting the photo")
         sight = Sight(photo, mesh.vertices, mesh.faces)
-        trust, where = sight.trust(surface.points, surface.normals)
+        trust, where = sight.trust(surface.points, surface.normals, mixed)
         chosen = np.flatnonzero(trust > _FAINT)
         share = trust[chosen] ** _SHARPNESS
         total[chosen] += sight.colours(where[chosen]) * share[:, None]

@@ -50,9 +50,9 @@ class Sight:
     vertices: np.ndarray
     faces: np.ndarray
 
-    def trust(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def trust(self, points: np.ndarray, normals: np.ndarray, mixed: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """How far the photo is to be believed at points (N, 3) with unit normals (N, 3), in [0, 1], (N,) float32; and
-        where each lies in the photo, (N, 2) x and y in pixels."""
+        where each lies in the photo, (N, 2) x and y in pixels. mixed: how far at outlines, of what it is inside."""
         view = self.photo.view
         place = projected(points, view)
         ray = view.position - points
@@ -62,7 +62,7 @@ class Sight:
         inside &= ((place[:, :2] >= 0) & (place[:, :2] < (view.camera.width, view.camera.height))).all(axis=1)
         angle[~inside] = 0.0
         asked = np.flatnonzero(angle > 0)
-        angle[asked] *= self._unmixed(place[asked]) * self._first(place[asked])
+        angle[asked] *= (mixed + (1.0 - mixed) * self._unmixed(place[asked])) * self._first(place[asked])
         return angle.astype(np.float32), place[:, :2]
 
     def colours(self, place: np.ndarray) -> np.ndarray:
