@@ -70,7 +70,8 @@ class SolidPlan:
             job.report(0.55, "finding the photo's place")
             photos = [_photo(posed, found.to_gltf, mesh, picture) for posed in found.pictures]
             fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
-            mesh = baked(mesh, self.texture, _colour(found), fitting, job.span(0.6, 1.0).report)
+            colour = _colour(found) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
+            mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report)
         first = photos[0][0].view
         placed = place(mesh, first.camera, self.size or None, self.origin)
         info = _camera_info(first, placed.scale, placed.offset)

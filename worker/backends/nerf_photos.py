@@ -37,14 +37,11 @@ def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
 
 
 def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
-    """The field that `learned` found, with the photos that it was learned from.
-
-    Without colours of its own: where no photo sees the surface nothing was learned, and colours spread better.
-    """
+    """The field that `learned` found, with the photos that it was learned from."""
     bare = grid_training.field(arrays, devices.pick(device))
     pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
     notes = tuple(bytes(arrays["notes"]).decode().splitlines())
-    return Field(bare.value, None, bare.bounds, bare.to_gltf, arrays, pictures, notes)
+    return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
 
 
 def cut_out(capture: Capture) -> Capture:

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many photos of a scanned thing to a mesh, against the scan: with its true cameras, and with none.
+
+    python tests/bench/photograph.py THING.glb SETS/THING        (with bpy, once per thing)
+    python tests/bench/photos.py SETS [--only THING ...] [--preset balanced] [--cameras given hidden] [--threads 2]
+                                      [--out FOLDER]
+
+given: every eighth picture is held out, and its PSNR is that of the field; the mesh is made of the others. hidden: the
+worker's whole way from nothing but pictures; rotations are compared between all pairs of cameras. F is the harmonic
+mean of precision and recall within 2 % of the scan's longest side, of 20,000 points on each surface; the mesh is laid
+on the scan by the cameras alone (Umeyama 1991), never by its own shape. OUT: meshes, and photos beside the meshes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import grid_field
+import numpy as np
+import poses
+import torch
+import trimesh
+from image_to_3d.worker.assets.asset import Asset, write
+from image_to_3d.worker.assets.solid import SolidPlan
+from image_to_3d.worker.backends import grid_training, nerf, nerf_photos
+from image_to_3d.worker.backends.grid_space import photos_of
+from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.poses import transforms
+from image_to_3d.worker.poses.capture import TO_GLTF, Capture
+from image_to_3d.worker.poses.find import capture_of
+from image_to_3d.worker.representations import PosedPicture
+from PIL import Image
+from scipy.spatial import cKDTree
+
+WITHIN, POINTS = 0.02, 20_000
+SHOWN, SIDE = 4, 320  # photos on a sheet, and their pixels
+FROM_BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""Blender's axes, in which the cameras are written down, to glTF's, which the scan has."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """rotations: (N, 3, 3) world to camera, OpenCV. positions: (N, 3), both in Blender's axes. scan: in glTF's."""
+
+    rotations: np.ndarray
+    positions: np.ndarray
+    scan: trimesh.Trimesh
+
+    @classmethod
+    def of(cls, folder: Path) -> Truth:
+        frames = json.loads((folder / "transforms.json").read_text())["frames"]
+        poses = np.array([frame["transform_matrix"] for frame in frames])
+        rotations = np.swapaxes(poses[:, :3, :3] @ np.diag([1.0, -1.0, -1.0]), 1, 2)
+        return cls(rotations, poses[:, :3, 3], trimesh.load(folder / "truth.glb", force="mesh"))
+
+
+def turned(capture: Capture, truth: Truth) -> str:
+    """Median and largest error in degrees of the rotations between pairs of cameras."""
+    which = [int(shot.name) for shot in capture.shots]
+    found, right = np.stack([shot.view.rotation for shot in capture.shots]), truth.rotations[which]
+    turn = np.einsum("iab,jcb->ijac", found, found) @ np.einsum("iab,jcb->ijca", right, right)
+    angle = np.degrees(np.arccos(np.clip((np.trace(turn, axis1=2, axis2=3) - 1) / 2, -1, 1)))
+    angle = angle[~np.eye(len(angle), dtype=bool)]
+    return f"{np.median(angle):.2f} / {angle.max():.1f}"
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Moves points (N, 3) as source (M, 3) must be moved to come nearest to target (M, 3) (Umeyama 1991)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    left, sizes, right = np.linalg.svd(b.T @ a)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    scale = (sizes * sign).sum() / (a**2).sum()
+    return lambda points: scale * (points - source.mean(0)) @ (left * sign @ right).T + target.mean(0)
+
+
+def score(asset: Asset, capture: Capture, truth: Truth) -> float:
+    """F of the asset's mesh, which was moved but not scaled since the capture."""
+    first = capture.shots[0].view
+    mesh = trimesh.Trimesh(asset.mesh.vertices - (asset.camera.position - TO_GLTF @ first.position), asset.mesh.faces)
+    found = np.stack([TO_GLTF @ shot.view.position for shot in capture.shots])
+    right = truth.positions[[int(shot.name) for shot in capture.shots]] @ FROM_BLENDER.T
+    points = trimesh.sample.sample_surface(mesh, POINTS, seed=0)[0]
+    laid = similarity(found, right)(points)
+    true = trimesh.sample.sample_surface(truth.scan, POINTS, seed=1)[0]
+    limit = WITHIN * np.ptp(truth.scan.vertices, axis=0).max()
+    precision = (cKDTree(true).query(laid)[0] <= limit).mean()
+    recall = (cKDTree(laid).query(true)[0] <= limit).mean()
+    return 2 * precision * recall / max(precision + recall, 1e-12)
+
+
+def meshed(capture: Capture, result: grid_training.Trained, preset: str) -> Asset:
+    """The textured mesh, as the product makes it with this preset, of the capture's size."""
+    options = {option.name: option.default for option in nerf.OPTIONS} | nerf.PRESETS[preset]
+    pictures = tuple(PosedPicture(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
+    field = replace(grid_training.field(result.arrays, grid_field.CPU), pictures=pictures)
+    return replace(SolidPlan.of(options), size=0.0).made_of(field, None, poses.job(), lambda name: nullcontext())
+
+
+def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
+    """The mesh of seven of eight pictures with their true cameras, and the PSNR of the eighth."""
+    whole = transforms.read(folder / "transforms.json", poses.job())
+    shots = tuple(shot for number, shot in enumerate(whole.shots) if number % grid_field.HELD_OUT)
+    capture, held = replace(whole, shots=shots), whole.shots[:: grid_field.HELD_OUT]
+    plan = grid_training.PRESETS[preset]
+    result = grid_training.train(capture, plan, poses.job())
+    scores = []
+    for shot, photo in zip(held, photos_of(held, plan.pixels, grid_field.CPU)):
+        seen = grid_training.picture(result.arrays, replace(shot.view, camera=photo.camera), grid_field.CPU)
+        scores.append(grid_field.psnr(seen, grid_field.on_white(photo)))
+    return (
+        meshed(capture, result, preset),
+        capture,
+        f"held out {np.mean(scores):.2f} dB ({min(scores):.1f} to {max(scores):.1f})",
+    )
+
+
+def hidden(folder: Path, preset: str, truth: Truth) -> tuple[Asset, Capture, str]:
+    """The mesh of pictures whose cameras nobody tells. Raises Unable where they cannot be found."""
+    pictures = sorted(folder.glob("*.png"))
+    capture = nerf_photos.cut_out(capture_of(pictures, poses.job()))
+    said = f"{len(capture.shots)} of {len(pictures)} placed, {turned(capture, truth)} degrees"
+    tell(f"    {'; '.join(capture.notes)}")
+    result = grid_training.train(capture, grid_training.PRESETS[preset], poses.job())
+    return meshed(capture, result, preset), capture, said
+
+
+def sheet(asset: Asset, capture: Capture, path: Path) -> None:
+    """Some of the photos above the mesh from the same places, with its texture and without."""
+    shift = np.asarray(asset.camera.position) - TO_GLTF @ capture.shots[0].view.position
+    columns = []
+    for shot in capture.shots[:: max(len(capture.shots) // SHOWN, 1)][:SHOWN]:
+        view = replace(shot.view, camera=shot.view.camera.scaled(SIDE, SIDE))
+        photo = np.asarray(Image.fromarray(shot.rgb).resize((SIDE, SIDE)))
+        if shot.alpha is not None:
+            photo = np.where(np.asarray(Image.fromarray(shot.alpha).resize((SIDE, SIDE)))[..., None] < 128, 255, photo)
+        seen = (grid_field.mesh_seen(asset, view, shift, textured) for textured in (True, False))
+        columns.append(np.concatenate([photo.astype(np.uint8), *seen]))
+    Image.fromarray(np.concatenate(columns, axis=1)).save(path)
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """One line for each thing and way."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("--only", nargs="+")
+    parser.add_argument("--preset", default="balanced", choices=tuple(grid_training.PRESETS))
+    parser.add_argument("--cameras", nargs="+", default=["given", "hidden"], choices=["given", "hidden"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    names = options.only or sorted(path.parent.name for path in options.sets.glob("*/transforms.json"))
+    for name in names:
+        folder = options.sets / name
+        truth = Truth.of(folder)
+        for way in options.cameras:
+            start = time.monotonic()
+            try:
+                made = given(folder, options.preset) if way == "given" else hidden(folder, options.preset, truth)
+            except Unable as error:
+                tell(f"| {name} | {way} | {error} |")
+                continue
+            asset, capture, said = made
+            seconds, faces = time.monotonic() - start, len(asset.mesh.faces)
+            tell(f"| {name} | {way} | {said} | F {score(asset, capture, truth):.3f} | {faces} | {seconds:.0f} s |")
+            if options.out:
+                options.out.mkdir(parents=True, exist_ok=True)
+                write(asset, options.out / f"{name}-{way}.glb", name)
+                sheet(asset, capture, options.out / f"{name}-{way}.png")
+
+
+if __name__ == "__main__":
+    main()
