@@ -78,6 +78,36 @@ def test_photos_with_cameras_become_a_thing_textured_by_them_and_come_from_the_c
     assert again.from_cache and again.faces == done.faces
 
 
+def test_each_photo_has_its_camera_and_a_file_that_shows_what_it_sees_also_from_the_cache(shots, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for from_cache in (False, True):
+        done = run(shots, tmp_path, photos=str(tmp_path / "photos"))
+        assert done.from_cache is from_cache
+        assert [camera.name for camera in done.cameras] == [f"{number:02d}" for number in range(12)]
+        for camera in done.cameras:
+            seen = np.asarray(Image.open(camera.photo).convert("RGB")).astype(int)
+            truth = np.asarray(Image.open(shots / f"{camera.name}.png").convert("RGB")).astype(int)
+            assert seen.shape == (camera.height, camera.width, 3)
+            assert np.abs(seen - truth).mean() < 12
+            assert where_it_is_seen(camera, (0, 1, 0)) == pytest.approx((SIDE / 2, SIDE / 2), abs=2)
+    assert not any(camera.photo for camera in run(shots, tmp_path).cameras)
+
+
+def where_it_is_seen(camera, point) -> tuple[float, float]:
+    """Column and row at which a point of the GLB is seen."""
+    w, *axis = camera.rotation
+    axis, way = -np.array(axis), np.array(point, float) - camera.position  # turned back
+    x, y, z = way + 2 * w * np.cross(axis, way) + 2 * np.cross(axis, np.cross(axis, way))
+    focal = max(camera.width, camera.height) / 2 / math.tan(math.radians(camera.fov_degrees) / 2)
+    return camera.width / 2 - focal * x / z, camera.height / 2 + focal * y / z
+
+
+def test_photos_that_cannot_be_written_are_told_and_the_mesh_is_there(shots, tmp_path):
+    done = run(shots, tmp_path, photos=str(tmp_path / "no such folder"))
+    assert done.faces and len(done.cameras) == 12 and not any(camera.photo for camera in done.cameras)
+    assert sum("photos of the cameras" in warning for warning in done.warnings) == 1
+
+
 def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_path):
     run(shots, tmp_path)
     stages = []

@@ -78,6 +78,7 @@ def _kept(capture: Capture) -> dict[str, np.ndarray]:
         "rotations": np.array(rotations),
         "positions": np.array(positions),
         "notes": notes,
+        "names": np.array([shot.name for shot in capture.shots]),
     }
 
 
@@ -100,4 +101,5 @@ def _posed(arrays: Mapping[str, np.ndarray], number: int) -> PosedPicture:
         None if matte is None else _decoded(matte),
         View(camera, arrays["rotations"][number], arrays["positions"][number]),
         exact=True,
+        name=str(arrays["names"][number]),
     )
