@@ -298,8 +298,8 @@ class IMAGE_TO_3D_OT_place(Operator):
         except scene.CannotPlace as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if own.camera and result.camera:
-            scene.add_camera(context, result.camera, mesh, own.backdrop)
+        if own.camera and result.cameras:
+            scene.add_cameras(context, result.cameras, mesh, own.backdrop)
         return {"FINISHED"}
 
 

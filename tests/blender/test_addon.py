@@ -181,7 +181,10 @@ def test_a_job_ends_with_the_object_and_one_undo_takes_it_away(bpy, addon, fake_
     assert own_settings(bpy).picture == picture
 
 
-def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, picture, quad, tmp_path):
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_the_settings_of_the_scene_add_the_cameras_in_the_same_undo_step(
+    bpy, addon, fake_worker, picture, quad, cameras
+):
     result = {
         "glb": quad,
         "name": "a",
@@ -190,13 +193,17 @@ def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, pictu
         "faces": 2,
         "seconds": {},
         "from_cache": False,
-        "camera": {"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4},
+        "cameras": [{"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4}] * cameras,
     }
     fake_worker({"generate": [{"result": result}]})
+    bpy.ops.ed.undo_push(message="before")
     own_settings(bpy).picture, own_settings(bpy).camera = picture, True
     bpy.ops.image_to_3d.generate()
     run_until(addon, lambda session: session.results.last)
     assert bpy.context.scene.camera.name == "a Camera"
+    assert len(bpy.data.objects) == 1 + cameras
+    bpy.ops.ed.undo()
+    assert not bpy.data.objects and not bpy.data.collections
 
 
 def test_a_file_that_cannot_be_imported_is_an_error_in_the_panel_and_the_next_job_works(
