@@ -41,8 +41,8 @@ def chosen(name: str, training: str, device: str) -> str:
         return _ON_CUDA[training] if here and device.startswith("cuda") else "grid"
     if name != "grid" and not here:
         raise BackendUnavailable(
-            f"the engine {name} needs nerfstudio, which is not in this Python: make the environment nerf "
-            "(`python3 -m envs create nerf`) and run the worker in it, or choose the engine auto or grid"
+            f"the engine {name} needs nerfstudio, which is not in this Python: run the worker in the environment "
+            "nerf (`python3 -m envs run --name nerf ...`), or choose the engine auto or grid"
         )
     return name
 
