@@ -37,7 +37,7 @@ _ENGINES = {"nerfacto": Nerfacto, "neus-facto": NeusFacto}
 _POOL = 3_000_000  # pixels that are learned at most: more are thinned out by chance
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _MATTE = 0.1  # weight of opacities' errors beside colours'
-_WARM, _LAST = 0.02, 0.1  # share of the steps until the full rate of learning, and what is left of it at the end
+_LAST = 0.1  # what is left of the rate of learning at the end
 _NEAR = 0.05  # of half the box: what is nearer to a camera is not looked for
 _CHUNK = 4096  # rays that are rendered at once without gradients
 _SPARE = 20.0  # previews take no more than one part in so many of the time
@@ -164,7 +164,8 @@ class Learner:
 
     def _rate(self, step: int) -> float:
         share = step / self._plan.steps
-        return min(1.0, (share + 1e-3) / _WARM) * _LAST ** min(1.0, share)
+        warm = self._model.warm
+        return (min(1.0, (share + 0.1 * warm) / warm) if warm else 1.0) * _LAST ** min(1.0, share)
 
     def _gathered(self) -> tuple[Bundle, Tensor, Tensor]:
         """Rays to learn from, with their colours (R, 3) times matte and mattes (R,)."""

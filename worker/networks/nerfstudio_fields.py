@@ -111,7 +111,11 @@ class _Hash(HashEncoding):
 
 
 class _Proposing(nn.Module):
-    """What both have in common: networks that propose where to look."""
+    """What both have in common: networks that propose where to look.
+
+    colour_error: how found colours are compared with true ones. warm: share of the training until the full rate of
+    learning.
+    """
 
     def __init__(self, sizes: Sizes, contraction: SceneContraction | None, initial: SpacedSampler) -> None:
         super().__init__()
@@ -152,7 +156,7 @@ class Nerfacto(_Proposing):
     """A density with colours. around: whether there is more than what lies in the cube. distance: between the cameras
     and the cube's far side, which the samples of rays out to infinity are spread after."""
 
-    colour_error = nn.MSELoss()
+    colour_error, warm = nn.MSELoss(), 0.0
 
     def __init__(self, sizes: Sizes, pictures: int, around: bool, distance: float) -> None:
         contraction = SceneContraction(order=float("inf")) if around else None
@@ -206,7 +210,7 @@ class Nerfacto(_Proposing):
 class NeusFacto(_Proposing):
     """A signed distance with colours; with more around it, a nerfacto field behind the cube."""
 
-    colour_error = nn.L1Loss()
+    colour_error, warm = nn.L1Loss(), 0.02
 
     def __init__(self, sizes: Sizes, pictures: int, around: bool, distance: float) -> None:
         contraction = SceneContraction(order=float("inf"))
