@@ -66,6 +66,8 @@ def generate(
 
     picture = pictures[0] if pictures else None
     found = _representation(backend, task, cache.key(**source, **learned), kept, clock, job)
+    ended_early = job.is_enough()
+    job.show(None)
     photos = encoded(found, picture)
     asset = plan.made_of(found, picture, job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
@@ -73,7 +75,7 @@ def generate(
         assets.write(asset, output, name)
     notes = pictures[0].notes if len(pictures) == 1 else gathered.notes
     facts = _facts(asset, name, model, [*notes, *asset.warnings, *backend.remarks(model, weights)])
-    if not job.is_enough():
+    if not ended_early:
         if photos:
             kept.save_arrays(photos_key, photos)
         kept.save_glb(glb_key, output, facts)

@@ -147,6 +147,8 @@ def test_dropping_files_takes_the_pictures_among_them(bpy, addon, picture):
     assert own_settings(bpy).picture == picture and not own_settings(bpy).others
     bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": name}, {"name": "b.png"}, {"name": "c.png"}])
     assert addon("properties").pictures(own_settings(bpy)) == (picture, f"{folder}/b.png", f"{folder}/c.png")
+    bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": "a.MP4"}, {"name": "b.mov"}])
+    assert addon("properties").pictures(own_settings(bpy)) == (f"{folder}/a.MP4",)
     assert bpy.ops.image_to_3d.drop_picture(directory="/", files=[{"name": "notes.txt"}]) == {"CANCELLED"}
     bpy.ops.image_to_3d.clear_picture()
     assert addon("properties").pictures(own_settings(bpy)) == ()
@@ -163,6 +165,31 @@ def test_several_pictures_take_the_network_for_several(bpy, addon, picture):
     own.backend = "depth"
     assert properties.chosen(bpy.context, session.offered).model.name == "included"
     properties.choose(own, [])
+
+
+@pytest.mark.parametrize(
+    "backend, network, pictures, words",
+    [
+        ("depth", "AUTOMATIC", 2, "Depth takes one picture: choose the model NeRF"),
+        ("nerf", "triposr", 2, "TripoSR takes one picture: choose the network Automatic"),
+        ("nerf", "photos", 1, "needs more than one picture"),
+        ("nerf", "AUTOMATIC", 2, ""),
+        ("nerf", "photos", 2, ""),
+        ("depth", "AUTOMATIC", 1, ""),
+    ],
+)
+def test_generate_says_where_the_model_does_not_take_so_many_pictures(
+    bpy, addon, picture, backend, network, pictures, words
+):
+    own = own_settings(bpy)
+    own.backend = backend
+    getattr(own, backend).network = network
+    addon("properties").choose(own, [picture] * pictures)
+    why = addon("operators").why_not(bpy.context)
+    assert words in why and bool(words) == bool(why)
+    assert bpy.ops.image_to_3d.generate.poll() is not bool(words)
+    own.nerf.network, own.depth.network, own.backend = "AUTOMATIC", "AUTOMATIC", "depth"
+    addon("properties").choose(own, [])
 
 
 # ---- jobs

@@ -230,7 +230,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`."""
+    """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`.
+
+    "": it is made, and what follows is not to be seen; `Enough` comes too late.
+    """
 
     progressToken: int
     file: str
