@@ -21,7 +21,7 @@ from pathlib import Path
 import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
-from grid_field import CPU, HELD_OUT, capture_of, on_white, psnr
+from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
 from image_to_3d.worker.backends import grid_training
 from image_to_3d.worker.backends.grid_space import photos_of
 from image_to_3d.worker.backends.nerfstudio_training import PLANS, Learner

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,22 +26,21 @@ from ..representations import View
 from ..wire.jobs import Job, Span
 from . import devices
 from .grid_result import arrays_of
-from .grid_space import Photo, grown, photos_of
+from .grid_space import Photo, photos_of
 from .grid_training import PREVIEW_PIXELS, PREVIEW_SECONDS, Trained
 from .nerfstudio_result import Asked, sampled
+from .pixel_pool import PixelPool
 
 __all__ = ["PLANS", "Learner", "Plan", "train"]
 
 Engine = Literal["nerfacto", "neus-facto"]
 _ENGINES = {"nerfacto": Nerfacto, "neus-facto": NeusFacto}
-_POOL = 3_000_000  # pixels that are learned at most: more are thinned out by chance
-_MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _LAST = 0.1  # what is left of the rate of learning at the end
 _NEAR = 0.05  # of half the box: what is nearer to a camera is not looked for
 _CHUNK = 4096  # rays that are rendered at once without gradients
 _SPARE = 20.0  # previews take no more than one part in so many of the time
-_LEVEL_RAYS = 4096  # after which the level of a density is chosen
+_LEVEL_RAYS, _LEVEL_PARTS = 2048, 4  # after which the level of a density is chosen
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Plan:
 PLANS: dict[str, Plan] = {
     "fast": Plan(400, 4096, 5_000, 192),
     "balanced": Plan(800, 4096, 15_000, 256),
-    "high": Plan(1200, 2048, 20_000, 320),
+    "high": Plan(800, 2048, 20_000, 320),
 }
 
 
@@ -96,8 +95,7 @@ class Learner:
         self._distance = float(away) / self._half + 1.0
         model = _ENGINES[engine](plan.sizes, len(self._photos), self._around, self._distance)
         self._model, self.steps, self._error = model.to(device), 0, math.nan
-        self._pool, self._colour, self._matte = self._gathered()
-        self._pixels = sum(photo.colour[..., 0].numel() for photo in self._photos)
+        self._pool = PixelPool(self._photos, self._bounds)
         self._optimizer = torch.optim.Adam(self._model.groups(), eps=1e-15)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
 
@@ -132,8 +130,8 @@ class Learner:
     def arrays(self, job: Job | Span) -> dict[str, np.ndarray]:
         """What `grid_result.field` makes the field of."""
         self._model.eval()
-        some = self._pool[torch.randperm(len(self._pool), device=self._device)[:_LEVEL_RAYS]]
-        parts = [some[start : start + _CHUNK] for start in range(0, len(some), _CHUNK)]
+        parts = [self._pool.drawn(_LEVEL_RAYS) for _ in range(_LEVEL_PARTS)]
+        parts = [self._cast(part.origin, part.direction, part.photo) for part in parts]
         level = float(np.median([self._model.level(part) for part in parts]))
         asked = Asked(self._model, level, self._middle, self._half)
         return arrays_of(sampled(asked, self._photos, self._bounds.cpu().numpy(), self._plan.cells, job))
@@ -141,15 +139,16 @@ class Learner:
     def _step(self) -> float:
         self._model.train()
         self._model.begin(self.steps, self.steps / self._plan.steps)
-        some = torch.randint(len(self._pool), (self._plan.rays,), device=self._device)
-        colour, matte = self._colour[some], self._matte[some, None]
-        seen = self._model.seen(self._pool[some])
-        behind = torch.zeros_like(colour) if self._around else torch.rand_like(colour)  # so that nothing passes for it
-        found = seen.colour + (1.0 - seen.opacity[:, None]) * behind * (not self._around)
-        wanted = colour + (1.0 - matte) * behind
+        drawn = self._pool.drawn(self._plan.rays)
+        seen = self._model.seen(self._cast(drawn.origin, drawn.direction, drawn.photo))
+        found, wanted = seen.colour, drawn.colour
+        if not self._around:  # any background will do, and a random one can be confused with nothing
+            behind = torch.rand_like(wanted)
+            found = found + (1.0 - seen.opacity[:, None]) * behind
+            wanted = wanted + (1.0 - drawn.matte[:, None]) * behind
         loss = self._model.colour_error(found, wanted) + seen.penalty
         if not self._around:
-            loss = loss + _MATTE * (seen.opacity - matte[:, 0]).square().mean()
+            loss = loss + _MATTE * (seen.opacity - drawn.matte).square().mean()
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
@@ -159,33 +158,13 @@ class Learner:
         return loss.item()
 
     def _remember(self, error: float) -> None:
-        whole = error * min(1.0, len(self._pool) / self._pixels)  # the other rays are right
+        whole = error * self._pool.share  # the other pixels are right
         self._error = whole if math.isnan(self._error) else 0.95 * self._error + 0.05 * whole
 
     def _rate(self, step: int) -> float:
         share = step / self._plan.steps
         warm = self._model.warm
         return (min(1.0, (share + 0.1 * warm) / warm) if warm else 1.0) * _LAST ** min(1.0, share)
-
-    def _gathered(self) -> tuple[Bundle, Tensor, Tensor]:
-        """Rays to learn from, with their colours (R, 3) times matte and mattes (R,)."""
-        parts = [(*self._chosen(number, photo),) for number, photo in enumerate(self._photos)]
-        origin, direction, colour, matte, picture = (torch.cat(values) for values in zip(*parts))
-        rays = self._cast(origin, direction, picture)
-        kept = torch.arange(len(rays), device=self._device)
-        if not self._around:
-            kept = (rays.far > rays.near).nonzero()[:, 0]
-        if len(kept) > _POOL:
-            kept = kept[torch.randperm(len(kept), device=self._device)[:_POOL]]
-        return rays[kept], colour[kept], matte[kept]
-
-    def _chosen(self, number: int, photo: Photo) -> Iterator[Tensor]:
-        """A photo's rays' origins and directions, colours, mattes and number; where the thing is known, only there."""
-        matte = torch.ones_like(photo.colour[..., 0]) if photo.matte is None else photo.matte
-        near = grown(matte > 0.02, math.ceil(_MARGIN * max(matte.shape))).view(-1)
-        for values in (*photo.rays(), photo.colour.view(-1, 3), matte.view(-1)):
-            yield values[near]
-        yield torch.full((int(near.sum()),), number, device=self._device)
 
     def _cast(self, origin: Tensor, direction: Tensor, picture: Tensor) -> Bundle:
         """The capture's rays in the model's space."""
