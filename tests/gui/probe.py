@@ -83,6 +83,12 @@ def still() -> bool:
     return same
 
 
+def is_through_camera() -> bool:
+    """Whether the viewport shows what the scene's camera sees, and not the way there any more."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    return area.spaces.active.region_3d.view_perspective == "CAMERA" and still()
+
+
 def session():
     host = sys.modules.get(f"{EXTENSION}.addon.host")
     return host.session() if host else None

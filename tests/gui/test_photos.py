@@ -69,7 +69,7 @@ def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_t
     shot(screen, "photos-result")
     over_the_view(screen)
     screen.press("KP_0")
-    screen.until("still()")
+    screen.until("is_through_camera()")
     shot(screen, "photos-camera")
     screen.press("ctrl+z")
     screen.until("objects()", lambda found: not found)
