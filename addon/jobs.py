@@ -95,7 +95,8 @@ def generation(
 ) -> Job:
     """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
     folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))
-    params = GenerateParams(pictures, str(folder / "result.glb"), backend.name, preset, model, options, str(folder))
+    glb, beside = str(folder / "result.glb"), str(folder)
+    params = GenerateParams(pictures, glb, backend.name, preset, model, options, previews=beside, photos=beside)
     return Job("generate", params, "starting", backend.environment, folder)
 
 

@@ -55,7 +55,7 @@ class IMAGE_TO_3D_OT_choose_picture(Operator):
 
 
 class IMAGE_TO_3D_OT_drop_picture(Operator):
-    """Take the dropped pictures for the next mesh"""
+    """Take the dropped pictures, or the dropped video, for the next mesh"""
 
     bl_idname = "image_to_3d.drop_picture"
     bl_label = "Image to 3D"
@@ -65,9 +65,11 @@ class IMAGE_TO_3D_OT_drop_picture(Operator):
     files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, context: Context) -> Returned:
-        names = [file.name for file in self.files if file.name.lower().endswith(properties.PICTURES)]
+        dropped = [file.name for file in self.files]
+        pictures = [name for name in dropped if name.lower().endswith(properties.PICTURES)]
+        names = pictures or [name for name in dropped if name.lower().endswith(properties.VIDEOS)][:1]
         if not names:
-            self.report({"WARNING"}, "No picture was dropped")
+            self.report({"WARNING"}, "Neither a picture nor a video was dropped")
             return {"CANCELLED"}
         properties.choose(properties.settings(context), [str(Path(self.directory) / name) for name in names])
         if context.space_data and context.space_data.type == "VIEW_3D":
@@ -76,12 +78,12 @@ class IMAGE_TO_3D_OT_drop_picture(Operator):
 
 
 class IMAGE_TO_3D_FH_picture(FileHandler):
-    """Pictures that are dropped into the viewport."""
+    """Pictures, or a video, that are dropped into the viewport."""
 
     bl_idname = "IMAGE_TO_3D_FH_picture"
     bl_label = "Image to 3D"
     bl_import_operator = "image_to_3d.drop_picture"
-    bl_file_extensions = ";".join(properties.PICTURES)
+    bl_file_extensions = ";".join(properties.PICTURES + properties.VIDEOS)
 
     @classmethod
     def poll_drop(cls, context: Context) -> bool:
@@ -101,7 +103,7 @@ class IMAGE_TO_3D_OT_clear_picture(Operator):
 
 
 class IMAGE_TO_3D_OT_generate(Operator):
-    """Make a textured mesh of the picture; where that needs something set up first, ask about it"""
+    """Make a textured mesh of what was chosen; where that needs something set up first, ask about it"""
 
     bl_idname = "image_to_3d.generate"
     bl_label = "Generate"
@@ -141,7 +143,10 @@ def why_not(context: Context) -> str:
         return f"{session.found.reason}; {why_not_fetched()}".removesuffix("; ")
     if not properties.settings(context).picture:
         return "choose a picture first"
-    model = properties.chosen(context, session.offered).model
+    choice = properties.chosen(context, session.offered)
+    if reason := properties.mismatch(properties.settings(context), choice, session.offered):
+        return reason
+    model = choice.model
     if model.here or not session.asked:  # somebody may have put them there meanwhile: the worker will tell
         return ""
     return f"the weights of {model.label} are not here: download them first"
@@ -173,10 +178,13 @@ class IMAGE_TO_3D_OT_enough(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return host.session().state is State.BUSY
+        if host.session().shown.enough:
+            cls.poll_message_set("It is finishing with what it has")
+        return host.session().can_end_early
 
     def execute(self, context: Context) -> Returned:
         host.session().enough()
+        host.wake()
         return {"FINISHED"}
 
 
@@ -298,8 +306,8 @@ class IMAGE_TO_3D_OT_place(Operator):
         except scene.CannotPlace as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if own.camera and result.camera:
-            scene.add_camera(context, result.camera, mesh, own.backdrop)
+        if own.camera and result.cameras:
+            scene.add_cameras(context, result.cameras, mesh, own.backdrop)
         return {"FINISHED"}
 
 

@@ -58,7 +58,10 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         _draw_picture(layout, context)
         choice = properties.chosen(context, session.offered)
         _draw_choice(layout, context, choice)
-        if not choice.model.here:
+        own = properties.settings(context)
+        if own.picture and (reason := properties.mismatch(own, choice, session.offered)):
+            drawing.text(layout, context, wording.sentence(reason), "INFO")
+        elif not choice.model.here:
             _draw_missing(layout, context, choice.backend, choice.model)
 
 
@@ -119,10 +122,11 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
 
     def draw(self, context: Context) -> None:
         own, column = properties.settings(context), self.layout.column()
-        column.prop(own, "camera")
+        several = properties.is_several(own)
+        column.prop(own, "camera", text="Cameras of the Photos" if several else "Matching Camera")
         row = column.row()
         row.active = own.camera
-        row.prop(own, "backdrop")
+        row.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
 
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:
@@ -222,7 +226,8 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     if icon := previews.making():
         column.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
-        column.operator("image_to_3d.enough", icon="CHECKMARK")
+        said = "Finishing" if shown.enough else "Stop and Mesh Now"
+        column.operator("image_to_3d.enough", text=said, icon="CHECKMARK")
     row = column.row(align=True)
     row.scale_y = 1.6
     if session.can_force:
@@ -252,8 +257,7 @@ def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
 
 def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
     result = session.results.last
-    seconds = sum(result.seconds.values())
-    time = "from the cache" if result.from_cache else f"in {seconds:.1f} s"
+    time = "from the cache" if result.from_cache else f"in {wording.duration(sum(result.seconds.values()))}"
     drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}, {result.model}", "CHECKMARK")
     for warning in result.warnings:
         drawing.text(layout, context, wording.sentence(warning), "INFO")

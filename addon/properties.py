@@ -23,6 +23,7 @@ AUTOMATIC = "AUTOMATIC"
 """The network that stands for the backend's own choice: the best whose weights are here."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
 
 PREFERRED_PRESET = "balanced"
 
@@ -75,6 +76,18 @@ def choose(own: PropertyGroup, paths: list[str]) -> None:
 def is_several(own: PropertyGroup) -> bool:
     """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras."""
     return bool(own.others) or bool(own.picture) and Path(own.picture).suffix.lower() not in PICTURES
+
+
+def mismatch(own: PropertyGroup, choice: Choice, offered: Offered) -> str:
+    """Why the chosen model cannot take what was chosen, and what to do about it; "" if it can."""
+    if choice.model.several == is_several(own):
+        return ""
+    if choice.model.several:
+        return f"{choice.model.label} needs more than one picture: choose more, or the network Automatic"
+    if any(model.several for model in choice.backend.models):
+        return f"{choice.model.label} takes one picture: choose the network Automatic for several"
+    others = [backend.label for backend in offered if any(model.several for model in backend.models)]
+    return f"{choice.backend.label} takes one picture: choose {f'the model {others[0]}' if others else 'just one'}"
 
 
 def group_of(context: bpy.types.Context) -> PropertyGroup:
@@ -172,7 +185,10 @@ def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> t
     backends = [(each.name, each.label, each.help) for each in offered]
     annotations = {
         "picture": StringProperty(
-            name="Picture", description="The picture to make a mesh of", subtype="FILE_PATH", update=_picture_changed
+            name="Picture",
+            description="The picture to make a mesh of; the first of several",
+            subtype="FILE_PATH",
+            update=_picture_changed,
         ),
         "others": StringProperty(name="More Pictures", description="Further pictures of the same thing, one a line"),
         "backend": EnumProperty(
@@ -181,10 +197,10 @@ def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> t
         "camera": BoolProperty(
             name="Matching Camera",
             description="Add a camera that sees the mesh as the photo shows it, make it the scene's camera "
-            "and give the render the photo's size",
+            "and give the render the photo's size. Of several photos all cameras come, in a collection of their own",
         ),
         "backdrop": BoolProperty(
-            name="Photo Behind It", description="Show the photo as the background image of that camera", default=True
+            name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
         ),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }

@@ -7,6 +7,7 @@ The file has one mesh, +Y up and facing +Z as glTF wants it, which Blender's imp
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import bpy
 from mathutils import Matrix, Quaternion, Vector
@@ -25,8 +26,11 @@ IMPORT_SETTINGS = {
 """What we want of the importer, as far as the running Blender's importer has it."""
 
 BACKDROP_ALPHA = 0.5
-CLIP_FAR = 4.0
-"""The camera sees this many times as far as the farthest corner of the object."""
+CLIP_NEAR, CLIP_FAR = 0.001, 4.0
+"""A camera sees from and to these many times as far as the farthest corner of the object."""
+
+DRAWN = 0.05
+"""How large a camera is drawn, beside its distance from the farthest corner of the object: many stand around it."""
 
 
 class CannotPlace(Exception):
@@ -50,25 +54,44 @@ def place(context: bpy.types.Context, path: str, name: str) -> bpy.types.Object:
     return mesh
 
 
-def add_camera(
-    context: bpy.types.Context, info: CameraInfo, mesh: bpy.types.Object, backdrop: bool
-) -> bpy.types.Object:
-    """Adds a camera that sees `mesh` exactly as the photo shows it and makes it the scene's, with the photo's size."""
-    data = bpy.data.cameras.new(f"{mesh.name} Camera")
-    data.sensor_fit = "AUTO"  # the field of view is the longer side's
+def add_cameras(
+    context: bpy.types.Context, infos: Sequence[CameraInfo], mesh: bpy.types.Object, backdrop: bool
+) -> list[bpy.types.Object]:
+    """Adds cameras that see `mesh` exactly as the photos show it; several have a collection of their own.
+
+    The first becomes the scene's, whose renders get its photo's size.
+    """
+    collection = mesh.users_collection[0]
+    if len(infos) > 1:
+        own = bpy.data.collections.new(f"{mesh.name} Cameras")
+        collection.children.link(own)
+        collection = own
+    render = context.scene.render
+    render.resolution_x, render.resolution_y = infos[0].width, infos[0].height
+    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    cameras = [_camera(info, mesh) for info in infos]
+    for info, camera in zip(infos, cameras):
+        collection.objects.link(camera)
+        if backdrop and (photo := _photo(info, mesh, len(infos) > 1)):
+            _show_behind(camera.data, photo, _method(info, infos[0]))
+    context.scene.camera = cameras[0]
+    return cameras
+
+
+def _camera(info: CameraInfo, mesh: bpy.types.Object) -> bpy.types.Object:
+    data = bpy.data.cameras.new(info.name or f"{mesh.name} Camera")
+    # not AUTO: that would follow the render's longer side, which another photo may have given
+    data.sensor_fit = "HORIZONTAL" if info.width >= info.height else "VERTICAL"
     data.lens_unit = "FOV"
     data.angle = math.radians(info.fov_degrees)
-    camera = bpy.data.objects.new(data.name, data)
     data.shift_x, data.shift_y = info.shift
+    camera = bpy.data.objects.new(data.name, data)
     upright = Matrix.Rotation(math.radians(90), 4, "X")  # from +Y up to +Z up
     camera.matrix_world = upright @ Matrix.Translation(info.position) @ Quaternion(info.rotation).to_matrix().to_4x4()
     farthest = max((camera.location - mesh.matrix_world @ Vector(corner)).length for corner in mesh.bound_box)
+    data.clip_start = min(data.clip_start, CLIP_NEAR * farthest)
     data.clip_end = max(data.clip_end, CLIP_FAR * farthest)
-    mesh.users_collection[0].objects.link(camera)
-    context.scene.camera = camera
-    context.scene.render.resolution_x, context.scene.render.resolution_y = info.width, info.height
-    if backdrop and (photo := _loaded(info.photo) if info.photo else _texture(mesh)):
-        _show_behind(data, photo)
+    data.display_size = DRAWN * farthest
     return camera
 
 
@@ -127,18 +150,35 @@ def _texture(mesh: bpy.types.Object) -> bpy.types.Image | None:
     return None
 
 
-def _loaded(path: str) -> bpy.types.Image | None:
-    """The picture file as an image, or None where it is gone or of a kind that Blender cannot read."""
+def _photo(info: CameraInfo, mesh: bpy.types.Object, several: bool) -> bpy.types.Image | None:
+    """What the camera sees: a file, or the mesh's texture; a texture of several photos is none of them."""
+    if info.photo:
+        return _packed(info.photo, info.name or mesh.name)
+    return None if several else _texture(mesh)
+
+
+def _packed(path: str, name: str) -> bpy.types.Image | None:
+    """The picture file as an image that needs the file no longer, or None where that cannot be read."""
     try:
-        return bpy.data.images.load(path, check_existing=True)
+        image = bpy.data.images.load(path)
+        image.pack()
     except RuntimeError:
         return None
+    image.name = name
+    return image
 
 
-def _show_behind(data: bpy.types.Camera, photo: bpy.types.Image) -> None:
+def _method(info: CameraInfo, render: CameraInfo) -> str:
+    """How a photo fills the view, whose shape is that of the photo that gives renders their size: up to the edges
+    between which the field of view is measured."""
+    wider = info.width * render.height >= render.width * info.height
+    return "FIT" if wider == (info.width >= info.height) else "CROP"
+
+
+def _show_behind(data: bpy.types.Camera, photo: bpy.types.Image, method: str) -> None:
     data.show_background_images = True
     background = data.background_images.new()
     background.image = photo
     background.alpha = BACKDROP_ALPHA
     background.display_depth = "BACK"
-    background.frame_method = "FIT"
+    background.frame_method = method

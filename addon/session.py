@@ -94,6 +94,11 @@ class Session:
         return self.state is State.STOPPING and self._clock() > self._since + FORCE_AFTER
 
     @property
+    def can_end_early(self) -> bool:
+        """What the running job has so far can be made the result; it has not been asked yet."""
+        return self.state is State.BUSY and bool(self._shown.preview) and not self._shown.enough
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the running job, or set-up, began."""
         return self._clock() - self._began_at
@@ -159,8 +164,9 @@ class Session:
 
     def enough(self) -> None:
         """Asks a job that shows what it has so far to finish with that."""
-        if self.state is State.BUSY and self._client and self._running:
+        if self.can_end_early and self._client and self._running:
             self._client.enough(self._running[0])
+            self._shown = replace(self._shown, enough=True)
 
     def force_stop(self) -> None:
         """Ends the worker, and all it started, at once. The next job starts a new one."""

@@ -74,7 +74,8 @@ class Problem:
 class Shown:
     """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known.
 
-    `preview`: a picture file of what is made so far, "" while there is none.
+    `preview`: a picture file of what is made so far, "" while there is none. `enough`: the user has asked to finish
+    with that.
     """
 
     fraction: float
@@ -83,3 +84,4 @@ class Shown:
     bytes: int | None = None
     of: int | None = None
     preview: str = ""
+    enough: bool = False

@@ -34,6 +34,11 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def duration(seconds: float) -> str:
+    """How long something took."""
+    return f"{seconds:.1f} s" if seconds < 60.0 else f"{clock(seconds)} min"
+
+
 def licence(model: ModelInfo) -> str:
     """The licence, and what a user would otherwise find out too late."""
     return model.licence if model.commercial else f"{model.licence}, not for commercial use"

@@ -137,9 +137,9 @@ def _run(options: argparse.Namespace) -> int:
         blender, rest = _blender_parser().parse_known_args(options.arguments)
         _make_ready(options.root, "core")  # the add-on that is tested starts a worker
         return _run_pytest(options, f"blender-{blender.bpy}", rest or ["tests/blender"])
-    python = _make_ready(options.root, "core")
+    python = _make_ready(options.root, options.name)
     command = worker_command(python, [options.command, *options.arguments])
-    return run(command, with_package(process_environment(options.root)))
+    return run(command, with_package(process_environment(options.root, options.name)))
 
 
 def _run_pytest(options: argparse.Namespace, name: str, arguments: list[str]) -> int:

@@ -48,6 +48,12 @@ def _adder(words, word: str, action: Action) -> Callable[[str], argparse.Argumen
 
 def _run(made: argparse.ArgumentParser) -> None:
     made.add_argument(
+        "--name",
+        default="core",
+        choices=("core", "nerf"),
+        help="the environment for the worker's commands: core, or nerf, which has nerfstudio's engines",
+    )
+    made.add_argument(
         "command", help="the worker's generate, models, doctor, serve; test; test-blender [--bpy VERSION]"
     )
     made.add_argument("arguments", nargs=argparse.REMAINDER, help="handed on as they are")

@@ -78,6 +78,33 @@ def test_photos_with_cameras_become_a_thing_textured_by_them_and_come_from_the_c
     assert again.from_cache and again.faces == done.faces
 
 
+def test_each_photo_has_its_camera_and_a_file_that_shows_what_it_sees_also_from_the_cache(shots, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for from_cache in (False, True):
+        done = run(shots, tmp_path, photos=str(tmp_path / "photos"))
+        assert done.from_cache is from_cache
+        assert [camera.name for camera in done.cameras] == [f"{number:02d}" for number in range(12)]
+        for camera in done.cameras:
+            seen = np.asarray(Image.open(camera.photo).convert("RGB")).astype(int)
+            truth = np.asarray(Image.open(shots / f"{camera.name}.png").convert("RGB")).astype(int)
+            assert seen.shape == (camera.height, camera.width, 3)
+            assert np.abs(seen - truth).mean() < 12
+            assert where_it_is_seen(camera, (0, 1, 0)) == pytest.approx((SIDE / 2, SIDE / 2), abs=2)
+    assert not any(camera.photo for camera in run(shots, tmp_path).cameras)
+    done = run(shots, tmp_path, photos=str(tmp_path / "no such folder"))
+    assert len(done.cameras) == 12 and not any(camera.photo for camera in done.cameras)
+    assert sum("photos of the cameras" in warning for warning in done.warnings) == 1
+
+
+def where_it_is_seen(camera, point) -> tuple[float, float]:
+    """Column and row at which a point of the GLB is seen."""
+    w, *axis = camera.rotation
+    axis, way = -np.array(axis), np.array(point, float) - camera.position  # turned back
+    x, y, z = way + 2 * w * np.cross(axis, way) + 2 * np.cross(axis, np.cross(axis, way))
+    focal = max(camera.width, camera.height) / 2 / math.tan(math.radians(camera.fov_degrees) / 2)
+    return camera.width / 2 - focal * x / z, camera.height / 2 + focal * y / z
+
+
 def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_path):
     run(shots, tmp_path)
     stages = []
@@ -91,17 +118,30 @@ def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_pa
 
 def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, tmp_path, monkeypatch):
     monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 0.0)
-    seen = []
+    seen, told = [], []
 
     def show(file) -> None:
-        seen.append(Image.open(file).size)
-        job.end_early()
+        told.append(file)
+        if file:
+            seen.append(Image.open(file).size)
+            job.end_early()
 
     job = Job(lambda *_: None, show)
     done = run(shots, tmp_path, job, previews=str(tmp_path))
     assert seen and max(seen[0]) <= 128 and done.faces
+    assert told[-1] is None and None not in told[:-1]
     monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 60.0)
     assert not run(shots, tmp_path).from_cache
+
+
+def test_that_it_is_enough_comes_too_late_once_all_is_learned_and_changes_nothing(shots, tmp_path):
+    def hear(progress: float, stage: str, message: str) -> None:
+        if stage == "cleaning":
+            job.end_early()
+
+    job = Job(hear)
+    run(shots, tmp_path, job)
+    assert job.is_enough() and run(shots, tmp_path).from_cache
 
 
 def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from . import assets, backends
+from .assets.photos import encoded, written
 from .errors import Invalid, Unable
 from .pictures.gather import Gathered, gather, is_collection
 from .pictures.load import load
@@ -57,35 +58,33 @@ def generate(
     source = {"pictures": digests, "model": model, "revision": backend.revision(model, weights)}
     name = pictures[0].name if len(pictures) == 1 else _name_of(paths)
     glb_key = cache.key(**source, name=name, options=options)
-    single = backend.makes == "solid" and len(pictures) == 1  # a relief's texture is the photo itself
-    backdrop = str(paths[0]) if single else ""
+    learned = {"options": {name: options[name] for name in backend.representation_options}}
+    photos_key = cache.key(**source, **learned, photos=True)
     if facts := kept.load_glb(glb_key, output):
-        return _result(facts, output, clock, backdrop, from_cache=True)
+        photos = kept.load_arrays(photos_key) if params.photos else None
+        return _result(_with_photos(facts, photos or {}, params.photos), output, clock, from_cache=True)
 
-    found = _representation(backend, task, source, kept, clock, job)
-    asset = plan.made_of(found, pictures[0] if pictures else None, job.span(0.6, 0.95), clock.stage)
+    picture = pictures[0] if pictures else None
+    found = _representation(backend, task, cache.key(**source, **learned), kept, clock, job)
+    ended_early = job.is_enough()
+    job.show(None)
+    photos = encoded(found, picture)
+    asset = plan.made_of(found, picture, job.span(0.6, 0.95), clock.stage)
     with clock.stage("writing"):
         job.report(0.95, "writing the GLB")
         assets.write(asset, output, name)
     notes = pictures[0].notes if len(pictures) == 1 else gathered.notes
-    facts = {
-        "name": name,
-        "model": model,
-        "vertices": len(asset.mesh.vertices),
-        "faces": len(asset.mesh.faces),
-        "camera": dataclasses.asdict(asset.camera) if asset.camera else None,
-        "warnings": [*notes, *asset.warnings, *backend.remarks(model, weights)],
-    }
-    if not job.is_enough():
+    facts = _facts(asset, name, model, [*notes, *asset.warnings, *backend.remarks(model, weights)])
+    if not ended_early:
+        if photos:
+            kept.save_arrays(photos_key, photos)
         kept.save_glb(glb_key, output, facts)
-    return _result(facts, output, clock, backdrop, from_cache=False)
+    return _result(_with_photos(facts, photos, params.photos), output, clock, from_cache=False)
 
 
 def _representation(
-    backend: backends.Backend, task: backends.Task, source: dict, kept: cache.Cache, clock: _Clock, job: Job
+    backend: backends.Backend, task: backends.Task, key: str, kept: cache.Cache, clock: _Clock, job: Job
 ) -> Representation:
-    chosen = {name: task.options[name] for name in backend.representation_options}
-    key = cache.key(**source, options=chosen)
     if arrays := kept.load_arrays(key):
         return backend.restored(arrays, task)
     with clock.stage("network"):
@@ -159,8 +158,30 @@ def _checked_output(output: str) -> Path:
     return path
 
 
-def _result(facts: dict, output: Path, clock: _Clock, backdrop: str, from_cache: bool) -> protocol.GenerateResult:
-    if facts["camera"]:
-        facts = {**facts, "camera": {**facts["camera"], "photo": backdrop}}
+def _facts(asset: assets.Asset, name: str, model: str, warnings: list[str]) -> dict:
+    """What a result says of the asset, and the cache keeps beside it."""
+    return {
+        "name": name,
+        "model": model,
+        "vertices": len(asset.mesh.vertices),
+        "faces": len(asset.mesh.faces),
+        "cameras": [dataclasses.asdict(camera) for camera in asset.cameras],
+        "warnings": warnings,
+    }
+
+
+def _with_photos(facts: dict, photos: Mapping[str, np.ndarray], folder: str) -> dict:
+    """The facts with a file for each camera, in the folder if one was named; without, where they are not kept."""
+    if not folder or len(photos) != len(facts["cameras"]):
+        return facts
+    try:
+        paths = written(photos, Path(folder))
+    except OSError as error:
+        missing = f"the photos of the cameras could not be written ({error.strerror or error})"
+        return {**facts, "warnings": [*facts["warnings"], missing]}
+    return {**facts, "cameras": [{**camera, "photo": str(path)} for camera, path in zip(facts["cameras"], paths)]}
+
+
+def _result(facts: dict, output: Path, clock: _Clock, from_cache: bool) -> protocol.GenerateResult:
     plain = {**facts, "glb": str(output), "seconds": clock.seconds, "from_cache": from_cache}
     return protocol.read(protocol.GenerateResult, plain)

@@ -170,13 +170,15 @@ class PosedPicture:
 
     rgb: (H, W, 3) uint8 sRGB of exactly the camera's pixels, or None: the user's own picture as it is. subject: (H, W)
     uint8, how much of each pixel is the thing and not what is behind it, or None where all is, or nobody knows.
-    exact: whether the camera is known; else it is where to begin to look for it.
+    exact: whether the camera is known; else it is where to begin to look for it. name: the picture's, "" where it has
+    no other than the thing.
     """
 
     rgb: np.ndarray | None
     subject: np.ndarray | None
     view: View
     exact: bool
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)

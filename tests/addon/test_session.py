@@ -120,13 +120,22 @@ def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, pla
 def test_what_is_made_so_far_is_shown_and_can_be_enough(session, follow, place):
     follow({"generate": [{"progress": [0.5, "half"]}, {"preview": "/a.png"}, {"wait": "enough"}, {"write": "glb"}]})
     generate(session)
+    assert not session.can_end_early
     until(lambda: session.tick() and session.shown.preview == "/a.png")
-    assert session.shown.fraction == 0.5 and session.state is State.BUSY
+    assert session.shown.fraction == 0.5 and session.state is State.BUSY and session.can_end_early
     session.enough()
+    assert session.shown.enough and not session.can_end_early
     wait_for(session, State.READY)
     assert len(session.results.waiting) == 1
     generate(session)
     assert session.shown.preview == ""
+
+
+def test_what_is_made_already_cannot_be_ended_early(session, follow):
+    follow({"generate": [{"preview": "/a.png"}, {"preview": ""}, {"progress": [0.5, "half"]}, {"wait": "cancel"}]})
+    generate(session)
+    until(lambda: session.tick() and session.shown.fraction == 0.5)
+    assert not session.shown.preview and not session.can_end_early
 
 
 def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, place, tmp_path):

@@ -48,10 +48,10 @@ def test_relative_depth_gets_the_wanted_size_and_metric_depth_keeps_its_metres(t
 
 
 def test_the_field_of_view_is_the_users_else_the_networks_else_the_photos_else_the_default(tmp_path):
-    assert made(slope(fov=70), photo(fov=40), plan(tmp_path, fov=90.0)).camera.fov_degrees == 90
-    assert made(slope(fov=70), photo(fov=40), plan(tmp_path)).camera.fov_degrees == 70
-    assert made(slope(), photo(fov=40), plan(tmp_path)).camera.fov_degrees == 40
-    assert made(slope(), photo(), plan(tmp_path)).camera.fov_degrees == relief.DEFAULT_FOV
+    assert made(slope(fov=70), photo(fov=40), plan(tmp_path, fov=90.0)).cameras[0].fov_degrees == 90
+    assert made(slope(fov=70), photo(fov=40), plan(tmp_path)).cameras[0].fov_degrees == 70
+    assert made(slope(), photo(fov=40), plan(tmp_path)).cameras[0].fov_degrees == 40
+    assert made(slope(), photo(), plan(tmp_path)).cameras[0].fov_degrees == relief.DEFAULT_FOV
 
 
 def test_transparency_is_cut_away_unless_it_is_to_be_kept(tmp_path):
@@ -120,4 +120,4 @@ def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground(
     low, high = asset.mesh.bounds
     assert (high - low).max() == pytest.approx(3.0, abs=1e-3) and low[1] == pytest.approx(0, abs=1e-3)
     assert len(asset.mesh.faces) <= 1000 and not asset.double_sided
-    assert asset.camera.fov_degrees == relief.OBJECT_FOV
+    assert asset.cameras[0].fov_degrees == relief.OBJECT_FOV

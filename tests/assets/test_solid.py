@@ -95,10 +95,11 @@ def test_the_photo_is_the_texture_where_it_sees_the_thing_and_the_field_behind_i
 
 def test_the_camera_sees_the_thing_where_the_photo_shows_it():
     asset = made(field(subject=seen_subject()), size=1.15, origin="base")
-    x, y, z = asset.camera.position
+    [camera] = asset.cameras
+    x, y, z = camera.position
     assert (x, z) == pytest.approx((0.0, DISTANCE), abs=0.15) and y == pytest.approx(0.5, abs=0.1)
-    assert asset.camera.rotation[0] == pytest.approx(1.0, abs=0.01)
-    assert (asset.camera.width, asset.camera.height) == (SIDE, SIDE)
+    assert camera.rotation[0] == pytest.approx(1.0, abs=0.01)
+    assert (camera.width, camera.height) == (SIDE, SIDE)
 
 
 def test_a_photo_of_another_outline_is_not_smeared_over_the_thing():

@@ -10,51 +10,28 @@ beside the checkout; a set is a folder of `data/multiview` with a transforms.jso
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import checkout  # first: it names the package
+import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
+from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
 from image_to_3d.tests import render
 from image_to_3d.worker.assets.asset import Asset, write
 from image_to_3d.worker.assets.solid import SolidPlan
 from image_to_3d.worker.backends import grid_training
-from image_to_3d.worker.backends.grid_space import Photo, photos_of
-from image_to_3d.worker.poses import transforms
+from image_to_3d.worker.backends.grid_space import photos_of
 from image_to_3d.worker.poses.capture import TO_GLTF, Capture
 from image_to_3d.worker.representations import PosedPicture, View
 from image_to_3d.worker.wire.jobs import Job
 from PIL import Image
 
-CPU = torch.device("cpu")
-HELD_OUT = 8  # every so manieth picture
 MESH = SolidPlan(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")
 TOLD = 15.0  # seconds between lines of the curve
-
-
-def capture_of(name: str) -> Capture:
-    """The set of that name. Raises SystemExit with a reason where it is not there."""
-    shared = Path(os.environ.get("IMAGE_TO_3D_SHARED", checkout.ROOT.parent / "shared"))
-    path = shared / "data" / "multiview" / name / "transforms.json"
-    if not path.is_file():
-        raise SystemExit(f"there is no {path}: set IMAGE_TO_3D_SHARED to the folder that holds data")
-    return transforms.read(path, Job(lambda progress, stage, message: None))
-
-
-def on_white(photo: Photo) -> np.ndarray:
-    """(H, W, 3) float64 in [0, 1]."""
-    colour = photo.colour.double().numpy()
-    return colour if photo.matte is None else colour + 1.0 - photo.matte.double().numpy()[..., None]
-
-
-def psnr(found: np.ndarray, true: np.ndarray) -> float:
-    return -10.0 * math.log10(np.square(found / 255.0 - true).mean())
 
 
 def learned(capture: Capture, preset: str) -> tuple[grid_training.Trained, float]:

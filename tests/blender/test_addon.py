@@ -147,6 +147,8 @@ def test_dropping_files_takes_the_pictures_among_them(bpy, addon, picture):
     assert own_settings(bpy).picture == picture and not own_settings(bpy).others
     bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": name}, {"name": "b.png"}, {"name": "c.png"}])
     assert addon("properties").pictures(own_settings(bpy)) == (picture, f"{folder}/b.png", f"{folder}/c.png")
+    bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": "a.MP4"}, {"name": "b.mov"}])
+    assert addon("properties").pictures(own_settings(bpy)) == (f"{folder}/a.MP4",)
     assert bpy.ops.image_to_3d.drop_picture(directory="/", files=[{"name": "notes.txt"}]) == {"CANCELLED"}
     bpy.ops.image_to_3d.clear_picture()
     assert addon("properties").pictures(own_settings(bpy)) == ()
@@ -165,6 +167,31 @@ def test_several_pictures_take_the_network_for_several(bpy, addon, picture):
     properties.choose(own, [])
 
 
+@pytest.mark.parametrize(
+    "backend, network, pictures, words",
+    [
+        ("depth", "AUTOMATIC", 2, "Depth takes one picture: choose the model NeRF"),
+        ("nerf", "triposr", 2, "TripoSR takes one picture: choose the network Automatic"),
+        ("nerf", "photos", 1, "needs more than one picture"),
+        ("nerf", "AUTOMATIC", 2, ""),
+        ("nerf", "photos", 2, ""),
+        ("depth", "AUTOMATIC", 1, ""),
+    ],
+)
+def test_generate_says_where_the_model_does_not_take_so_many_pictures(
+    bpy, addon, picture, backend, network, pictures, words
+):
+    own = own_settings(bpy)
+    own.backend = backend
+    getattr(own, backend).network = network
+    addon("properties").choose(own, [picture] * pictures)
+    why = addon("operators").why_not(bpy.context)
+    assert words in why and bool(words) == bool(why)
+    assert bpy.ops.image_to_3d.generate.poll() is not bool(words)
+    own.nerf.network, own.depth.network, own.backend = "AUTOMATIC", "AUTOMATIC", "depth"
+    addon("properties").choose(own, [])
+
+
 # ---- jobs
 
 
@@ -181,7 +208,10 @@ def test_a_job_ends_with_the_object_and_one_undo_takes_it_away(bpy, addon, fake_
     assert own_settings(bpy).picture == picture
 
 
-def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, picture, quad, tmp_path):
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_the_settings_of_the_scene_add_the_cameras_in_the_same_undo_step(
+    bpy, addon, fake_worker, picture, quad, cameras
+):
     result = {
         "glb": quad,
         "name": "a",
@@ -190,13 +220,17 @@ def test_the_settings_of_the_scene_add_the_camera(bpy, addon, fake_worker, pictu
         "faces": 2,
         "seconds": {},
         "from_cache": False,
-        "camera": {"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4},
+        "cameras": [{"position": [0, 0.5, 1.5], "fov_degrees": 50.0, "width": 8, "height": 4}] * cameras,
     }
     fake_worker({"generate": [{"result": result}]})
+    bpy.ops.ed.undo_push(message="before")
     own_settings(bpy).picture, own_settings(bpy).camera = picture, True
     bpy.ops.image_to_3d.generate()
     run_until(addon, lambda session: session.results.last)
     assert bpy.context.scene.camera.name == "a Camera"
+    assert len(bpy.data.objects) == 1 + cameras
+    bpy.ops.ed.undo()
+    assert not bpy.data.objects and not bpy.data.collections
 
 
 def test_a_file_that_cannot_be_imported_is_an_error_in_the_panel_and_the_next_job_works(

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import pytest
+from image_to_3d.tests.blender.conftest import png
 
 
 def corners(mesh) -> set:
@@ -81,7 +82,8 @@ def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, 
     scene = addon("scene")
     mesh = scene.place(bpy.context, quad, "A photo")
     # 90 degrees at a distance of 1 show 2 across the longer side: half as much to each side of the axis
-    camera = scene.add_camera(bpy.context, protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height), mesh, True)
+    info = protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height)
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, True)
     bpy.context.view_layer.update()
     longer = max(width, height)
     expected = {
@@ -104,7 +106,7 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
     scene, half = addon("scene"), 0.5**0.5
     mesh = scene.place(bpy.context, quad, "A photo")
     info = addon("client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
-    camera = scene.add_camera(bpy.context, info, mesh, False)  # on +X of the file, looking along -X
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, False)  # on +X of the file, looking along -X
     bpy.context.view_layer.update()
     seen = world_to_camera_view(bpy.context.scene, camera, Vector((0, 0, 0)))
     assert tuple(seen) == pytest.approx((0.25, 0.625, 2), abs=1e-5)
@@ -116,14 +118,102 @@ def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, 
     protocol, scene = addon("client").protocol, addon("scene")
     info = protocol.CameraInfo((0, 0, 2), 50.0, 8, 4)
     mesh = scene.place(bpy.context, quad, "A photo")
-    with_photo = scene.add_camera(bpy.context, info, mesh, True)
-    without = scene.add_camera(bpy.context, info, mesh, False)
+    [with_photo] = scene.add_cameras(bpy.context, [info], mesh, True)
+    [without] = scene.add_cameras(bpy.context, [info], mesh, False)
     assert with_photo.data.background_images[0].image.name == "A photo" and with_photo.data.show_background_images
     assert not without.data.background_images
 
 
-def test_a_far_away_mesh_is_not_clipped_by_the_camera(bpy, addon, quad):
+@pytest.mark.parametrize("away", [0.02, 5000])
+def test_neither_a_tiny_nor_a_far_away_mesh_is_clipped_by_the_camera(bpy, addon, quad, away):
     protocol, scene = addon("client").protocol, addon("scene")
     mesh = scene.place(bpy.context, quad, "A photo")
-    camera = scene.add_camera(bpy.context, protocol.CameraInfo((0, 0, 5000), 50.0, 8, 4), mesh, False)
-    assert camera.data.clip_end > 5000
+    mesh.data.transform(mesh.matrix_world.Scale(away / 5000, 4))
+    [camera] = scene.add_cameras(bpy.context, [protocol.CameraInfo((0, 0, away), 50.0, 8, 4)], mesh, False)
+    assert camera.data.clip_start < 0.9 * away and camera.data.clip_end > away
+
+
+# ---- the cameras of several photos
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Files of a wide, a high and a square photo, in a folder that is removed like a job's."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    paths = []
+    for width, height in ((80, 40), (40, 80), (60, 60)):
+        paths.append(folder / f"photo-{len(paths)}.png")
+        paths[-1].write_bytes(png(width, height))
+    return paths
+
+
+@pytest.fixture
+def infos(addon, photos):
+    """Cameras of these photos one metre before the quad, with 90 degrees: 2 metres across the longer side."""
+    info, sizes = addon("client").protocol.CameraInfo, ((80, 40), (40, 80), (60, 60))
+    return [
+        info((0, 0.5, 1.5), 90.0, *size, name=f"IMG {number}", photo=str(path))
+        for number, (path, size) in enumerate(zip(photos, sizes))
+    ]
+
+
+def test_several_cameras_have_a_collection_of_their_own_and_the_first_is_the_scenes(bpy, addon, quad, infos):
+    scene = addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    cameras = scene.add_cameras(bpy.context, infos, mesh, True)
+    [own] = bpy.context.collection.children
+    assert own.name == "A photo Cameras" and list(own.objects) == cameras
+    assert (
+        [camera.name for camera in cameras] == [camera.data.name for camera in cameras] == ["IMG 0", "IMG 1", "IMG 2"]
+    )
+    assert bpy.context.scene.camera is cameras[0]
+    assert (bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y) == (80, 40)
+    assert bpy.context.selected_objects == [mesh] and bpy.context.view_layer.objects.active is mesh
+
+
+def test_each_camera_shows_its_own_photo_which_needs_its_file_no_longer(bpy, addon, quad, infos, photos):
+    scene = addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    cameras = scene.add_cameras(bpy.context, infos, mesh, True)
+    for path in photos:
+        path.unlink()
+    for camera, info in zip(cameras, infos):
+        [background] = camera.data.background_images
+        assert background.image.packed_file and tuple(background.image.size) == (info.width, info.height)
+        assert background.image.name == info.name
+        assert [round(255 * value) for value in background.image.pixels[:2]] == [
+            0,
+            255 * (info.height - 1) // info.height,
+        ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_photos_of_other_shapes_than_the_render_still_lie_where_their_cameras_see_them(bpy, addon, quad, infos, number):
+    from bpy_extras.object_utils import world_to_camera_view
+    from mathutils import Vector
+
+    scene = addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    camera, info = scene.add_cameras(bpy.context, infos, mesh, True)[number], infos[number]
+    bpy.context.view_layer.update()
+    longer = max(info.width, info.height)
+    corner = Vector((info.width / longer, -0.5, 0.5 + info.height / longer))  # of the photo, on the quad's plane
+    seen = world_to_camera_view(bpy.context.scene, camera, corner)
+    wide, high = 2 * abs(seen.x - 0.5), 2 * abs(seen.y - 0.5)  # in shares of the view
+    render, method = bpy.context.scene.render, camera.data.background_images[0].frame_method
+    x, y = info.width / render.resolution_x, info.height / render.resolution_y
+    scale = min(1 / x, 1 / y) if method == "FIT" else max(1 / x, 1 / y)
+    assert (wide, high) == pytest.approx((x * scale, y * scale), abs=1e-5)
+
+
+def test_without_files_several_cameras_show_no_photo(bpy, addon, quad, infos):
+    import dataclasses
+
+    scene = addon("scene")
+    mesh = scene.place(bpy.context, quad, "A photo")
+    bare = [dataclasses.replace(info, photo="") for info in infos]
+    gone = [dataclasses.replace(info, photo="/no/such/file.jpg") for info in infos]
+    for cameras in (bare, gone):
+        for camera in scene.add_cameras(bpy.context, cameras, mesh, True):
+            assert not camera.data.background_images

@@ -37,6 +37,12 @@ def test_the_worker_starts_in_the_users_folder_with_the_users_words(home, tmp_pa
     assert Path(compiled).is_relative_to(home.root)
 
 
+def test_the_worker_may_run_where_nerfstudio_is(home):
+    answer = home.run("run", "--name", "nerf", "generate", "photos", "-o", "out.glb")
+    assert answer.stdout.splitlines()[-5:] == ["worker", "generate", "photos", "-o", "out.glb"]
+    assert {path.name.split("@")[0] for path in home.environments.glob("*@*")} == {"nerf"}
+
+
 def test_help_of_the_worker_is_the_workers(home):
     assert home.run("run", "generate", "--help").stdout.splitlines()[-2:] == ["generate", "--help"]
 

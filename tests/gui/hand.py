@@ -6,6 +6,7 @@ from pathlib import Path
 from image_to_3d.tests.gui.driver import Blender
 
 CLICK_PATIENCE = 8.0
+HEADER = 18  # pixels: less than a panel's header is high
 
 
 def clear_the_scene(screen: Blender) -> None:
@@ -52,6 +53,35 @@ def choose_picture(screen: Blender, path: Path) -> None:
     press(screen, "image_to_3d.choose_picture", "shows('FILE_BROWSER')")
     choose(screen, path)
     screen.until("settings().picture", lambda found: found == str(path))
+
+
+def choose_all(screen: Blender, folder: Path) -> None:
+    """All files of a folder: its name typed into the file browser, then A over the files."""
+    press(screen, "image_to_3d.choose_picture", "shows('FILE_BROWSER')")
+    screen.click(screen.find("directory", "FILE_BROWSER", "UI", (0.15, 0.3, 0.75)), times=2)
+    screen.press("ctrl+a")
+    screen.type(str(folder))
+    screen.press("Return")
+    files = screen.region("FILE_BROWSER", "WINDOW")
+    screen.move(files["left"] + files["width"] // 2, files["top"] + files["height"] - 20)
+    screen.press("a")
+    screen.click(screen.find("file.execute", "FILE_BROWSER", "EXECUTE", (0.9,)))
+    screen.until("settings().others")
+
+
+def tick(screen: Blender, setting: str) -> None:
+    """Switches a setting on that is the first of the last panel in the tab, which is closed."""
+    place = screen.region("VIEW_3D", "UI")
+    x = place["left"] + place["width"] // 2
+    for y in range(place["top"] + place["height"] - HEADER, place["top"], -HEADER):
+        screen.click((x, y))
+        for below in range(y, y + 3 * HEADER, HEADER // 3):
+            screen.move(x, below)
+            if screen.ask("hovered('VIEW_3D', 'UI')") == setting:
+                screen.click((x, below))
+                screen.until(f"settings().{setting}")
+                return
+    raise AssertionError(f"there is no panel with {setting}")
 
 
 def over_the_view(screen: Blender) -> None:

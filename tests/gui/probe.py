@@ -83,6 +83,12 @@ def still() -> bool:
     return same
 
 
+def is_through_camera() -> bool:
+    """Whether the viewport shows what the scene's camera sees, and not the way there any more."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    return area.spaces.active.region_3d.view_perspective == "CAMERA" and still()
+
+
 def session():
     host = sys.modules.get(f"{EXTENSION}.addon.host")
     return host.session() if host else None
@@ -95,6 +101,8 @@ def state() -> dict | None:
         "state": now.state.name,
         "fraction": now.shown.fraction,
         "stage": now.shown.stage,
+        "preview": now.shown.preview,
+        "enough": now.shown.enough,
         "problem": now.problem and now.problem.message,
         "longest_tick": now.longest_tick,
         "pid": now._client.pid if now._client else None,
@@ -135,8 +143,27 @@ def objects() -> dict[str, dict]:
     }
 
 
+def cameras() -> dict[str, list[str]]:
+    """Of each camera its collection and the name of the picture behind it."""
+    return {
+        thing.name: [thing.users_collection[0].name, *(each.image.name for each in thing.data.background_images)]
+        for thing in bpy.context.scene.objects
+        if thing.type == "CAMERA"
+    }
+
+
 def settings():
     return bpy.context.window_manager.image_to_3d
+
+
+def pictures() -> list[str]:
+    """The files that are chosen."""
+    return list(sys.modules[f"{EXTENSION}.addon.properties"].pictures(settings()))
+
+
+def why_not() -> str:
+    """Why nothing can be generated, "" if it can."""
+    return sys.modules[f"{EXTENSION}.addon.operators"].why_not(bpy.context)
 
 
 def _answer(question: str) -> dict:

@@ -41,6 +41,7 @@ def generate(params, job):
             job.report(0.5, "learning")
             job.span(0.0, 0.5).show("so far.png")
             time.sleep(0.001)
+        job.show(None)
     if what == "deaf":
         job.report(0.5, "deaf")
         time.sleep(1000)
@@ -144,6 +145,8 @@ def test_a_job_that_shows_what_it_has_ends_with_that_when_it_is_enough(worker):
         pass
     assert told["params"] == {"progressToken": 1, "file": "so far.png"}
     worker.enough(1)
+    while (told := worker.next()).get("params", {}).get("file") != "":
+        assert told["method"].startswith("notifications/")
     assert worker.answer()["result"]["faces"] == 2
 
 

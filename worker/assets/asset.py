@@ -19,10 +19,10 @@ Stage = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Asset:
-    """A mesh in glTF axes with its texture, and the camera that sees it as the photo does."""
+    """A mesh in glTF axes with its texture, and the cameras that see it as the photos do."""
 
     mesh: Mesh
-    camera: CameraInfo | None
+    cameras: tuple[CameraInfo, ...]
     double_sided: bool
     warnings: tuple[str, ...] = ()
 

@@ -92,7 +92,7 @@ def from_layers(layers: TwoLayers, picture: Picture, plan: ReliefPlan, job: Job 
             raise Unable(str(error)) from None
         placed = place(mesh, camera, plan.size or None, plan.origin)
     view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
-    return Asset(placed.mesh, view, double_sided=False)
+    return Asset(placed.mesh, (view,), double_sided=False)
 
 
 def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
@@ -114,7 +114,7 @@ def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job
             raise Unable(str(error)) from None
         placed = place(mesh, camera, None if depth_map.metric else plan.size or None, plan.origin)
     view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
-    return Asset(placed.mesh, view, double_sided=not plan.relief.solid, warnings=warnings)
+    return Asset(placed.mesh, (view,), double_sided=not plan.relief.solid, warnings=warnings)
 
 
 def _background(picture: Picture, wish: str) -> tuple[np.ndarray | None, tuple[str, ...]]:

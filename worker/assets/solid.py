@@ -29,6 +29,7 @@ from ..representations import Field, PosedPicture, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
+from .photos import with_square_pixels
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _SLIVER = 0.1  # of a cell: shorter edges are drawn together
@@ -72,11 +73,13 @@ class SolidPlan:
             fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
             colour = _colour(found) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
             mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report)
-        first = photos[0][0].view
-        placed = place(mesh, first.camera, self.size or None, self.origin)
-        info = _camera_info(first, placed.scale, placed.offset)
+        placed = place(mesh, photos[0][0].view.camera, self.size or None, self.origin)
+        cameras = tuple(
+            _camera_info(posed.name, photo.view, placed.scale, placed.offset)
+            for posed, (photo, _) in zip(found.pictures, photos)
+        )
         misfit = (_NO_FIT,) if self.photo and not fitting else ()
-        return Asset(placed.mesh, info, double_sided=False, warnings=(*found.notes, *misfit))
+        return Asset(placed.mesh, cameras, double_sided=False, warnings=(*found.notes, *misfit))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""
@@ -119,9 +122,9 @@ def _turned(view: View, turn: np.ndarray) -> View:
     return View(view.camera, view.rotation @ turn.T, turn @ view.position)
 
 
-def _camera_info(view: View, scale: float, offset: np.ndarray) -> CameraInfo:
+def _camera_info(name: str, view: View, scale: float, offset: np.ndarray) -> CameraInfo:
     """The camera of `view` (glTF axes) beside a mesh whose points p were moved to scale * p + offset."""
-    camera = view.camera
+    camera = with_square_pixels(view.camera)
     longer = max(camera.width, camera.height)
     shift = (camera.width / 2.0 - camera.cx) / longer, (camera.cy - camera.height / 2.0) / longer
     # rows: the camera's axes as OpenCV has them; glTF's cameras have y and z the other way round
@@ -134,4 +137,5 @@ def _camera_info(view: View, scale: float, offset: np.ndarray) -> CameraInfo:
         camera.height,
         tuple(map(float, (w, x, y, z))),
         tuple(map(float, shift)),
+        name,
     )

@@ -16,7 +16,7 @@ from ..errors import Unable
 from ..store.weights import HubFile, HubModel, WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
-from . import Options, Task
+from . import Options, Task, engines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +95,15 @@ OPTIONS = (
         choices=("fast", "balanced", "high"),
     ),
     OptionInfo(
+        "engine",
+        "Engine",
+        "choice",
+        "auto",
+        "What learns several photos. auto: for balanced and high nerfstudio's two where they are installed beside an "
+        "NVIDIA card, else our own grid.",
+        choices=engines.NAMES,
+    ),
+    OptionInfo(
         "size",
         "Size",
         "float",
@@ -118,7 +127,7 @@ class Backend:
     """The NeRF backend; see backends.Backend for what each method promises."""
 
     makes = "solid"
-    representation_options = ("fill", "training")
+    representation_options = ("fill", "training", "engine")
 
     def __init__(self) -> None:
         self._loaded: tuple[str, Reconstructor] | None = None
@@ -137,7 +146,7 @@ class Backend:
 
     def revision(self, model: str, weights: WeightStore) -> str:
         if model == PHOTOS:
-            return _LEARNING
+            return f"{_LEARNING} {engines.installed()}"  # else "auto" would find what another engine once left
         folder = weights.find(NAME, HUB)  # a folder filled by hand may hold other weights of that name
         times = _times(folder) if folder else []
         return f"{HUB.revision} {times} {_matte().revision(weights)}"

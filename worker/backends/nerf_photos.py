@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many photos to a field: cameras found, a grid fitted to the photos. Imported by the NeRF backend on use.
+"""Many photos to a field: cameras found, an engine's numbers fitted to the photos. Imported by the NeRF backend on use.
 
 Must not know JSON or meshes.
 """
@@ -19,7 +19,7 @@ from ..poses.find import capture_of_gathered
 from ..poses.outline import outline
 from ..representations import Field, PinholeCamera, PosedPicture, View
 from ..wire.jobs import Job, Span
-from . import Task, devices, grid_training
+from . import Task, devices, engines, grid_result
 
 _TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _QUALITY = 95  # of the photos that are kept for textures made again
@@ -27,18 +27,17 @@ _QUALITY = 95  # of the photos that are kept for textures made again
 
 def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
     """What `field` makes the field of. Raises Unable where cameras cannot be found."""
+    training, device = str(task.options["training"]), str(devices.pick(task.device))
+    engine = engines.chosen(str(task.options["engine"]), training, device)
     gathered = Gathered(task.pictures, task.ordered, task.cameras, ())
     capture = cut_out(capture_of_gathered(gathered, job.span(0.0, 0.3)))
-    plan = grid_training.PRESETS[str(task.options["training"])]
-    device = str(devices.pick(task.device))
-    span = job.span(0.3, 1.0)
-    trained = grid_training.train(capture, plan, span, task.on_preview, span.is_enough, device)
+    trained = engines.trained(engine, capture, training, job.span(0.3, 1.0), task.on_preview, device)
     return {**trained.arrays, **_kept(capture)}
 
 
 def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
     """The field that `learned` found, with the photos that it was learned from."""
-    bare = grid_training.field(arrays, devices.pick(device))
+    bare = grid_result.field(arrays, devices.pick(device))
     pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
     notes = tuple(bytes(arrays["notes"]).decode().splitlines())
     return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
@@ -78,6 +77,7 @@ def _kept(capture: Capture) -> dict[str, np.ndarray]:
         "rotations": np.array(rotations),
         "positions": np.array(positions),
         "notes": notes,
+        "names": np.array([shot.name for shot in capture.shots]),
     }
 
 
@@ -100,4 +100,5 @@ def _posed(arrays: Mapping[str, np.ndarray], number: int) -> PosedPicture:
         None if matte is None else _decoded(matte),
         View(camera, arrays["rotations"][number], arrays["positions"][number]),
         exact=True,
+        name=str(arrays["names"][number]),
     )

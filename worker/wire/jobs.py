@@ -19,11 +19,12 @@ Notify = Callable[[float, str, str], None]
 class Job:
     """One request's work. `report` is both the progress line and the point where a cancel is heard.
 
-    `show` tells the user of a picture file of what is made so far; who does that looks at `is_enough` as well.
+    `show` tells the user of a picture file of what is made so far, or with None that there will be no more; who does
+    that looks at `is_enough` in between.
     Reports may fall between `low` and `high` of the whole: `span` gives a part of the work its own 0 to 1.
     """
 
-    def __init__(self, notify: Notify, show: Callable[[Path], None] = lambda file: None) -> None:
+    def __init__(self, notify: Notify, show: Callable[[Path | None], None] = lambda file: None) -> None:
         self._notify, self.show = notify, show
         self._cancelled, self._enough = threading.Event(), threading.Event()
         self._highest, self._stage, self._last = 0.0, "", 0.0

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar
 
-VERSION = 3
+VERSION = 4
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -148,7 +148,8 @@ class InitializeResult:
 class GenerateParams:
     """`pictures` are paths of existing files, `output` the GLB to write. `model` None means the backend's default.
 
-    `previews`: the folder for pictures of what is made so far, "" for none.
+    `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
+    their cameras see them, "" for none.
     """
 
     pictures: tuple[str, ...]
@@ -158,16 +159,18 @@ class GenerateParams:
     model: str | None = None
     options: dict[str, Value] = field(default_factory=dict)
     previews: str = ""
+    photos: str = ""
 
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """The camera that sees the mesh exactly as the photo shows it.
+    """A camera that sees the mesh exactly as its photo shows it. Its pixels are square.
 
     position: x, y, z in the GLB's axes (+Y up). fov_degrees spans the longer side of the photo's width x height
     (pixels, as displayed). rotation: quaternion w, x, y, z in the GLB's axes; unturned, a camera looks along -Z, +Y up.
-    shift: how far the picture's centre lies right of and above the optical axis, in longer sides of the picture. photo:
-    the file of the photo, where the mesh's texture is not that photo itself.
+    shift: how far the picture's centre lies right of and above the optical axis, in longer sides of the picture. name:
+    the photo's, where there are several. photo: the file with what this camera sees, "" where the mesh's texture is the
+    photo itself, or where no folder for photos was named.
     """
 
     position: tuple[float, float, float]
@@ -176,12 +179,16 @@ class CameraInfo:
     height: int
     rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
     shift: tuple[float, float] = (0.0, 0.0)
+    name: str = ""
     photo: str = ""
 
 
 @dataclass(frozen=True)
 class GenerateResult:
-    """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user."""
+    """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user.
+
+    `cameras`: of all photos whose place is known, in the order in which they were given.
+    """
 
     glb: str
     name: str
@@ -190,7 +197,7 @@ class GenerateResult:
     faces: int
     seconds: dict[str, float]
     from_cache: bool
-    camera: CameraInfo | None = None
+    cameras: tuple[CameraInfo, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -223,7 +230,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`."""
+    """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`.
+
+    "": it is made, and what follows is not to be seen; `Enough` comes too late.
+    """
 
     progressToken: int
     file: str

@@ -109,7 +109,7 @@ class Server:
     def _job(self, id: int) -> Job:
         return Job(
             lambda *report: self._send(Notification(PROGRESS, Progress(id, *report))),
-            lambda file: self._send(Notification(PREVIEW, Preview(id, str(file)))),
+            lambda file: self._send(Notification(PREVIEW, Preview(id, str(file or "")))),
         )
 
     def _cancel_all(self, but: int | None = None) -> None:

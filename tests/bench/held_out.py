@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures with cameras that benches learn from, and those of them that are held out to be compared with."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import checkout  # first: it names the package
+import numpy as np
+import torch
+from image_to_3d.worker.backends.grid_space import Photo
+from image_to_3d.worker.poses import transforms
+from image_to_3d.worker.poses.capture import Capture
+from image_to_3d.worker.wire.jobs import Job
+
+CPU = torch.device("cpu")
+HELD_OUT = 8  # every so manieth picture
+
+
+def capture_of(name: str) -> Capture:
+    """The set of that name. Raises SystemExit with a reason where it is not there."""
+    shared = Path(os.environ.get("IMAGE_TO_3D_SHARED", checkout.ROOT.parent / "shared"))
+    path = shared / "data" / "multiview" / name / "transforms.json"
+    if not path.is_file():
+        raise SystemExit(f"there is no {path}: set IMAGE_TO_3D_SHARED to the folder that holds data")
+    return transforms.read(path, Job(lambda progress, stage, message: None))
+
+
+def on_white(photo: Photo) -> np.ndarray:
+    """(H, W, 3) float64 in [0, 1]."""
+    colour = photo.colour.double().numpy()
+    return colour if photo.matte is None else colour + 1.0 - photo.matte.double().numpy()[..., None]
+
+
+def psnr(found: np.ndarray, true: np.ndarray) -> float:
+    return -10.0 * math.log10(np.square(found / 255.0 - true).mean())

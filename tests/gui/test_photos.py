@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several photos in a real Blender: chosen in the panel, learned before the user's eyes, ended early, with cameras."""
+
+from pathlib import Path
+
+import pytest
+from image_to_3d.tests.gui.driver import Blender
+from image_to_3d.tests.gui.hand import choose_all, clear_the_scene, look_at, open_the_tab, over_the_view, tick
+
+pytestmark = pytest.mark.timeout(1200)
+
+COUNT = 8
+LEARNING_LIMIT = 600.0
+"""Seconds until something is to be seen: a busy machine looks for cameras for minutes."""
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with pictures of a painted box, cut out, from an arc around it."""
+    scene = pytest.importorskip(
+        "image_to_3d.tests.poses.scene", reason="needs the worker's packages and embreex", exc_type=ImportError
+    )
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
+    folder, shape = tmp_path / "painted box", scene.painted_box()
+    folder.mkdir()
+    for number, view in enumerate(scene.ring(COUNT, 20.0 * COUNT)):
+        taken = scene.photo(shape, view, str(number), alpha=True)
+        cut_out = image.fromarray(taken.rgb)
+        cut_out.putalpha(image.fromarray(taken.alpha))
+        cut_out.save(folder / f"side {number + 1}.png")
+    return folder
+
+
+def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_their_cameras(
+    start, user, workers_python, tmp_path, photos, shot
+):
+    screen = start(user, tmp_path / "home", python=workers_python)
+    clear_the_scene(screen)
+    open_the_tab(screen)
+    choose_all(screen, photos)
+    assert screen.ask("pictures()") == [str(photos / f"side {number + 1}.png") for number in range(COUNT)]
+    shot(screen, "photos-chosen")
+    assert "NeRF" in screen.ask("why_not()")
+    screen.find("backend", columns=(0.7, 0.5))
+    screen.next_choice()
+    screen.until("settings().backend", lambda found: found == "nerf")
+    screen.until("why_not()", lambda reason: not reason)
+    screen.click(screen.find("preset", columns=(0.2,)))
+    tick(screen, "camera")
+    shot(screen, "photos-idle")
+
+    screen.click(screen.find("image_to_3d.generate"))
+    learning = screen.until("state()", lambda now: now["preview"] or now["problem"], LEARNING_LIMIT)
+    assert learning["problem"] is None
+    shot(screen, "photos-learning")
+    stop_and_mesh(screen)
+    shot(screen, "photos-finishing")
+    done = screen.until("state()", lambda now: now["last"] or now["problem"], LEARNING_LIMIT)
+    assert done["problem"] is None
+
+    made = screen.ask("objects()")
+    assert made[photos.name]["type"] == "MESH" and max(made[photos.name]["size"]) == pytest.approx(2.0)
+    assert made[photos.name]["active"] and [name for name, thing in made.items() if thing["selected"]] == [photos.name]
+    cameras = screen.ask("cameras()")
+    assert set(made) == {photos.name, *cameras}
+    assert cameras == {f"side {n + 1}": [f"{photos.name} Cameras", f"side {n + 1}"] for n in range(COUNT)}
+    look_at(screen)
+    shot(screen, "photos-result")
+    over_the_view(screen)
+    screen.press("KP_0")
+    screen.until("is_through_camera()")
+    shot(screen, "photos-camera")
+    screen.press("ctrl+z")
+    screen.until("objects()", lambda found: not found)
+
+
+def stop_and_mesh(screen: Blender) -> None:
+    """Presses the button below the picture, once more if a busy machine has lost the click."""
+    for _ in range(3):
+        screen.click(screen.find("image_to_3d.enough"))
+        if screen.ask("state()")["enough"]:
+            return
+    raise AssertionError("Stop and Mesh Now has no effect")
