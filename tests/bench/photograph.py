@@ -37,9 +37,7 @@ def placed(path: Path) -> bpy.types.Object:
     thing.parent = None
     thing.data.transform(thing.matrix_world)
     thing.matrix_world = Matrix.Identity(4)
-    corners = [Vector(corner) for corner in thing.bound_box]
-    low = Vector(map(min, zip(*corners)))
-    high = Vector(map(max, zip(*corners)))
+    low, high = (Vector(map(which, zip(*(vertex.co for vertex in thing.data.vertices)))) for which in (min, max))
     thing.data.transform(Matrix.Scale(1.0 / max(high - low), 4) @ Matrix.Translation(-(low + high) / 2.0))
     for other in [other for other in bpy.context.scene.objects if other != thing]:
         bpy.data.objects.remove(other)

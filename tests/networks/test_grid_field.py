@@ -76,7 +76,7 @@ def test_a_plane_hides_what_is_behind_it_whatever_the_step_and_lies_where_the_di
     seen = grid_field.rendered(depth, torch.zeros(len(table), grid_field.COLOURS), samples, direction)
     assert float(seen.opacity) > 0.999
     assert torch.allclose(seen.colour, torch.full((1, 3), 0.5), atol=2e-3)
-    assert float(grid_field.median_distance(depth, samples)) == pytest.approx(1.97, abs=step)
+    assert float(grid_field.first_distance(depth, samples)) == pytest.approx(1.97, abs=step)
 
 
 def test_rays_that_meet_nothing_see_nothing(grid):
@@ -85,7 +85,7 @@ def test_rays_that_meet_nothing_see_nothing(grid):
     seen = grid_field.rendered(torch.zeros(0), torch.zeros(len(grid.places), 12), samples, direction)
     assert len(samples.ray) == 0
     assert float(seen.opacity) == 0.0
-    assert grid_field.median_distance(torch.zeros(0), samples).isinf().all()
+    assert grid_field.first_distance(torch.zeros(0), samples).isinf().all()
 
 
 def test_every_ray_ends_in_the_surroundings_behind_the_box_or_beside_it():

@@ -65,7 +65,7 @@ class Model:
             seen, samples, depth = self.seen(grid_field.cast(self.grid, origin, direction, step), step)
             behind = background if self.around is None else self.around.seen(origin, direction)
             colours.append(seen.colour + (1.0 - seen.opacity[:, None]) * behind)
-            distances.append(grid_field.median_distance(depth, samples))
+            distances.append(grid_field.first_distance(depth, samples))
         return torch.cat(colours), torch.cat(distances)
 
     def neighbours(self) -> Tensor:

@@ -82,7 +82,7 @@ def photos_of(shots: Sequence[Shot], longest: int, device: torch.device) -> list
     photos = []
     for shot in shots:
         colour = torch.from_numpy(shot.rgb.copy()).to(device).float() / 255.0
-        matte = torch.from_numpy(shot.alpha).to(device).float() / 255.0 if masked else None
+        matte = torch.from_numpy(shot.alpha.copy()).to(device).float() / 255.0 if masked else None
         colour = colour if matte is None else colour * matte[..., None]
         rotation = torch.tensor(shot.view.rotation, dtype=torch.float32, device=device)
         position = torch.tensor(shot.view.position, dtype=torch.float32, device=device)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..networks import grid_field
-from ..networks.grid_field import Rays, Rendered, Samples
+from ..networks.grid_field import Rays
 from ..poses.capture import Capture
 from ..wire.jobs import Job, Span
 from . import devices
@@ -35,7 +35,6 @@ _POOL = 3_000_000  # pixels that are learned at most, some hundred bytes each: m
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
 _RATES = {"density": (0.1, 0.05), "surface": (0.06, 0.06)}  # of learning, for shapes and colours
-_FORWARD = 0.01  # weight of how deep light gets into a density: what looks the same everywhere is solid
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
 _SMOOTH, _EVEN, _SPOTS = 0.03, 0.01, 0.03  # weights of a surface's roughness beside the error of colours
@@ -200,15 +199,12 @@ class _Run:
             behind = torch.rand(count, 3, generator=self._random, device=self._device)
         else:
             behind = model.around.seen(pool.origin[some], rays.direction, shift)
-        seen, samples, _ = model.seen(rays, length, shift)
+        seen, _, _ = model.seen(rays, length, shift)
         found = seen.colour + (1.0 - seen.opacity[:, None]) * behind
         error = (found - pool.colour[some] - (1.0 - matte[:, None]) * behind).square().mean()
         whole = float(error.detach()) * len(pool.matte) / self._pixels  # the other rays are right
         self._error = whole if math.isnan(self._error) else 0.95 * self._error + 0.05 * whole
-        if model.around is not None:
-            return error
-        error = error + _MATTE * (seen.opacity - matte).square().mean()
-        return error + _FORWARD * (matte * _how_deep(seen, samples)).mean() if model.distance is None else error
+        return error if model.around else error + _MATTE * (seen.opacity - matte).square().mean()
 
     def _roughness(self, model: Model, neighbours: Tensor) -> Tensor:
         """How far a signed distance's slope is from one, and numbers are from their neighbours' mean, at some places.
@@ -243,16 +239,6 @@ def _pixels(photo: Photo) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     near = grown(matte > 0.02, math.ceil(_MARGIN * max(matte.shape))).view(-1)
     origin, direction = photo.rays()
     return origin[near], direction[near], photo.colour.view(-1, 3)[near], matte.view(-1)[near]
-
-
-def _how_deep(seen: Rendered, samples: Samples) -> Tensor:
-    """(R,) how far behind its first sample each ray's light is gone on the mean; what passes is gone at the last."""
-    first, last = (
-        torch.zeros_like(seen.opacity).scatter_reduce_(0, samples.ray, samples.distance, how, include_self=False)
-        for how in ("amin", "amax")
-    )
-    gone = torch.zeros_like(seen.opacity).index_add_(0, samples.ray, seen.weights * samples.distance)
-    return gone + (1.0 - seen.opacity) * last - first
 
 
 def _beside(table: Tensor, around: Tensor) -> Tensor:
