@@ -63,7 +63,7 @@ class Plan:
 
 PRESETS = {
     "fast": Plan(200, 4096, (Stage("density", 64, 200), Stage("surface", 128, 400))),
-    "balanced": Plan(400, 4096, (Stage("density", 96, 500), Stage("surface", 128, 500), Stage("surface", 192, 1000))),
+    "balanced": Plan(400, 4096, (Stage("density", 80, 300), Stage("surface", 128, 400), Stage("surface", 192, 600))),
     "high": Plan(800, 8192, (Stage("density", 128, 1500), Stage("surface", 192, 1500), Stage("surface", 320, 3000))),
 }
 
