@@ -205,3 +205,13 @@ def test_pictures_that_are_not_cut_out_learn_what_is_around_too(capture):
     field = grid_training.field(result.arrays, CPU)
     assert field.value(np.float32([[0.0, 0.0, 0.0]])) > 0.0
     assert (field.value(np.float32([[0.47, 0.47, 0.47], [-0.47, 0.47, -0.47]])) < 0.0).all()
+
+
+def test_photos_of_other_exposures_are_evened(capture) -> None:
+    gains = np.where(np.arange(len(capture.shots)) % 2, 0.7, 1.0)
+    shots = tuple(
+        replace(shot, rgb=np.uint8(np.rint(shot.rgb * gain))) for shot, gain in zip(capture.shots, gains, strict=True)
+    )
+    found = grid_training.train(replace(capture, shots=shots), PLAN, Told()).arrays["gains"]
+    assert 0.65 < found[gains < 1].mean() / found[gains == 1].mean() < 0.82  # directions explain some of it, too
+    assert np.log(found).mean(0) == pytest.approx([0.0] * 3, abs=1e-4)

@@ -35,6 +35,7 @@ _POOL = 3_000_000  # pixels that are learned at most, some hundred bytes each: m
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
 _RATES = {"density": (0.1, 0.05), "surface": (0.06, 0.06)}  # of learning, for shapes and colours
+_EXPOSURE = 0.03  # rate at which the photos' exposures are learned
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
 _SMOOTH, _EVEN, _SPOTS = 0.03, 0.01, 0.03  # weights of a surface's roughness beside the error of colours
@@ -81,12 +82,14 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Pixels to learn from: rays ready for a grid, origins (R, 3), colours (R, 3) times matte, and mattes (R,)."""
+    """Pixels to learn from: rays ready for a grid, origins (R, 3), colours (R, 3) times matte, mattes (R,), and which
+    photo each is of (R,) int64."""
 
     rays: Rays
     origin: Tensor
     colour: Tensor
     matte: Tensor
+    photo: Tensor
 
 
 def train(
@@ -129,13 +132,14 @@ class _Run:
         self._step, self._error, self._stopped = 0, math.nan, False
         self._total = sum(stage.steps for stage in plan.stages)
         self._pixels = sum(photo.colour[..., 0].numel() for photo in photos)
-        pixels = zip(*(_pixels(photo) for photo in photos))
+        pixels = zip(*(_pixels(photo, number) for number, photo in enumerate(photos)))
         chosen = [torch.cat(values) for values in pixels]
         count = len(chosen[0])
         if count > _POOL:
             some = torch.randperm(count, generator=self._random, device=self._device)[:_POOL]
             chosen, self._pixels = [values[some] for values in chosen], self._pixels * _POOL // count
-        self._origin, self._direction, self._colour, self._matte = chosen
+        self._origin, self._direction, self._colour, self._matte, self._photo = chosen
+        self._exposure = torch.zeros(len(photos), 3, device=self._device, requires_grad=True)
 
     def result(self) -> Trained:
         model: Model | None = None
@@ -146,7 +150,12 @@ class _Run:
             model = self._begun(stage, model)
             model = self._learned(stage, model)
         psnr = -10.0 * math.log10(self._error) if self._error > 0.0 else math.nan
-        return Trained(arrays_of(model), psnr, self._step, self._stopped)
+        arrays = {**arrays_of(model), "gains": self._gains().detach().cpu().numpy()}
+        return Trained(arrays, psnr, self._step, self._stopped)
+
+    def _gains(self) -> Tensor:
+        """(P, 3) how much brighter each photo is than what is learned, in each colour; one on the (geometric) mean."""
+        return torch.exp(self._exposure - self._exposure.mean(0))
 
     def _begun(self, stage: Stage, before: Model | None) -> Model:
         lattice = Lattice.over(self._bounds, stage.cells)
@@ -157,6 +166,7 @@ class _Run:
     def _learned(self, stage: Stage, model: Model) -> Model:
         pool, length = self._pool(model)
         optimizer = _optimizer(stage, model)
+        optimizer.add_param_group({"params": [self._exposure], "lr": _EXPOSURE})
         fade = 0.1 ** (1.0 / max(stage.steps, 1)) if stage.kind == "surface" else 1.0
         neighbours = model.neighbours() if stage.kind == "surface" else None
         for number in range(stage.steps):
@@ -187,8 +197,8 @@ class _Run:
         if model.around is None:
             hit = rays.segments.any(1).nonzero()[:, 0]
             rays, self._origin, self._direction = rays[hit], self._origin[hit], self._direction[hit]
-            self._colour, self._matte = self._colour[hit], self._matte[hit]
-        return Pool(rays, self._origin, self._colour, self._matte), length
+            self._colour, self._matte, self._photo = self._colour[hit], self._matte[hit], self._photo[hit]
+        return Pool(rays, self._origin, self._colour, self._matte, self._photo), length
 
     def _loss(self, model: Model, pool: Pool, length: float) -> Tensor:
         count = self._plan.rays
@@ -200,8 +210,9 @@ class _Run:
         else:
             behind = model.around.seen(pool.origin[some], rays.direction, shift)
         seen, _, _ = model.seen(rays, length, shift)
-        found = seen.colour + (1.0 - seen.opacity[:, None]) * behind
-        error = (found - pool.colour[some] - (1.0 - matte[:, None]) * behind).square().mean()
+        gain = self._gains()[pool.photo[some]]
+        true = pool.colour[some] + (1.0 - matte[:, None]) * (behind * gain)
+        error = ((seen.colour + (1.0 - seen.opacity[:, None]) * behind) * gain - true).square().mean()
         whole = float(error.detach()) * len(pool.matte) / self._pixels  # the other rays are right
         self._error = whole if math.isnan(self._error) else 0.95 * self._error + 0.05 * whole
         return error if model.around else error + _MATTE * (seen.opacity - matte).square().mean()
@@ -233,12 +244,13 @@ class _Run:
             self._shown = time.monotonic()
 
 
-def _pixels(photo: Photo) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A photo's rays' origins and directions, colours and mattes; only around the thing, where that is known."""
+def _pixels(photo: Photo, number: int) -> tuple[Tensor, ...]:
+    """A photo's rays' origins and directions, colours, mattes and its number; around the thing, where that is known."""
     matte = torch.ones_like(photo.colour[..., 0]) if photo.matte is None else photo.matte
     near = grown(matte > 0.02, math.ceil(_MARGIN * max(matte.shape))).view(-1)
     origin, direction = photo.rays()
-    return origin[near], direction[near], photo.colour.view(-1, 3)[near], matte.view(-1)[near]
+    which = torch.full_like(matte, number, dtype=torch.long).view(-1)
+    return origin[near], direction[near], photo.colour.view(-1, 3)[near], matte.view(-1)[near], which[near]
 
 
 def _beside(table: Tensor, around: Tensor) -> Tensor:

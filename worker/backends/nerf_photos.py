@@ -95,8 +95,11 @@ def _posed(arrays: Mapping[str, np.ndarray], number: int) -> PosedPicture:
     width, height, *focal_and_centre = map(float, arrays["cameras"][number])
     camera = PinholeCamera(int(width), int(height), *focal_and_centre)
     matte = arrays.get(f"matte{number}")
+    rgb = _decoded(arrays[f"photo{number}"])
+    if "gains" in arrays:  # exposures as they were learned: evened, or seams show where photos meet
+        rgb = np.rint(np.clip(rgb / arrays["gains"][number], 0.0, 255.0)).astype(np.uint8)
     return PosedPicture(
-        _decoded(arrays[f"photo{number}"]),
+        rgb,
         None if matte is None else _decoded(matte),
         View(camera, arrays["rotations"][number], arrays["positions"][number]),
         exact=True,
