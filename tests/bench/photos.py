@@ -83,7 +83,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray],
 def score(asset: Asset, capture: Capture, truth: Truth) -> float:
     """F of the asset's mesh, which was moved but not scaled since the capture."""
     first = capture.shots[0].view
-    mesh = trimesh.Trimesh(asset.mesh.vertices - (asset.camera.position - TO_GLTF @ first.position), asset.mesh.faces)
+    mesh = trimesh.Trimesh(asset.mesh.vertices - (asset.cameras[0].position - TO_GLTF @ first.position), asset.mesh.faces)
     found = np.stack([TO_GLTF @ shot.view.position for shot in capture.shots])
     right = truth.positions[[int(shot.name) for shot in capture.shots]] @ FROM_BLENDER.T
     points = trimesh.sample.sample_surface(mesh, POINTS, seed=0)[0]
@@ -133,7 +133,7 @@ def hidden(folder: Path, preset: str, truth: Truth) -> tuple[Asset, Capture, str
 
 def sheet(asset: Asset, capture: Capture, path: Path) -> None:
     """Some of the photos above the mesh from the same places, with its texture and without."""
-    shift = np.asarray(asset.camera.position) - TO_GLTF @ capture.shots[0].view.position
+    shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ capture.shots[0].view.position
     columns = []
     for shot in capture.shots[:: max(len(capture.shots) // SHOWN, 1)][:SHOWN]:
         view = replace(shot.view, camera=shot.view.camera.scaled(SIDE, SIDE))
