@@ -87,7 +87,7 @@ class Learner:
     def __init__(self, capture: Capture, engine: Engine, plan: Plan, device: torch.device) -> None:
         torch.manual_seed(plan.seed)
         self._plan, self._device, self._photos = plan, device, photos_of(capture.shots, plan.pixels, device)
-        self._small = self._photos[0].resized(PREVIEW_PIXELS)
+        self._small = self._photos[0].resized(PREVIEW_PIXELS // (1 if device.type == "cuda" else 3))
         self._bounds = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
         self._middle, self._half = self._bounds.mean(0), float((self._bounds[1] - self._bounds[0]).max()) / 2.0
         self._around = self._photos[0].matte is None
