@@ -76,6 +76,7 @@ OPTIONS = (
         "Density at which matter begins: lower makes thin parts thicker, higher cuts haze away.",
         0.1,
         1000.0,
+        models=(NAME,),
     ),
     OptionInfo(
         "fill",
@@ -85,6 +86,7 @@ OPTIONS = (
         "How much of the picture that the network sees is filled by the object; 0.85 is what it was made for.",
         0.4,
         1.0,
+        models=(NAME,),
     ),
     OptionInfo(
         "training",
@@ -93,6 +95,7 @@ OPTIONS = (
         "balanced",
         "How long several photos are learned, and how finely.",
         choices=("fast", "balanced", "high"),
+        models=(PHOTOS,),
     ),
     OptionInfo(
         "engine",
@@ -102,6 +105,7 @@ OPTIONS = (
         "What learns several photos. auto: for balanced and high nerfstudio's two where they are installed beside an "
         "NVIDIA card, else our own grid.",
         choices=engines.NAMES,
+        models=(PHOTOS,),
     ),
     OptionInfo(
         "size",
