@@ -186,10 +186,12 @@ class Backend:
         return self.restored(arrays, task)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Field:
-        from . import devices, nerf_inference, nerf_photos
-
         if task.model == PHOTOS:
+            from . import nerf_photos
+
             return nerf_photos.field(arrays, task.device)
+        from . import devices, nerf_inference  # which need what the environment nerf does not have
+
         return nerf_inference.field(arrays, devices.pick(task.device), float(task.options["threshold"]))
 
     def unload(self) -> None:
