@@ -2,6 +2,7 @@
 """Which engine learns several photos, and what becomes of fields that are not grids. Needs no nerfstudio."""
 
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_an_engine_that_is_not_here_is_refused_before_cameras_are_looked_for(not
     task = backends.Task((), nerf.PHOTOS, options, "cpu", weights)
     with pytest.raises(BackendUnavailable, match=f"the engine {name} needs nerfstudio.*--name nerf"):
         nerf_photos.learned(task, silent())
+
+
+def test_a_learned_field_is_restored_where_triposrs_packages_are_not(monkeypatch, tmp_path):
+    """As in the environment nerf, which has no PyYAML."""
+    monkeypatch.delattr(backends, "nerf_inference", raising=False)
+    monkeypatch.setitem(sys.modules, "image_to_3d.worker.backends.nerf_inference", None)
+    monkeypatch.setattr(nerf_photos, "field", lambda arrays, device: (arrays, device))
+    task = backends.Task((), nerf.PHOTOS, {}, "cpu", WeightStore(tmp_path))
+    assert nerf.Backend().restored({"distance": 1}, task) == ({"distance": 1}, "cpu")
 
 
 def test_an_engine_that_is_asked_for_is_taken_on_any_device(installed):
