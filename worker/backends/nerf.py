@@ -54,7 +54,7 @@ OPTIONS = (
     OptionInfo("texture", "Texture", "int", 1024, "Longer side of the texture.", 64, 8192, unit="pixels"),
     OptionInfo(
         "photo",
-        "Texture from the photo",
+        "Photo Texture",
         "bool",
         True,
         "Where the photo sees the surface, use its own sharp pixels; the field colours the rest.",
