@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import Unable
 from ..networks import grid_field
 from ..networks.nerfstudio_fields import FAR, Bundle, Nerfacto, NeusFacto, Sizes
 from ..poses.capture import Capture
@@ -149,13 +150,16 @@ class Learner:
         loss = self._model.colour_error(found, wanted) + seen.penalty
         if not self._around:
             loss = loss + _MATTE * (seen.opacity - drawn.matte).square().mean()
+        told = loss.item()
+        if not math.isfinite(told):
+            raise Unable("the learning went astray (its numbers are no longer finite): choose the engine grid")
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self._remember(float((found.detach() - wanted).square().mean()))
         self.steps += 1
-        return loss.item()
+        return told
 
     def _remember(self, error: float) -> None:
         whole = error * self._pool.share  # the other pixels are right
