@@ -69,6 +69,11 @@ def model_named(backend: BackendInfo, name: str | None, several: bool = False) -
     return {model.name: model for model in backend.models}[name or usual]
 
 
+def concerns(option: protocol.OptionInfo, model: protocol.ModelInfo) -> bool:
+    """Whether the option makes a difference to what the model gives."""
+    return not option.models or model.name in option.models
+
+
 def environments(offered: Offered) -> tuple[str, ...]:
     """The names of the environments that its backends need, each once."""
     return tuple(dict.fromkeys(backend.environment for backend in offered))

@@ -18,7 +18,7 @@ Returned = set[str]
 
 
 class IMAGE_TO_3D_OT_choose_picture(Operator):
-    """Choose the picture to make a mesh of, or several of one thing, or a video of it"""
+    """Choose the picture to make a mesh of, or several of one thing, a folder of them, or a video"""
 
     bl_idname = "image_to_3d.choose_picture"
     bl_label = "Choose a Picture"

@@ -103,13 +103,13 @@ class IMAGE_TO_3D_PT_options(_Sidebar, Panel):
 
     def draw(self, context: Context) -> None:
         session, layout = host.session(), self.layout
-        backend = offered.backend_named(session.offered, properties.settings(context).backend)
-        group = properties.group_of(context)
-        changed = {option.name for option in properties.changed(group, backend)}
+        choice, group = properties.chosen(context, session.offered), properties.group_of(context)
+        changed = {option.name for option in properties.changed(group, choice.backend)}
         layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column()
-        for option in backend.options:
+        for option in choice.backend.options:
             row = column.row(align=True)
+            row.active = offered.concerns(option, choice.model)
             row.prop(group, properties.property_name(option))
             if option.name in changed:
                 row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name
@@ -182,7 +182,8 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
     more = len(own.others.splitlines())
-    row.label(text=bpy.path.basename(own.picture.rstrip("/\\")) + (f" and {more} more" if more else ""))
+    icon = {"folder": "FILE_FOLDER", "video": "FILE_MOVIE"}.get(properties.kind(own), "NONE")
+    row.label(text=bpy.path.basename(own.picture.rstrip("/\\")) + (f" and {more} more" if more else ""), icon=icon)
     row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
     row.operator("image_to_3d.clear_picture", text="", icon="X")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
@@ -76,6 +77,14 @@ def choose(own: PropertyGroup, paths: list[str]) -> None:
 def is_several(own: PropertyGroup) -> bool:
     """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras."""
     return bool(own.others) or bool(own.picture) and Path(own.picture).suffix.lower() not in PICTURES
+
+
+def kind(own: PropertyGroup) -> Literal["pictures", "video", "folder"]:
+    """What was chosen, by its name alone."""
+    ending = Path(own.picture).suffix.lower()
+    if own.picture.endswith(("/", "\\")) or not ending:
+        return "folder"
+    return "video" if ending in VIDEOS else "pictures"
 
 
 def mismatch(own: PropertyGroup, choice: Choice, offered: Offered) -> str:

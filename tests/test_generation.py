@@ -130,8 +130,10 @@ def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, 
     done = run(shots, tmp_path, job, previews=str(tmp_path))
     assert seen and max(seen[0]) <= 128 and done.faces
     assert told[-1] is None and None not in told[:-1]
+    assert any("ended early" in warning for warning in done.warnings)
     monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 60.0)
-    assert not run(shots, tmp_path).from_cache
+    again = run(shots, tmp_path)
+    assert not again.from_cache and not any("ended early" in warning for warning in again.warnings)
 
 
 def test_that_it_is_enough_comes_too_late_once_all_is_learned_and_changes_nothing(shots, tmp_path):

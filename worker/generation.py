@@ -30,6 +30,8 @@ from .store.weights import WeightStore
 from .wire import protocol
 from .wire.jobs import Job, Span
 
+_EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
+
 
 def generate(
     params: protocol.GenerateParams, weights: WeightStore, results: Path, device: str, job: Job
@@ -74,7 +76,8 @@ def generate(
         job.report(0.95, "writing the GLB")
         assets.write(asset, output, name)
     notes = pictures[0].notes if len(pictures) == 1 else gathered.notes
-    facts = _facts(asset, name, model, [*notes, *asset.warnings, *backend.remarks(model, weights)])
+    early = (_EARLY,) if ended_early else ()
+    facts = _facts(asset, name, model, [*notes, *asset.warnings, *early, *backend.remarks(model, weights)])
     if not ended_early:
         if photos:
             kept.save_arrays(photos_key, photos)

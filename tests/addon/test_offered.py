@@ -60,3 +60,12 @@ def test_a_damaged_memory_is_forgotten(kept, content):
     kept.parent.mkdir()
     kept.write_text(content, encoding="latin-1")
     assert offered.last_known(kept) == offered.shipped()
+
+
+def test_an_option_concerns_the_models_that_it_names_or_all():
+    nerf = offered.backend_named(offered.shipped(), "nerf")
+    options = {option.name: option for option in nerf.options}
+    one, several = (offered.model_named(nerf, None, several=several) for several in (False, True))
+    assert offered.concerns(options["fill"], one) and not offered.concerns(options["fill"], several)
+    assert offered.concerns(options["training"], several) and not offered.concerns(options["training"], one)
+    assert offered.concerns(options["faces"], one) and offered.concerns(options["faces"], several)

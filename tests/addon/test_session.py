@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon import environment, offered, states
+from image_to_3d.addon import environment, jobs, offered, states
 from image_to_3d.addon.environment import Place
 from image_to_3d.addon.session import Session
 from image_to_3d.addon.states import State
@@ -334,3 +334,10 @@ def test_close_leaves_no_process_and_no_folder(session, follow, place):
     session.close()
     until(lambda: not alive(pid))
     assert not job_folders(place) and session.tick() is False
+
+
+def test_all_that_a_job_writes_goes_into_its_own_folder_which_goes_with_it(tmp_path):
+    job = jobs.generation(offered.shipped()[0], ("a.png",), None, "fast", {}, tmp_path)
+    assert {Path(job.params.output).parent, Path(job.params.previews), Path(job.params.photos)} == {job.folder}
+    job.discard()
+    assert list(tmp_path.iterdir()) == []

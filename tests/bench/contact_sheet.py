@@ -48,7 +48,7 @@ def row(app: App, path: Path, folder: Path, options: argparse.Namespace) -> Imag
     params = protocol.GenerateParams((str(path),), str(glb), "depth", options.preset, options.model)
     result = app.generate(params, Job(lambda *_: None))
     shape = render.load(glb)
-    camera = result.camera
+    camera = result.cameras[0]
     focal = CELL / 2 / np.tan(np.radians(camera.fov_degrees) / 2)
     front = render.View(CELL, CELL, focal, focal, CELL / 2, CELL / 2, np.array(camera.position), np.eye(3))
     distance = camera.position[2] - np.median(shape.vertices[:, 2])

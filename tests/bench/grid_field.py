@@ -101,7 +101,7 @@ def main() -> None:
     if options.glb:
         write(asset, options.glb, options.set)
     if options.sheet:
-        shift = np.asarray(asset.camera.position) - TO_GLTF @ learnt.shots[0].view.position
+        shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ learnt.shots[0].view.position
         columns = [
             np.concatenate([true, found, mesh_seen(asset, view, shift, True), mesh_seen(asset, view, shift, False)])
             for view, found, true in rows[:5]

@@ -2,7 +2,7 @@
 """The grid field beside nerfstudio's engines: PSNR after the same time on the same processor.
 
     ENVIRONMENT/bin/python tests/bench/nerfacto.py [--set lego] [--seconds 200] [--threads 2] [--pixels 200]
-        [--engines grid nerfacto] [--samples 256 96 48] [--rays 4096] [--sheet OUT.png]
+        [--engines grid nerfacto] [--samples 256 96 48] [--rays 4096] [--views 7] [--sheet OUT.png]
 
 To be run by the Python of the environment nerf. Each engine learns until so many seconds are over, made ready included;
 the grid's plan may end sooner. The seconds are those that the processor spent, divided by the threads: wall time where
@@ -12,6 +12,7 @@ nothing else runs. Every eighth picture is held out. The data are found as in gr
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
 from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
-from image_to_3d.worker.backends import grid_training
+from image_to_3d.worker.backends import grid_training, nerfstudio_training
 from image_to_3d.worker.backends.grid_space import photos_of
 from image_to_3d.worker.backends.nerfstudio_training import PLANS, Learner
 from image_to_3d.worker.networks.nerfstudio_fields import Sizes
@@ -83,12 +84,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs=3, default=Sizes().samples)
     parser.add_argument("--rays", type=int, default=4096)
     parser.add_argument("--steps", type=int, default=5000, help="after which nerfstudio's rates of learning end")
+    parser.add_argument("--views", type=int, default=1000, help="how many of the held-out pictures are looked at")
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    grid_training.PREVIEW_SECONDS = nerfstudio_training.PREVIEW_SECONDS = math.inf
     whole = capture_of(options.set)
     learnt = replace(whole, shots=tuple(shot for i, shot in enumerate(whole.shots) if i % HELD_OUT))
-    held = whole.shots[::HELD_OUT]
+    held = whole.shots[::HELD_OUT][: options.views]
     photos = photos_of(held, options.pixels, CPU)
     views = [replace(shot.view, camera=photo.camera) for shot, photo in zip(held, photos)]
     true = [on_white(photo) for photo in photos]

@@ -33,7 +33,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_their_cameras(
-    start, user, workers_python, tmp_path, photos, shot
+    start, user, workers_python, tmp_path, photos, shot, record_testsuite_property
 ):
     screen = start(user, tmp_path / "home", python=workers_python)
     clear_the_scene(screen)
@@ -58,6 +58,7 @@ def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_t
     shot(screen, "photos-finishing")
     done = screen.until("state()", lambda now: now["last"] or now["problem"], LEARNING_LIMIT)
     assert done["problem"] is None
+    record_testsuite_property("longest timer callback in seconds, with previews", done["longest_tick"])
 
     made = screen.ask("objects()")
     assert made[photos.name]["type"] == "MESH" and max(made[photos.name]["size"]) == pytest.approx(2.0)

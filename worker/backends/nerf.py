@@ -54,7 +54,7 @@ OPTIONS = (
     OptionInfo("texture", "Texture", "int", 1024, "Longer side of the texture.", 64, 8192, unit="pixels"),
     OptionInfo(
         "photo",
-        "Texture from the photo",
+        "Photo Texture",
         "bool",
         True,
         "Where the photo sees the surface, use its own sharp pixels; the field colours the rest.",
@@ -76,6 +76,7 @@ OPTIONS = (
         "Density at which matter begins: lower makes thin parts thicker, higher cuts haze away.",
         0.1,
         1000.0,
+        models=(NAME,),
     ),
     OptionInfo(
         "fill",
@@ -85,6 +86,7 @@ OPTIONS = (
         "How much of the picture that the network sees is filled by the object; 0.85 is what it was made for.",
         0.4,
         1.0,
+        models=(NAME,),
     ),
     OptionInfo(
         "training",
@@ -93,6 +95,7 @@ OPTIONS = (
         "balanced",
         "How long several photos are learned, and how finely.",
         choices=("fast", "balanced", "high"),
+        models=(PHOTOS,),
     ),
     OptionInfo(
         "engine",
@@ -102,6 +105,7 @@ OPTIONS = (
         "What learns several photos. auto: for balanced and high nerfstudio's two where they are installed beside an "
         "NVIDIA card, else our own grid.",
         choices=engines.NAMES,
+        models=(PHOTOS,),
     ),
     OptionInfo(
         "size",
@@ -182,10 +186,12 @@ class Backend:
         return self.restored(arrays, task)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Field:
-        from . import devices, nerf_inference, nerf_photos
-
         if task.model == PHOTOS:
+            from . import nerf_photos
+
             return nerf_photos.field(arrays, task.device)
+        from . import devices, nerf_inference  # which need what the environment nerf does not have
+
         return nerf_inference.field(arrays, devices.pick(task.device), float(task.options["threshold"]))
 
     def unload(self) -> None:

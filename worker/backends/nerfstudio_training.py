@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import Unable
 from ..networks import grid_field
 from ..networks.nerfstudio_fields import FAR, Bundle, Nerfacto, NeusFacto, Sizes
 from ..poses.capture import Capture
@@ -87,7 +88,7 @@ class Learner:
     def __init__(self, capture: Capture, engine: Engine, plan: Plan, device: torch.device) -> None:
         torch.manual_seed(plan.seed)
         self._plan, self._device, self._photos = plan, device, photos_of(capture.shots, plan.pixels, device)
-        self._small = self._photos[0].resized(PREVIEW_PIXELS)
+        self._small = self._photos[0].resized(PREVIEW_PIXELS // (1 if device.type == "cuda" else 3))
         self._bounds = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
         self._middle, self._half = self._bounds.mean(0), float((self._bounds[1] - self._bounds[0]).max()) / 2.0
         self._around = self._photos[0].matte is None
@@ -149,13 +150,16 @@ class Learner:
         loss = self._model.colour_error(found, wanted) + seen.penalty
         if not self._around:
             loss = loss + _MATTE * (seen.opacity - drawn.matte).square().mean()
+        told = loss.item()
+        if not math.isfinite(told):
+            raise Unable("the learning went astray (its numbers are no longer finite): choose the engine grid")
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self._remember(float((found.detach() - wanted).square().mean()))
         self.steps += 1
-        return loss.item()
+        return told
 
     def _remember(self, error: float) -> None:
         whole = error * self._pool.share  # the other pixels are right

@@ -238,7 +238,7 @@ class NeusFacto(_Proposing):
     def groups(self) -> list[dict]:
         """Parameters for an optimizer, with their rates of learning."""
         fast = [*self.proposals.parameters(), *(self.behind.parameters() if self.behind else ())]
-        return [{"params": fast, "lr": 1e-2}, {"params": list(self.field.parameters()), "lr": 2e-3}]
+        return [{"params": fast, "lr": 1e-2}, {"params": list(self.field.parameters()), "lr": 1e-3}]
 
     def begin(self, step: int, share: float) -> None:
         super().begin(step, share)

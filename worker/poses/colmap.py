@@ -20,6 +20,7 @@ from .known import Posed, captured
 from .mapping import CameraGroup, Guess, Solution, solve
 from .pairs import Pair, compared, worth_comparing
 from .reasons import left_out, too_few, why_not
+from .twins import untangled
 
 THREADS = min(8, os.cpu_count() or 1)
 """More threads hardly help with some hundred pictures, and leave nothing to the user's other programs."""
@@ -66,7 +67,11 @@ def registered(
     cameras = [group_of[number].camera(Guess(FOCALS[0], False), 1) for number in range(len(pictures))]
     wanted = worth_comparing(features, ordered, job.span(0.3, 0.4))
     pairs = compared(features, cameras, wanted, job.span(0.4, 0.7))
-    solution = _best(groups, features, pairs, threads, job.span(0.7, 1.0)) if pairs else None
+    solution, doubts = None, []
+    if pairs:
+        solution = _best(groups, features, pairs, threads, job.span(0.7, 0.9))
+    if solution is not None:
+        solution, doubts = untangled(solution, groups, features, pairs, wanted, threads, job.span(0.9, 1.0))
     if solution is None or len(solution.numbers) < LEAST_PICTURES:
         raise Unable(why_not(pictures, features, pairs, 0 if solution is None else len(solution.numbers)))
     said = (
@@ -74,7 +79,7 @@ def registered(
         f"{len(solution.points.places)} points and a mean error of {solution.error:.2f} pixels"
     )
     missing = [picture.name for number, picture in enumerate(pictures) if number not in solution.numbers]
-    return solution, [said, *left_out(missing)]
+    return solution, [said, *left_out(missing), *doubts]
 
 
 def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:

@@ -90,7 +90,10 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """One setting of a backend. `default` tells the value that is used where neither preset nor user says otherwise."""
+    """One setting of a backend. `default` tells the value that is used where neither preset nor user says otherwise.
+
+    `models`: the only models to which it makes a difference, where that is not so with all.
+    """
 
     name: str
     label: str
@@ -101,6 +104,7 @@ class OptionInfo:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
