@@ -29,7 +29,7 @@ import torch
 import trimesh
 from image_to_3d.worker.assets.asset import Asset, write
 from image_to_3d.worker.assets.solid import SolidPlan
-from image_to_3d.worker.backends import grid_training, nerf, nerf_photos
+from image_to_3d.worker.backends import grid_training, nerf
 from image_to_3d.worker.backends.grid_space import photos_of
 from image_to_3d.worker.errors import Unable
 from image_to_3d.worker.poses import transforms
@@ -83,7 +83,9 @@ def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray],
 def score(asset: Asset, capture: Capture, truth: Truth) -> float:
     """F of the asset's mesh, which was moved but not scaled since the capture."""
     first = capture.shots[0].view
-    mesh = trimesh.Trimesh(asset.mesh.vertices - (asset.cameras[0].position - TO_GLTF @ first.position), asset.mesh.faces)
+    mesh = trimesh.Trimesh(
+        asset.mesh.vertices - (asset.cameras[0].position - TO_GLTF @ first.position), asset.mesh.faces
+    )
     found = np.stack([TO_GLTF @ shot.view.position for shot in capture.shots])
     right = truth.positions[[int(shot.name) for shot in capture.shots]] @ FROM_BLENDER.T
     points = trimesh.sample.sample_surface(mesh, POINTS, seed=0)[0]
@@ -124,7 +126,7 @@ def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
 def hidden(folder: Path, preset: str, truth: Truth) -> tuple[Asset, Capture, str]:
     """The mesh of pictures whose cameras nobody tells. Raises Unable where they cannot be found."""
     pictures = sorted(folder.glob("*.png"))
-    capture = nerf_photos.cut_out(capture_of(pictures, poses.job()))
+    capture = capture_of(pictures, poses.job())
     said = f"{len(capture.shots)} of {len(pictures)} placed, {turned(capture, truth)} degrees"
     tell(f"    {'; '.join(capture.notes)}")
     result = grid_training.train(capture, grid_training.PRESETS[preset], poses.job())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAME, LICENCE = "triposr", "MIT"
 PHOTOS = "photos"
 
-_LEARNING = "1"
+_LEARNING = "2"
 """To be raised whenever several photos are learned in another way: what was kept before is then learned anew."""
 
 HUB = HubModel(
@@ -98,6 +98,16 @@ OPTIONS = (
         models=(PHOTOS,),
     ),
     OptionInfo(
+        "subject",
+        "Subject",
+        "choice",
+        "auto",
+        "What becomes of several photos: the object alone, cut out of each, or all that they show. auto: the object "
+        "where photos go around one.",
+        choices=("auto", "object", "scene"),
+        models=(PHOTOS,),
+    ),
+    OptionInfo(
         "engine",
         "Engine",
         "choice",
@@ -131,7 +141,7 @@ class Backend:
     """The NeRF backend; see backends.Backend for what each method promises."""
 
     makes = "solid"
-    representation_options = ("fill", "training", "engine")
+    representation_options = ("fill", "training", "subject", "engine")
 
     def __init__(self) -> None:
         self._loaded: tuple[str, Reconstructor] | None = None
@@ -150,7 +160,8 @@ class Backend:
 
     def revision(self, model: str, weights: WeightStore) -> str:
         if model == PHOTOS:
-            return f"{_LEARNING} {engines.installed()}"  # else "auto" would find what another engine once left
+            # else "auto" would find what another engine or matte once left
+            return f"{_LEARNING} {engines.installed()} {_matte().revision(weights)}"
         folder = weights.find(NAME, HUB)  # a folder filled by hand may hold other weights of that name
         times = _times(folder) if folder else []
         return f"{HUB.revision} {times} {_matte().revision(weights)}"
@@ -161,8 +172,8 @@ class Backend:
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         from ..pictures import saliency
 
-        if model == PHOTOS:
-            return 0
+        if model == PHOTOS:  # needs it only where photos show more than the object
+            return saliency.download(weights, job)
         if weights.find(NAME, HUB) is None:
             weights.download(NAME, HUB, job.span(0.0, 0.99))
         return HUB.bytes + saliency.download(weights, job.span(0.99, 1.0))

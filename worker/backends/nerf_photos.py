@@ -6,7 +6,6 @@ Must not know JSON or meshes.
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from collections.abc import Mapping
 
@@ -16,12 +15,10 @@ from PIL import Image
 from ..pictures.gather import Gathered
 from ..poses.capture import Capture
 from ..poses.find import capture_of_gathered
-from ..poses.outline import outline
 from ..representations import Field, PinholeCamera, PosedPicture, View
 from ..wire.jobs import Job, Span
-from . import Task, devices, engines, grid_result
+from . import Task, devices, engines, grid_result, photo_mattes
 
-_TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _QUALITY = 95  # of the photos that are kept for textures made again
 
 
@@ -30,7 +27,9 @@ def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
     training, device = str(task.options["training"]), str(devices.pick(task.device))
     engine = engines.chosen(str(task.options["engine"]), training, device)
     gathered = Gathered(task.pictures, task.ordered, task.cameras, ())
-    capture = cut_out(capture_of_gathered(gathered, job.span(0.0, 0.3)))
+    capture = capture_of_gathered(gathered, job.span(0.0, 0.25))
+    job.report(0.25, "cutting the object out")
+    capture = photo_mattes.cut_out(capture, str(task.options["subject"]), task.weights, task.model)
     trained = engines.trained(engine, capture, training, job.span(0.3, 1.0), task.on_preview, device)
     return {**trained.arrays, **_kept(capture)}
 
@@ -41,23 +40,6 @@ def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
     pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
     notes = tuple(bytes(arrays["notes"]).decode().splitlines())
     return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
-
-
-def cut_out(capture: Capture) -> Capture:
-    """The capture of a thing with the outlines as mattes that plain or dark backdrops tell, where all do."""
-    bare = [shot for shot in capture.shots if shot.alpha is None]
-    if capture.unbounded or not bare:
-        return capture
-    outlines = {shot.name: outline(shot.rgb) for shot in bare}
-    if any(found is None for found in outlines.values()):
-        return capture
-    shots = tuple(
-        dataclasses.replace(shot, alpha=np.uint8(255) * outlines[shot.name].astype(np.uint8))
-        if shot.name in outlines
-        else shot
-        for shot in capture.shots
-    )
-    return dataclasses.replace(capture, shots=shots, notes=(*capture.notes, _TOLD_APART))
 
 
 def _kept(capture: Capture) -> dict[str, np.ndarray]:

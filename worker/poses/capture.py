@@ -7,7 +7,7 @@ side about 1. To glTF's axes: (x, y, z) -> (x, z, -y), which `TO_GLTF` says as a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,3 +53,12 @@ class Capture:
     bounds: np.ndarray
     unbounded: bool
     notes: tuple[str, ...] = ()
+
+    def reframed(self, box: np.ndarray) -> Capture:
+        """The same of the thing in `box` (2, 3): its middle becomes the origin, its longest side 1."""
+        middle, size = box.mean(0), float((box[1] - box[0]).max())
+        shots = tuple(
+            replace(shot, view=replace(shot.view, position=(shot.view.position - middle) / size)) for shot in self.shots
+        )
+        points = ((self.points - middle) / size).astype(np.float32)
+        return replace(self, shots=shots, points=points, bounds=(box - middle) / size)

@@ -48,7 +48,7 @@ def extent(
     if len(shown) >= 2:
         hull = hull_box([view for view, _ in shown], [outline for _, outline in shown])
         if hull is not None:
-            return Extent(_wider(hull), len(shown) < len(views))
+            return Extent(wider(hull), len(shown) < len(views))
     rotations, positions = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
     trusted = points[sightings >= min(3, len(views))]
     trusted = trusted if len(trusted) >= 20 else points
@@ -77,6 +77,22 @@ def hull_box(views: Sequence[View], outlines: Sequence[np.ndarray]) -> np.ndarra
         place = np.argwhere(largest)
         box = np.stack([box[0] + place.min(0) * cells, box[0] + (place.max(0) + 1) * cells])
     return box
+
+
+def agreement(views: Sequence[View], outlines: Sequence[np.ndarray], box: np.ndarray) -> float:
+    """How far outlines (h, w) bool are those of one thing in the box (2, 3): the median share of each, 0 to 1, that the
+    shadow of their hull covers. What only some pictures show as the thing is not in the hull."""
+    kept = [(view, _small(outline)) for view, outline in zip(views, outlines) if outline.any()]
+    inside, cells = _hull(kept, box)
+    places = (box[0] + (np.argwhere(inside) + 0.5) * cells).astype(np.float32)
+    shares = []
+    for view, outline in kept:
+        row, column, visible = pixels_of(view, places, outline.shape)
+        shadow = np.zeros(outline.shape, bool)
+        shadow[row[visible], column[visible]] = True
+        shares.append((ndimage.maximum_filter(shadow, 2 * _reach(view, outline, box, cells) + 1) & outline).sum())
+        shares[-1] /= outline.sum()
+    return float(np.median(shares)) if shares else 0.0
 
 
 def _first_box(kept: list[tuple[View, np.ndarray]]) -> np.ndarray:
@@ -111,15 +127,19 @@ def _hull(kept: list[tuple[View, np.ndarray]], box: np.ndarray) -> tuple[np.ndar
     places = (box[0] + (grid + 0.5) * cells).astype(np.float32)
     seen, missed = np.zeros(len(places), np.int32), np.zeros(len(places), np.int32)
     for view, outline in kept:
-        camera = view.camera.scaled(outline.shape[1], outline.shape[0])
         row, column, visible = pixels_of(view, places, outline.shape)
-        depth = np.linalg.norm((box[0] + box[1]) / 2.0 - view.position)
-        reach = int(np.ceil(0.5 * cells.max() * camera.fx / depth))  # a cell is as large as so many pixels
-        wide = ndimage.maximum_filter(outline, 2 * reach + 1)
+        wide = ndimage.maximum_filter(outline, 2 * _reach(view, outline, box, cells) + 1)
         seen += visible
         missed += visible & ~wide[row, column]
     inside = (seen >= min(3, len(kept))) & (missed <= _DISSENT * seen)
     return inside.reshape(_CELLS, _CELLS, _CELLS), cells
+
+
+def _reach(view: View, outline: np.ndarray, box: np.ndarray, cells: np.ndarray) -> int:
+    """How many pixels of an outline (h, w) half a cell (3,) of the box (2, 3) is wide, rounded up."""
+    camera = view.camera.scaled(outline.shape[1], outline.shape[0])
+    depth = np.linalg.norm((box[0] + box[1]) / 2.0 - view.position)
+    return int(np.ceil(0.5 * cells.max() * camera.fx / depth))
 
 
 def pixels_of(view: View, places: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -152,7 +172,7 @@ def _box_of(points: np.ndarray, percent: float) -> np.ndarray:
     middle = np.median(points, axis=0)
     distance = np.linalg.norm(points - middle, axis=1)
     near = points[distance <= 4.0 * np.median(distance)]
-    return _wider(np.percentile(near, (percent, 100.0 - percent), axis=0))
+    return wider(np.percentile(near, (percent, 100.0 - percent), axis=0))
 
 
 def _box_of_cameras(views: Sequence[View], rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -164,6 +184,7 @@ def _box_of_cameras(views: Sequence[View], rotations: np.ndarray, positions: np.
     return np.stack([middle - reach, middle + reach])
 
 
-def _wider(box: np.ndarray) -> np.ndarray:
+def wider(box: np.ndarray) -> np.ndarray:
+    """The box (2, 3) with a margin around it."""
     margin = max(MARGIN * (box[1] - box[0]).max(), 1e-9)
     return np.stack([box[0] - margin, box[1] + margin])

@@ -57,5 +57,6 @@ def otsu(grey: np.ndarray) -> tuple[float, float]:
     above, mean = total - below, weighted[-1] / total
     between = np.where((below > 0) & (above > 0), (mean * below - weighted) ** 2 / np.maximum(below * above, 1.0), 0.0)
     variance = (counts * (levels - mean) ** 2).sum() / total
-    best = int(between.argmax())
-    return best + 0.5, float(between[best] / max(variance, 1e-12))
+    best = float(between.max())
+    level = np.flatnonzero(between >= (1.0 - 1e-9) * best).mean()  # with nothing between both parts, amid them
+    return float(level) + 0.5, best / max(variance, 1e-12)
