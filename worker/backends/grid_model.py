@@ -61,8 +61,11 @@ class Model:
     def views(self, photo: Photo, step: float, background: float = 1.0) -> tuple[Tensor, Tensor]:
         """From a photo's place: colours (H W, 3), not clipped, and distances (H W,), infinite where nothing is."""
         colours, distances = [], []
-        for origin, direction in zip(*(values.split(_CHUNK) for values in photo.rays())):
-            seen, samples, depth = self.seen(grid_field.cast(self.grid, origin, direction, step), step)
+        origins, directions = photo.rays()
+        rays = grid_field.cast(self.grid, origins, directions, step)
+        for some in torch.arange(len(rays), device=origins.device).split(_CHUNK):
+            origin, direction = origins[some], directions[some]
+            seen, samples, depth = self.seen(rays[some], step)
             behind = background if self.around is None else self.around.seen(origin, direction)
             colours.append(seen.colour + (1.0 - seen.opacity[:, None]) * behind)
             distances.append(grid_field.first_distance(depth, samples))

@@ -31,6 +31,7 @@ from .grid_space import Lattice, Photo, grown, photos_of
 __all__ = ["PRESETS", "Plan", "Stage", "Trained", "field", "picture", "train"]
 
 PREVIEW_SECONDS, PREVIEW_PIXELS = 4.0, 128
+_PREVIEW_SHARE = 0.05  # of the time, at most
 _POOL = 3_000_000  # pixels that are learned at most, some hundred bytes each: more are thinned out by chance
 _MARGIN = 0.05  # how much of a picture's size around the thing is learned as well
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage
@@ -39,6 +40,7 @@ _EXPOSURE = 0.03  # rate at which the photos' exposures are learned
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _PLAIN = 0.02  # share by which colours depend less on the direction after each step, lest that explains wrong shapes
 _SMOOTH, _EVEN, _SPOTS = 0.03, 0.01, 0.03  # weights of a surface's roughness beside the error of colours
+_SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which that is looked at in each step
 
 
@@ -126,7 +128,8 @@ class _Run:
         stop: Callable[[], bool],
     ) -> None:
         self._photos, self._bounds, self._plan, self._job, self._stop = photos, bounds, plan, job, stop
-        self._on_preview, self._shown, self._small = on_preview, time.monotonic(), photos[0].resized(PREVIEW_PIXELS)
+        self._on_preview, self._small = on_preview, photos[0].resized(PREVIEW_PIXELS)
+        self._due = time.monotonic() + PREVIEW_SECONDS
         self._device = photos[0].position.device
         self._random = torch.Generator(self._device).manual_seed(plan.seed)
         self._step, self._error, self._stopped = 0, math.nan, False
@@ -175,13 +178,17 @@ class _Run:
                 break
             model = replace(model, sharpness=_sharpness(stage, number))
             loss = self._loss(model, pool, length)
+            now_and_then = number % _SELDOM == 0
             if neighbours is not None:
                 loss = loss + self._roughness(model, neighbours)
+            if neighbours is not None and now_and_then:
+                loss = loss + self._spots(model, neighbours)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            with torch.no_grad():
-                model.colours.view(-1, 3, 4)[:, :, 1:] *= 1.0 - _PLAIN
+            if now_and_then:
+                with torch.no_grad():
+                    model.colours.view(-1, 3, 4)[:, :, 1:] *= (1.0 - _PLAIN) ** _SELDOM
             for group in optimizer.param_groups:
                 group["lr"] *= fade
             self._tell(model, float(loss.detach()), length)
@@ -218,17 +225,18 @@ class _Run:
         return error if model.around else error + _MATTE * (seen.opacity - matte).square().mean()
 
     def _roughness(self, model: Model, neighbours: Tensor) -> Tensor:
-        """How far a signed distance's slope is from one, and numbers are from their neighbours' mean, at some places.
-
-        Colours, too: else those of what no picture shows well are noise.
-        """
+        """How far a signed distance's slope is from one, and from its neighbours' mean, at some places."""
         cells = model.grid.rows[self._some(len(model.grid.rows))]
         corners = model.shape[:, 0][cells].view(-1, 2, 2, 2)
         slope = torch.stack([corners.diff(dim=axis).mean((1, 2, 3)) for axis in (1, 2, 3)], 1)
         around = neighbours[self._some(len(neighbours))]
         bend = _beside(model.shape, around).square().mean()
-        spots = _beside(model.colours, around[: _REGULARISED // 8]).square().mean()
-        return _EVEN * (slope.norm(dim=1) - 1.0).square().mean() + _SMOOTH * bend + _SPOTS * spots
+        return _EVEN * (slope.norm(dim=1) - 1.0).square().mean() + _SMOOTH * bend
+
+    def _spots(self, model: Model, neighbours: Tensor) -> Tensor:
+        """How far colours are from their neighbours' mean at some places: else what no picture shows well is noise."""
+        around = neighbours[self._some(len(neighbours))[: _REGULARISED // 2]]
+        return _SELDOM * _SPOTS * _beside(model.colours, around).square().mean()
 
     def _some(self, count: int) -> Tensor:
         return torch.randint(count, (_REGULARISED,), generator=self._random, device=self._device)
@@ -238,10 +246,12 @@ class _Run:
         psnr = -10.0 * math.log10(max(self._error, 1e-10))
         said = f"step {self._step} of {self._total}, loss {loss:.4f}, {psnr:.1f} dB"
         self._job.report(self._step / self._total, "learning the shape", said)
-        if time.monotonic() - self._shown > PREVIEW_SECONDS:
+        start = time.monotonic()
+        if start >= self._due:
             colours = model.views(self._small, length)[0].view(self._small.colour.shape)
             self._on_preview((colours.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).cpu().numpy())
-            self._shown = time.monotonic()
+            end = time.monotonic()
+            self._due = end + max(PREVIEW_SECONDS, (end - start) / _PREVIEW_SHARE)
 
 
 def _pixels(photo: Photo, number: int) -> tuple[Tensor, ...]:
