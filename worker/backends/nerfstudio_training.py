@@ -38,6 +38,9 @@ Engine = Literal["nerfacto", "neus-facto"]
 _ENGINES = {"nerfacto": Nerfacto, "neus-facto": NeusFacto}
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _LAST = 0.1  # what is left of the rate of learning at the end
+_ROOM = (
+    0.05  # of the box's longest side around it: a ray that begins inside of matter sees none of a distance's surface
+)
 _NEAR = 0.05  # of half the box: what is nearer to a camera is not looked for
 _CHUNK = 4096  # rays that are rendered at once without gradients
 _SPARE = 20.0  # previews take no more than one part in so many of the time
@@ -89,14 +92,16 @@ class Learner:
         torch.manual_seed(plan.seed)
         self._plan, self._device, self._photos = plan, device, photos_of(capture.shots, plan.pixels, device)
         self._small = self._photos[0].resized(PREVIEW_PIXELS // (1 if device.type == "cuda" else 3))
-        self._bounds = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
-        self._middle, self._half = self._bounds.mean(0), float((self._bounds[1] - self._bounds[0]).max()) / 2.0
+        self._bounds, longest = capture.bounds, float(np.ptp(capture.bounds, axis=0).max())
+        box = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
+        self._box = box + _ROOM * longest * torch.tensor([[-1.0], [1.0]], device=device)
+        self._middle, self._half = box.mean(0), (0.5 + _ROOM) * longest
         self._around = self._photos[0].matte is None
         away = torch.stack([(photo.position - self._middle).norm() for photo in self._photos]).median()
         self._distance = float(away) / self._half + 1.0
         model = _ENGINES[engine](plan.sizes, len(self._photos), self._around, self._distance)
         self._model, self.steps, self._error = model.to(device), 0, math.nan
-        self._pool = PixelPool(self._photos, self._bounds)
+        self._pool = PixelPool(self._photos, self._box)
         self._optimizer = torch.optim.Adam(self._model.groups(), eps=1e-15)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate)
 
@@ -135,7 +140,7 @@ class Learner:
         parts = [self._cast(part.origin, part.direction, part.photo) for part in parts]
         level = float(np.median([self._model.level(part) for part in parts]))
         asked = Asked(self._model, level, self._middle, self._half)
-        return arrays_of(sampled(asked, self._photos, self._bounds.cpu().numpy(), self._plan.cells, job))
+        return arrays_of(sampled(asked, self._photos, self._bounds, self._plan.cells, job))
 
     def _step(self) -> float:
         self._model.train()
@@ -172,7 +177,7 @@ class Learner:
 
     def _cast(self, origin: Tensor, direction: Tensor, picture: Tensor) -> Bundle:
         """The capture's rays in the model's space."""
-        near, far = (values / self._half for values in grid_field.crossing(*self._bounds, origin, direction))
+        near, far = (values / self._half for values in grid_field.crossing(*self._box, origin, direction))
         if self._around and isinstance(self._model, Nerfacto):
             near, far = torch.full_like(near, _NEAR), torch.full_like(far, FAR * self._distance)
         return Bundle((origin - self._middle) / self._half, direction, near, far, picture)

@@ -41,12 +41,11 @@ class PixelPool:
 
     def __init__(self, photos: Sequence[Photo], bounds: Tensor) -> None:
         parts = [_pixels(photo, bounds, _MOST // len(photos)) for photo in photos]
-        self._pixel, self._colour, self._matte, seen = (list(values) for values in zip(*parts))
+        pixels, colours, mattes, seen = zip(*parts)
+        self._pixel, self._colour, self._matte = map(torch.cat, (pixels, colours, mattes))
         device = bounds.device
-        counts = torch.tensor([len(pixels) for pixels in self._pixel], device=device)
-        numbers = torch.arange(len(photos), dtype=torch.int16, device=device)
-        self._photo = numbers.repeat_interleave(counts)
-        self._pixel, self._colour, self._matte = map(torch.cat, (self._pixel, self._colour, self._matte))
+        counts = torch.tensor([len(each) for each in pixels], device=device)
+        self._photo = torch.arange(len(photos), dtype=torch.int16, device=device).repeat_interleave(counts)
         self.share = sum(seen) / sum(photo.colour[..., 0].numel() for photo in photos)
         self._rotation = torch.stack([photo.rotation for photo in photos])
         self._position = torch.stack([photo.position for photo in photos])

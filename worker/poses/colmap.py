@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import Unable
 from ..pictures.load import Picture
 from ..wire.jobs import Job, Span
@@ -30,6 +32,9 @@ LEAST_PICTURES = 3
 
 FEW_POINTS = 800
 """A picture with fewer points is looked at again for weak ones."""
+
+SOME_POINTS = 2500
+"""Where half of the pictures have fewer points, they are found in a way that takes longer and matches more of them."""
 
 FOCALS = (1.2, 2.5, 5.0)
 """Focal lengths in longer sides, tried one after the other while too many pictures find no place: a usual lens, cameras
@@ -93,12 +98,23 @@ def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:
 
 
 def _found(pictures: Sequence[Picture], job: Job | Span, threads: int) -> list[Features]:
-    usual, sensitive = Finder(threads, False), Finder(threads, True)
+    found = _looked(pictures, Finder(threads, False), job.span(0.0, 0.4))
+    counts = [len(features.places) for features in found]
+    if np.median(counts) < SOME_POINTS:  # all of them: points that are found in two ways do not match well
+        found = _looked(pictures, Finder(threads, False, affine=True), job.span(0.4, 0.8))
+    sensitive, span = Finder(threads, True, affine=bool(np.median(counts) < SOME_POINTS)), job.span(0.8, 1.0)
+    for number, picture in enumerate(pictures):
+        span.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
+        if len(found[number].places) < FEW_POINTS:
+            found[number] = sensitive.find(picture)
+    return found
+
+
+def _looked(pictures: Sequence[Picture], finder: Finder, job: Job | Span) -> list[Features]:
     found = []
     for number, picture in enumerate(pictures):
         job.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
-        features = usual.find(picture)
-        found.append(features if len(features.places) >= FEW_POINTS else sensitive.find(picture))
+        found.append(finder.find(picture))
     return found
 
 

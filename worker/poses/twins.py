@@ -19,15 +19,13 @@ from .pairs import Pair
 from .untangle import arranged, whole
 from .viewgraph import TOLERANCE, ViewGraph, view_graph
 
-DOUBT = 0.15
-"""Share of matches that may contradict the cameras before that is looked into."""
+DOUBT = 0.1
+"""Share of matches that may contradict the cameras, or be of pictures without one, before that is looked into."""
 
 MOST = 150
 """Of more pictures, what contradicts their cameras is not looked into: it takes as long as placing them."""
 
-_FIT = 4.0  # pixels, of a picture of 1000: a match that misses its epipolar line by less fits
-_HELD = 0.7  # of a pair's matches fit if the pair does
-_LEAST_SHARE = 0.8  # of the pictures that had a place must have one again
+_ASTRAY = 20.0  # degrees from what is likely: a camera that is turned by more was placed wrongly
 _MARGIN = 0.03  # cameras whose cost is so near to the likeliest that was found are as likely
 
 NOTE = (
@@ -47,54 +45,31 @@ def untangled(
 ) -> tuple[Solution, list[str]]:
     """The solution that was found, or a likelier one, and a note if neither is likely.
 
-    compared: all pairs of pictures that were looked at, of which `pairs` match.
+    compared: all pairs of pictures that were looked at, of which `pairs` match. What was found is kept where nothing
+    is likelier, and of more than MOST pictures.
     """
-    if len(found.numbers) > MOST or doubt(found, features, pairs) < DOUBT:
+    if len(features) > MOST:
         return found, []
     graph = view_graph(features, _focals(groups, found), pairs, compared, job.span(0.0, 0.3))
+    if _contradicted(graph, found) < DOUBT:
+        return found, []
     part = whole(graph)
     likely = arranged(graph.among(part), job.span(0.3, 0.6))
     kept = _agreeing(pairs, graph, part, likely)
-    other = solve(groups, features, kept, Guess(found.focal, False), threads, job.span(0.6, 1.0)) if kept else None
-    if other is not None and other.shows_depth and len(other.numbers) >= _LEAST_SHARE * len(found.numbers):
-        found = min(found, other, key=lambda solution: _cost(graph, solution))
-    aim = graph.among(part).cost(likely)
-    if _cost(graph, found) <= aim + _MARGIN:
+    for start in (0.6, 0.8):
+        span = job.span(start, start + 0.2)
+        other = solve(groups, features, kept, Guess(found.focal, False), threads, span) if kept else None
+        if other is None or not other.shows_depth:
+            break
+        astray = _astray(other, part, likely)
+        if not astray:
+            found = min(found, other, key=lambda solution: _cost(graph, solution))
+            break
+        kept = [pair for pair in kept if pair.first not in astray and pair.second not in astray]
+    if _cost(graph, found) <= graph.among(part).cost(likely) + _MARGIN:
         return found, []
     share = 100.0 * graph.among(found.numbers).contradicted(found.rotations)
     return found, [NOTE.format(share=share)]
-
-
-def doubt(found: Solution, features: Sequence[Features], pairs: Sequence[Pair]) -> float:
-    """The share, 0 to 1, of the matches between placed pictures that belong to pairs which contradict the cameras."""
-    place = {number: k for k, number in enumerate(found.numbers)}
-    counts, held = [1e-9], [True]
-    for pair in pairs:
-        if pair.first in place and pair.second in place:
-            counts.append(pair.count)
-            held.append(_fits(found, place[pair.first], place[pair.second], features, pair))
-    return float(np.array(counts)[~np.array(held)].sum() / sum(counts))
-
-
-def _fits(found: Solution, i: int, j: int, features: Sequence[Features], pair: Pair) -> bool:
-    """Whether most of a pair's points lie on the epipolar lines that the cameras i and j say, in front of both."""
-    matches = np.asarray(pair.geometry.inlier_matches)
-    rays = [
-        _rays(found, k, features[number].places[matches[:, side]])
-        for side, (k, number) in enumerate(((i, pair.first), (j, pair.second)))
-    ]
-    turn = found.rotations[j] @ found.rotations[i].T
-    shift = found.rotations[j] @ (found.positions[i] - found.positions[j])
-    lines = rays[0] @ (np.cross(np.eye(3), shift) @ turn).T  # in the second camera's rays
-    miss = np.abs((lines * rays[1]).sum(1)) / np.maximum(np.hypot(lines[:, 0], lines[:, 1]), 1e-12)
-    return float((miss * found.focal < _FIT / 1000.0).mean()) >= _HELD
-
-
-def _rays(found: Solution, k: int, places: np.ndarray) -> np.ndarray:
-    """(M, 3) rays (x, y, 1) of points in pixels (M, 2), but for the lens's distortion, which is small there."""
-    camera = found.lenses[k].camera
-    x, y = (places[:, 0] - camera.cx) / camera.fx, (places[:, 1] - camera.cy) / camera.fy
-    return np.stack([x, y, np.ones_like(x)], 1)
 
 
 def _focals(groups: Sequence[CameraGroup], found: Solution) -> list[tuple[float, int, int]]:
@@ -113,5 +88,26 @@ def _agreeing(pairs: Sequence[Pair], graph: ViewGraph, part: np.ndarray, rotatio
     return [pair for pair in pairs if (pair.first, pair.second) in agreeing]
 
 
-def _cost(graph: ViewGraph, solution: Solution) -> float:
-    return graph.among(solution.numbers).cost(solution.rotations)
+def _astray(found: Solution, part: np.ndarray, likely: np.ndarray) -> set[int]:
+    """The numbers of the cameras that are turned otherwise than is likely, while most others agree on it.
+
+    likely: rotations of the pictures whose numbers are `part`, which are those of `found` in another world.
+    """
+    place = {int(number): k for k, number in enumerate(part)}
+    common = [(k, place[number]) for k, number in enumerate(found.numbers) if number in place]
+    turned = [found.rotations[k].T @ likely[other] for k, other in common]  # all the same where all agree
+    trace = np.einsum("iab,jab->ij", turned, turned)
+    near = np.degrees(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0))) <= _ASTRAY
+    agreeing = near[near.sum(1).argmax()]
+    return {found.numbers[k] for (k, _), agrees in zip(common, agreeing) if not agrees}
+
+
+def _cost(graph: ViewGraph, found: Solution) -> float:
+    return _contradicted(graph, found) + graph.among(found.numbers).unlike(found.rotations)
+
+
+def _contradicted(graph: ViewGraph, found: Solution) -> float:
+    """The share of all matches that contradict the cameras, or are of pictures without one."""
+    among = graph.among(found.numbers)
+    agreeing = (1.0 - among.contradicted(found.rotations)) * among.counts.sum()
+    return float(1.0 - agreeing / max(graph.counts.sum(), 1.0))
