@@ -44,6 +44,7 @@ FEW = 40
 """Up to so many pictures the lens's distortion is believed only where it makes things fit better: few pictures fit a
 nonsensical one nearly as well."""
 
+_SAMPLES = 5  # pictures tell how many points there are
 _ENOUGH = 0.9  # of the pictures have a place: no other focal length is tried
 _BETTER = 0.95  # of the error without distortion is left where there is some
 
@@ -98,11 +99,11 @@ def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:
 
 
 def _found(pictures: Sequence[Picture], job: Job | Span, threads: int) -> list[Features]:
-    found = _looked(pictures, Finder(threads, False), job.span(0.0, 0.4))
-    counts = [len(features.places) for features in found]
-    if np.median(counts) < SOME_POINTS:  # all of them: points that are found in two ways do not match well
-        found = _looked(pictures, Finder(threads, False, affine=True), job.span(0.4, 0.8))
-    sensitive, span = Finder(threads, True, affine=bool(np.median(counts) < SOME_POINTS)), job.span(0.8, 1.0)
+    samples = pictures[:: -(-len(pictures) // _SAMPLES)]
+    counts = [len(features.places) for features in _looked(samples, Finder(threads, False), job.span(0.0, 0.1))]
+    few = bool(np.median(counts) < SOME_POINTS)  # all in one way: points that are found in two do not match well
+    found = _looked(pictures, Finder(threads, False, few), job.span(0.1, 0.7))
+    sensitive, span = Finder(threads, True, few), job.span(0.7, 1.0)
     for number, picture in enumerate(pictures):
         span.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
         if len(found[number].places) < FEW_POINTS:
