@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,7 +35,8 @@ FEW_POINTS = 800
 """A picture with fewer points is looked at again for weak ones."""
 
 SOME_POINTS = 2500
-"""Where half of the pictures have fewer points, they are found in a way that takes longer and matches more of them."""
+"""Where half of the pictures have fewer points and find no place, points are found again in a way that takes longer and
+matches more of them: by affine shapes (Mikolajczyk and Schmid 2004)."""
 
 FOCALS = (1.2, 2.5, 5.0)
 """Focal lengths in longer sides, tried one after the other while too many pictures find no place: a usual lens, cameras
@@ -44,7 +46,6 @@ FEW = 40
 """Up to so many pictures the lens's distortion is believed only where it makes things fit better: few pictures fit a
 nonsensical one nearly as well."""
 
-_SAMPLES = 5  # pictures tell how many points there are
 _ENOUGH = 0.9  # of the pictures have a place: no other focal length is tried
 _BETTER = 0.95  # of the error without distortion is left where there is some
 
@@ -67,25 +68,52 @@ def registered(
     """The cameras that were found, and sentences about them. Raises Unable as `find` does."""
     if len(pictures) < LEAST_PICTURES:
         raise Unable(too_few(len(pictures)))
+    best = _tried(pictures, ordered, False, job.span(0.0, 0.5), threads)
+    if not best.is_good and np.median([len(features.places) for features in best.features]) < SOME_POINTS:
+        best = max(best, _tried(pictures, ordered, True, job.span(0.5, 1.0), threads), key=_Attempt.worth)
+    solution = best.solution
+    if solution is None or best.placed < LEAST_PICTURES:
+        raise Unable(why_not(pictures, best.features, best.pairs, best.placed))
+    said = (
+        f"{best.placed} of {len(pictures)} pictures have found their place, with "
+        f"{len(solution.points.places)} points and a mean error of {solution.error:.2f} pixels"
+    )
+    missing = [picture.name for number, picture in enumerate(pictures) if number not in solution.numbers]
+    return solution, [said, *left_out(missing), *best.doubts]
+
+
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """What came of points found in one way. doubts: sentences about cameras that are likely to be wrong."""
+
+    features: list[Features]
+    pairs: list[Pair]
+    solution: Solution | None
+    doubts: list[str]
+
+    @property
+    def placed(self) -> int:
+        return 0 if self.solution is None else len(self.solution.numbers)
+
+    @property
+    def is_good(self) -> bool:
+        return self.placed >= _ENOUGH * len(self.features) and not self.doubts
+
+    def worth(self) -> tuple[bool, int]:
+        return self.placed >= LEAST_PICTURES and not self.doubts, self.placed
+
+
+def _tried(pictures: Sequence[Picture], ordered: bool, affine: bool, job: Job | Span, threads: int) -> _Attempt:
     groups = camera_groups(pictures)
-    features = _found(pictures, job.span(0.0, 0.3), threads)
+    features = _found(pictures, affine, job.span(0.0, 0.3), threads)
     group_of = {member: group for group in groups for member in group.members}
     cameras = [group_of[number].camera(Guess(FOCALS[0], False), 1) for number in range(len(pictures))]
     wanted = worth_comparing(features, ordered, job.span(0.3, 0.4))
     pairs = compared(features, cameras, wanted, job.span(0.4, 0.7))
-    solution, doubts = None, []
-    if pairs:
-        solution = _best(groups, features, pairs, threads, job.span(0.7, 0.9))
+    solution, doubts = _best(groups, features, pairs, threads, job.span(0.7, 0.9)) if pairs else None, []
     if solution is not None:
         solution, doubts = untangled(solution, groups, features, pairs, wanted, threads, job.span(0.9, 1.0))
-    if solution is None or len(solution.numbers) < LEAST_PICTURES:
-        raise Unable(why_not(pictures, features, pairs, 0 if solution is None else len(solution.numbers)))
-    said = (
-        f"{len(solution.numbers)} of {len(pictures)} pictures have found their place, with "
-        f"{len(solution.points.places)} points and a mean error of {solution.error:.2f} pixels"
-    )
-    missing = [picture.name for number, picture in enumerate(pictures) if number not in solution.numbers]
-    return solution, [said, *left_out(missing), *doubts]
+    return _Attempt(features, pairs, solution, doubts)
 
 
 def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:
@@ -98,24 +126,13 @@ def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:
     return [CameraGroup(*key, tuple(numbers)) for key, numbers in members.items()]
 
 
-def _found(pictures: Sequence[Picture], job: Job | Span, threads: int) -> list[Features]:
-    samples = pictures[:: -(-len(pictures) // _SAMPLES)]
-    counts = [len(features.places) for features in _looked(samples, Finder(threads, False), job.span(0.0, 0.1))]
-    few = bool(np.median(counts) < SOME_POINTS)  # all in one way: points that are found in two do not match well
-    found = _looked(pictures, Finder(threads, False, few), job.span(0.1, 0.7))
-    sensitive, span = Finder(threads, True, few), job.span(0.7, 1.0)
-    for number, picture in enumerate(pictures):
-        span.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
-        if len(found[number].places) < FEW_POINTS:
-            found[number] = sensitive.find(picture)
-    return found
-
-
-def _looked(pictures: Sequence[Picture], finder: Finder, job: Job | Span) -> list[Features]:
+def _found(pictures: Sequence[Picture], affine: bool, job: Job | Span, threads: int) -> list[Features]:
+    usual, sensitive = Finder(threads, False, affine), Finder(threads, True, affine)
     found = []
     for number, picture in enumerate(pictures):
         job.report(number / len(pictures), "finding points", f"picture {number + 1} of {len(pictures)}")
-        found.append(finder.find(picture))
+        features = usual.find(picture)
+        found.append(features if len(features.places) >= FEW_POINTS else sensitive.find(picture))
     return found
 
 
