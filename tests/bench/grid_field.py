@@ -49,12 +49,12 @@ def learned(capture: Capture, preset: str) -> tuple[grid_training.Trained, float
     return result, time.perf_counter() - start
 
 
-def asset_of(capture: Capture, result: grid_training.Trained) -> Asset:
+def asset_of(capture: Capture, result: grid_training.Trained, plan: SolidPlan = MESH) -> Asset:
     """The textured mesh, as the product makes it."""
     field = grid_training.field(result.arrays, CPU)
     pictures = tuple(PosedPicture(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
     quiet = Job(lambda progress, stage, message: None)
-    return MESH.made_of(replace(field, pictures=pictures), None, quiet, lambda name: nullcontext())
+    return plan.made_of(replace(field, pictures=pictures), None, quiet, lambda name: nullcontext())
 
 
 def mesh_seen(asset: Asset, view: View, shift: np.ndarray, textured: bool) -> np.ndarray:

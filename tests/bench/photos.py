@@ -17,12 +17,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import grid_field
+import held_out
 import numpy as np
 import poses
 import torch
@@ -35,7 +34,6 @@ from image_to_3d.worker.errors import Unable
 from image_to_3d.worker.poses import transforms
 from image_to_3d.worker.poses.capture import TO_GLTF, Capture
 from image_to_3d.worker.poses.find import capture_of
-from image_to_3d.worker.representations import PosedPicture
 from PIL import Image
 from scipy.spatial import cKDTree
 
@@ -63,21 +61,8 @@ class Truth:
 
 def turned(capture: Capture, truth: Truth) -> str:
     """Median and largest error in degrees of the rotations between pairs of cameras."""
-    which = [int(shot.name) for shot in capture.shots]
-    found, right = np.stack([shot.view.rotation for shot in capture.shots]), truth.rotations[which]
-    turn = np.einsum("iab,jcb->ijac", found, found) @ np.einsum("iab,jcb->ijca", right, right)
-    angle = np.degrees(np.arccos(np.clip((np.trace(turn, axis1=2, axis2=3) - 1) / 2, -1, 1)))
-    angle = angle[~np.eye(len(angle), dtype=bool)]
-    return f"{np.median(angle):.2f} / {angle.max():.1f}"
-
-
-def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Moves points (N, 3) as source (M, 3) must be moved to come nearest to target (M, 3) (Umeyama 1991)."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    left, sizes, right = np.linalg.svd(b.T @ a)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    scale = (sizes * sign).sum() / (a**2).sum()
-    return lambda points: scale * (points - source.mean(0)) @ (left * sign @ right).T + target.mean(0)
+    right = truth.rotations[[int(shot.name) for shot in capture.shots]]
+    return poses.turned(np.stack([shot.view.rotation for shot in capture.shots]), right)
 
 
 def score(asset: Asset, capture: Capture, truth: Truth) -> float:
@@ -89,7 +74,7 @@ def score(asset: Asset, capture: Capture, truth: Truth) -> float:
     found = np.stack([TO_GLTF @ shot.view.position for shot in capture.shots])
     right = truth.positions[[int(shot.name) for shot in capture.shots]] @ FROM_BLENDER.T
     points = trimesh.sample.sample_surface(mesh, POINTS, seed=0)[0]
-    laid = similarity(found, right)(points)
+    laid = poses.similarity(found, right)(points)
     true = trimesh.sample.sample_surface(truth.scan, POINTS, seed=1)[0]
     limit = WITHIN * np.ptp(truth.scan.vertices, axis=0).max()
     precision = (cKDTree(true).query(laid)[0] <= limit).mean()
@@ -100,22 +85,20 @@ def score(asset: Asset, capture: Capture, truth: Truth) -> float:
 def meshed(capture: Capture, result: grid_training.Trained, preset: str) -> Asset:
     """The textured mesh, as the product makes it with this preset, of the capture's size."""
     options = {option.name: option.default for option in nerf.OPTIONS} | nerf.PRESETS[preset]
-    pictures = tuple(PosedPicture(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
-    field = replace(grid_training.field(result.arrays, grid_field.CPU), pictures=pictures)
-    return replace(SolidPlan.of(options), size=0.0).made_of(field, None, poses.job(), lambda name: nullcontext())
+    return grid_field.asset_of(capture, result, replace(SolidPlan.of(options), size=0.0))
 
 
 def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
     """The mesh of seven of eight pictures with their true cameras, and the PSNR of the eighth."""
     whole = transforms.read(folder / "transforms.json", poses.job())
-    shots = tuple(shot for number, shot in enumerate(whole.shots) if number % grid_field.HELD_OUT)
-    capture, held = replace(whole, shots=shots), whole.shots[:: grid_field.HELD_OUT]
+    shots = tuple(shot for number, shot in enumerate(whole.shots) if number % held_out.HELD_OUT)
+    capture, held = replace(whole, shots=shots), whole.shots[:: held_out.HELD_OUT]
     plan = grid_training.PRESETS[preset]
     result = grid_training.train(capture, plan, poses.job())
     scores = []
-    for shot, photo in zip(held, photos_of(held, plan.pixels, grid_field.CPU)):
-        seen = grid_training.picture(result.arrays, replace(shot.view, camera=photo.camera), grid_field.CPU)
-        scores.append(grid_field.psnr(seen, grid_field.on_white(photo)))
+    for shot, photo in zip(held, photos_of(held, plan.pixels, held_out.CPU)):
+        seen = grid_training.picture(result.arrays, replace(shot.view, camera=photo.camera), held_out.CPU)
+        scores.append(held_out.psnr(seen, held_out.on_white(photo)))
     return (
         meshed(capture, result, preset),
         capture,

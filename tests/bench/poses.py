@@ -62,22 +62,28 @@ def errors(capture: Capture, truth: Path) -> str:
     true = {Path(name).stem: (rotation, place) for name, (_, rotation, place) in middlebury.cameras(truth).items()}
     found = np.stack([shot.view.rotation for shot in capture.shots])
     right = np.stack([true[shot.name][0] for shot in capture.shots])
+    places = np.stack([shot.view.position for shot in capture.shots])
+    known = np.stack([true[shot.name][1] for shot in capture.shots])
+    miss = similarity(known, places)(known) - places
+    distance = np.linalg.norm(miss, axis=1)
+    return f"{turned(found, right)} degrees, {np.median(distance):.3f} / {distance.max():.3f} long sides"
+
+
+def turned(found: np.ndarray, right: np.ndarray) -> str:
+    """Median and largest error in degrees of the rotations (N, 3, 3) between pairs of cameras."""
     turn = np.einsum("iab,jcb->ijac", found, found) @ np.einsum("iab,jcb->ijca", right, right)
     angle = np.degrees(np.arccos(np.clip((np.trace(turn, axis1=2, axis2=3) - 1) / 2, -1, 1)))
     angle = angle[~np.eye(len(angle), dtype=bool)]
-    places = np.stack([shot.view.position for shot in capture.shots])
-    miss = aligned(np.stack([true[shot.name][1] for shot in capture.shots]), places) - places
-    distance = np.linalg.norm(miss, axis=1)
-    turned = f"{np.median(angle):.2f} / {angle.max():.2f} degrees"
-    return f"{turned}, {np.median(distance):.3f} / {distance.max():.3f} long sides"
+    return f"{np.median(angle):.2f} / {angle.max():.2f}"
 
 
-def aligned(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """source (N, 3) after the similarity that brings it nearest to target (Umeyama 1991)."""
+def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Moves points (N, 3) as source (M, 3) must be moved to come nearest to target (M, 3) (Umeyama 1991)."""
     a, b = source - source.mean(0), target - target.mean(0)
     left, sizes, right = np.linalg.svd(b.T @ a)
     sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    return (sizes * sign).sum() / (a**2).sum() * a @ (left * sign @ right).T + target.mean(0)
+    scale = (sizes * sign).sum() / (a**2).sum()
+    return lambda points: scale * (points - source.mean(0)) @ (left * sign @ right).T + target.mean(0)
 
 
 def told(name: str, make: Callable[[], Capture], truth: Path | None) -> None:

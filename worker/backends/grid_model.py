@@ -112,7 +112,7 @@ def finer(before: Model, lattice: Lattice) -> Model:
     low = before.grid.low
     raw = before.grid.at(before.shape, lattice.centres(low.device), -20.0)[:, 0]
     something = grid_field.density_depth(raw, lattice.spacing / _UNIT).view(lattice.cells) > _NOTHING
-    grid = Grid.of(_with_next(something), lattice.origin(low.device), lattice.spacing)
+    grid = Grid.of(grid_field.dilated(something, 1), lattice.origin(low.device), lattice.spacing)
     shape, colours = (
         before.grid.at(table, grid.points, out) for table, out in ((before.shape, -6.0), (before.colours, 0.0))
     )
@@ -129,16 +129,16 @@ def surface(photos: list[Photo], lattice: Lattice, before: Model, stride: float)
         distance = _resampled(before, lattice)
     device = before.grid.low.device
     values = torch.from_numpy(distance).to(device)
-    near = functional.max_pool3d((values.abs() < BAND)[None, None].float(), 2, 1)[0, 0] > 0
-    grid = Grid.of(near, lattice.origin(device), lattice.spacing)
+    grid = Grid.of(near_surface(values), lattice.origin(device), lattice.spacing)
     x, y, z = (grid.places - 1).unbind(1)  # the grid has a layer more
     shape = values[x, y, z][:, None].contiguous()
     colours = before.grid.at(before.colours, grid.points, 0.0)
     return Model(lattice, grid, shape, colours, distance, SOFT, before.around)
 
 
-def _with_next(mask: Tensor) -> Tensor:
-    return functional.max_pool3d(mask[None, None].float(), 3, 1, 1)[0, 0] > 0
+def near_surface(distance: Tensor) -> Tensor:
+    """(X, Y, Z) bool: the cells in the band around the zero of distances (X + 1, Y + 1, Z + 1), in cells."""
+    return functional.max_pool3d((distance.abs() < BAND)[None, None].float(), 2, 1)[0, 0] > 0
 
 
 def _resampled(model: Model, lattice: Lattice) -> np.ndarray:

@@ -6,6 +6,7 @@ Must not know JSON or meshes.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Mapping
 
@@ -39,7 +40,7 @@ def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
     bare = grid_result.field(arrays, devices.pick(device))
     pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
     notes = tuple(bytes(arrays["notes"]).decode().splitlines())
-    return Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, arrays, pictures, notes)
+    return dataclasses.replace(bare, pictures=pictures, notes=notes)
 
 
 def _kept(capture: Capture) -> dict[str, np.ndarray]:

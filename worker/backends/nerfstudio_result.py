@@ -21,7 +21,7 @@ from ..errors import Unable
 from ..networks import grid_field
 from ..networks.grid_field import Grid
 from ..wire.jobs import Job, Span
-from .grid_model import BAND, Model
+from .grid_model import Model, near_surface
 from .grid_space import Lattice, Photo, hull, redistanced
 
 _COARSE = 4  # cells along a side of those in which matter is excluded
@@ -75,7 +75,7 @@ def sampled(asked: Asked, photos: Sequence[Photo], bounds: np.ndarray, cells: in
     values[asked_for] = _batched(asked.outside, (corners[asked_for],), job.span(0.0, 0.7))
     distance = _in_cells(values.view(lattice.samples))
     values = torch.from_numpy(distance).to(device)
-    grid = Grid.of(_near(values), lattice.origin(device), lattice.spacing)
+    grid = Grid.of(near_surface(values), lattice.origin(device), lattice.spacing)
     x, y, z = (grid.places - 1).unbind(1)  # the grid has a layer more
     inwards = functional.normalize(-_slope(values)[x, y, z], dim=1)
     tints = _batched(asked.colours, (grid.points, inwards), job.span(0.7, 1.0))
@@ -107,11 +107,6 @@ def _in_cells(values: Tensor) -> np.ndarray:
 def _corners_of(cells: Tensor) -> Tensor:
     """(X + 1, Y + 1, Z + 1) bool: the corners of cells (X, Y, Z)."""
     return functional.max_pool3d(cells[None, None].float(), 2, 1, 1)[0, 0] > 0
-
-
-def _near(distance: Tensor) -> Tensor:
-    """(X, Y, Z) bool: the cells near the surface."""
-    return functional.max_pool3d((distance.abs() < BAND)[None, None].float(), 2, 1)[0, 0] > 0
 
 
 def _slope(values: Tensor) -> Tensor:

@@ -38,9 +38,7 @@ Engine = Literal["nerfacto", "neus-facto"]
 _ENGINES = {"nerfacto": Nerfacto, "neus-facto": NeusFacto}
 _MATTE = 0.1  # weight of opacities' errors beside colours'
 _LAST = 0.1  # what is left of the rate of learning at the end
-_ROOM = (
-    0.05  # of the box's longest side around it: a ray that begins inside of matter sees none of a distance's surface
-)
+_ROOM = 0.05  # of the box's longest side around it: a ray that begins inside of matter sees no surface of a distance
 _NEAR = 0.05  # of half the box: what is nearer to a camera is not looked for
 _CHUNK = 4096  # rays that are rendered at once without gradients
 _SPARE = 20.0  # previews take no more than one part in so many of the time

@@ -47,13 +47,13 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, model: str) ->
 
 
 def _by_brightness(capture: Capture) -> Capture | None:
-    alphas = []
-    for shot in capture.shots:
-        thing = outline(shot.rgb) if shot.alpha is None else None
-        if shot.alpha is None and thing is None:
-            return None
-        alphas.append(shot.alpha if thing is None else np.uint8(255) * thing.astype(np.uint8))
-    return _with_mattes(capture, alphas, _TOLD_APART)
+    alphas = [_bright(shot.rgb) if shot.alpha is None else shot.alpha for shot in capture.shots]
+    return None if any(alpha is None for alpha in alphas) else _with_mattes(capture, alphas, _TOLD_APART)
+
+
+def _bright(rgb: np.ndarray) -> np.ndarray | None:
+    thing = outline(rgb)
+    return None if thing is None else np.uint8(255) * thing.astype(np.uint8)
 
 
 def _by_network(capture: Capture, weights: WeightStore, model: str) -> Capture | None:

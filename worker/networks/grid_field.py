@@ -195,7 +195,7 @@ def cast(grid: Grid, origin: Tensor, direction: Tensor, step: float, chunk: int 
     start = (origin + direction * near[:, None] - grid.low) / grid.spacing
     move = direction * (step / grid.spacing)
     reach = math.ceil(step * SEGMENT / grid.spacing / 2.0)  # from a segment's middle to its ends, in cells
-    around = _dilated(grid.cell >= 0, reach).view(-1)
+    around = dilated(grid.cell >= 0, reach).view(-1)
     middle = (torch.arange(count, device=origin.device) + 0.5) * SEGMENT
     segments = torch.zeros(len(origin), count, dtype=torch.bool, device=origin.device)
     for some in torch.arange(len(origin), device=origin.device)[far > near].split(chunk):
@@ -204,7 +204,7 @@ def cast(grid: Grid, origin: Tensor, direction: Tensor, step: float, chunk: int 
     return Rays(start, move, near, segments, direction)
 
 
-def _dilated(mask: Tensor, reach: int) -> Tensor:
+def dilated(mask: Tensor, reach: int) -> Tensor:
     """A mask (X, Y, Z) with all cells that are at most so many away along each axis; one axis after the other, as a
     cube's maximum is many times slower."""
     values = mask[None, None].float()

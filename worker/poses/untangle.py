@@ -41,8 +41,7 @@ def arranged(graph: ViewGraph, job: Job | Span) -> np.ndarray:
 
 def whole(graph: ViewGraph) -> np.ndarray:
     """(K,) int: the pictures of the graph's largest connected part, ascending."""
-    links = csr_array((np.ones(len(graph.first)), (graph.first, graph.second)), shape=(graph.size,) * 2)
-    labels = connected_components(links, directed=False)[1]
+    labels = connected_components(_links(graph, range(len(graph.first))), directed=False)[1]
     return np.flatnonzero(labels == np.bincount(labels).argmax())
 
 
