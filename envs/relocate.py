@@ -33,6 +33,9 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     Raises EnvironmentProblem; then ``root`` is as it was, unless all has arrived and only the removal was left.
     """
     old, new = Places(root), Places(new_root)
+    if _moved_already(old, new):
+        report("ready", 1.0, f"everything is in {new_root} already")
+        return status(new_root, "core")
     _see_whether_possible(old, new)
     with folders_explained(new_root):
         old.environments.mkdir(parents=True, exist_ok=True)  # for the lock, where only the journal was left to remove
@@ -50,6 +53,12 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     new.journal.unlink()
     report("ready", 1.0, f"everything is in {new_root} now")
     return status(new_root, "core")
+
+
+def _moved_already(old: Places, new: Places) -> bool:
+    """Whether nothing is left to do: so it is for who was interrupted at the very end and asks again."""
+    left = any(folder.exists() for folder in (old.environments, *old.movable))
+    return not left and _journal(new) is None and new.environments.is_dir()
 
 
 def _see_whether_possible(old: Places, new: Places) -> None:

@@ -456,6 +456,8 @@ def test_moving_takes_everything_that_is_ours(workshop, to_move):
     assert kept(new)
     assert [each.name for each in to_move.root.iterdir()] == ["holiday.jpg"]
     assert not (new.root / "moving.json").exists()
+    assert to_move.run("move", str(new.root)) == 0, to_move.output()  # again: nothing is left to do
+    assert_truth(new)
 
 
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.6, 0.8, 0.9, 1.0, 1.1])
