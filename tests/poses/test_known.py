@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from image_to_3d.tests.poses import scene
 from image_to_3d.worker.poses.capture import TO_GLTF
-from image_to_3d.worker.poses.extent import extent, hull_box
+from image_to_3d.worker.poses.extent import extent
+from image_to_3d.worker.poses.hull import hull_box
 from image_to_3d.worker.poses.lens import Lens, straightened
 from image_to_3d.worker.poses.orient import focus, goes_around, up_axis, upright
 from image_to_3d.worker.poses.outline import outline

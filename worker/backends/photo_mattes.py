@@ -14,7 +14,8 @@ from ..errors import Unable
 from ..pictures import matte, saliency
 from ..pictures.load import Picture
 from ..poses.capture import Capture
-from ..poses.extent import agreement, hull_box, wider
+from ..poses.extent import wider
+from ..poses.hull import Hull
 from ..poses.orient import goes_around
 from ..poses.outline import outline
 from ..store.weights import WeightStore
@@ -64,11 +65,11 @@ def _by_network(capture: Capture, weights: WeightStore, model: str) -> Capture |
     except Unable:
         return None
     views, outlines = [shot.view for shot in capture.shots], [alpha >= 128 for alpha in alphas]
-    box = hull_box(views, outlines)
-    if box is None or agreement(views, outlines, box) < _AGREED:
+    hull = Hull.of(views, outlines)
+    if hull is None or hull.agreement < _AGREED:
         return None
     thing = dataclasses.replace(_with_mattes(capture, alphas, _BY_NETWORK.format(name=name)), unbounded=False)
-    return thing.reframed(wider(box))
+    return thing.reframed(wider(hull.box))
 
 
 def _matte(rgb: np.ndarray, alpha: np.ndarray | None, name: str, weights: WeightStore, model: str) -> np.ndarray:

@@ -9,7 +9,7 @@ differently, is said in sentences.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +19,11 @@ from ..pictures.load import Picture
 from ..wire.jobs import Job, Span
 from .capture import Capture
 from .features import Features, Finder
-from .known import Posed, captured
+from .known import Posed, captured, outlined
 from .mapping import CameraGroup, Guess, Solution, solve
 from .pairs import Pair, compared, worth_comparing
 from .reasons import left_out, too_few, why_not
+from .resection import agrees, completed
 from .twins import untangled
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -68,9 +69,12 @@ def registered(
     """The cameras that were found, and sentences about them. Raises Unable as `find` does."""
     if len(pictures) < LEAST_PICTURES:
         raise Unable(too_few(len(pictures)))
-    best = _tried(pictures, ordered, False, job.span(0.0, 0.5), threads)
+    shapes = outlined([(picture.rgb, picture.alpha) for picture in pictures])
+    outlines = {number: shape for number, shape in enumerate(shapes) if shape is not None}
+    best = _tried(pictures, outlines, ordered, False, job.span(0.0, 0.5), threads)
     if not best.is_good and np.median([len(features.places) for features in best.features]) < SOME_POINTS:
-        best = max(best, _tried(pictures, ordered, True, job.span(0.5, 1.0), threads), key=_Attempt.worth)
+        other = _tried(pictures, outlines, ordered, True, job.span(0.5, 1.0), threads)
+        best = max(best, other, key=_Attempt.worth)
     solution = best.solution
     if solution is None or best.placed < LEAST_PICTURES:
         raise Unable(why_not(pictures, best.features, best.pairs, best.placed))
@@ -84,12 +88,16 @@ def registered(
 
 @dataclass(frozen=True, eq=False)
 class _Attempt:
-    """What came of points found in one way. doubts: sentences about cameras that are likely to be wrong."""
+    """What came of points found in one way.
+
+    doubts: sentences about cameras that are likely to be wrong. agrees: whether outlines are known and say the same.
+    """
 
     features: list[Features]
     pairs: list[Pair]
     solution: Solution | None
     doubts: list[str]
+    agrees: bool
 
     @property
     def placed(self) -> int:
@@ -99,21 +107,54 @@ class _Attempt:
     def is_good(self) -> bool:
         return self.placed >= _ENOUGH * len(self.features) and not self.doubts
 
-    def worth(self) -> tuple[bool, int]:
-        return self.placed >= LEAST_PICTURES and not self.doubts, self.placed
+    def worth(self) -> tuple[bool, bool, int]:
+        some = self.placed >= LEAST_PICTURES
+        return some and self.agrees, some and not self.doubts, self.placed
 
 
-def _tried(pictures: Sequence[Picture], ordered: bool, affine: bool, job: Job | Span, threads: int) -> _Attempt:
+def _tried(
+    pictures: Sequence[Picture],
+    outlines: Mapping[int, np.ndarray],
+    ordered: bool,
+    affine: bool,
+    job: Job | Span,
+    threads: int,
+) -> _Attempt:
     groups = camera_groups(pictures)
     features = _found(pictures, affine, job.span(0.0, 0.3), threads)
     group_of = {member: group for group in groups for member in group.members}
     cameras = [group_of[number].camera(Guess(FOCALS[0], False), 1) for number in range(len(pictures))]
     wanted = worth_comparing(features, ordered, job.span(0.3, 0.4))
     pairs = compared(features, cameras, wanted, job.span(0.4, 0.7))
-    solution, doubts = _best(groups, features, pairs, threads, job.span(0.7, 0.9)) if pairs else None, []
+    solution, doubts = _best(groups, features, pairs, threads, job.span(0.7, 0.8)) if pairs else None, []
     if solution is not None:
-        solution, doubts = untangled(solution, groups, features, pairs, wanted, threads, job.span(0.9, 1.0))
-    return _Attempt(features, pairs, solution, doubts)
+        solution, doubts = untangled(solution, groups, features, pairs, wanted, threads, job.span(0.8, 0.9))
+    if solution is None or len(outlines) < LEAST_PICTURES:
+        return _Attempt(features, pairs, solution, doubts, False)
+    core = _agreeing(solution, groups, features, pairs, outlines, threads, job.span(0.9, 0.92))
+    if core is None:
+        return _Attempt(features, pairs, solution, doubts, False)
+    solution = completed(core, groups, features, outlines, threads, job.span(0.92, 1.0))
+    whole = len(solution.numbers) >= _ENOUGH * len(features)
+    return _Attempt(features, pairs, solution, [] if whole else doubts, True)
+
+
+def _agreeing(
+    found: Solution,
+    groups: Sequence[CameraGroup],
+    features: Sequence[Features],
+    pairs: Sequence[Pair],
+    outlines: Mapping[int, np.ndarray],
+    threads: int,
+    job: Job | Span,
+) -> Solution | None:
+    """The solution if outlines agree with it; else that of the surer half of all pairs, if they agree with that."""
+    if agrees(found, outlines):
+        return found
+    usual = np.median([pair.count for pair in pairs])
+    sure = [pair for pair in pairs if pair.count >= usual]
+    core = solve(groups, features, sure, Guess(found.focal, False), threads, job)
+    return core if core is not None and core.shows_depth and agrees(core, outlines) else None
 
 
 def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import Unable
 from ..pictures.load import Picture
-from ..representations import PinholeCamera, View
+from ..representations import View
 from ..wire.jobs import Job, Span
 from .capture import Capture, Shot
 from .extent import extent
@@ -63,7 +63,7 @@ def captured(posed: Sequence[Posed], points: Points, notes: Sequence[str], given
         job.report(number / len(posed), "straightening", f"picture {number + 1} of {len(posed)}")
         pictures.append(straightened(shot.picture.rgb, shot.picture.alpha, shot.lens))
     views = [View(camera, p.rotation @ turn.T, turn @ p.position) for (*_, camera), p in zip(pictures, posed)]
-    outlines = _outlines(pictures)
+    outlines = outlined([(rgb, alpha) for rgb, alpha, _ in pictures])
     places = points.places @ turn.T
     found = extent(views, outlines, places, points.sightings)
     middle, size = found.box.mean(0), float((found.box[1] - found.box[0]).max())
@@ -75,8 +75,8 @@ def captured(posed: Sequence[Posed], points: Points, notes: Sequence[str], given
     return Capture(shots, sparse, (found.box - middle) / size, found.unbounded, tuple(notes))
 
 
-def _outlines(pictures: Sequence[tuple[np.ndarray, np.ndarray | None, PinholeCamera]]) -> list[np.ndarray | None]:
+def outlined(pictures: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> list[np.ndarray | None]:
     """Where the thing is in each picture, (H, W) bool: from its alpha, or where almost all have a plain backdrop."""
-    found = [alpha >= 128 if alpha is not None else outline(rgb) for rgb, alpha, _ in pictures]
-    enough = sum(outline is not None for outline in found) >= OUTLINE_SHARE * len(found)
-    return [o if enough or alpha is not None else None for o, (_, alpha, _) in zip(found, pictures)]
+    found = [alpha >= 128 if alpha is not None else outline(rgb) for rgb, alpha in pictures]
+    enough = sum(shape is not None for shape in found) >= OUTLINE_SHARE * len(found)
+    return [shape if enough or alpha is not None else None for shape, (_, alpha) in zip(found, pictures)]

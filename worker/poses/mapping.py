@@ -14,11 +14,11 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from .pairs import Pair
 
 if TYPE_CHECKING:
     import pycolmap
+
+T = TypeVar("T")
 
 POLL = 0.1
 """Seconds between two looks whether the job should stop."""
@@ -127,32 +129,31 @@ def solve(
     def another() -> None:
         placed[0] += 1
 
+    def tell() -> None:
+        seen = min(placed[0] + 1, count) if placed[0] else 0
+        job.report(seen / count, "placing cameras", f"{seen} of {count} pictures")
+
     with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
         database, token = Path(folder) / "pairs.db", pycolmap.CancellationToken()
-        _write(database, groups, features, pairs, guess)
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(_mapped, database, guess, threads, another, token)
-            models = _awaited(running, token, placed, count, job)
+        write_database(database, groups, features, pairs, guess)
+        models = heard(lambda: _mapped(database, guess, threads, another, token), token, tell)
     best = max(models, key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
-    return None if best is None else _solution(best)
+    return None if best is None else solution_of(best)
 
 
-def _awaited(
-    running: Future[list[pycolmap.Reconstruction]],
-    token: pycolmap.CancellationToken,
-    placed: list[int],
-    count: int,
-    job: Job | Span,
-) -> list[pycolmap.Reconstruction]:
-    while True:
-        try:
-            seen = min(placed[0] + 1, count) if placed[0] else 0
-            job.report(seen / count, "placing cameras", f"{seen} of {count} pictures")
-        except Cancelled:
-            token.cancel()
-            raise
-        with contextlib.suppress(NotYet):
-            return running.result(POLL)
+def heard(work: Callable[[], T], token: pycolmap.CancellationToken, tell: Callable[[], None]) -> T:
+    """What `work` gives, done in a thread. Meanwhile `tell` is called again and again; if it raises Cancelled, so does
+    this, after the work has heard it by its token."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        while True:
+            try:
+                tell()
+            except Cancelled:
+                token.cancel()
+                raise
+            with contextlib.suppress(NotYet):
+                return running.result(POLL)
 
 
 def _mapped(
@@ -178,7 +179,7 @@ def _mapped(
     return list(models.values())
 
 
-def _write(
+def write_database(
     path: Path, groups: Sequence[CameraGroup], features: Sequence[Features], pairs: Sequence[Pair], guess: Guess
 ) -> None:
     """COLMAP's database: what it would have found itself. Its numbers of pictures start at 1."""
@@ -209,7 +210,8 @@ def _write(
     database.close()
 
 
-def _solution(model: pycolmap.Reconstruction) -> Solution | None:
+def solution_of(model: pycolmap.Reconstruction) -> Solution | None:
+    """The cameras of COLMAP's model, without those that hardly any point holds; None if fewer than two are left."""
     held = [image for image in map(model.image, model.reg_image_ids()) if image.num_points3D >= _LEAST_HELD]
     if len(held) < 2:
         return None

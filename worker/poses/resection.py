@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cameras of pictures that were left out, found by points that are known, and believed only where outlines agree.
+
+Must not know files or colours. Where a thing has the same print on several sides, a picture fits several places; from
+all of them but one, its outline or another's then shows as empty what the other shows as the thing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..representations import View
+from ..wire.jobs import Job, Span
+from .features import Features
+from .hull import Hull
+from .lens import Lens
+from .mapping import CameraGroup, Solution
+from .tracks import Tracker, Tracks, lens_camera
+
+MOST = 80
+"""With more pictures, those that are left out are left out: comparing all with all takes too long."""
+
+AGREED = 0.9
+"""Where the hull covers less than this of more than a fifth of the outlines, they are seen by wrong cameras."""
+
+_LOSS = 0.015  # of an outline may be lost to a picture's camera that is right
+_LEAST = 15  # points that must say where a camera is, as for a pair
+_CLEARER = 1.3  # times as many as for the next likely place that outlines allow
+_SAME = 15.0  # degrees: two places that differ by less are one
+_BEST = 0.5  # of the points of the clearest picture of a round: less clear ones wait for more points
+_PLACES = 4  # are looked at for each picture
+_ERROR = 5.0  # pixels of 1000 that a point may miss
+_TRIALS = 2000
+_FEWEST = 8  # points that a place is looked for with
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A picture's likely camera and how many of its features say so."""
+
+    rotation: np.ndarray
+    position: np.ndarray
+    count: int
+
+
+def views_of(found: Solution) -> list[View]:
+    """Pinhole views of a solution's cameras: lenses bend outlines too little to matter."""
+    return [
+        View(lens.camera, rotation, position)
+        for lens, rotation, position in zip(found.lenses, found.rotations, found.positions)
+    ]
+
+
+def hull_of(found: Solution, outlines: Mapping[int, np.ndarray]) -> Hull | None:
+    """The hull of the outlines (h, w) bool of those of a solution's pictures that have one, or None."""
+    kept = [(view, outlines[number]) for view, number in zip(views_of(found), found.numbers) if number in outlines]
+    return Hull.of([view for view, _ in kept], [outline for _, outline in kept]) if kept else None
+
+
+def agrees(found: Solution, outlines: Mapping[int, np.ndarray]) -> bool:
+    """Whether the outlines are those of one thing from the solution's cameras."""
+    return _agree(hull_of(found, outlines))
+
+
+def _agree(hull: Hull | None) -> bool:
+    return hull is not None and float(np.quantile(hull.shares, 0.2)) >= AGREED
+
+
+def completed(
+    found: Solution,
+    groups: Sequence[CameraGroup],
+    features: Sequence[Features],
+    outlines: Mapping[int, np.ndarray],
+    threads: int,
+    job: Job | Span,
+) -> Solution:
+    """The solution with as many more of the pictures as find a place that all outlines allow.
+
+    found: cameras whose outlines agree. outlines: by the picture's number, (h, w) bool.
+    """
+    count = len(features)
+    if not len(found.numbers) < count <= MOST:
+        return found
+    tracker, begun = Tracker(groups, features, threads), set(found.numbers)
+    state = _State.of(tracker.tracked(found, False, job), outlines)
+    while state is not None:
+        found = state.found
+        job.report(len(found.numbers) / count, "placing cameras", f"{len(found.numbers)} of {count} pictures")
+        clear = _clearest(state, set(outlines) - set(found.numbers), tracker, outlines, job)
+        joined = tracker.tracked(_joined(found, clear, tracker), True, job) if clear else None
+        grown = _State.of(joined, outlines)
+        if grown is None or len(grown.found.numbers) <= len(found.numbers):
+            break
+        state = grown
+    return found if state is None else _revisited(state, set(found.numbers) - begun, tracker, outlines, job)
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """Cameras, what they have in common, and the hull of their outlines, which agrees with them."""
+
+    found: Solution
+    tracks: Tracks
+    hull: Hull
+
+    @classmethod
+    def of(cls, known: tuple[Solution, Tracks] | None, outlines: Mapping[int, np.ndarray]) -> _State | None:
+        hull = None if known is None else hull_of(known[0], outlines)
+        return cls(*known, hull) if _agree(hull) else None
+
+
+def _revisited(
+    state: _State, added: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
+) -> Solution:
+    """The solution after each picture that was added was asked again for its place, now that more points are known."""
+    found, moved = state.found, {}
+    for number in sorted(added):
+        others = _without(found, number)
+        hull = hull_of(others, outlines)
+        if hull is None:
+            continue
+        place = _place(number, dataclasses.replace(state, found=others, hull=hull), tracker, outlines)
+        now = found.rotations[found.numbers.index(number)]
+        if place is not None and _turned(place.rotation, now) > _SAME:
+            moved[number] = place
+    for number in moved:
+        found = _without(found, number)
+    known = tracker.tracked(_joined(found, moved, tracker), True, job) if moved else None
+    better = _State.of(known, outlines) or state
+    last = _State.of(tracker.tracked(better.found, False, job), outlines)
+    return (last or better).found
+
+
+def _without(found: Solution, number: int) -> Solution:
+    kept = [place for place, n in enumerate(found.numbers) if n != number]
+    return dataclasses.replace(
+        found,
+        numbers=tuple(found.numbers[place] for place in kept),
+        lenses=tuple(found.lenses[place] for place in kept),
+        rotations=found.rotations[kept],
+        positions=found.positions[kept],
+    )
+
+
+def _joined(found: Solution, clear: Mapping[int, _Placed], tracker: Tracker) -> Solution:
+    """The solution with some more pictures, ascending again."""
+    every = {number: (lens, rotation, position) for number, lens, rotation, position in zip(
+        found.numbers, found.lenses, found.rotations, found.positions)}  # fmt: skip
+    for number, place in clear.items():
+        every[number] = _lens_of(number, found, tracker), place.rotation, place.position
+    numbers = tuple(sorted(every))
+    lenses, rotations, positions = zip(*(every[number] for number in numbers))
+    return dataclasses.replace(
+        found, numbers=numbers, lenses=lenses, rotations=np.stack(rotations), positions=np.stack(positions)
+    )
+
+
+def _lens_of(number: int, found: Solution, tracker: Tracker) -> Lens | None:
+    """The lens of the pictures that were taken with the same camera, if one of them has a place."""
+    group = tracker.group_of[number]
+    return next((lens for n, lens in zip(found.numbers, found.lenses) if tracker.group_of[n] == group), None)
+
+
+def _clearest(
+    state: _State, left: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
+) -> dict[int, _Placed]:
+    """Those of the pictures that are left whose place is clearest, by their number."""
+    clear = {}
+    for number in sorted(left):
+        job.check()
+        place = _place(number, state, tracker, outlines)
+        if place is not None:
+            clear[number] = place
+    enough = _BEST * max((place.count for place in clear.values()), default=0)
+    return {number: place for number, place in clear.items() if place.count >= enough}
+
+
+def _place(number: int, state: _State, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> _Placed | None:
+    """The place of a picture that outlines allow and most points are for, if that is clear."""
+    lens, hull = _lens_of(number, state.found, tracker), state.hull
+    if lens is None:
+        return None
+    allowed = []
+    for place in _places(number, lens, state.found, state.tracks, tracker):
+        own, others = hull.carved(View(lens.camera, place.rotation, place.position), outlines[number])
+        if own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS:
+            allowed.append(place)
+    return _clear(allowed)
+
+
+def _clear(allowed: Sequence[_Placed]) -> _Placed | None:
+    """The one of several places that most points are for, if that is clear."""
+    if not allowed:
+        return None
+    best = max(allowed, key=lambda place: place.count)
+    others = [place.count for place in allowed if _turned(place.rotation, best.rotation) > _SAME]
+    return best if best.count >= max(_LEAST, _CLEARER * max(others, default=0)) else None
+
+
+def _turned(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.degrees(np.arccos(np.clip((np.trace(first @ second.T) - 1.0) / 2.0, -1.0, 1.0))))
+
+
+def _places(number: int, lens: Lens, found: Solution, tracks: Tracks, tracker: Tracker) -> Iterator[_Placed]:
+    """Where the picture may have been taken from: each place by points that do not fit the places before."""
+    import pycolmap
+
+    seen, points = _sightings(number, found, tracks, tracker)
+    camera = lens_camera(lens, 1)
+    options = pycolmap.AbsolutePoseEstimationOptions()
+    options.ransac.random_seed, options.ransac.min_inlier_ratio, options.ransac.max_num_trials = 0, 0.05, _TRIALS
+    options.ransac.max_error = _ERROR * max(1.0, max(lens.camera.width, lens.camera.height) / 1000.0)
+    for _ in range(_PLACES):
+        if len(seen) < _FEWEST:
+            return
+        places = tracker.features[number].places[seen]
+        said = pycolmap.estimate_and_refine_absolute_pose(places, tracks.places[points], camera, options)
+        if said is None:
+            return
+        matrix, fits = said["cam_from_world"].matrix(), said["inlier_mask"]
+        rotation = matrix[:, :3]
+        yield _Placed(rotation, -rotation.T @ matrix[:, 3], len(np.unique(seen[fits])))
+        seen, points = seen[~fits], points[~fits]
+
+
+def _sightings(number: int, found: Solution, tracks: Tracks, tracker: Tracker) -> tuple[np.ndarray, np.ndarray]:
+    """Features of the picture and the points that they may show, (M,) int each, every two once."""
+    both = [np.zeros((0, 2), np.intp)]
+    for other in found.numbers:
+        alike = tracker.alike(number, other)
+        points = tracks.shown[other][alike[:, 1]]
+        both.append(np.stack([alike[:, 0], points], 1)[points >= 0])
+    seen, points = np.unique(np.concatenate(both), axis=0).T
+    return seen, points
