@@ -25,10 +25,11 @@ from ..geometry.texturing.projection import fitted_view
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
-from ..representations import Field, PosedPicture, View
+from ..representations import Field, PosedPicture, TwoLayers, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
+from .layers import LayersPlan
 from .photos import with_square_pixels
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
@@ -61,8 +62,10 @@ class SolidPlan:
         counts = (int(options[name]) for name in ("grid", "faces", "texture", "smooth"))
         return cls(*counts, bool(options["photo"]), float(options["size"]), str(options["origin"]))
 
-    def made_of(self, found: Field, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
+    def made_of(self, found: Field | TwoLayers, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
         """The finished thing. picture: the user's own, where there is just one. Raises Unable without a surface."""
+        if isinstance(found, TwoLayers):
+            return LayersPlan(self.faces, self.texture, self.size, self.origin).made_of(found, picture, job, stage)
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
         with stage("texture"):
