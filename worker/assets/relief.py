@@ -64,7 +64,9 @@ class ReliefPlan:
     def made_of(self, found: Representation, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
         """The asset that suits the representation. Raises Unable where no surface is left."""
         if isinstance(found, TwoLayers):
-            wish = LayersPlan(self.relief.faces, self.relief.texture, self.size, self.origin, self.relief.grid, self.fov)
+            wish = LayersPlan(
+                self.relief.faces, self.relief.texture, self.size, self.origin, self.relief.grid, self.fov
+            )
             return wish.made_of(found, picture, job, stage)
         return from_depth(found, picture, self, job, stage)
 
