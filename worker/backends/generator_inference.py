@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Generator, Tensor
 
 from ..errors import Unable
@@ -82,7 +83,7 @@ def load(path: Path, device: str) -> Imagination:
     chosen = devices.pick(device)
     try:
         network = included_generator.load(path)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise Unable(f"{path} cannot be loaded: {str(error).splitlines()[0][:160]}; {_DAMAGED}") from None
     with devices.memory_guard(chosen):
         return Imagination(network.to(chosen), chosen)
