@@ -14,6 +14,7 @@ import math
 from pathlib import Path
 
 import torch
+from image_to_3d.worker.networks.configurations import Preparation
 from image_to_3d.worker.networks.triposg import (
     EncoderConfig,
     Flow,
@@ -22,7 +23,7 @@ from image_to_3d.worker.networks.triposg import (
     ShapeCoder,
     ShapeConfig,
 )
-from image_to_3d.worker.networks.triposg_files import Preparation, TripoSGConfig
+from image_to_3d.worker.networks.triposg_files import TripoSGConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

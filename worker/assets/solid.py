@@ -25,7 +25,7 @@ from ..geometry.texturing.projection import fitted_view
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
-from ..representations import Field, PosedPicture, TwoLayers, View
+from ..representations import Field, PinholeCamera, PosedPicture, TwoLayers, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
@@ -36,6 +36,8 @@ _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mis
 _SLIVER = 0.1  # of a cell: shorter edges are drawn together
 _LEAST_IOU = 0.6
 """Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
+
+_NO_CAMERA = PinholeCamera.from_fov(1, 1, 40.0)  # of what no camera is known for
 
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
@@ -76,12 +78,13 @@ class SolidPlan:
             fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
             colour = _colour(found) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
             mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report)
-        placed = place(mesh, photos[0][0].view.camera, self.size or None, self.origin)
+        camera = photos[0][0].view.camera if photos else _NO_CAMERA
+        placed = place(mesh, camera, self.size or None, self.origin)
         cameras = tuple(
             _camera_info(posed.name, photo.view, placed.scale, placed.offset)
             for posed, (photo, _) in zip(found.pictures, photos)
         )
-        misfit = (_NO_FIT,) if self.photo and not fitting else ()
+        misfit = (_NO_FIT,) if self.photo and photos and not fitting else ()
         return Asset(placed.mesh, cameras, double_sided=False, warnings=(*found.notes, *misfit))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
