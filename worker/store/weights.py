@@ -18,10 +18,10 @@ from .download import fetch
 
 @dataclass(frozen=True)
 class HubFile:
-    """A published file. `sha256` None where it is not known: the commit alone must do."""
+    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do."""
 
     name: str
-    bytes: int
+    bytes: int | None
     sha256: str | None
 
 
@@ -35,7 +35,7 @@ class HubModel:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return sum(file.bytes or 0 for file in self.files)
 
     @property
     def address(self) -> str:
@@ -53,7 +53,7 @@ class WebModel:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return sum(file.bytes or 0 for file in self.files)
 
 
 Published = HubModel | WebModel
@@ -86,7 +86,9 @@ class WeightStore:
         """Says so where the files that are used cannot be the published ones, as their sizes differ: for the user, who
         may have put them there."""
         folder = self.find(name, model)
-        if folder is None or all((folder / file.name).stat().st_size == file.bytes for file in model.files):
+        if folder is None or all(
+            (folder / file.name).stat().st_size == file.bytes for file in model.files if file.bytes
+        ):
             return ()
         return (f"made with the weights in {folder}, which are not those that are published as {name}",)
 
@@ -96,9 +98,10 @@ class WeightStore:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
         folder, done = self.root / name, 0
         for file in model.files:
-            part = job.span(done / model.bytes, (done + file.bytes) / model.bytes)
+            bytes = file.bytes or 0
+            part = job.span(done / model.bytes, (done + bytes) / model.bytes)
             fetch(f"{model.address}/{file.name}", folder / file.name, file.bytes, file.sha256, part)
-            done += file.bytes
+            done += bytes
         return folder
 
 
