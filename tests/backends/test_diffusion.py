@@ -7,9 +7,11 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from image_to_3d.tests.networks import tiny_triposg
 from image_to_3d.worker import backends, generation
-from image_to_3d.worker.backends import diffusion
-from image_to_3d.worker.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.backends import diffusion, memory
+from image_to_3d.worker.errors import Cancelled, ModelMissing, OutOfMemory, Unable
+from image_to_3d.worker.networks import triposg
 from image_to_3d.worker.networks.included_generator import IncludedGenerator, IncludedGeneratorConfig, metadata
 from image_to_3d.worker.networks.included_object import IncludedObjectConfig
 from image_to_3d.worker.pictures.load import Picture
@@ -206,6 +208,51 @@ def test_a_thing_that_is_cut_off_and_several_things_are_made_with_a_warning(tmp_
     twins = photo()
     twins.alpha[...] = np.where((abs(rows - 60) < 20) & (abs(abs(columns - 80) - 40) < 20), 255, 0)
     assert any("2 separate things" in text for text in run(tmp_path, twins).warnings)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> WeightStore:
+    """A store with a tiny TripoSG whose field is a ball."""
+    root = tmp_path_factory.mktemp("weights")
+    tiny_triposg.write(root / "triposg", shards=2)
+    return WeightStore(root)
+
+
+def large_task(weights: WeightStore, **options) -> backends.Task:
+    settled = backends.settle(diffusion.Backend().describe(weights), "fast", {"sampler_steps": 2, **options})
+    return backends.Task((photo(),), "triposg", settled, "cpu", weights)
+
+
+@pytest.fixture
+def few_tokens(monkeypatch):
+    monkeypatch.setattr(triposg, "TOKENS", 48)
+
+
+def test_triposg_gives_a_field_that_comes_back_from_its_arrays(large, few_tokens):
+    backend, asked = diffusion.Backend(), large_task(large)
+    found = backend.generate(asked, Job(lambda *_: None))
+    points = np.random.default_rng(0).uniform(-1, 1, (50, 3)).astype(np.float32)
+    again = diffusion.Backend().restored(found.to_arrays(), asked)
+    np.testing.assert_allclose(again.value(points), found.value(points), atol=1e-5)
+    assert found.value(np.zeros((1, 3), np.float32)) > 0
+
+
+def test_a_large_generator_that_is_not_here_is_asked_for_before_anything_is_done(weights):
+    with pytest.raises(ModelMissing, match="7946 MB, MIT") as caught:
+        diffusion.Backend().generate(large_task(weights), Job(lambda *_: None))
+    assert caught.value.model == "triposg"
+
+
+def test_too_little_memory_is_told_before_the_start(large, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    with pytest.raises(OutOfMemory, match="smaller model"):
+        diffusion.Backend().generate(large_task(large), Job(lambda *_: None))
+
+
+def test_other_files_under_the_same_name_change_the_revision(large, tmp_path):
+    backend = diffusion.Backend()
+    here = backend.revision("triposg", large)
+    assert here != backend.revision("triposg", WeightStore(tmp_path)) and here == backend.revision("triposg", large)
 
 
 def test_the_description_offers_what_ships_as_the_default(weights):

@@ -8,13 +8,16 @@ Our own generator ships with the product and gives two layers; the others give f
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import Unable
-from ..store.weights import WeightStore
+from ..store.weights import HubFile, HubModel, WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
 from . import Options, Task
@@ -24,11 +27,68 @@ if TYPE_CHECKING:
 
     from ..pictures.load import Picture
     from ..representations import Representation
+    from . import shap_e_inference, triposg_inference
     from .generator_inference import Imagination
 
-INCLUDED = "included"
-TRIPOSG = "triposg"
+INCLUDED, TRIPOSG, SHAP_E = "included", "triposg", "shap-e"
 FILE = Path(__file__).parent.parent / "included" / "generator.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One line of the table of published generators.
+
+    module: beside this file, with `load(folder, device)`, whose result says how much memory it needs and makes arrays
+    of a picture, and `field(arrays, device)`. guidance: what it was made for.
+    """
+
+    name: str
+    label: str
+    licence: str
+    help: str
+    hub: HubModel
+    module: str
+    guidance: float
+
+
+MODELS = (
+    Model(
+        TRIPOSG,
+        "TripoSG",
+        "MIT",
+        "Detailed shapes, without colours of their own; slow without a graphics card of 8 GB.",
+        HubModel(
+            "VAST-AI/TripoSG",
+            "2c1c516d22d58db486a058d98d31bb6177344e06",
+            (
+                HubFile("feature_extractor_dinov2/preprocessor_config.json", 436, None),
+                HubFile("scheduler/scheduler_config.json", 158, None),
+                HubFile("transformer/config.json", 191, None),
+                HubFile("vae/config.json", 335, None),
+                HubFile("image_encoder_dinov2/config.json", 1104, None),
+                HubFile(
+                    "vae/diffusion_pytorch_model.safetensors",
+                    970_685_468,
+                    "a2e667c24927a5a35e5f19fcb4c75890e9399aa966b6db8131d7df733a750c8b",
+                ),
+                HubFile(
+                    "image_encoder_dinov2/model.safetensors",
+                    1_217_522_888,
+                    "399fba97a95f22c36834418bc69373364a99af3a1153da1c0fb31db567c92e23",
+                ),
+                HubFile(
+                    "transformer/diffusion_pytorch_model.safetensors",
+                    5_758_280_104,
+                    "9192b5923f7b605b394192809aa2ceb73bf0f4009674d8e3b999b45bb97d4bf2",
+                ),
+            ),
+        ),
+        ".triposg_inference",
+        7.0,
+    ),
+)
+_BY_NAME = {model.name: model for model in MODELS}
+_PUBLISHED = tuple(_BY_NAME)
 
 OPTIONS = (
     OptionInfo(
@@ -48,6 +108,17 @@ OPTIONS = (
         "Steps from noise to a shape: more are slower, and more exact.",
         1,
         200,
+        models=(INCLUDED,),
+    ),
+    OptionInfo(
+        "sampler_steps",
+        "Steps",
+        "int",
+        50,
+        "Steps from noise to a shape: more are slower, and more exact.",
+        1,
+        200,
+        models=_PUBLISHED,
     ),
     OptionInfo(
         "variety",
@@ -63,11 +134,11 @@ OPTIONS = (
         "guidance",
         "Guidance",
         "float",
-        7.0,
-        "How closely the shape keeps to the photo; more makes it plainer. 1 takes half the time.",
-        1.0,
+        0.0,
+        "How closely the shape keeps to the photo; 1 takes half the time. 0: what the model was made for.",
+        0.0,
         20.0,
-        models=(TRIPOSG,),
+        models=_PUBLISHED,
     ),
     OptionInfo(
         "grid",
@@ -77,7 +148,7 @@ OPTIONS = (
         "Cells along the field's longest side from which the surface is made: finer detail, more time.",
         32,
         1024,
-        models=(TRIPOSG,),
+        models=_PUBLISHED,
     ),
     OptionInfo("faces", "Faces", "int", 50_000, "Triangles of the mesh, at most.", 100, 4_000_000, unit="faces"),
     OptionInfo("texture", "Texture", "int", 2048, "Longer side of the texture.", 64, 8192, unit="pixels"),
@@ -87,7 +158,7 @@ OPTIONS = (
         "bool",
         True,
         "Where the photo sees the surface, use its own sharp pixels.",
-        models=(TRIPOSG,),
+        models=_PUBLISHED,
     ),
     OptionInfo(
         "smooth",
@@ -97,7 +168,7 @@ OPTIONS = (
         "Rounds of smoothing that keep the volume. 0: as the field says.",
         0,
         100,
-        models=(TRIPOSG,),
+        models=_PUBLISHED,
     ),
     OptionInfo(
         "size",
@@ -113,9 +184,9 @@ OPTIONS = (
 )
 
 PRESETS: dict[str, dict[str, Value]] = {
-    "fast": {"steps": 8, "grid": 256, "faces": 20_000, "texture": 1024},
-    "balanced": {"steps": 16, "grid": 384, "faces": 50_000, "texture": 2048},
-    "high": {"steps": 32, "grid": 512, "faces": 100_000, "texture": 4096},
+    "fast": {"steps": 8, "sampler_steps": 25, "grid": 256, "faces": 20_000, "texture": 1024},
+    "balanced": {"steps": 16, "sampler_steps": 50, "grid": 384, "faces": 50_000, "texture": 2048},
+    "high": {"steps": 32, "sampler_steps": 75, "grid": 512, "faces": 100_000, "texture": 4096},
 }
 
 
@@ -123,28 +194,37 @@ class Backend:
     """The Diffusion backend; see backends.Backend for what each method promises."""
 
     makes = "solid"
-    representation_options = ("seed", "steps", "variety")
+    representation_options = ("seed", "steps", "variety", "sampler_steps", "guidance")
 
     def __init__(self) -> None:
-        self._loaded: tuple[str, Imagination] | None = None
+        self._loaded: tuple[str, Imagination | triposg_inference.Generator | shap_e_inference.Generator] | None = None
 
     def describe(self, weights: WeightStore) -> BackendInfo:
         help = "One object from one photo of it: a new guess at what the photo does not show with each seed."
         what = "Our own small generator: no download, works everywhere, rounder and less exact than large ones."
         own = ModelInfo(INCLUDED, "Included", "GPL-3.0-or-later", True, 0, FILE.is_file(), "included", what)
-        return BackendInfo("diffusion", "Diffusion", help, INCLUDED, (own,), OPTIONS, PRESETS)
+        models = (own, *(_info(model, weights) for model in MODELS))
+        return BackendInfo("diffusion", "Diffusion", help, INCLUDED, models, OPTIONS, PRESETS)
 
     def revision(self, model: str, weights: WeightStore) -> str:
-        own = hashlib.sha256(FILE.read_bytes()).hexdigest() if FILE.is_file() else ""
-        return f"{own} {_matte().revision(weights)}"
+        if model == INCLUDED:
+            own = hashlib.sha256(FILE.read_bytes()).hexdigest() if FILE.is_file() else ""
+            return f"{own} {_matte().revision(weights)}"
+        folder = _folder(_BY_NAME[model], weights)  # filled by hand it may hold other weights of that name
+        return f"{_BY_NAME[model].hub.revision} {_times(folder)} {_matte().revision(weights)}"
 
     def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
-        return ()
+        return () if model == INCLUDED else weights.remarks(model, _BY_NAME[model].hub)
 
     def download(self, model: str, weights: WeightStore, job: Job | Span) -> int:
         from ..pictures import saliency
 
-        return saliency.download(weights, job)
+        if model == INCLUDED:  # needs it only where a photo shows more than the object
+            return saliency.download(weights, job)
+        hub = _BY_NAME[model].hub
+        if _folder(_BY_NAME[model], weights) is None:
+            weights.download(model, hub, job.span(0.0, 0.99))
+        return hub.bytes + saliency.download(weights, job.span(0.99, 1.0))
 
     def suited(self, pictures: tuple[Picture, ...], options: Options, default: str) -> str:
         return default
@@ -152,18 +232,25 @@ class Backend:
     def generate(self, task: Task, job: Job | Span) -> Representation:
         if len(task.pictures) != 1:
             raise Unable(f"Diffusion takes one photo, not {len(task.pictures)}: choose one")
-        options = task.options
+        options, model = task.options, _BY_NAME.get(task.model)
+        folder = _required(model, task.weights) if model else FILE.parent
         job.report(0.0, "cutting the object out")
         picture = _matte().without_background(task.pictures[0], task.weights, task.model)
-        job.report(0.2, "loading the network")
-        imagine = self._load(task)
-        seed, steps, variety = int(options["seed"]), int(options["steps"]), float(options["variety"])
-        return imagine(picture, seed, steps, variety, job.span(0.5, 1.0))
+        job.report(0.1, "loading the network")
+        generator, seed, rest = self._load(model, folder, task.device), int(options["seed"]), job.span(0.2, 1.0)
+        if model is None:
+            return generator(picture, seed, int(options["steps"]), float(options["variety"]), rest)
+        guidance = float(options["guidance"]) or model.guidance
+        return self.restored(generator(picture, seed, int(options["sampler_steps"]), guidance, rest), task)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task) -> Representation:
-        from ..representations import from_arrays
+        if task.model == INCLUDED:
+            from ..representations import from_arrays
 
-        return from_arrays(arrays)
+            return from_arrays(arrays)
+        from . import devices
+
+        return _module(_BY_NAME[task.model]).field(arrays, devices.pick(task.device))
 
     def unload(self) -> None:
         if self._loaded:
@@ -172,13 +259,57 @@ class Backend:
             self._loaded = None
             devices.release()
 
-    def _load(self, task: Task) -> Imagination:
-        if self._loaded is None or self._loaded[0] != task.device:
-            from . import generator_inference
-
+    def _load(
+        self, model: Model | None, folder: Path, device: str
+    ) -> Imagination | triposg_inference.Generator | shap_e_inference.Generator:
+        which = f"{folder} {_times(folder) if model else FILE} {device}"
+        if self._loaded is None or self._loaded[0] != which:
             self.unload()
-            self._loaded = (task.device, generator_inference.load(FILE, task.device))
+            self._loaded = (which, _generator(model, folder, device))
         return self._loaded[1]
+
+
+def _generator(
+    model: Model | None, folder: Path, device: str
+) -> Imagination | triposg_inference.Generator | shap_e_inference.Generator:
+    """The network, once it is sure that there is enough memory for it."""
+    if model is None:
+        from . import generator_inference
+
+        return generator_inference.load(FILE, device)
+    from . import memory
+
+    found = _module(model).load(folder, device)
+    memory.require(found.device, found.needed(), {})  # all presets need the same
+    return found
+
+
+def _module(model: Model) -> ModuleType:
+    return import_module(model.module, __package__)
+
+
+def _info(model: Model, weights: WeightStore) -> ModelInfo:
+    here = _folder(model, weights) is not None
+    source = f"https://huggingface.co/{model.hub.repo}"
+    return ModelInfo(model.name, model.label, model.licence, True, model.hub.bytes, here, source, model.help)
+
+
+def _folder(model: Model, weights: WeightStore) -> Path | None:
+    """Where the weights lie: as published, or some cut into shards that an index lists."""
+    either = [(file, replace(file, name=f"{file.name}.index.json")) for file in model.hub.files if file.sha256]
+    plain = tuple(file for file in model.hub.files if not file.sha256)
+    variants = (replace(model.hub, files=plain + chosen) for chosen in itertools.product(*either))
+    return next((folder for hub in variants if (folder := weights.find(model.name, hub))), None)
+
+
+def _required(model: Model, weights: WeightStore) -> Path:
+    """As _folder, but raises ModelMissing."""
+    return _folder(model, weights) or weights.require(model.name, model.hub, model.licence)
+
+
+def _times(folder: Path | None) -> list[int]:
+    """When the files were written, which tells other weights of the same name."""
+    return [path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))] if folder else []
 
 
 def _matte() -> ModuleType:
