@@ -61,11 +61,11 @@ MODELS = (
             "VAST-AI/TripoSG",
             "2c1c516d22d58db486a058d98d31bb6177344e06",
             (
-                HubFile("feature_extractor_dinov2/preprocessor_config.json", 436, None),
-                HubFile("scheduler/scheduler_config.json", 158, None),
-                HubFile("transformer/config.json", 191, None),
-                HubFile("vae/config.json", 335, None),
-                HubFile("image_encoder_dinov2/config.json", 1104, None),
+                HubFile("feature_extractor_dinov2/preprocessor_config.json", None, None),
+                HubFile("scheduler/scheduler_config.json", None, None),
+                HubFile("transformer/config.json", None, None),
+                HubFile("vae/config.json", None, None),
+                HubFile("image_encoder_dinov2/config.json", None, None),
                 HubFile(
                     "vae/diffusion_pytorch_model.safetensors",
                     970_685_468,
