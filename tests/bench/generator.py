@@ -50,17 +50,16 @@ def timed(make: Callable[[], TwoLayers], case: Case) -> tuple[Mesh, Score]:
     return mesh, objects.scored(mesh, case.truth, time.perf_counter() - start)
 
 
-def truth_of(case: Case, folder: Path) -> Mesh:
+def truth_of(case: Case, folder: Path) -> objects.render.Shape:
     """The scan itself, turned as the camera of the case sees it."""
     name, number = case.name.rsplit(" ", 1)
     shape = objects.load(folder / f"{name}.glb")
     yaw, pitch = objects.VIEWS[int(number)]
     view = objects.render.orbit_view(shape, yaw, pitch, objects.PIXELS, objects.FOV)
-    placed = np.float32((shape.vertices - view.position) @ view.rotation)
-    return Mesh(placed, shape.faces, shape.uv, None, shape.texture)
+    return objects.render.Shape((shape.vertices - view.position) @ view.rotation, shape.faces, shape.uv, shape.texture)
 
 
-def row(case: Case, shown: dict[str, Mesh], scores: dict[str, float]) -> Image.Image:
+def row(case: Case, shown: dict[str, Mesh | objects.render.Shape], scores: dict[str, float]) -> Image.Image:
     """The photo, then each mesh from the front, the side and behind."""
     cell = objects.CELL
     strip = Image.new("RGB", (cell * (1 + 3 * len(shown)), cell + 14), "white")

@@ -17,6 +17,7 @@ from image_to_3d.worker.networks.included_object import IncludedObject, Included
 from image_to_3d.worker.training.generator_card import held_out_scores
 from image_to_3d.worker.training.run import export
 from torch import Generator, Tensor
+from torch.nn import functional
 
 SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "generator.safetensors"
 WIDTHS = (8, 8, 16, 16)
@@ -40,15 +41,12 @@ def seen() -> tuple[Tensor, Tensor, Tensor]:
     return (0.5 * mask).expand(1, 3, 32, 32), mask[None], height[None]
 
 
-def sampled(made: IncludedGenerator, noise: Tensor, steps: int = 6) -> Tensor:
-    image, mask, height = seen()
-    view = made.view(image, mask, height, made.regression(image, mask, height))
-    with torch.inference_mode():
-        return made.residual(noise * mask[:, None], view, mask[:, None], steps, lambda step: None)
+def viewed(made: IncludedGenerator) -> tuple[Tensor, Tensor]:
+    return made.view(*seen(), made.regression(*seen()))
 
 
 def noise(made: IncludedGenerator, seed: int, count: int = 1) -> Tensor:
-    return made.noise(count, 32, Generator().manual_seed(seed))
+    return made.noise(count, 16, Generator().manual_seed(seed))
 
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path):
@@ -88,34 +86,53 @@ def test_noise_varies_as_the_mixing_says():
 
 
 def test_an_untrained_flow_leaves_the_noise_about_as_it_is():
-    made, mask = network(), seen()[1]
-    start = noise(made, 0)
-    assert (sampled(made, start, 64) - start * mask).abs().max() < 0.05 * start.abs().max()
+    made = network()
+    view, outline = viewed(made)
+    start = noise(made, 0) * outline
+    with torch.inference_mode():
+        found = made.residual(start, view, outline, 64, lambda step: None)
+    assert (found - start).abs().max() < 0.05 * start.abs().max()
 
 
 def test_a_flow_that_bends_stays_within_the_outline_and_tells_its_steps():
-    made, (image, mask, height) = network(trained=True), seen()
-    start, told = noise(made, 0) * mask[:, None], []
-    view = made.view(image, mask, height, made.regression(image, mask, height))
-    found = made.residual(start, view, mask[:, None], 5, told.append)
-    assert told == [0, 1, 2, 3, 4] and (found * (1 - mask) == 0).all() and (found - start).abs().mean() > 0.01
+    made, told = network(trained=True), []
+    view, outline = viewed(made)
+    start = noise(made, 0) * outline
+    found = made.residual(start, view, outline, 5, told.append)
+    assert told == [0, 1, 2, 3, 4] and (found * (1 - outline) == 0).all() and (found - start).abs().mean() > 0.01
 
 
 def test_the_flow_hears_the_time_once_it_has_learnt_to():
     made = network(trained=True)
     torch.nn.init.normal_(made.flow.moment[-1].weight, std=0.3)
-    image, mask, height = seen()
-    view = made.view(image, mask, height, made.regression(image, mask, height))
+    view, _ = viewed(made)
     early, late = (made.flow(noise(made, 0), view, torch.tensor([t])) for t in (0.1, 0.9))
     assert (early - late).abs().mean() > 1e-3
+
+
+def test_the_flow_sees_the_thing_at_half_the_size_and_nothing_of_what_is_around_it():
+    made, (image, mask, height) = network(), seen()
+    view, outline = viewed(made)
+    assert view.shape == (1, 12, 16, 16) and outline.sum() * 4 >= mask.sum()
+    loud = image + (1 - mask[:, None])
+    assert (made.view(loud, mask, height, made.regression(image, mask, height))[0] == view).all()
+    inside = functional.avg_pool2d(mask[:, None], 2) == 1
+    assert torch.allclose(view[:, :3].mean(1, keepdim=True)[inside], torch.zeros(1), atol=1e-5)  # grey is in the middle
+
+
+def test_a_sampled_residual_is_added_where_the_thing_is_in_the_layers_own_units():
+    made, (_, mask, _) = network(), seen()
+    made.scale.fill_(0.5)
+    outline = functional.max_pool2d(mask[:, None], 2)
+    front, back, _ = made.layers(torch.zeros(1, 5, 32, 32), outline.expand(1, 5, 16, 16), outline)
+    assert torch.allclose(front[mask > 0], torch.tensor(0.5)) and torch.allclose(back[mask > 0], torch.tensor(0.5))
 
 
 def test_the_flow_begins_with_what_the_object_network_sees():
     torch.manual_seed(1)
     theirs, made = IncludedObject(TINY.regressor), network()
     made.flow.start_from(theirs)
-    image, mask, height = seen()
-    view = made.view(image, mask, height, torch.zeros(1, 5, 32, 32))
+    view, _ = viewed(made)
     both = (theirs.stem(view[:, :7]), made.flow.stem(torch.cat([view, noise(made, 0)], 1)))
     assert torch.allclose(*both, atol=1e-5)
     assert (made.flow.levels[3][0][0].weight == theirs.levels[3][0][0].weight).all()

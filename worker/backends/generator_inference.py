@@ -45,7 +45,7 @@ class Imagination:
         size = self.network.config.size
         colour, mask = cut_out(picture.rgb, inside, window, size)
         height = inflated(mask) * np.float32(2.0 / size)
-        noise = self.network.noise(1, size, Generator().manual_seed(seed)) * variety
+        noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
         found = self._sampled(colour, mask, height, noise, steps, job)
         if not np.isfinite(found).all():
             raise Unable(f"the network that comes with the product gives numbers that are not finite: {_DAMAGED}")
@@ -56,7 +56,7 @@ class Imagination:
     def _sampled(
         self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
     ) -> np.ndarray:
-        """(5, S, S) float32: front, back and the back's colour. noise: (1, 5, S, S), which the residual comes from."""
+        """(5, S, S) float32: front, back and the back's colour. noise: (1, 5, s, s), which the residual comes from."""
         network = self.network
         image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous().to(self.device)
         inside, cushion = (torch.from_numpy(np.float32(values))[None].to(self.device) for values in (mask, height))
@@ -66,9 +66,9 @@ class Imagination:
 
         with devices.memory_guard(self.device), torch.inference_mode():
             likeliest = self._likeliest(image, inside, cushion)
-            view, outline = network.view(image, inside, cushion, likeliest), inside[:, None]
+            view, outline = network.view(image, inside, cushion, likeliest)
             residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
-            front, back, behind = network.layers(likeliest, residual)
+            front, back, behind = network.layers(likeliest, residual, outline)
             return torch.cat([front, back, behind[0]]).cpu().numpy()
 
     def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 """IncludedGenerator: the small network that imagines what a picture of a thing leaves open; it ships with the product.
 
 A regression gives the likeliest front, back and colour of the back, which is an average of all that could be. What
-is really there differs from it by a residual, and that is sampled here: noise with the residuals' own spectrum flows to
-a residual (flow matching, Lipman et al. 2023, arXiv:2210.02747) as a U-Net that sees the picture says.
+is really there differs from it by a residual, whose coarse part is sampled here, at half the resolution: noise with the
+residuals' own spectrum flows to a residual (flow matching, Lipman et al. 2023, arXiv:2210.02747) as a U-Net that sees
+the picture says. Detail is the regression's.
 Knows torch only: not where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
@@ -24,8 +25,8 @@ from .included_object import ConvNorm, GlobalVector, IncludedObject, IncludedObj
 CHANNELS = 5
 """Of a residual: front, back, and the back's red, green and blue."""
 
-GRIDS = (1, 2, 3, 5, 9, 17, 33, 65)
-"""Sides of the grids whose interpolated values make up the noise: from one number for the whole thing to pixels."""
+GRIDS = (1, 2, 3, 5, 9)
+"""Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
 
 _VIEW = 7 + CHANNELS  # picture, outline, cushion and place; the regression
 _MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the width of what reads them
@@ -46,7 +47,7 @@ class IncludedGeneratorConfig:
 
 
 class Flow(nn.Module):
-    """The U-Net: a residual on its way (B, 5, H, W), the view (B, 12, H, W) and the time (B,) -> (B, 5, H, W)."""
+    """The U-Net: a residual on its way (B, 5, h, w), the view (B, 12, h, w) and the time (B,) -> (B, 5, h, w)."""
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
         super().__init__()
@@ -86,8 +87,9 @@ class IncludedGenerator(nn.Module):
     """A cut-out thing fitted into a square window -> Layers, other ones for other noise.
 
     image: (B, 3, H, W) sRGB in [0, 1]; mask: (B, H, W) 0 or 1; height: (B, H, W) the mask inflated, in half sides.
-    Residuals and noise are (B, 5, H, W) with about unit variance; `scale` (5,) holds the residuals' own deviations,
-    `mixing` (grids, 5, 5) what makes noise of each grid vary as they do (factors of covariances).
+    Residuals and noise are (B, 5, h, w), half as many pixels a side, with about unit variance; `scale` (5,) holds the
+    residuals' own deviations, `mixing` (grids, 5, 5) what makes noise of each grid vary as they do (factors of
+    covariances). outline: (B, 1, h, w), 1 where there is anything of the thing.
     """
 
     scale: Tensor
@@ -107,11 +109,12 @@ class IncludedGenerator(nn.Module):
             front, back, colour = self.regressor(image, mask, height)
         return torch.cat([front[:, None], back[:, None], colour], 1)
 
-    def view(self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor) -> Tensor:
-        """All that the flow is told of the thing, (B, 12, H, W)."""
-        outline = mask[:, None]
-        seen = [(image * 4 - 2) * outline, outline * 2 - 1, height[:, None] * 2, position(image)]
-        return torch.cat([*seen, regression * outline * 2], 1)
+    def view(self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor) -> tuple[Tensor, Tensor]:
+        """All that the flow is told of the thing, (B, 12, h, w), and its outline."""
+        image, height, regression = (halved(values, mask) for values in (image, height[:, None], regression))
+        outline = functional.max_pool2d(mask[:, None], 2)
+        seen = [(image * 4 - 2) * outline, outline * 2 - 1, height * 2, position(image)]
+        return torch.cat([*seen, regression * 2], 1), outline
 
     def noise(self, count: int, size: int, random: Generator) -> Tensor:
         """Noise (count, 5, size, size) as various as the residuals are, on the CPU so that a seed gives the same."""
@@ -145,10 +148,23 @@ class IncludedGenerator(nn.Module):
             found = found + self.velocity(found, view, time) * outline / steps
         return found
 
-    def layers(self, regression: Tensor, residual: Tensor) -> Layers:
-        """What the regression and a sampled residual make together."""
-        found = regression + residual * self.scale[:, None, None]
+    def layers(self, regression: Tensor, residual: Tensor, outline: Tensor) -> Layers:
+        """What the regression (B, 5, H, W) and a sampled residual make together."""
+        found = regression + enlarged(residual, outline, regression.shape[-1]) * self.scale[:, None, None]
         return Layers(found[:, 0], found[:, 1], found[:, 2:])
+
+
+def halved(values: Tensor, mask: Tensor) -> Tensor:
+    """Means of values (B, C, H, W) over what of 2x2 pixels lies within the mask (B, H, W); 0 outside."""
+    share = functional.avg_pool2d(mask[:, None], 2)
+    return functional.avg_pool2d(values * mask[:, None], 2) / share.clamp(min=0.25)
+
+
+def enlarged(values: Tensor, outline: Tensor, size: int) -> Tensor:
+    """Values (B, C, h, w), which count where the outline (B, 1, h, w) is, interpolated to (B, C, size, size)."""
+    both = torch.cat([values * outline, outline], 1)
+    grown = functional.interpolate(both, size=size, mode="bilinear", align_corners=False)
+    return grown[:, :-1] / grown[:, -1:].clamp(min=1e-3)
 
 
 def interpolation(grid: int, size: int) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from ..networks import included_object
 from ..networks.included_generator import IncludedGenerator, IncludedGeneratorConfig, metadata
-from .generator_batches import GeneratorTask, residual_of, spectrum
+from .generator_batches import GeneratorTask, coarse_residual, spectrum
 from .generator_card import held_out_scores, write_card
 from .object_batches import ThingPool, draw_batch
 from .run import Plan, Run, export
@@ -41,10 +41,14 @@ def start(plan: Plan, pool: ThingPool, weights: Path) -> Run:
 
 def _measure(network: IncludedGenerator, pool: ThingPool, seed: int) -> None:
     """Give the noise the residuals' spectrum."""
-    rng = np.random.default_rng([seed, 1])
-    things = [draw_batch(pool, 32, 1.0, rng) for _ in range(_MEASURED)]
-    found = [residual_of(one, network.regression(one.image, one.mask, one.height)) for one in things]
-    scale, mixing = spectrum(torch.cat(found), torch.cat([one.mask for one in things]))
+    rng, found, outlines = np.random.default_rng([seed, 1]), [], []
+    for _ in range(_MEASURED):
+        things = draw_batch(pool, 32, 1.0, rng)
+        regression = network.regression(things.image, things.mask, things.height)
+        _, outline = network.view(things.image, things.mask, things.height, regression)
+        found.append(coarse_residual(things, regression, outline))
+        outlines.append(outline)
+    scale, mixing = spectrum(torch.cat(found), torch.cat(outlines))
     network.scale.copy_(scale)
     network.mixing.copy_(mixing)
 

@@ -10,7 +10,6 @@ import torch
 from torch import Generator, Tensor
 
 from ..networks.included_generator import IncludedGenerator
-from .generator_batches import residual_of
 from .layers import make_shard
 from .object_batches import Batch as Things
 from .object_batches import as_batch, resized
@@ -53,22 +52,22 @@ def held_out_scores(network: IncludedGenerator, views: int = 240, strength: floa
 def _numbers(network: IncludedGenerator, things: Things, strength: float, random: Generator) -> Tensor:
     """(B, 4): what a Score holds, for each thing."""
     regression = network.regression(things.image, things.mask, things.height)
-    view = network.view(things.image, things.mask, things.height, regression)
-    missed, outline = residual_of(things, regression), things.mask[:, None]
-    scale = network.scale[:, None, None]
+    view, outline = network.view(things.image, things.mask, things.height, regression)
+    truth, inside = torch.stack([things.front, things.back], 1), things.mask[:, None]
     found = []
     for _ in range(SAMPLES):
         noise = network.noise(len(view), view.shape[-1], random).to(view.device) * outline * strength
-        found.append(network.residual(noise, view, outline, STEPS, lambda step: None) * scale)
+        layers = network.layers(regression, network.residual(noise, view, outline, STEPS, lambda step: None), outline)
+        found.append(torch.stack(layers[:2], 1))
     samples = torch.stack(found)
-    errors = torch.stack([_error(sample - missed, outline) for sample in samples])
-    spread = _error(samples.std(0), outline)
-    return torch.stack([_error(missed, outline), errors.mean(0), errors.amin(0), spread], 1)
+    errors = torch.stack([_error(sample - truth, inside) for sample in samples])
+    spread = _error(samples.std(0), inside)
+    return torch.stack([_error(regression[:, :2] - truth, inside), errors.mean(0), errors.amin(0), spread], 1)
 
 
-def _error(difference: Tensor, outline: Tensor) -> Tensor:
-    """(B,) mean of both depths' absolute values within the outline."""
-    return (difference[:, :2].abs() * outline).sum((1, 2, 3)) / (2 * outline.sum((1, 2, 3)))
+def _error(difference: Tensor, inside: Tensor) -> Tensor:
+    """(B,) mean absolute value of differences (B, 2, H, W) of both depths within the mask (B, 1, H, W)."""
+    return (difference.abs() * inside).sum((1, 2, 3)) / (2 * inside.sum((1, 2, 3)))
 
 
 def write_card(path: Path, run: Run, scores: dict[str, Score]) -> None:
