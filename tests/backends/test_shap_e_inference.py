@@ -108,9 +108,11 @@ def test_weights_that_are_not_numbers_are_one_sentence(tiny, tmp_path, path, nam
     name = next(key for key in state if key.endswith(name))
     state[name] = torch.full_like(state[name], torch.nan)
     save_file(state, tmp_path / path, {"format": "pt"})
+    told = []
     with pytest.raises(Unable, match="not finite") as caught:
-        arrays(tmp_path)
+        arrays(tmp_path, job=Job(lambda progress, stage, message: told.append(stage)))
     assert "\n" not in str(caught.value)
+    assert ("denoising 2/3" in told) == ("renderer" in path)  # what cannot come right is not waited for
 
 
 def test_weights_that_cannot_be_read_are_one_sentence_that_says_what_to_do(tiny, tmp_path):

@@ -73,12 +73,23 @@ def test_the_published_folders_half_precision_and_older_copy_of_the_renderer_are
     save_file(tensors, tmp_path / "renderer" / safe.name)
     torch.save(load_file(safe), safe.with_name("diffusion_pytorch_model.bin"))
     safe.unlink()
+    _in_the_older_naming(tmp_path / "image_encoder/model.fp16.safetensors")
     for chosen in ("renderer", "shap_e_renderer"):
-        halved, whole = (shap_e.load(folder).perceptron(latents()) for folder in (tmp_path, written))
-        for (weight, _), (wanted, _) in zip(halved, whole):
+        halved, whole = (shap_e.load(folder) for folder in (tmp_path, written))
+        for (weight, _), (wanted, _) in zip(halved.perceptron(latents()), whole.perceptron(latents())):
             torch.testing.assert_close(weight, wanted, rtol=0, atol=0.01)
+        image = torch.rand(1, 3, 32, 32)
+        seen, wanted = (sampler.pipeline.image_encoder(image).last_hidden_state for sampler in (halved, whole))
+        torch.testing.assert_close(seen, wanted, rtol=0, atol=0.02)
         shutil.rmtree(tmp_path / chosen)
     assert "shap_e_renderer/diffusion_pytorch_model.safetensors is missing" in refusal(tmp_path)
+
+
+def _in_the_older_naming(path):
+    """As transformers wrote CLIP when the weights were published."""
+    prefix = "vision_model."
+    state = {prefix + name.removeprefix(prefix): values for name, values in load_file(path).items()}
+    save_file({**state, f"{prefix}embeddings.position_ids": torch.arange(17)[None]}, path, {"format": "pt"})
 
 
 @pytest.mark.parametrize("path", [PRIOR, "image_encoder/model.safetensors", "prior/config.json", "scheduler"])

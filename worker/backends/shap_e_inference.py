@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +23,9 @@ from ..pictures.silhouette import solid_part
 from ..representations import Field
 from ..wire.jobs import Job, Span
 from . import devices
+
+if TYPE_CHECKING:  # takes seconds
+    from diffusers.models.transformers.prior_transformer import PriorTransformerOutput
 
 BATCH = {"cpu": 8192, "cuda": 1 << 17, "mps": 1 << 16}
 """Points that are asked for at once."""
@@ -83,9 +87,13 @@ class Generator:
             ).images
             job.report(_SAMPLED, "decoding the shape")
             layers = self.sampler.perceptron(latents)
-        if not all(values.isfinite().all() for layer in layers for values in layer):
-            raise Unable(f"the weights in {self.folder} give numbers that are not finite: {_DAMAGED}")
+        for values in itertools.chain(*layers):
+            self._check_finite(values)
         return layers
+
+    def _check_finite(self, values: Tensor) -> None:
+        if not values.isfinite().all():
+            raise Unable(f"the weights in {self.folder} give numbers that are not finite: {_DAMAGED}")
 
     @contextmanager
     def _told(self, steps: int, job: Span) -> Iterator[None]:
@@ -101,7 +109,11 @@ class Generator:
             share = next(done) / total
             job.report(min(share, 1.0), f"denoising {min(int(share * steps) + 1, steps)}/{steps}")
 
+        def checked(module: torch.nn.Module, given: object, result: PriorTransformerOutput) -> None:
+            self._check_finite(result.predicted_image_embedding)
+
         handles = [block.register_forward_hook(told) for block in blocks]
+        handles.append(self.sampler.pipeline.prior.register_forward_hook(checked))
         try:
             yield
         finally:
