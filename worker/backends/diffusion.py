@@ -8,19 +8,18 @@ Our own generator ships with the product and gives two layers; the others give f
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ..errors import Unable
-from ..store.weights import HubFile, HubModel, WeightStore
+from ..store.weights import WeightStore
 from ..wire.jobs import Job, Span
 from ..wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
 from . import Options, Task
+from .diffusion_models import MODELS, Model, times
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,63 +29,10 @@ if TYPE_CHECKING:
     from . import shap_e_inference, triposg_inference
     from .generator_inference import Imagination
 
-INCLUDED, TRIPOSG, SHAP_E = "included", "triposg", "shap-e"
+INCLUDED = "included"
 FILE = Path(__file__).parent.parent / "included" / "generator.safetensors"
 
 
-@dataclass(frozen=True)
-class Model:
-    """One line of the table of published generators.
-
-    module: beside this file, with `load(folder, device)`, whose result says how much memory it needs and makes arrays
-    of a picture, and `field(arrays, device)`. guidance: what it was made for.
-    """
-
-    name: str
-    label: str
-    licence: str
-    help: str
-    hub: HubModel
-    module: str
-    guidance: float
-
-
-MODELS = (
-    Model(
-        TRIPOSG,
-        "TripoSG",
-        "MIT",
-        "Detailed shapes, without colours of their own; slow without a graphics card of 8 GB.",
-        HubModel(
-            "VAST-AI/TripoSG",
-            "2c1c516d22d58db486a058d98d31bb6177344e06",
-            (
-                HubFile("feature_extractor_dinov2/preprocessor_config.json", None, None),
-                HubFile("scheduler/scheduler_config.json", None, None),
-                HubFile("transformer/config.json", None, None),
-                HubFile("vae/config.json", None, None),
-                HubFile("image_encoder_dinov2/config.json", None, None),
-                HubFile(
-                    "vae/diffusion_pytorch_model.safetensors",
-                    970_685_468,
-                    "a2e667c24927a5a35e5f19fcb4c75890e9399aa966b6db8131d7df733a750c8b",
-                ),
-                HubFile(
-                    "image_encoder_dinov2/model.safetensors",
-                    1_217_522_888,
-                    "399fba97a95f22c36834418bc69373364a99af3a1153da1c0fb31db567c92e23",
-                ),
-                HubFile(
-                    "transformer/diffusion_pytorch_model.safetensors",
-                    5_758_280_104,
-                    "9192b5923f7b605b394192809aa2ceb73bf0f4009674d8e3b999b45bb97d4bf2",
-                ),
-            ),
-        ),
-        ".triposg_inference",
-        7.0,
-    ),
-)
 _BY_NAME = {model.name: model for model in MODELS}
 _PUBLISHED = tuple(_BY_NAME)
 
@@ -210,8 +156,8 @@ class Backend:
         if model == INCLUDED:
             own = hashlib.sha256(FILE.read_bytes()).hexdigest() if FILE.is_file() else ""
             return f"{own} {_matte().revision(weights)}"
-        folder = _folder(_BY_NAME[model], weights)  # filled by hand it may hold other weights of that name
-        return f"{_BY_NAME[model].hub.revision} {_times(folder)} {_matte().revision(weights)}"
+        folder = _BY_NAME[model].folder(weights)  # filled by hand it may hold other weights of that name
+        return f"{_BY_NAME[model].hub.revision} {times(folder)} {_matte().revision(weights)}"
 
     def remarks(self, model: str, weights: WeightStore) -> tuple[str, ...]:
         return () if model == INCLUDED else weights.remarks(model, _BY_NAME[model].hub)
@@ -222,7 +168,7 @@ class Backend:
         if model == INCLUDED:  # needs it only where a photo shows more than the object
             return saliency.download(weights, job)
         hub = _BY_NAME[model].hub
-        if _folder(_BY_NAME[model], weights) is None:
+        if _BY_NAME[model].folder(weights) is None:
             weights.download(model, hub, job.span(0.0, 0.99))
         return hub.bytes + saliency.download(weights, job.span(0.99, 1.0))
 
@@ -233,7 +179,7 @@ class Backend:
         if len(task.pictures) != 1:
             raise Unable(f"Diffusion takes one photo, not {len(task.pictures)}: choose one")
         options, model = task.options, _BY_NAME.get(task.model)
-        folder = _required(model, task.weights) if model else FILE.parent
+        folder = model.required(task.weights) if model else FILE.parent
         job.report(0.0, "cutting the object out")
         picture = _matte().without_background(task.pictures[0], task.weights, task.model)
         job.report(0.1, "loading the network")
@@ -262,7 +208,7 @@ class Backend:
     def _load(
         self, model: Model | None, folder: Path, device: str
     ) -> Imagination | triposg_inference.Generator | shap_e_inference.Generator:
-        which = f"{folder} {_times(folder) if model else FILE} {device}"
+        which = f"{folder} {times(folder) if model else FILE} {device}"
         if self._loaded is None or self._loaded[0] != which:
             self.unload()
             self._loaded = (which, _generator(model, folder, device))
@@ -289,27 +235,9 @@ def _module(model: Model) -> ModuleType:
 
 
 def _info(model: Model, weights: WeightStore) -> ModelInfo:
-    here = _folder(model, weights) is not None
+    here = model.folder(weights) is not None
     source = f"https://huggingface.co/{model.hub.repo}"
     return ModelInfo(model.name, model.label, model.licence, True, model.hub.bytes, here, source, model.help)
-
-
-def _folder(model: Model, weights: WeightStore) -> Path | None:
-    """Where the weights lie: as published, or some cut into shards that an index lists."""
-    either = [(file, replace(file, name=f"{file.name}.index.json")) for file in model.hub.files if file.sha256]
-    plain = tuple(file for file in model.hub.files if not file.sha256)
-    variants = (replace(model.hub, files=plain + chosen) for chosen in itertools.product(*either))
-    return next((folder for hub in variants if (folder := weights.find(model.name, hub))), None)
-
-
-def _required(model: Model, weights: WeightStore) -> Path:
-    """As _folder, but raises ModelMissing."""
-    return _folder(model, weights) or weights.require(model.name, model.hub, model.licence)
-
-
-def _times(folder: Path | None) -> list[int]:
-    """When the files were written, which tells other weights of the same name."""
-    return [path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))] if folder else []
 
 
 def _matte() -> ModuleType:
