@@ -175,7 +175,8 @@ class PosedPicture:
     rgb: (H, W, 3) uint8 sRGB of exactly the camera's pixels, or None: the user's own picture as it is. subject: (H, W)
     uint8, how much of each pixel is the thing and not what is behind it, or None where all is, or nobody knows.
     exact: whether the camera is known; else it is where to begin to look for it. name: the picture's, "" where it has
-    no other than the thing.
+    no other than the thing. turns: where else to begin: (up, sideways) in degrees that the camera is swung around the
+    thing, as the camera sees up and sideways.
     """
 
     rgb: np.ndarray | None
@@ -183,6 +184,7 @@ class PosedPicture:
     view: View
     exact: bool
     name: str = ""
+    turns: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,9 @@ def test_points_may_be_asked_for_in_any_batch(folder, monkeypatch):
     made = arrays(folder)
     whole = triposg_inference.field(made, CPU).value(sphere(0.6))
     monkeypatch.setitem(triposg_inference.BATCH, "cpu", 7)
-    np.testing.assert_allclose(triposg_inference.field(made, CPU).value(sphere(0.6)), whole, atol=1e-4)
+    again = triposg_inference.field(made, CPU)
+    np.testing.assert_allclose(again.value(sphere(0.6)), whole, atol=1e-4)
+    assert again.value(sphere(0.6)[:0]).shape == (0,)
 
 
 def test_the_same_field_comes_back_from_the_cache_without_the_networks(folder, tmp_path):

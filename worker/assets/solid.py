@@ -21,7 +21,7 @@ from ..geometry.surface.decimate import decimated
 from ..geometry.surface.isosurface import isosurface
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.photo import Photo
-from ..geometry.texturing.projection import fitted_view
+from ..geometry.texturing.projection import fitted_from, moved
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
@@ -119,7 +119,10 @@ def _photo(posed: PosedPicture, to_gltf: np.ndarray, mesh: Mesh, picture: Pictur
     mask = posed.subject >= 128
     if posed.exact:
         return Photo(rgb, mask, view), 1.0
-    fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
+    centre = mesh.bounds.astype(np.float64).mean(axis=0)
+    swings = (np.array([0.0, 0.0, 0.0, *np.radians(turn)]) for turn in posed.turns)
+    starts = (view, *(moved(view, swing, centre, 1.0) for swing in swings))
+    fit = fitted_from(mesh.vertices, mesh.faces, mask, starts)
     clean = decontaminated(rgb, posed.subject) if picture.alpha is None else rgb
     return Photo(clean, mask, fit.view), fit.iou
 

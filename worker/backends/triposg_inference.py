@@ -36,6 +36,9 @@ FOV, DISTANCE = 30.0, 4.3
 """Where the camera that took the picture is looked for: on the z axis, with that vertical field of view in degrees
 over the square picture. The published files do not say what the training's was."""
 
+TURNS = tuple((up, sideways) for up in (0.0, 25.0) for sideways in (-60.0, -30.0, 0.0, 30.0, 60.0) if up or sideways)
+"""Where else: shapes stand upright and face the z axis, from wherever the photo saw them."""
+
 NO_COLOUR = "TripoSG gives shapes without colour: what the photo does not show is coloured like what is beside it"
 
 _FACING = np.diag([1.0, -1.0, -1.0])  # the camera on the z axis that looks along -z, y up
@@ -173,7 +176,7 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
         bounds=np.array([[-triposg.EXTENT] * 3, [triposg.EXTENT] * 3]),
         to_gltf=np.eye(3),
         arrays=arrays,
-        pictures=(PosedPicture(None, arrays["subject"], view, False),),
+        pictures=(PosedPicture(None, arrays["subject"], view, False, turns=TURNS),),
         notes=(*matte.remarks(arrays["subject"]), NO_COLOUR),
     )
 
