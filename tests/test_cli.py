@@ -137,7 +137,7 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing(photo, tmp_path):
 def test_models_tells_licence_size_and_what_is_here(run):
     done = run("models", "--json")
     backends = json.loads(done.stdout)["backends"]
-    assert [backend["name"] for backend in backends] == ["depth", "nerf"]
+    assert [backend["name"] for backend in backends] == ["depth", "nerf", "diffusion"]
     models = {model["name"]: model for backend in backends for model in backend["models"]}
     assert models["included"]["here"] and not models["depth-anything-v2-small"]["here"]
     assert models["depth-anything-v2-small"]["licence"] == "Apache-2.0" and models["triposr"]["licence"] == "MIT"

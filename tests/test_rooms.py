@@ -67,7 +67,8 @@ def test_no_room_knows_what_it_must_not(folder, banned):
 
 @pytest.mark.parametrize(
     "name",
-    ["worker/__main__.py", "worker/app.py", "worker/backends/depth.py", "worker/backends/nerf.py", "worker/wire"],
+    ["worker/__main__.py", "worker/app.py", "worker/wire"]
+    + [f"worker/backends/{name}.py" for name in ("depth", "nerf", "diffusion", "diffusion_models")],
 )
 def test_what_says_hello_imports_nothing_heavy_at_the_top(name):
     assert offenders(name, ("torch", "numpy", "scipy", "PIL", "transformers", "rich"), top_only=True) == []

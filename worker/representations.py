@@ -128,13 +128,15 @@ class TwoLayers:
     front, back: (S, S) float32 depth in half sides of the window at the thing's own distance, zero at its mean
     mid-depth, larger is farther: half a side of depth is as long as half a side of width. Only the thing's own pixels
     mean something. back_colour: (S, S, 3) uint8 sRGB of the last surface, seen from the front. window: where in the
-    picture the layers lie.
+    picture the layers lie. subject: (H, W) uint8, the thing's share of each pixel of the whole picture, or None where
+    the picture's own transparency or plain background says it.
     """
 
     front: np.ndarray
     back: np.ndarray
     back_colour: np.ndarray
     window: Window
+    subject: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.front.ndim != 2 or self.back.shape != self.front.shape or self.back_colour.shape[:2] != self.back.shape:
@@ -144,11 +146,13 @@ class TwoLayers:
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Plain arrays, from which `from_arrays` makes the same layers again."""
         window = np.array([self.window.left, self.window.top, self.window.side])
-        return {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+        arrays = {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+        return arrays if self.subject is None else {**arrays, "subject": self.subject}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TwoLayers:
-        return cls(arrays["front"], arrays["back"], arrays["back_colour"], Window(*map(int, arrays["window"])))
+        window = Window(*map(int, arrays["window"]))
+        return cls(arrays["front"], arrays["back"], arrays["back_colour"], window, arrays.get("subject"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +175,8 @@ class PosedPicture:
     rgb: (H, W, 3) uint8 sRGB of exactly the camera's pixels, or None: the user's own picture as it is. subject: (H, W)
     uint8, how much of each pixel is the thing and not what is behind it, or None where all is, or nobody knows.
     exact: whether the camera is known; else it is where to begin to look for it. name: the picture's, "" where it has
-    no other than the thing.
+    no other than the thing. turns: where else to begin: (up, sideways) in degrees that the camera is swung around the
+    thing, as the camera sees up and sideways.
     """
 
     rgb: np.ndarray | None
@@ -179,6 +184,7 @@ class PosedPicture:
     view: View
     exact: bool
     name: str = ""
+    turns: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from image_to_3d.worker import assets, backends
 from image_to_3d.worker.assets import relief
+from image_to_3d.worker.assets.layers import OBJECT_FOV
 from image_to_3d.worker.errors import Invalid, Unable
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.pictures.load import Picture
@@ -120,4 +121,4 @@ def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground(
     low, high = asset.mesh.bounds
     assert (high - low).max() == pytest.approx(3.0, abs=1e-3) and low[1] == pytest.approx(0, abs=1e-3)
     assert len(asset.mesh.faces) <= 1000 and not asset.double_sided
-    assert asset.cameras[0].fov_degrees == relief.OBJECT_FOV
+    assert asset.cameras[0].fov_degrees == OBJECT_FOV

@@ -51,7 +51,7 @@ def made(found: Field, job: Job | None = None, **chosen) -> assets.Asset:
     info = backends.get("nerf").describe(WeightStore(Path("nowhere")))
     options = backends.settle(info, "fast", {"grid": 64, "faces": 2000, "texture": 128, **chosen})
     red = np.zeros((SIDE, SIDE, 3), np.uint8) + np.uint8([200, 30, 30])
-    picture = Picture(red, found.pictures[0].subject, None, "digest", "block")
+    picture = Picture(red, found.pictures[0].subject if found.pictures else None, None, "digest", "block")
     plan = assets.plan_for("solid", options)
     return plan.made_of(found, picture, job or Job(lambda *_: None), lambda name: nullcontext())
 
@@ -142,3 +142,11 @@ def test_a_cancel_is_heard_in_every_stage():
     for stage in set(stages) - {last}:  # each is heard at the next report
         with pytest.raises(Cancelled):
             run(stage)
+
+
+def test_a_field_that_fits_no_picture_has_its_own_colours_and_no_camera():
+    bare = field()
+    asset = made(Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, {}, notes=("turned its own way",)))
+    assert is_closed(welded(asset.mesh)) and asset.cameras == ()
+    assert (abs(colours_towards(asset.mesh, (0, 0, 1)) - [26, 153, 26]) <= 1).all()
+    assert asset.warnings == ("turned its own way",)

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 import trimesh
 from image_to_3d.tests import render
-from image_to_3d.worker.assets.relief import OBJECT_CELLS
+from image_to_3d.worker.assets.layers import OBJECT_CELLS
 from image_to_3d.worker.backends import object_inference
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell

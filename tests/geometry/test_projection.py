@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry.texturing.projection import fitted_view, moved, silhouette_iou
+from image_to_3d.worker.geometry.texturing.projection import fitted_from, fitted_view, moved, silhouette_iou
 from image_to_3d.worker.geometry.texturing.rasterise import depth_buffer, projected
 from image_to_3d.worker.representations import PinholeCamera, View
 
@@ -65,3 +65,36 @@ def test_a_mask_of_another_size_is_refused():
     mesh = thing()
     with pytest.raises(ValueError, match="mask of shape"):
         fitted_view(mesh.vertices, mesh.faces, np.ones((10, 10), bool), TRUE)
+
+
+def figure():
+    """Something like a person with a head, whose arm points a little to the side."""
+    parts = [
+        trimesh.creation.box((0.4, 1.2, 0.3)),
+        trimesh.creation.box((1.0, 0.2, 0.2)),
+        trimesh.creation.icosphere(2),
+    ]
+    parts[1].apply_translation((0.1, 0.3, 0.1))
+    parts[2].apply_scale(0.3).apply_translation((0.0, 0.8, 0.05))
+    return trimesh.util.concatenate(parts).subdivide()
+
+
+def swung(view, mesh, up, sideways):
+    return moved(view, np.array([0, 0, 0, *np.radians([up, sideways])]), mesh.bounds.mean(axis=0), 1.0)
+
+
+@pytest.mark.parametrize("sideways", [-70.0, 60.0])
+def test_a_camera_that_stands_on_another_side_is_found_from_the_start_that_is_next_to_it(sideways):
+    mesh = figure()
+    front = swung(TRUE, mesh, 0.0, -sideways)
+    assert off(mesh, fitted_view(mesh.vertices, mesh.faces, mask_of(mesh), front).view) > 10.0
+    starts = [front, *(swung(front, mesh, up, side) for up in (0.0, 25.0) for side in (-60.0, -30.0, 30.0, 60.0))]
+    fit = fitted_from(mesh.vertices, mesh.faces, mask_of(mesh), starts)
+    assert fit.iou > 0.95 and off(mesh, fit.view) < 5.0
+
+
+def test_a_thing_that_looks_alike_from_many_sides_is_seen_from_the_likeliest():
+    ball = trimesh.creation.icosphere(3)
+    starts = [swung(TRUE, ball, 0.0, sideways) for sideways in (0.0, 30.0, 60.0, -30.0)]
+    fit = fitted_from(ball.vertices, ball.faces, mask_of(ball), starts)
+    assert np.arccos(np.clip((np.trace(fit.view.rotation @ TRUE.rotation.T) - 1) / 2, -1, 1)) < 0.1

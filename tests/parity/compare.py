@@ -13,6 +13,7 @@ Arrays = Mapping[str, np.ndarray]
 Stages = Callable[[Path, Arrays, str], dict[str, np.ndarray]]
 
 TABLE = {
+    "triposg": ".triposg",
     "triposr": ".triposr",
 }
 """Network -> module with stages(checkpoint folder, recorded arrays, device): our array for each name of the set."""

@@ -97,6 +97,23 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_removed(hub, tmp_pa
     assert store.find("m", model()) is None
 
 
+def test_a_small_file_of_unknown_size_comes_whole_or_not_at_all(hub, tmp_path):
+    files = (HubFile("config.json", None, None), HubFile("model.safetensors", len(FILES["model.safetensors"]), None))
+    known, store = HubModel("someone/something", REVISION, files), WeightStore(tmp_path, online=True)
+    assert known.bytes == len(FILES["model.safetensors"])
+    hub.break_after = 3
+    with pytest.raises(Unable, match="broke off"):
+        store.download("m", known, silent())
+    assert store.find("m", known) is None
+    hub.break_after = None
+    folder = store.download("m", known, silent())
+    assert {name: (folder / name).read_bytes() for name in FILES} == FILES
+    assert store.find("m", known) == folder and store.remarks("m", known) == ()
+    hub.requests.clear()
+    store.download("m", known, silent())
+    assert hub.requests == []
+
+
 def test_a_missing_file_and_a_dead_server_are_one_sentence(hub, tmp_path, monkeypatch):
     store = WeightStore(tmp_path, online=True)
     del hub.files["model.safetensors"]
@@ -159,6 +176,17 @@ def test_files_that_do_not_lie_on_the_hub_are_fetched_checked_and_found_as_well(
     with pytest.raises(Unable, match="damaged"):
         store.download("n", elsewhere, silent())
     assert store.find("n", elsewhere) is None
+
+
+def test_a_folder_filled_by_hand_may_hold_the_same_under_another_name(tmp_path):
+    store, folder = WeightStore(tmp_path), tmp_path / "m"
+    files = (HubFile("config.json", 8, None), HubFile("model.safetensors", 9, None, also=("model.index.json",)))
+    known = HubModel("someone/something", REVISION, files)
+    folder.mkdir()
+    (folder / "config.json").write_bytes(FILES["config.json"])
+    assert store.find("m", known) is None
+    (folder / "model.index.json").write_bytes(b"{}")
+    assert store.find("m", known) == folder and store.remarks("m", known) == ()
 
 
 def test_weights_that_cannot_be_the_published_ones_are_named(tmp_path):

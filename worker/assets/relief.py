@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one photo shows, in depth: a relief from a depth map, a closed thing from two layers; the photo is the texture.
+"""What one photo shows, in depth: a relief from a depth map, whose texture is the photo.
 
 Knows representations, pictures and geometry; must not know networks, backends or requests.
 """
@@ -17,24 +17,17 @@ from scipy import ndimage
 from ..errors import Invalid, Unable
 from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
-from ..geometry.relief.shell import ShellOptions, shell
 from ..geometry.relief.upsample import refine_depth
 from ..pictures.load import Picture
-from ..pictures.silhouette import seen_through, without_specks
 from ..representations import DepthMap, PinholeCamera, Representation, TwoLayers
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
+from .layers import LayersPlan
 
 DEFAULT_FOV = 55.0
 """Degrees across the longer side, where neither user, network nor EXIF say otherwise: between a phone's main camera
 (about 67) and a portrait lens (about 40)."""
-
-OBJECT_FOV = 35.0
-"""The same for a cut-out thing, which people photograph from farther away."""
-
-OBJECT_CELLS = 160
-"""Lattice cells along a thing's window, and no more: its layers are smoother than that."""
 
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
@@ -70,29 +63,12 @@ class ReliefPlan:
 
     def made_of(self, found: Representation, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
         """The asset that suits the representation. Raises Unable where no surface is left."""
-        make = from_layers if isinstance(found, TwoLayers) else from_depth
-        return make(found, picture, self, job, stage)
-
-
-def from_layers(layers: TwoLayers, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:
-    """A closed thing with a front and a back. Raises Unable where no surface is left."""
-    photo = picture.rgb
-    fov = plan.fov or picture.fov_degrees or OBJECT_FOV
-    camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], fov)
-    if picture.background is None:
-        raise Unable(f"{picture.name} has neither transparency nor a plain background: cut the object out first")
-    with stage("meshing"):
-        cells = max(32, min(OBJECT_CELLS, plan.relief.grid, layers.window.side))
-        subject = np.uint8(255) * without_specks(~picture.background).astype(np.uint8)
-        share = seen_through(layers.window, subject, cells).astype(np.float32) / 255.0
-        options = ShellOptions(plan.relief.faces, plan.relief.texture)
-        try:
-            mesh = shell(layers, share, photo, camera, options, job.report)
-        except ValueError as error:
-            raise Unable(str(error)) from None
-        placed = place(mesh, camera, plan.size or None, plan.origin)
-    view = CameraInfo(tuple(map(float, placed.camera_position)), fov, photo.shape[1], photo.shape[0])
-    return Asset(placed.mesh, (view,), double_sided=False)
+        if isinstance(found, TwoLayers):
+            wish = LayersPlan(
+                self.relief.faces, self.relief.texture, self.size, self.origin, self.relief.grid, self.fov
+            )
+            return wish.made_of(found, picture, job, stage)
+        return from_depth(found, picture, self, job, stage)
 
 
 def from_depth(depth_map: DepthMap, picture: Picture, plan: ReliefPlan, job: Job | Span, stage: Stage) -> Asset:

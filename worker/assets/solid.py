@@ -21,20 +21,23 @@ from ..geometry.surface.decimate import decimated
 from ..geometry.surface.isosurface import isosurface
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.photo import Photo
-from ..geometry.texturing.projection import fitted_view
+from ..geometry.texturing.projection import fitted_from, moved
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.edges import decontaminated
 from ..pictures.load import Picture
-from ..representations import Field, PosedPicture, View
+from ..representations import Field, PinholeCamera, PosedPicture, TwoLayers, View
 from ..wire.jobs import Job, Span
 from ..wire.protocol import CameraInfo, Value
 from .asset import Asset, Stage
+from .layers import LayersPlan
 from .photos import with_square_pixels
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _SLIVER = 0.1  # of a cell: shorter edges are drawn together
 _LEAST_IOU = 0.6
 """Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
+
+_NO_CAMERA = PinholeCamera.from_fov(1, 1, 40.0)  # of what no camera is known for
 
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
@@ -61,8 +64,10 @@ class SolidPlan:
         counts = (int(options[name]) for name in ("grid", "faces", "texture", "smooth"))
         return cls(*counts, bool(options["photo"]), float(options["size"]), str(options["origin"]))
 
-    def made_of(self, found: Field, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
+    def made_of(self, found: Field | TwoLayers, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
         """The finished thing. picture: the user's own, where there is just one. Raises Unable without a surface."""
+        if isinstance(found, TwoLayers):
+            return LayersPlan(self.faces, self.texture, self.size, self.origin).made_of(found, picture, job, stage)
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
         with stage("texture"):
@@ -73,12 +78,13 @@ class SolidPlan:
             fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
             colour = _colour(found) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
             mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report)
-        placed = place(mesh, photos[0][0].view.camera, self.size or None, self.origin)
+        camera = photos[0][0].view.camera if photos else _NO_CAMERA
+        placed = place(mesh, camera, self.size or None, self.origin)
         cameras = tuple(
             _camera_info(posed.name, photo.view, placed.scale, placed.offset)
             for posed, (photo, _) in zip(found.pictures, photos)
         )
-        misfit = (_NO_FIT,) if self.photo and not fitting else ()
+        misfit = (_NO_FIT,) if self.photo and photos and not fitting else ()
         return Asset(placed.mesh, cameras, double_sided=False, warnings=(*found.notes, *misfit))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
@@ -113,7 +119,10 @@ def _photo(posed: PosedPicture, to_gltf: np.ndarray, mesh: Mesh, picture: Pictur
     mask = posed.subject >= 128
     if posed.exact:
         return Photo(rgb, mask, view), 1.0
-    fit = fitted_view(mesh.vertices, mesh.faces, mask, view)
+    centre = mesh.bounds.astype(np.float64).mean(axis=0)
+    swings = (np.array([0.0, 0.0, 0.0, *np.radians(turn)]) for turn in posed.turns)
+    starts = (view, *(moved(view, swing, centre, 1.0) for swing in swings))
+    fit = fitted_from(mesh.vertices, mesh.faces, mask, starts)
     clean = decontaminated(rgb, posed.subject) if picture.alpha is None else rgb
     return Photo(clean, mask, fit.view), fit.iou
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's f
 TABLE = {
     "depth": ".depth",
     "nerf": ".nerf",
+    "diffusion": ".diffusion",
 }
 
 Options = dict[str, Value]

@@ -19,16 +19,13 @@ from ..networks import triposr
 from ..pictures import matte
 from ..pictures.crop import square_crop
 from ..pictures.load import Picture
-from ..pictures.silhouette import without_specks
+from ..pictures.silhouette import solid_part
 from ..representations import Field, PinholeCamera, PosedPicture, View, Window
 from ..wire.jobs import Job, Span
 from . import devices
 
 BATCH = {"cpu": 8192, "cuda": 1 << 18, "mps": 1 << 16}
 """Points that are asked for at once. On a CPU what lies between two layers should stay in its cache."""
-
-HAZE = 12
-"""Alpha (of 255) up to which a pixel is haze that matting left, not a part of the subject."""
 
 TO_GLTF = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 """From the field's axes (x to the viewer, y right, z up) to glTF's (+Y up, the front faces +Z)."""
@@ -53,7 +50,7 @@ class Reconstructor:
 
         Raises Unable where the alpha shows no thing, or the network gives nothing finite.
         """
-        alpha = _solid_part(picture.alpha)
+        alpha = solid_part(picture.alpha)
         crop = square_crop(picture.rgb, alpha, fill)
         image = triposr.prepared(torch.from_numpy(crop.on_grey(triposr.GREY)), self.network.config.image_size)
         code, network = self._code(image, job), self.network
@@ -109,11 +106,6 @@ def _told(network: triposr.TripoSR, job: Job | Span) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _solid_part(alpha: np.ndarray) -> np.ndarray:
-    """The alpha (H, W) uint8 without haze and specks, which would make the crop too large."""
-    return np.where(without_specks(alpha > HAZE), alpha, 0).astype(np.uint8)
 
 
 def _view(window: Window, shape: tuple[int, ...]) -> View:

@@ -99,7 +99,7 @@ class IncludedObject(nn.Module):
         if image.shape[-2] % MULTIPLE or image.shape[-1] % MULTIPLE:
             raise ValueError(f"picture of {tuple(image.shape[-2:])} pixels given; make it multiples of {MULTIPLE}")
         outline = mask[:, None]
-        x = torch.cat([(image * 4 - 2) * outline, outline * 2 - 1, height[:, None] * 2, _position(image)], 1)
+        x = torch.cat([(image * 4 - 2) * outline, outline * 2 - 1, height[:, None] * 2, position(image)], 1)
         x = functional.relu(self.stem(x))
         features = []
         for level in self.levels:
@@ -113,7 +113,7 @@ class IncludedObject(nn.Module):
         return Layers(out[:, 0] - height, out[:, 1] + height, out[:, 2:] + seen[:, :, None, None])
 
 
-def _position(image: Tensor) -> Tensor:
+def position(image: Tensor) -> Tensor:
     """Where each pixel is: x and y (B, 2, H, W), -1 to 1."""
     batch, _, height, width = image.shape
     y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=image.device, dtype=image.dtype)

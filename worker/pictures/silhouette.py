@@ -21,6 +21,9 @@ from ..representations import Window
 FILL = 0.875
 """How much of the window the longer side of the thing's outline spans."""
 
+HAZE = 12
+"""Alpha (of 255) up to which a pixel is haze that matting left, not a part of the subject."""
+
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
 
 
@@ -32,6 +35,11 @@ def without_specks(subject: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return (sizes >= _SPECK * sizes.max())[labels]
+
+
+def solid_part(alpha: np.ndarray) -> np.ndarray:
+    """The alpha (H, W) uint8 without haze and specks, which would make the crop around the subject too large."""
+    return np.where(without_specks(alpha > HAZE), alpha, 0).astype(np.uint8)
 
 
 def window_around(subject: np.ndarray) -> Window:

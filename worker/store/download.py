@@ -24,10 +24,11 @@ TIMEOUT = 30.0
 CHUNK = 1 << 18
 
 
-def fetch(url: str, target: Path, bytes: int, sha256: str | None, job: Job | Span) -> None:
+def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Job | Span) -> None:
     """Brings `url` to `target`. What had come when it was cut off stays in `<target>.part` for the next try.
 
-    Raises Unable if it cannot be had, or is not the file with that size and hash (None: unknown); Cancelled.
+    Raises Unable if it cannot be had, or is not the file with that size and hash (None: unknown); Cancelled. A file of
+    unknown size, which should be a small one, is fetched whole at each try.
     """
     if target.is_file() and _is_right(target, bytes, sha256):
         return
@@ -44,20 +45,22 @@ def fetch(url: str, target: Path, bytes: int, sha256: str | None, job: Job | Spa
     os.replace(part, target)
 
 
-def _receive(url: str, part: Path, bytes: int, job: Job | Span) -> None:
-    have = part.stat().st_size if part.is_file() else 0
-    if have >= bytes:
+def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> None:
+    have = part.stat().st_size if bytes is not None and part.is_file() else 0
+    if bytes is not None and have >= bytes:
         return
     headers = {"User-Agent": f"image-to-3d/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
         have = have if answer.status == 206 else 0  # a server that knows no ranges sends all of it
         with part.open("ab" if have else "wb") as file:
-            while have < bytes and (chunk := answer.read(CHUNK)):
+            expected = bytes if bytes is not None else answer.length or 0  # of what the server says
+            while (bytes is None or have < bytes) and (chunk := answer.read(CHUNK)):
                 file.write(chunk)
                 have += len(chunk)
-                job.report(min(have / bytes, 1.0), "downloading", f"{have / 1e6:.0f} of {bytes / 1e6:.0f} MB")
-    if have < bytes:
-        raise ConnectionError(f"the connection broke off after {have / 1e6:.1f} of {bytes / 1e6:.1f} MB")
+                share = min(have / max(expected, have), 1.0)
+                job.report(share, "downloading", f"{have / 1e6:.0f} of {max(expected, have) / 1e6:.0f} MB")
+    if have < expected:
+        raise ConnectionError(f"the connection broke off after {have / 1e6:.1f} of {expected / 1e6:.1f} MB")
 
 
 def _reason(error: OSError | HTTPException) -> str:
@@ -68,8 +71,8 @@ def _reason(error: OSError | HTTPException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _is_right(path: Path, bytes: int, sha256: str | None) -> bool:
-    if path.stat().st_size != bytes:
+def _is_right(path: Path, bytes: int | None, sha256: str | None) -> bool:
+    if bytes is not None and path.stat().st_size != bytes:
         return False
     with path.open("rb") as stream:
         return sha256 in (None, hashlib.file_digest(stream, "sha256").hexdigest())

@@ -18,11 +18,23 @@ from .download import fetch
 
 @dataclass(frozen=True)
 class HubFile:
-    """A published file. `sha256` None where it is not known: the commit alone must do."""
+    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do.
+
+    also: names of what is as good where a folder was filled by hand, such as the index of the same in several files.
+    """
 
     name: str
-    bytes: int
+    bytes: int | None
     sha256: str | None
+    also: tuple[str, ...] = ()
+
+    def lies_in(self, folder: Path) -> bool:
+        return any((folder / name).is_file() for name in (self.name, *self.also))
+
+    def is_another_in(self, folder: Path) -> bool:
+        """Whether what lies there under that name cannot be this file, as its size differs."""
+        path = folder / self.name
+        return self.bytes is not None and path.is_file() and path.stat().st_size != self.bytes
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class HubModel:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return sum(file.bytes or 0 for file in self.files)
 
     @property
     def address(self) -> str:
@@ -53,7 +65,7 @@ class WebModel:
 
     @property
     def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+        return sum(file.bytes or 0 for file in self.files)
 
 
 Published = HubModel | WebModel
@@ -70,7 +82,7 @@ class WeightStore:
         """The folder with all files of the model, or None. Cheap: looks at names only."""
         cached = (_hub_cache() / _cache_name(model),) if isinstance(model, HubModel) else ()
         for folder in (self.root / name, *cached):
-            if all((folder / file.name).is_file() for file in model.files):
+            if all(file.lies_in(folder) for file in model.files):
                 return folder
         return None
 
@@ -86,7 +98,7 @@ class WeightStore:
         """Says so where the files that are used cannot be the published ones, as their sizes differ: for the user, who
         may have put them there."""
         folder = self.find(name, model)
-        if folder is None or all((folder / file.name).stat().st_size == file.bytes for file in model.files):
+        if folder is None or not any(file.is_another_in(folder) for file in model.files):
             return ()
         return (f"made with the weights in {folder}, which are not those that are published as {name}",)
 
@@ -96,9 +108,10 @@ class WeightStore:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
         folder, done = self.root / name, 0
         for file in model.files:
-            part = job.span(done / model.bytes, (done + file.bytes) / model.bytes)
+            bytes = file.bytes or 0
+            part = job.span(done / model.bytes, (done + bytes) / model.bytes)
             fetch(f"{model.address}/{file.name}", folder / file.name, file.bytes, file.sha256, part)
-            done += file.bytes
+            done += bytes
         return folder
 
 

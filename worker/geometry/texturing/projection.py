@@ -7,7 +7,7 @@ colours. Axes are those of the mesh and of the view, which are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import fast_simplification
@@ -24,6 +24,7 @@ _FACES = 3000  # of the mesh that is moved about
 _REACH = np.array([0.01, 0.01, 0.01, 0.02, 0.02])  # steps in shift (of the thing's size), ln distance, radians
 _BLURS = (5.0, 1.5)  # pixels: first for the way, then for the place
 _ROUNDS = 8
+_CLEARLY = 0.03  # so much more must outlines agree from an unlikelier side: round things look alike from everywhere
 _STIFFNESS = 0.1  # against turns, so that round things are not turned about at random
 
 
@@ -66,6 +67,25 @@ def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     found = moved(start, best, centre, size)
     after = silhouette_iou(vertices, faces, mask, found, _FINE_SIDE)
     return Fit(found, after, before) if after > before else Fit(start, before, before)
+
+
+def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]) -> Fit:
+    """As fitted_view, for a camera that may stand near any of several views: near the first, where no other shows an
+    outline that is clearly more like the mask's. All cameras are of one size."""
+    first = fitted_view(vertices, faces, mask, starts[0])
+    if len(starts) == 1 or not mask.any():
+        return first
+    few, triangles = _reduced(vertices, faces)
+    centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
+    size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
+
+    def likeness(start: View) -> float:
+        coarse, small = _small(mask, start, _SIDE, _around(mask))
+        framed = moved(small, _framed(few, coarse, small, centre, size), centre, size)
+        return _iou(few, triangles, coarse, framed)
+
+    other = fitted_view(vertices, faces, mask, max(starts[1:], key=likeness))
+    return other if other.iou > first.iou + _CLEARLY else first
 
 
 def _least(error: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:

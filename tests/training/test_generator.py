@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training the generator: the noise is measured, a run can be cut off, and the flow learns where residuals lie."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from image_to_3d.worker.networks.included_generator import GRIDS, IncludedGenerator, load, metadata
+from image_to_3d.worker.networks.included_object import IncludedObject, IncludedObjectConfig
+from image_to_3d.worker.networks.included_object import metadata as object_metadata
+from image_to_3d.worker.training import generator, layers
+from image_to_3d.worker.training.generator_batches import coarse_residual, spectrum
+from image_to_3d.worker.training.object_batches import Batch, ThingPool
+from image_to_3d.worker.training.run import Plan, Run, export
+from torch import Generator
+from torch.nn import functional
+
+CONFIG = IncludedObjectConfig(widths=(8, 8, 16, 16), blocks=(0, 0, 1, 1), size=64)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A folder with a few views and a random object network."""
+    folder = tmp_path_factory.mktemp("data")
+    np.save(folder / "things00007.npy", layers.make_shard(7, 24))
+    torch.manual_seed(5)
+    export(IncludedObject(CONFIG), object_metadata(CONFIG), folder / "object.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(generator, "_MEASURED", 2)
+    torch.set_num_threads(1)
+
+
+def begun(data: Path, out: Path, steps: int = 8, batch: int = 4, rate: float = 1e-3) -> Run:
+    plan = Plan(out, steps, batch, rate, chunk=4)
+    return generator.start(plan, ThingPool(data), data / "object.safetensors")
+
+
+def test_a_batch_depends_on_its_step_alone(data, tmp_path):
+    first, again, other = (begun(data, tmp_path).batch(step) for step in (3, 3, 4))
+    assert all((a == b).all() for a, b in zip(first, again, strict=True)) and not (first[3] == other[3]).all()
+
+
+def test_residuals_in_a_batch_vary_about_as_the_noise_does(data, tmp_path):
+    run = begun(data, tmp_path)
+    view, outline, residual, noise, time = run.task.batch(32, 0.0, np.random.default_rng(0))
+    for values in (residual, noise):
+        assert (values.square().sum((0, 2, 3)) / outline.sum()).sqrt().tolist() == pytest.approx([1.0] * 5, abs=0.25)
+    assert (residual * (1 - outline) == 0).all() and (noise * (1 - outline) == 0).all()
+    assert sorted((time * 32).long().tolist()) == list(range(32))
+
+
+def test_the_spectrum_of_noise_is_found_again():
+    network = IncludedGenerator()
+    network.mixing.zero_()
+    network.mixing[0] = 0.8 * torch.eye(5)
+    network.mixing[GRIDS.index(9)] = 0.6 * torch.eye(5)
+    network.mixing[0, 1, 0] = 0.8  # front and back together
+    found = 2.0 * network.noise(300, 32, Generator().manual_seed(0))
+    scale, mixing = spectrum(found, torch.ones(300, 1, 32, 32))
+    assert scale.tolist() == pytest.approx([2.0, 2.0 * (0.36 + 1.28) ** 0.5, 2.0, 2.0, 2.0], rel=0.1)
+    shares = (mixing @ mixing.mT)[:, 0, 0]
+    assert shares[0] == pytest.approx(0.64, abs=0.1) and shares[2:].sum() == pytest.approx(0.36, abs=0.1)
+    assert (mixing @ mixing.mT)[0, 0, 1] > 0.4
+
+
+def test_a_coarse_residual_is_smooth_and_keeps_the_means():
+    rows = torch.linspace(-1, 1, 64)[:, None].expand(1, 64, 64)
+    rough = torch.randn(1, 64, 64, generator=Generator().manual_seed(0))
+    ones, nothing = torch.ones(1, 64, 64), torch.zeros(1, 3, 64, 64)
+    things = Batch(nothing, nothing, ones, ones, rows + rough, rows)
+    found = coarse_residual(things, torch.zeros(1, 5, 64, 64), torch.ones(1, 1, 32, 32))
+    small = functional.avg_pool2d(rows[:, None], 2)
+    assert (found[:, 1:2] - small).abs()[..., 4:-4, :].max() < 0.01
+    assert (found[:, :1] - small).abs().mean() < 0.15 * rough.std() and found.diff(dim=-1).abs().max() < 0.2
+
+
+def test_a_run_cut_off_and_resumed_ends_in_the_same_weights(data, tmp_path):
+    whole = begun(data, tmp_path / "whole")
+    (tmp_path / "whole").mkdir()
+    whole.train()
+    (tmp_path / "cut").mkdir()
+    begun(data, tmp_path / "cut").train(minutes=0.0)
+    resumed = begun(data, tmp_path / "cut")
+    assert resumed.restore() and resumed.step == 4
+    resumed.train()
+    pairs = zip(whole.average.state_dict().values(), resumed.average.state_dict().values(), strict=True)
+    assert resumed.step == 8 and all((a == b).all() for a, b in pairs)
+
+
+def test_a_few_steps_reduce_the_loss_and_leave_the_regression_alone(data, tmp_path):
+    run = begun(data, tmp_path, steps=100, batch=16, rate=4e-3)
+    before = {name: values.clone() for name, values in run.network.regressor.state_dict().items()}
+    batch = run.batch(0)
+    losses = [run.train_step(batch) for _ in range(40)]
+    assert losses[0] == pytest.approx(1.0, abs=0.3) and np.mean(losses[-5:]) < 0.85 * losses[0]
+    assert all((values == before[name]).all() for name, values in run.network.regressor.state_dict().items())
+    export(run.average, metadata(run.average.config), tmp_path / "generator.safetensors")
+    assert load(tmp_path / "generator.safetensors").config == run.average.config
