@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.backends import shap_e_inference
-from image_to_3d.worker.errors import BackendUnavailable, Cancelled, Unable
+from image_to_3d.worker.backends import memory, shap_e_inference
+from image_to_3d.worker.errors import BackendUnavailable, Cancelled, OutOfMemory, Unable
+from image_to_3d.worker.networks import shap_e
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.cache import Cache
 from image_to_3d.worker.wire.jobs import Job
@@ -122,7 +123,15 @@ def test_weights_that_cannot_be_read_are_one_sentence_that_says_what_to_do(tiny,
         shap_e_inference.load(tmp_path, "cpu")
 
 
+def test_too_little_memory_is_told_before_anything_is_loaded(folder, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    monkeypatch.setattr(shap_e, "load", lambda folder: pytest.fail("it was loaded"))
+    with pytest.raises(OutOfMemory, match="close other programs"):
+        shap_e_inference.load(folder, "cpu")
+
+
 def test_without_diffusers_it_is_said_that_the_environment_lacks_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
+    monkeypatch.setattr(shap_e, "files", lambda folder: ())
     with pytest.raises(BackendUnavailable, match="diffusers, which is not installed"):
         shap_e_inference.load(tmp_path, "cpu")

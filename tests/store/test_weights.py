@@ -178,6 +178,17 @@ def test_files_that_do_not_lie_on_the_hub_are_fetched_checked_and_found_as_well(
     assert store.find("n", elsewhere) is None
 
 
+def test_a_folder_filled_by_hand_may_hold_the_same_under_another_name(tmp_path):
+    store, folder = WeightStore(tmp_path), tmp_path / "m"
+    files = (HubFile("config.json", 8, None), HubFile("model.safetensors", 9, None, also=("model.index.json",)))
+    known = HubModel("someone/something", REVISION, files)
+    folder.mkdir()
+    (folder / "config.json").write_bytes(FILES["config.json"])
+    assert store.find("m", known) is None
+    (folder / "model.index.json").write_bytes(b"{}")
+    assert store.find("m", known) == folder and store.remarks("m", known) == ()
+
+
 def test_weights_that_cannot_be_the_published_ones_are_named(tmp_path):
     store, folder = WeightStore(tmp_path), tmp_path / "thing"
     folder.mkdir()

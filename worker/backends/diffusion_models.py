@@ -6,8 +6,7 @@ Must not know how they are run, nor options.
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..store.weights import HubFile, HubModel, WeightStore
@@ -30,16 +29,19 @@ class Model:
     guidance: float
 
     def folder(self, weights: WeightStore) -> Path | None:
-        """Where the weights lie: as published, or some cut into shards that an index lists."""
-        either = [(file, replace(file, name=f"{file.name}.index.json")) for file in self.hub.files if file.sha256]
-        plain = tuple(file for file in self.hub.files if not file.sha256)
-        variants = (replace(self.hub, files=plain + chosen) for chosen in itertools.product(*either))
-        return next((folder for hub in variants if (folder := weights.find(self.name, hub))), None)
+        """Where the weights lie, or None."""
+        return weights.find(self.name, self.hub)
 
     def required(self, weights: WeightStore) -> Path:
         """As folder, but raises ModelMissing."""
-        return self.folder(weights) or weights.require(self.name, self.hub, self.licence)
+        return weights.require(self.name, self.hub, self.licence)
 
+
+_RENDERERS = tuple(  # as diffusers writes it, and as it was published later
+    f"{folder}/diffusion_pytorch_model{variant}"
+    for folder in ("renderer", "shap_e_renderer")
+    for variant in (".safetensors", ".fp16.safetensors", ".bin", ".fp16.bin")
+)
 
 MODELS = (
     Model(
@@ -60,16 +62,19 @@ MODELS = (
                     "vae/diffusion_pytorch_model.safetensors",
                     970_685_468,
                     "a2e667c24927a5a35e5f19fcb4c75890e9399aa966b6db8131d7df733a750c8b",
+                    also=("vae/diffusion_pytorch_model.safetensors.index.json",),
                 ),
                 HubFile(
                     "image_encoder_dinov2/model.safetensors",
                     1_217_522_888,
                     "399fba97a95f22c36834418bc69373364a99af3a1153da1c0fb31db567c92e23",
+                    also=("image_encoder_dinov2/model.safetensors.index.json",),
                 ),
                 HubFile(
                     "transformer/diffusion_pytorch_model.safetensors",
                     5_758_280_104,
                     "9192b5923f7b605b394192809aa2ceb73bf0f4009674d8e3b999b45bb97d4bf2",
+                    also=("transformer/diffusion_pytorch_model.safetensors.index.json",),
                 ),
             ),
         ),
@@ -83,27 +88,30 @@ MODELS = (
         "Plain shapes with colours: the smallest download, and the roughest; very slow without a graphics card.",
         HubModel(
             "openai/shap-e-img2img",
-            "167ea6aea3f83d832f0c655055291d52ee0bb305",
+            "0e0aba80f08d368aaf6af9cb93583707481cc29b",
             (
                 HubFile("image_processor/preprocessor_config.json", None, None),
                 HubFile("scheduler/scheduler_config.json", None, None),
                 HubFile("image_encoder/config.json", None, None),
                 HubFile("prior/config.json", None, None),
-                HubFile("renderer/config.json", None, None),
+                HubFile("renderer/config.json", None, None, also=("shap_e_renderer/config.json",)),
                 HubFile(
                     "renderer/diffusion_pytorch_model.fp16.safetensors",
                     452_597_858,
                     "394d52e159447b2bfb944d3bfa4f438180b72ba40644dc4c730282e7a9b62c65",
+                    also=_RENDERERS,
                 ),
                 HubFile(
                     "image_encoder/model.fp16.safetensors",
                     606_409_288,
                     "4523175837d6342fd2d3ca38ce84912dbc722b556747c883b2842157e9a0f035",
+                    also=("image_encoder/model.safetensors",),
                 ),
                 HubFile(
                     "prior/diffusion_pytorch_model.fp16.safetensors",
                     631_964_448,
                     "a6d92d12597b298dfb84b32ccfc74a94d2f25d7600f330b39722bd0f0835862e",
+                    also=("prior/diffusion_pytorch_model.safetensors",),
                 ),
             ),
         ),

@@ -22,7 +22,7 @@ from ..pictures.padded import padded_on_white, resized_middle
 from ..pictures.silhouette import solid_part
 from ..representations import Field
 from ..wire.jobs import Job, Span
-from . import devices
+from . import devices, memory
 
 if TYPE_CHECKING:  # takes seconds
     from diffusers.models.transformers.prior_transformer import PriorTransformerOutput
@@ -38,6 +38,7 @@ NOT_PROJECTED = (
 )
 
 _DAMAGED = "remove that folder and download again"
+_SPARE = 130  # per cent of the weights' bytes that a run takes
 _SAMPLED = 0.97  # share of the time until the latents are there
 
 
@@ -52,8 +53,7 @@ class Generator:
 
     def needed(self) -> int:
         """Bytes of the device's memory that a run takes about, without the surface that is made of it afterwards."""
-        numbers = sum(values.numel() for network in self.sampler.networks for values in network.parameters())
-        return int(1.3 * numbers * (2 if self.half else 4))
+        return _needed(self.folder, self.half)
 
     def __call__(
         self, picture: Picture, seed: int, steps: int, guidance: float, job: Job | Span
@@ -124,11 +124,12 @@ class Generator:
 def load(folder: Path, device: str, half: bool | None = None) -> Generator:
     """The networks in `folder`; half: as suits the device.
 
-    Raises Unable, one sentence, if they cannot be loaded; BackendUnavailable without diffusers.
+    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; BackendUnavailable without diffusers.
     """
     chosen = devices.pick(device)
     half = chosen.type == "cuda" if half is None else half
     try:
+        memory.require(chosen, _needed(folder, half), {})
         sampler = shap_e.load(folder)
     except ImportError as error:
         message = f"Shap-E needs the package {error.name}, which is not installed: update the environment"
@@ -139,6 +140,11 @@ def load(folder: Path, device: str, half: bool | None = None) -> Generator:
         for network in sampler.networks:
             (network.half() if half else network).to(chosen)
     return Generator(sampler, folder, chosen, half)
+
+
+def _needed(folder: Path, half: bool) -> int:
+    numbers = sum(path.stat().st_size // (2 if ".fp16." in path.name else 4) for path in shap_e.files(folder))
+    return _SPARE * numbers * (2 if half else 4) // 100
 
 
 def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:

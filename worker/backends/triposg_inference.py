@@ -29,7 +29,7 @@ from ..representations import Field, PinholeCamera, PosedPicture, View, Window
 from ..wire.jobs import Job, Span
 from . import devices, memory
 
-BATCH = {"cpu": 4096, "cuda": 1 << 15, "mps": 1 << 14}
+BATCH = {"cpu": 2048, "cuda": 1 << 14, "mps": 1 << 14}
 """Points that are asked for at once."""
 
 FOV, DISTANCE = 30.0, 4.3

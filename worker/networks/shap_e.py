@@ -90,6 +90,14 @@ class Perceptron:
         return torch.sigmoid(self.raw(points)[:, _COLOUR])
 
 
+def files(folder: Path) -> tuple[Path, Path, Path]:
+    """With the weights of the picture's encoder, the sampler and the renderer. ValueError if one is missing."""
+    renderers = tuple(folder / part for part in _RENDERERS)
+    encoder = _weights((folder / "image_encoder",), "model")
+    prior, renderer = (_weights(parts, "diffusion_pytorch_model") for parts in ((folder / "prior",), renderers))
+    return encoder, prior, renderer
+
+
 def load(folder: Path) -> Sampler:
     """The networks in `folder`, as published or as diffusers writes them: eval mode, float32, on the CPU.
 
@@ -102,37 +110,36 @@ def load(folder: Path) -> Sampler:
     scheduler = configurations.read(folder / "scheduler" / "scheduler_config.json")
     if (name := scheduler.values.get("_class_name")) != "HeunDiscreteScheduler":
         raise ValueError(f"_class_name in {scheduler.name} must be 'HeunDiscreteScheduler', not {name!r}")
+    encoder, prior, renderer = files(folder)
     pipeline = ShapEImg2ImgPipeline(
-        prior=_prior(folder / "prior"),
-        image_encoder=_encoder(folder / "image_encoder"),
+        prior=_prior(prior),
+        image_encoder=_encoder(encoder),
         image_processor=None,  # pictures come prepared
         scheduler=HeunDiscreteScheduler.from_config(dict(scheduler.values)),
-        shap_e_renderer=_renderer(folder),
+        shap_e_renderer=_renderer(renderer),
     )
     pipeline.set_progress_bar_config(disable=True)
     return Sampler(pipeline, preparation)
 
 
-def _prior(folder: Path) -> PriorTransformer:
+def _prior(path: Path) -> PriorTransformer:
     """What turns noise into a shape's latents."""
     from diffusers import PriorTransformer
 
-    found = configurations.read(folder / "config.json")
+    found = configurations.read(path.with_name("config.json"))
     found.fixed({"_class_name": "PriorTransformer"})
     with torch.device("meta"):
         network = _made(PriorTransformer, found)
     network.causal_attention_mask = None  # of no file, and unused for pictures
-    path = _weights((folder,), "diffusion_pytorch_model")
     fit(network, read_tensors(path), f"prior/{path.name}")
     return network.eval().requires_grad_(False)
 
 
-def _renderer(folder: Path) -> ShapERenderer:
+def _renderer(path: Path) -> ShapERenderer:
     """What turns latents into a perceptron. Its tables for marching cubes stay in the file."""
     from diffusers.pipelines.shap_e import ShapERenderer
 
-    path = _weights(tuple(folder / part for part in _RENDERERS), "diffusion_pytorch_model")
-    found = configurations.read(path.parent / "config.json")
+    found = configurations.read(path.with_name("config.json"))
     found.fixed({"_class_name": "ShapERenderer", "act_fn": "swish"})
     with torch.device("meta"):
         network = _made(ShapERenderer, found)
@@ -142,15 +149,14 @@ def _renderer(folder: Path) -> ShapERenderer:
     return network.eval().requires_grad_(False)
 
 
-def _encoder(folder: Path) -> CLIPVisionModel:
+def _encoder(path: Path) -> CLIPVisionModel:
     """CLIP's vision transformer (Radford et al. 2021, arXiv:2103.00020)."""
     from transformers import CLIPVisionModel
 
-    configurations.read(folder / "config.json").fixed({"model_type": "clip_vision_model"})
-    path = _weights((folder,), "model")
+    configurations.read(path.with_name("config.json")).fixed({"model_type": "clip_vision_model"})
     read_tensors(path)  # which tells in one sentence where the file is damaged
     network, report = CLIPVisionModel.from_pretrained(
-        folder,
+        path.parent,
         local_files_only=True,
         use_safetensors=True,
         variant="fp16" if ".fp16." in path.name else None,

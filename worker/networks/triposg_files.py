@@ -131,8 +131,7 @@ def _shape(found: Configuration) -> ShapeConfig:
     names = ("width_decoder", "num_layers_decoder", "width_encoder", "num_layers_encoder")
     width, layers, encoder_width, encoder_layers = map(found.whole, names)
     channels, frequencies = found.whole("latent_channels"), found.whole("embed_frequency")
-    heads = _heads(found, width)
-    _heads(found, encoder_width)
+    heads = min(_heads(found, width), _heads(found, encoder_width))  # the same, checked for both
     return ShapeConfig(width, layers, encoder_width, encoder_layers, heads, channels, 3, frequencies)
 
 

@@ -43,8 +43,7 @@ def resized_middle(rgb: np.ndarray, shorter: int, crop: int) -> np.ndarray:
     Bicubic, with the pixels below averaged, as Pillow does it; crop at most `shorter`.
     """
     height, width = rgb.shape[:2]
-    scale = shorter / min(height, width)
-    size = (shorter, int(height * scale)) if width <= height else (int(width * scale), shorter)
+    size = shorter * width // min(height, width), shorter * height // min(height, width)
     resized = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
     top, left = (resized.shape[0] - crop) // 2, (resized.shape[1] - crop) // 2
     return resized[top : top + crop, left : left + crop]

@@ -18,11 +18,23 @@ from .download import fetch
 
 @dataclass(frozen=True)
 class HubFile:
-    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do."""
+    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do.
+
+    also: names of what is as good where a folder was filled by hand, such as the index of the same in several files.
+    """
 
     name: str
     bytes: int | None
     sha256: str | None
+    also: tuple[str, ...] = ()
+
+    def lies_in(self, folder: Path) -> bool:
+        return any((folder / name).is_file() for name in (self.name, *self.also))
+
+    def is_another_in(self, folder: Path) -> bool:
+        """Whether what lies there under that name cannot be this file, as its size differs."""
+        path = folder / self.name
+        return self.bytes is not None and path.is_file() and path.stat().st_size != self.bytes
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class WeightStore:
         """The folder with all files of the model, or None. Cheap: looks at names only."""
         cached = (_hub_cache() / _cache_name(model),) if isinstance(model, HubModel) else ()
         for folder in (self.root / name, *cached):
-            if all((folder / file.name).is_file() for file in model.files):
+            if all(file.lies_in(folder) for file in model.files):
                 return folder
         return None
 
@@ -86,9 +98,7 @@ class WeightStore:
         """Says so where the files that are used cannot be the published ones, as their sizes differ: for the user, who
         may have put them there."""
         folder = self.find(name, model)
-        if folder is None or all(
-            (folder / file.name).stat().st_size == file.bytes for file in model.files if file.bytes
-        ):
+        if folder is None or not any(file.is_another_in(folder) for file in model.files):
             return ()
         return (f"made with the weights in {folder}, which are not those that are published as {name}",)
 

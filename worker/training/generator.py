@@ -24,7 +24,7 @@ from .run import Plan, Run, export
 
 log = logging.getLogger(__name__)
 
-_MEASURED = 24  # batches from which the residuals' spectrum is measured
+_MEASURED = 12  # batches from which the residuals' spectrum is measured
 
 
 def start(plan: Plan, pool: ThingPool, weights: Path) -> Run:

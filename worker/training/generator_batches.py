@@ -34,7 +34,8 @@ class GeneratorTask:
     network: IncludedGenerator
 
     def prepare(self, chunk: int) -> None:
-        """The shards are made before."""
+        """Look for new shards; they are made beside the run."""
+        self.pool.refresh()
 
     def batch(self, count: int, progress: float, rng: np.random.Generator) -> Batch:
         """The view, its outline, residual, noise, and times spread evenly over [0, 1]."""

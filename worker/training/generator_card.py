@@ -17,7 +17,7 @@ from .object_card import HELD_OUT
 from .objects import FAMILIES
 from .run import Run
 
-SAMPLES, STEPS, STRENGTH = 4, 12, 0.7
+SAMPLES, STEPS, STRENGTH = 4, 12, 0.5
 
 
 @dataclass(frozen=True)
