@@ -32,6 +32,7 @@ _CORE_IMPORTS = (
     "rich",
     "torch",
     "transformers",
+    "diffusers",
 )
 _NERF_IMPORTS = (
     "numpy",
