@@ -63,7 +63,7 @@ OPTIONS = (
         "smooth",
         "Smoothing",
         "int",
-        5,
+        20,
         "Rounds of smoothing that keep the volume. 0: as the field says.",
         0,
         100,
