@@ -22,6 +22,7 @@ _TURN = 0.02  # radians between rays of the same point: less than that, a camera
 _NAMED = 5
 
 ADVICE = "walk around the thing and take 20 to 60 sharp photos, each sharing two thirds of what it shows with the next"
+NEWSPAPER = "put a thing without texture on a newspaper"
 
 
 def too_few(count: int) -> str:
@@ -40,7 +41,7 @@ def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Se
     if bare > count / 2:
         return (
             f"{bare} of {count} pictures show hardly any detail to hold on to: take sharp photos with more light, and "
-            "put a thing without texture on a newspaper"
+            f"{NEWSPAPER}"
         )
     if not pairs:
         return f"no two of the {count} pictures show the same thing from nearby places: {ADVICE}"
@@ -50,7 +51,8 @@ def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Se
             f"the {count} pictures were taken from one place, as a panorama is, which shows no depth: step sideways or "
             "walk around the thing between two photos"
         )
-    return f"only {placed} of {count} pictures fit together, and three are the least: {ADVICE}"
+    fitting = f"only {placed}" if placed else "none"
+    return f"{fitting} of {count} pictures fit together, and three are the least: {ADVICE}; {NEWSPAPER}"
 
 
 def left_out(names: Sequence[str]) -> list[str]:
