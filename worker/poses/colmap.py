@@ -2,7 +2,8 @@
 """Cameras of pictures that say nothing about them, by structure from motion with COLMAP's library.
 
 Must not know files, nor what becomes of the cameras. Points are found and compared one picture and one pair at a time,
-so progress is real and a cancel is heard within a second or two. What was found, and where it failed what to photograph
+so progress is real and a cancel is heard within a second or two. Where outlines are known, they say which cameras to
+believe, and help to place what was left out. What was found, and where it failed what to photograph
 differently, is said in sentences.
 """
 

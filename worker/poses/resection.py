@@ -119,6 +119,7 @@ def _revisited(
     """The solution after each picture that was added was asked again for its place, now that more points are known."""
     found, moved = state.found, {}
     for number in sorted(added):
+        job.check()
         others = _without(found, number)
         hull = hull_of(others, outlines)
         if hull is None:
@@ -147,11 +148,13 @@ def _without(found: Solution, number: int) -> Solution:
 
 
 def _joined(found: Solution, clear: Mapping[int, _Placed], tracker: Tracker) -> Solution:
-    """The solution with some more pictures, ascending again."""
+    """The solution with some more pictures, ascending again; without those whose lens nobody knows."""
     every = {number: (lens, rotation, position) for number, lens, rotation, position in zip(
         found.numbers, found.lenses, found.rotations, found.positions)}  # fmt: skip
     for number, place in clear.items():
-        every[number] = _lens_of(number, found, tracker), place.rotation, place.position
+        lens = _lens_of(number, found, tracker)
+        if lens is not None:
+            every[number] = lens, place.rotation, place.position
     numbers = tuple(sorted(every))
     lenses, rotations, positions = zip(*(every[number] for number in numbers))
     return dataclasses.replace(
