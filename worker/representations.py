@@ -40,6 +40,16 @@ class PinholeCamera:
         sx, sy = width / self.width, height / self.height
         return PinholeCamera(width, height, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy)
 
+    @classmethod
+    def from_array(cls, numbers: np.ndarray) -> PinholeCamera:
+        """The camera whose `to_array` this is."""
+        width, height, *focal_and_centre = map(float, numbers)
+        return cls(int(width), int(height), *focal_and_centre)
+
+    def to_array(self) -> np.ndarray:
+        """(6,) float64: width, height, fx, fy, cx, cy."""
+        return np.array([self.width, self.height, self.fx, self.fy, self.cx, self.cy], np.float64)
+
     @property
     def fov_degrees(self) -> float:
         """Field of view across the longer side."""
@@ -108,6 +118,11 @@ class Window:
     left: int
     top: int
     side: int
+
+    def camera(self, width: int, height: int, fov_degrees: float) -> PinholeCamera:
+        """The camera of the whole picture of those pixels, where the one that sees the window spans `fov_degrees`."""
+        focal = self.side / 2.0 / math.tan(math.radians(fov_degrees) / 2.0)
+        return PinholeCamera(width, height, focal, focal, self.left + self.side / 2.0, self.top + self.side / 2.0)
 
     def cropped(self, values: np.ndarray) -> np.ndarray:
         """What of values (H, W) or (H, W, C) lies in the window, (side, side, ...); zero beyond the picture."""

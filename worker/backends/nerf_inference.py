@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import Unable
 from ..networks import triposr
@@ -22,7 +22,7 @@ from ..pictures.load import Picture
 from ..pictures.silhouette import solid_part
 from ..representations import Field, PinholeCamera, PosedPicture, View, Window
 from ..wire.jobs import Job, Span
-from . import devices
+from . import devices, running
 
 BATCH = {"cpu": 8192, "cuda": 1 << 18, "mps": 1 << 16}
 """Points that are asked for at once. On a CPU what lies between two layers should stay in its cache."""
@@ -78,20 +78,12 @@ def load(folder: Path, device: str, half: bool | None = None) -> Reconstructor:
         raise Unable(f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}") from None
     with devices.memory_guard(chosen):
         if half:
-            _halve(network, chosen)
+            for part in (network.image_tokenizer, network.backbone):
+                running.halve(part, chosen)
         return Reconstructor(network.to(chosen), folder, chosen, half)
 
 
-def _halve(network: triposr.TripoSR, device: torch.device) -> None:
-    """Brings what is large to the device in half precision: all linear layers of both transformers."""
-    for part in (network.image_tokenizer, network.backbone):
-        for module in part.modules():
-            if isinstance(module, nn.Linear):
-                module.to(device, torch.float16)
-
-
-@contextmanager
-def _told(network: triposr.TripoSR, job: Job | Span) -> Iterator[None]:
+def _told(network: triposr.TripoSR, job: Job | Span) -> AbstractContextManager[None]:
     """Reports progress, and so hears a cancel, after each layer of the network's two transformers."""
     vit, blocks = network.image_tokenizer["model"].encoder["layer"], network.backbone.transformer_blocks
     weights = [(layer, 1) for layer in vit] + [(block, 8) for block in blocks]  # about the time that each takes
@@ -100,30 +92,22 @@ def _told(network: triposr.TripoSR, job: Job | Span) -> Iterator[None]:
     def told(*_: object) -> None:
         job.report(next(done) / total, "imagining the object")
 
-    handles = [module.register_forward_hook(told) for module, _ in weights]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return running.told_after((module for module, _ in weights), told)
 
 
 def _view(window: Window, shape: tuple[int, ...]) -> View:
     """The camera that took the whole picture, where the one that sees the window is the one of TripoSR's training."""
-    focal = window.side / 2.0 / math.tan(math.radians(triposr.FOV) / 2.0)
-    centre = window.left + window.side / 2.0, window.top + window.side / 2.0
-    camera = PinholeCamera(shape[1], shape[0], focal, focal, *centre)
+    camera = window.camera(shape[1], shape[0], triposr.FOV)
     return View(camera, FACING, np.array([triposr.DISTANCE, 0.0, 0.0]))
 
 
 def _arrays(scene: triposr.Scene, view: View) -> dict[str, np.ndarray]:
-    camera = view.camera
-    sizes = np.array([camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy])
     arrays = {"code": scene.code, **{f"weight{i}": weight for i, (weight, _) in enumerate(scene.layers)}}
     arrays |= {f"bias{i}": bias for i, (_, bias) in enumerate(scene.layers)}
     plain = {name: values.cpu().numpy() for name, values in arrays.items()}
     numbers = np.array([scene.radius, scene.density_bias])
-    return {**plain, "numbers": numbers, "camera": sizes, "rotation": view.rotation, "position": view.position}
+    posed = {"camera": view.camera.to_array(), "rotation": view.rotation, "position": view.position}
+    return {**plain, "numbers": numbers, **posed}
 
 
 def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: float) -> Field:
@@ -136,8 +120,7 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: flo
     layers = [(moved(f"weight{i}"), moved(f"bias{i}")) for i in range(count)]
     radius, density_bias = map(float, arrays["numbers"])
     scene, level = triposr.Scene(moved("code"), layers, radius, density_bias), math.log(threshold)
-    width, height, *focal_and_centre = map(float, arrays["camera"])
-    camera = PinholeCamera(int(width), int(height), *focal_and_centre)
+    camera = PinholeCamera.from_array(arrays["camera"])
     batch = BATCH.get(device.type, BATCH["cpu"])
     return Field(
         value=devices.for_arrays(lambda points: scene.log_density(points) - level, device, batch),

@@ -22,7 +22,7 @@ from ..pictures.padded import padded_on_white, resized_middle
 from ..pictures.silhouette import solid_part
 from ..representations import Field
 from ..wire.jobs import Job, Span
-from . import devices, memory
+from . import devices, memory, running
 
 if TYPE_CHECKING:  # takes seconds
     from diffusers.models.transformers.prior_transformer import PriorTransformerOutput
@@ -109,16 +109,11 @@ class Generator:
             share = next(done) / total
             job.report(min(share, 1.0), f"denoising {min(int(share * steps) + 1, steps)}/{steps}")
 
-        def checked(module: torch.nn.Module, given: object, result: PriorTransformerOutput) -> None:
+        def checked(result: PriorTransformerOutput) -> None:
             self._check_finite(result.predicted_image_embedding)
 
-        handles = [block.register_forward_hook(told) for block in blocks]
-        handles.append(self.sampler.pipeline.prior.register_forward_hook(checked))
-        try:
+        with running.told_after(blocks, told), running.told_after([self.sampler.pipeline.prior], checked):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
 
 def load(folder: Path, device: str, half: bool | None = None) -> Generator:

@@ -8,9 +8,8 @@ file, mapped into memory, so that on a CPU loading takes no time and no second c
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,9 +24,9 @@ from ..pictures import matte
 from ..pictures.load import Picture
 from ..pictures.padded import padded_on_white, resized_middle
 from ..pictures.silhouette import solid_part
-from ..representations import Field, PinholeCamera, PosedPicture, View, Window
+from ..representations import Field, PinholeCamera, PosedPicture, View
 from ..wire.jobs import Job, Span
-from . import devices, memory
+from . import devices, memory, running
 
 BATCH = {"cpu": 2048, "cuda": 1 << 14, "mps": 1 << 14}
 """Points that are asked for at once."""
@@ -93,7 +92,8 @@ class Generator:
             latents = full._latents(image, start, steps, guidance, job.span(0.0, _SHARES[1]))
         _check_finite(latents, self.folder, triposg_files.FLOW)
         found = self._decoded(latents, job.span(_SHARES[1], 1.0))
-        return {**found, **_view(window, picture.rgb.shape), "subject": alpha}
+        camera = window.camera(picture.rgb.shape[1], picture.rgb.shape[0], FOV)
+        return {**found, "camera": camera.to_array(), "subject": alpha}
 
     def _latents(self, image: Tensor, start: Tensor, steps: int, guidance: float, job: Span) -> Tensor:
         """The shape's tokens (1, N, channels) float32, on the CPU; not finite where half precision is too small."""
@@ -145,9 +145,7 @@ class Generator:
         precision = torch.autocast(self.device.type, torch.float16, enabled=half)
         with devices.memory_guard(self.device), torch.inference_mode(), precision:
             if half:
-                for module in network.modules():
-                    if isinstance(module, nn.Linear):
-                        module.to(self.device, torch.float16)
+                running.halve(network, self.device)
             yield network.to(self.device)
 
 
@@ -167,9 +165,7 @@ def load(folder: Path, device: str, half: bool | None = None) -> Generator:
 def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
     """The field that a Generator's arrays describe."""
     surface = _surface(arrays, device)
-    width, height, *focal_and_centre = map(float, arrays["camera"])
-    camera = PinholeCamera(int(width), int(height), *focal_and_centre)
-    view = View(camera, _FACING, np.array([0.0, 0.0, DISTANCE]))
+    view = View(PinholeCamera.from_array(arrays["camera"]), _FACING, np.array([0.0, 0.0, DISTANCE]))
     return Field(
         value=devices.for_arrays(surface.value, device, BATCH.get(device.type, BATCH["cpu"])),
         colour=None,
@@ -193,23 +189,10 @@ def _surface(arrays: Mapping[str, np.ndarray], device: torch.device) -> triposg.
         return triposg.Surface(tokens.to(device), end.eval().requires_grad_(False).to(device))
 
 
-def _view(window: Window, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The numbers of the camera that took the whole picture, where FOV is that of the window."""
-    focal = window.side / 2.0 / math.tan(math.radians(FOV) / 2.0)
-    centre = window.left + window.side / 2.0, window.top + window.side / 2.0
-    return {"camera": np.array([shape[1], shape[0], focal, focal, *centre])}
-
-
-@contextmanager
-def _told(blocks: nn.ModuleList, calls: int, tell: Callable[[float], None]) -> Iterator[None]:
+def _told(blocks: nn.ModuleList, calls: int, tell: Callable[[float], None]) -> AbstractContextManager[None]:
     """Tells the share of the work that is done, and so hears a cancel, after each block; they are run `calls` times."""
     total, done = calls * len(blocks), itertools.count(1)
-    handles = [block.register_forward_hook(lambda *_: tell(next(done) / total)) for block in blocks]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return running.told_after(blocks, lambda _: tell(next(done) / total))
 
 
 def _denoising(share: float, steps: int, job: Span) -> None:

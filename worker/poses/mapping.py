@@ -228,6 +228,16 @@ def solution_of(model: pycolmap.Reconstruction) -> Solution | None:
     return Solution(numbers, lenses, rotations, positions, Points(places, sightings), error)
 
 
+def lens_camera(lens: Lens, number: int) -> pycolmap.Camera:
+    """COLMAP's camera of a lens, with `number` as its identity."""
+    import pycolmap
+
+    pinhole = lens.camera
+    camera = pycolmap.Camera.create_from_model_name(number, "SIMPLE_RADIAL", pinhole.fx, pinhole.width, pinhole.height)
+    camera.params = [pinhole.fx, pinhole.cx, pinhole.cy, lens.k1]
+    return camera
+
+
 def _lens(camera: pycolmap.Camera) -> Lens:
     focal, cx, cy, k1 = map(float, camera.params)
     return Lens(PinholeCamera(camera.width, camera.height, focal, focal, cx, cy), k1)

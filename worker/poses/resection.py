@@ -18,8 +18,8 @@ from ..wire.jobs import Job, Span
 from .features import Features
 from .hull import Hull
 from .lens import Lens
-from .mapping import CameraGroup, Solution
-from .tracks import Tracker, Tracks, lens_camera
+from .mapping import CameraGroup, Solution, lens_camera
+from .tracks import Tracker, Tracks
 
 MOST = 80
 """With more pictures, those that are left out are left out: comparing all with all takes too long."""

@@ -18,8 +18,7 @@ import numpy as np
 
 from ..wire.jobs import Job, Span
 from .features import Features, matches
-from .lens import Lens
-from .mapping import CameraGroup, Guess, Solution, heard, solution_of, write_database
+from .mapping import CameraGroup, Guess, Solution, heard, lens_camera, solution_of, write_database
 from .pairs import Pair
 
 if TYPE_CHECKING:
@@ -150,16 +149,6 @@ class Tracker:
             pose = pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ position)
             model.add_image_with_trivial_frame(image, pose)
         return model
-
-
-def lens_camera(lens: Lens, number: int) -> pycolmap.Camera:
-    """COLMAP's camera of a lens, with `number` as its identity."""
-    import pycolmap
-
-    pinhole = lens.camera
-    camera = pycolmap.Camera.create_from_model_name(number, "SIMPLE_RADIAL", pinhole.fx, pinhole.width, pinhole.height)
-    camera.params = [pinhole.fx, pinhole.cx, pinhole.cy, lens.k1]
-    return camera
 
 
 @dataclass(frozen=True, eq=False)
