@@ -108,8 +108,9 @@ class IMAGE_TO_3D_PT_options(_Sidebar, Panel):
         layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column()
         for option in choice.backend.options:
+            if not offered.concerns(option, choice.model):
+                continue
             row = column.row(align=True)
-            row.active = offered.concerns(option, choice.model)
             row.prop(group, properties.property_name(option))
             if option.name in changed:
                 row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name

@@ -101,7 +101,13 @@ def _import(path: str) -> None:
     try:
         bpy.ops.import_scene.gltf(filepath=path, **settings)
     except RuntimeError as error:  # what the importer reports as an error arrives as this
-        raise CannotPlace(str(error).removeprefix("Error: ").strip()) from None
+        raise CannotPlace(_told(str(error))) from None
+
+
+def _told(report: str) -> str:
+    """What an operator reports, without the place in Blender's own files that follows a traceback."""
+    lines = report.removeprefix("Error: ").strip().splitlines()
+    return "\n".join(line for line in lines if not line.startswith("Location: "))
 
 
 def _stand_alone(mesh: bpy.types.Object, others: list[bpy.types.Object]) -> None:

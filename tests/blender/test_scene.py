@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import json
+import struct
+
 import pytest
 from image_to_3d.tests.blender.conftest import png
 
@@ -72,6 +75,17 @@ def test_a_file_that_is_no_glb_is_refused_in_one_sentence(bpy, addon, tmp_path, 
         scene.place(bpy.context, str(path), "A photo")
     assert len(str(caught.value).splitlines()) == 1
     assert not bpy.data.objects
+
+
+def test_where_the_importer_itself_fails_the_last_line_says_why(bpy, addon, tmp_path):
+    content = json.dumps({"asset": {"version": "2.0"}, "scenes": [{"nodes": [7]}], "scene": 0}).encode()
+    content += b" " * (-len(content) % 4)
+    path = tmp_path / "no such node.glb"
+    path.write_bytes(struct.pack("<4s4I", b"glTF", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
+    scene = addon("scene")
+    with pytest.raises(scene.CannotPlace) as caught:
+        scene.place(bpy.context, str(path), "A photo")
+    assert "Error: " in str(caught.value).splitlines()[-1], "not the place in Blender's files where it was caught"
 
 
 @pytest.mark.parametrize("width, height", [(800, 400), (400, 800), (500, 500)])

@@ -70,17 +70,29 @@ def choose_all(screen: Blender, folder: Path) -> None:
 
 
 def tick(screen: Blender, setting: str) -> None:
-    """Switches a setting on that is the first of the last panel in the tab, which is closed."""
+    """Switches a setting on that is the first of a panel in the tab, which is closed."""
+    screen.click(opened(screen, setting))
+    screen.until(f"settings().{setting}")
+
+
+def fill_in(screen: Blender, place: tuple[int, int], text: str) -> None:
+    """Types a number into the field at that place."""
+    screen.click(place, times=2)
+    screen.press("ctrl+a")
+    screen.type(text)
+    screen.press("Return")
+
+
+def opened(screen: Blender, setting: str) -> tuple[int, int]:
+    """Opens the lowest panels of the tab until the first thing in one is that setting; returns where it is."""
     place = screen.region("VIEW_3D", "UI")
-    x = place["left"] + place["width"] // 2
+    x = place["left"] + place["width"] * 2 // 3
     for y in range(place["top"] + place["height"] - HEADER, place["top"], -HEADER):
         screen.click((x, y))
         for below in range(y, y + 3 * HEADER, HEADER // 3):
             screen.move(x, below)
             if screen.ask("hovered('VIEW_3D', 'UI')") == setting:
-                screen.click((x, below))
-                screen.until(f"settings().{setting}")
-                return
+                return x, below
     raise AssertionError(f"there is no panel with {setting}")
 
 
