@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a field to a finished thing: upright, facing the viewer, sized, closed, with the photo where it fits."""
 
+import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -47,11 +48,17 @@ def field(value=block, subject=None) -> Field:
     return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, {}, (posed,))
 
 
-def made(found: Field, job: Job | None = None, **chosen) -> assets.Asset:
+def made(found: Field, job: Job | None = None, picture: np.ndarray | None = None, **chosen) -> assets.Asset:
     info = backends.get("nerf").describe(WeightStore(Path("nowhere")))
     options = backends.settle(info, "fast", {"grid": 64, "faces": 2000, "texture": 128, **chosen})
     red = np.zeros((SIDE, SIDE, 3), np.uint8) + np.uint8([200, 30, 30])
-    picture = Picture(red, found.pictures[0].subject if found.pictures else None, None, "digest", "block")
+    picture = Picture(
+        red if picture is None else picture,
+        found.pictures[0].subject if found.pictures else None,
+        None,
+        "digest",
+        "block",
+    )
     plan = assets.plan_for("solid", options)
     return plan.made_of(found, picture, job or Job(lambda *_: None), lambda name: nullcontext())
 
@@ -100,6 +107,23 @@ def test_the_camera_sees_the_thing_where_the_photo_shows_it():
     assert (x, z) == pytest.approx((0.0, DISTANCE), abs=0.15) and y == pytest.approx(0.5, abs=0.1)
     assert camera.rotation[0] == pytest.approx(1.0, abs=0.01)
     assert (camera.width, camera.height) == (SIDE, SIDE)
+
+
+def slanted(points: np.ndarray) -> np.ndarray:
+    """The block, cut behind so that it looks the same from the front and no side is like another."""
+    return np.minimum(block(points), 0.15 + points @ np.float32([1.0, 0.9, 0.35])).astype(np.float32)
+
+
+@pytest.mark.parametrize("value, words", [(block, "mirror image"), (slanted, "what is beside it")])
+def test_a_shape_without_colours_has_those_of_the_photo_mirrored_or_spread_and_says_which(value, words):
+    stripes = np.zeros((SIDE, SIDE, 3), np.uint8)
+    stripes[:, :, 0] = np.where(np.arange(SIDE)[:, None] // 8 % 2, 240, 20)
+    asset = made(dataclasses.replace(field(value, seen_subject()), colour=None), picture=stripes)
+    assert [words in said for said in asset.warnings] == [True]
+    front, back = colours_towards(asset.mesh, (0, 0, 1)), colours_towards(asset.mesh, (0, 0, -1))
+    assert np.ptp(front[:, 0].astype(int)) > 150
+    if value is block:
+        assert np.ptp(back[:, 0].astype(int)) > 150, "the stripes go on behind"
 
 
 def test_a_photo_of_another_outline_is_not_smeared_over_the_thing():

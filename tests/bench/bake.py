@@ -4,10 +4,11 @@
     python tests/bench/bake.py [--size 1024] [--only mustard] [--table OUT.md] [--sheet FOLDER] [--fifty]
 
 Field: the colour of the scan's nearest surface point. Photo: one picture of the scan from the front, the rest from a
-field that is blurred and a tenth too dark, as a network's would be. Halved: the same as field, on a mesh simplified to
-half the faces. Pictures are unlit, PSNR is over the pixels of the thing, of all eight views together and of the
-photo's own. --fifty times a mesh of 50,000 faces alone. The data are looked up in the folder that IMAGE_TO_3D_SHARED
-names, else in `shared` beside the checkout.
+field that is blurred and a tenth too dark, as a network's would be. Alone: that picture and no field; the rest is like
+what is beside it or, mirrored, like the picture's mirror images where the scan is symmetric. Halved: the same as field,
+on a mesh simplified to half the faces. Pictures are unlit, PSNR is over the pixels of the thing, of all eight views
+together and of the photo's own. --fifty times a mesh of 50,000 faces alone. The data are looked up in the folder that
+IMAGE_TO_3D_SHARED names, else in `shared` beside the checkout.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import trimesh
 from image_to_3d.tests import render
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
+from image_to_3d.worker.geometry.texturing.mirrored import mirrored
 from image_to_3d.worker.geometry.texturing.photo import Photo
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.representations import PinholeCamera, View
@@ -53,6 +55,8 @@ class Row:
     halved: float
     photo_front: float
     photo_all: float
+    spread: float
+    mirrored: float
     unwrap: float
     bake: float
 
@@ -130,15 +134,20 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
     start = time.perf_counter()
     both = baked(flat, size, truth.blurred, [photo])
     bake = time.perf_counter() - start
+    spread = baked(flat, size, None, [photo])
+    mirrors = baked(flat, size, None, [photo], guesses=mirrored(flat, photo))
     if sheet is not None:
-        save_sheet(sheet / f"{path.stem}.png", [shape, shape_of(field), shape_of(both)], views)
+        shown = (field, both, spread, mirrors)
+        save_sheet(sheet / f"{path.stem}.png", [shape, *map(shape_of, shown)], views)
         Image.fromarray(field.texture).save(sheet / f"{path.stem}_field.png")
         Image.fromarray(both.texture).save(sheet / f"{path.stem}_photo.png")
     right = [render.render(shape, view, samples=2) for view in views]
     errors = [
-        [squares(each, mesh, view) for each, view in zip(right, views, strict=True)] for mesh in (field, halved, both)
+        [squares(each, mesh, view) for each, view in zip(right, views, strict=True)]
+        for mesh in (field, halved, both, spread, mirrors)
     ]
-    return Row(path.stem, psnr(errors[0]), psnr(errors[1]), psnr(errors[2][:1]), psnr(errors[2]), unwrap, bake)
+    found = psnr(errors[0]), psnr(errors[1]), psnr(errors[2][:1]), psnr(errors[2]), psnr(errors[3]), psnr(errors[4])
+    return Row(path.stem, *found, unwrap, bake)
 
 
 def save_sheet(path: Path, shapes: list[render.Shape], views: list[render.View]) -> None:
@@ -189,7 +198,8 @@ def main() -> None:
     if options.fifty:
         sys.stdout.write(timed_fifty(paths[0], options.size))
         return
-    lines = ["| object | field | halved | photo, front | photo, all | unwrap s | bake s |", "|---|" + "---:|" * 6]
+    lines = ["| object | field | halved | photo, front | photo, all | alone | alone, mirrored | unwrap s | bake s |"]
+    lines.append("|---|" + "---:|" * 8)
     rows = []
     for path in paths:
         row = measured(path, options.size, options.sheet)
@@ -206,8 +216,7 @@ def main() -> None:
 
 
 def line(row: Row) -> str:
-    numbers = [row.field, row.halved, row.photo_front, row.photo_all, row.unwrap, row.bake]
-    return f"| {row.name} | " + " | ".join(f"{value:.2f}" for value in numbers) + " |"
+    return f"| {row.name} | " + " | ".join(f"{value:.2f}" for value in list(vars(row).values())[1:]) + " |"
 
 
 if __name__ == "__main__":

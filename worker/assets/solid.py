@@ -20,6 +20,7 @@ from ..geometry.surface.clean import smoothed, without_cavities, without_slivers
 from ..geometry.surface.decimate import decimated
 from ..geometry.surface.isosurface import isosurface
 from ..geometry.texturing.bake import baked
+from ..geometry.texturing.mirrored import mirrored
 from ..geometry.texturing.photo import Photo
 from ..geometry.texturing.projection import fitted_from, moved
 from ..geometry.texturing.unwrap import unwrapped
@@ -40,6 +41,9 @@ _LEAST_IOU = 0.6
 _NO_CAMERA = PinholeCamera.from_fov(1, 1, 40.0)  # of what no camera is known for
 
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
+
+_MIRRORED = "what the photo does not show is coloured like its mirror image, as far as that is seen"
+_SPREAD = "what the photo does not show is coloured like what is beside it"
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,18 @@ class SolidPlan:
             photos = [_photo(posed, found.to_gltf, mesh, picture) for posed in found.pictures]
             fitting = [photo for photo, iou in photos if iou >= _LEAST_IOU] if self.photo else []
             colour = _colour(found) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
-            mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report)
+            guesses = mirrored(mesh, fitting[0]) if found.colour is None and len(fitting) == 1 else []
+            mesh = baked(mesh, self.texture, colour, fitting, job.span(0.6, 1.0).report, guesses)
         camera = photos[0][0].view.camera if photos else _NO_CAMERA
         placed = place(mesh, camera, self.size or None, self.origin)
         cameras = tuple(
             _camera_info(posed.name, photo.view, placed.scale, placed.offset)
             for posed, (photo, _) in zip(found.pictures, photos)
         )
-        misfit = (_NO_FIT,) if self.photo and photos and not fitting else ()
-        return Asset(placed.mesh, cameras, double_sided=False, warnings=(*found.notes, *misfit))
+        said = (_NO_FIT,) if self.photo and photos and not fitting else ()
+        if found.colour is None and len(photos) == 1 and fitting:
+            said = (_MIRRORED if guesses else _SPREAD,)
+        return Asset(placed.mesh, cameras, double_sided=False, warnings=(*found.notes, *said))
 
     def _surface(self, field: Field, job: Span) -> Mesh:
         """The clean mesh in glTF axes, without a texture."""

@@ -38,7 +38,7 @@ over the square picture. The published files do not say what the training's was.
 TURNS = tuple((up, sideways) for up in (0.0, 25.0) for sideways in (-60.0, -30.0, 0.0, 30.0, 60.0) if up or sideways)
 """Where else: shapes stand upright and face the z axis, from wherever the photo saw them."""
 
-NO_COLOUR = "TripoSG gives shapes without colour: what the photo does not show is coloured like what is beside it"
+NO_COLOUR = "TripoSG gives shapes without colour: the photo is laid onto what it shows"
 
 _FACING = np.diag([1.0, -1.0, -1.0])  # the camera on the z axis that looks along -z, y up
 _DAMAGED = "remove that folder and download again"

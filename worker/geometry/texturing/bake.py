@@ -43,13 +43,20 @@ class _Surface:
 
 
 def baked(
-    mesh: Mesh, size: int, colour: Colour | None, photos: Sequence[Photo], report: Report = lambda share, message: None
+    mesh: Mesh,
+    size: int,
+    colour: Colour | None,
+    photos: Sequence[Photo],
+    report: Report = lambda share, message: None,
+    guesses: Sequence[Photo] = (),
 ) -> Mesh:
     """The mesh with a texture (size, size, 3) uint8 sRGB without gaps.
 
     mesh: with uv, as `unwrap.unwrapped` gives. colour: of the field, in the mesh's axes, or None. photos: with cameras
     in the mesh's axes, none, one or many; where a photo sees the surface well, its pixels are the texture, and the
-    field's colours are matched to them nearby. Whatever `report` raises ends the work. ValueError without uv.
+    field's colours are matched to them nearby. guesses: photos that are believed, one after the other, where those
+    before do not see the surface well; where there is no field. Whatever `report` raises ends the work. ValueError
+    without uv.
     """
     if mesh.uv is None:
         raise ValueError("a mesh must be unwrapped before it is baked")
@@ -59,6 +66,9 @@ def baked(
     report(0.1, "projecting the photo")
     if colour is None:
         seen, trust = _photographed(mesh, surface, photos, _MIXED, report)
+        for guess in guesses:
+            guessed = _photographed(mesh, surface, [guess], _MIXED, report)
+            seen, trust = _completed(seen, trust, *guessed)
         field, trust = None, np.minimum(trust / _MIXED, 1.0)  # what any photo saw beats what only spreads
     else:
         seen, trust = _photographed(mesh, surface, photos, 0.0, report)
@@ -98,6 +108,16 @@ def _photographed(
         weight[chosen] += share
         most[chosen] = np.maximum(most[chosen], trust[chosen])
     return total / np.maximum(weight, 1e-30)[:, None], most
+
+
+def _completed(
+    seen: np.ndarray, trust: np.ndarray, guessed: np.ndarray, guess: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (N, 3) and their trust (N,), with guessed ones and theirs where it is small."""
+    rest = (1.0 - trust) * guess
+    both = trust + rest
+    share = (rest / np.maximum(both, 1e-30))[:, None]
+    return (1.0 - share) * seen + share * guessed, both
 
 
 def _asked(colour: Colour, points: np.ndarray, wanted: np.ndarray, report: Report) -> np.ndarray:

@@ -7,7 +7,7 @@ an outline are mixed with what lies behind. Must not know textures or charts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ...representations import View
 from ..fill import nearest_filled
+from ..symmetry import Mirror
 from .rasterise import depth_buffer, projected
 
 GRAZING, FRONTAL = 0.1, 0.3
@@ -40,6 +41,14 @@ class Photo:
         size = self.view.camera.height, self.view.camera.width
         if self.rgb.shape != (*size, 3) or (self.mask is not None and self.mask.shape != size):
             raise ValueError(f"a photo of shape {self.rgb.shape} with a mask and a camera of other sizes")
+
+    def mirrored(self, mirror: Mirror) -> Photo:
+        """The photo of the thing's mirror image: the picture turned over, taken from behind the mirror."""
+        own = self.view.camera
+        camera = replace(own, cx=own.width - own.cx)
+        rotation = np.diag([-1.0, 1.0, 1.0]) @ self.view.rotation @ mirror.turn
+        mask = None if self.mask is None else self.mask[:, ::-1]
+        return Photo(self.rgb[:, ::-1], mask, View(camera, rotation, mirror.reflected(self.view.position)))
 
 
 @dataclass(frozen=True, eq=False)
