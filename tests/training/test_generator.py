@@ -101,3 +101,19 @@ def test_a_few_steps_reduce_the_loss_and_leave_the_regression_alone(data, tmp_pa
     assert all((values == before[name]).all() for name, values in run.network.regressor.state_dict().items())
     export(run.average, metadata(run.average.config), tmp_path / "generator.safetensors")
     assert load(tmp_path / "generator.safetensors").config == run.average.config
+
+
+def test_a_generator_can_learn_on_from_where_another_run_ended(data, tmp_path):
+    first = begun(data, tmp_path)
+    first.train()
+    export(first.average, metadata(first.average.config), tmp_path / "generator.safetensors")
+    plan = Plan(tmp_path / "on", 8, 4, 1e-3, chunk=4)
+    run = generator.start(plan, ThingPool(data), tmp_path / "generator.safetensors")
+    ended, now = first.average.flow.state_dict(), run.average.flow.state_dict()
+    assert run.step == 0 and all(torch.allclose(ended[name], now[name], atol=1e-2) for name in ended)
+    before = {name: value.clone() for name, value in run.network.state_dict().items()}
+    run.train_step(run.batch(0))
+    moved = {
+        name.partition(".")[0] for name, value in run.network.state_dict().items() if (value != before[name]).any()
+    }
+    assert moved == {"flow"}, "the regression stays as it is"

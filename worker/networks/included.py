@@ -41,6 +41,12 @@ def levels(widths: tuple[int, ...], blocks: tuple[int, ...], layer: ConvNorm) ->
     return nn.ModuleList(made)
 
 
+def name_in(path: Path) -> str:
+    """The name of the network that a file's weights are of, "" where it tells none."""
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("network", "")
+
+
 def read(path: Path, network: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The configuration's values and the weights, float32, of the network of that name.
 

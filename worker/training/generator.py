@@ -2,8 +2,8 @@
 """Train the included generator: `python -m worker.training.generator --out DIR --data DIR --start object.safetensors`.
 
 Goes on from the checkpoint in DIR if there is one, and ends in generator.safetensors and generator.md. The shards are
-those of the object network (worker.training.layers makes them), whose weights both the regression and the U-Net start
-from; the regression stays as it is.
+made by worker.training.layers: best others than the object network learned from, as it misses less of those. Both the
+regression and the U-Net start from its weights, or from those of a generator; the regression stays as it is.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..networks import included_object
+from ..networks import included, included_generator, included_object
 from ..networks.included_generator import IncludedGenerator, IncludedGeneratorConfig, metadata
 from .generator_batches import GeneratorTask, coarse_residual, spectrum
 from .generator_card import held_out_scores, write_card
@@ -28,15 +28,23 @@ _MEASURED = 12  # batches from which the residuals' spectrum is measured
 
 
 def start(plan: Plan, pool: ThingPool, weights: Path) -> Run:
-    """A run at its beginning, from the weights of the object network."""
+    """A run at its beginning, from the weights of the object network or of a generator that is to learn on."""
     torch.manual_seed(plan.seed)
+    network = _begun(weights)
+    _measure(network, pool, plan.seed)
+    return Run(plan, network.train(), IncludedGenerator(network.config), GeneratorTask(pool, network))
+
+
+def _begun(weights: Path) -> IncludedGenerator:
+    """The network as it begins. Raises ValueError where the file is of neither network."""
+    if included.name_in(weights) == IncludedGenerator.__name__:
+        return included_generator.load(weights)
     theirs = included_object.load(weights)
     config = IncludedGeneratorConfig(theirs.config, theirs.config.widths, theirs.config.blocks, theirs.config.size)
-    network, average = IncludedGenerator(config), IncludedGenerator(config)
+    network = IncludedGenerator(config)
     network.regressor.load_state_dict(theirs.state_dict())
     network.flow.start_from(theirs)
-    _measure(network, pool, plan.seed)
-    return Run(plan, network.train(), average, GeneratorTask(pool, network))
+    return network
 
 
 def _measure(network: IncludedGenerator, pool: ThingPool, seed: int) -> None:
@@ -68,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the weights and the card")
     parser.add_argument("--data", type=Path, required=True, help="folder of shards")
-    parser.add_argument("--start", type=Path, required=True, help="weights of the object network")
+    parser.add_argument("--start", type=Path, required=True, help="weights of the object network, or of a generator")
     parser.add_argument("--steps", type=int, default=8000, help="length of the whole run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end this call earlier, to be gone on with")
     parser.add_argument("--every", type=float, default=15.0, help="minutes between two scores on unseen things")
