@@ -226,3 +226,14 @@ def test_nonsense_from_the_object_network_becomes_the_inflated_outline():
         found = object_inference.believed(front, back, height, mask)
         assert (found[0] == -height).all() and (found[1] == height).all()
     assert (object_inference.believed(-height / 2, height / 2, height, mask)[1] == height / 2).all()
+
+
+def test_the_back_of_what_is_of_two_colours_is_of_both_and_takes_none_from_outside():
+    mask = np.zeros((40, 40), bool)
+    mask[5:35, 5:35] = True
+    front = np.zeros((40, 40, 3), np.float32)
+    front[:, :20], front[:, 20:] = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+    grey = np.full((3, 40, 40), 0.5, np.float32)
+    found = object_inference.behind(grey, front * mask[..., None], mask)
+    assert found[20, 6] == pytest.approx([191, 64, 64], abs=2) and found[20, 33] == pytest.approx([64, 64, 191], abs=2)
+    assert (found[~mask] == 128).all()

@@ -19,7 +19,7 @@ from ..pictures.silhouette import cut_out, inflated, solid_part, window_around, 
 from ..representations import TwoLayers
 from ..wire.jobs import Job, Span
 from . import devices
-from .object_inference import believed
+from .object_inference import behind, believed
 
 _DAMAGED = "install the product again"
 
@@ -50,8 +50,7 @@ class Imagination:
         if not np.isfinite(found).all():
             raise Unable(f"the network that comes with the product gives numbers that are not finite: {_DAMAGED}")
         front, back = believed(found[0], found[1], height, mask)
-        behind = np.clip(np.rint(found[2:] * 255.0), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-        return TwoLayers(front, back, np.ascontiguousarray(behind), window, subject)
+        return TwoLayers(front, back, behind(found[2:], colour, mask), window, subject)
 
     def _sampled(
         self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
@@ -68,8 +67,8 @@ class Imagination:
             likeliest = self._likeliest(image, inside, cushion)
             view, outline = network.view(image, inside, cushion, likeliest)
             residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
-            front, back, behind = network.layers(likeliest, residual, outline)
-            return torch.cat([front, back, behind[0]]).cpu().numpy()
+            front, back, colour = network.layers(likeliest, residual, outline)
+            return torch.cat([front, back, colour[0]]).cpu().numpy()
 
     def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> Tensor:
         """The regression, averaged with the mirrored picture's."""

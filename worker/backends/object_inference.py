@@ -22,6 +22,8 @@ from . import devices
 _PLAUSIBLE = (0.15, 4.0)
 """A thing this many times as thick as its outline inflated is still believed; beyond, the cushion is taken instead."""
 
+_ALIKE = 0.05  # of the square's side, over which the front's colours are blurred before the back takes them
+
 
 @dataclass(frozen=True)
 class ObjectEstimator:
@@ -49,8 +51,7 @@ class ObjectEstimator:
         flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
         found = (found + flipped[:, :, ::-1]) / 2.0
         front, back = believed(found[0], found[1], height, mask)
-        seen = np.clip(np.rint(found[2:] * 255.0), 0, 255).astype(np.uint8).transpose(1, 2, 0)
-        return TwoLayers(front, back, np.ascontiguousarray(seen), window)
+        return TwoLayers(front, back, behind(found[2:], colour, mask), window)
 
     def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
         """(5, S, S) float32: front, back and the back's colour."""
@@ -77,6 +78,16 @@ def believed(
         nearest = tuple(ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True))
         return front[nearest].astype(np.float32), back[nearest].astype(np.float32)
     return -height, height
+
+
+def behind(guessed: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The back's colours (S, S, 3) uint8: the mean of what the network guesses, (3, S, S), and the front's, (S, S, 3),
+    blurred. Made-up things have prints of their own behind; real ones are mostly painted alike on both sides."""
+    sigma, own = _ALIKE * len(mask), guessed.transpose(1, 2, 0)
+    share = np.maximum(ndimage.gaussian_filter(mask.astype(np.float32), sigma), 1e-6)
+    planes = [ndimage.gaussian_filter(front[..., channel] * mask, sigma) / share for channel in range(3)]
+    both = np.where(mask[..., None], (own + np.stack(planes, axis=2)) / 2.0, own)
+    return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(both) * 255.0), 0, 255), np.uint8)
 
 
 def load_included(path: Path, device: str) -> ObjectEstimator:
