@@ -25,7 +25,7 @@ from .contour import filled
 from .texture import fitted, without_background
 
 _THINNEST = 0.012  # of the window's half side: nothing is thinner, or it could not be held in a hand
-_EDGE_ON = 0.05  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
+_EDGE_ON = 0.2  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
 _SIDE = 0.3  # and faces turned away by less than this are sides rather than back
 _SEAM = 0.04  # of the window's side: so far from the outline the back takes on the front's colour
 _CREASE = 0.85  # cosine between the normals of two parts that meet smoothly
