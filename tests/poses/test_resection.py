@@ -6,6 +6,7 @@ import pytest
 from image_to_3d.tests.poses import scene
 from image_to_3d.worker.errors import Cancelled
 from image_to_3d.worker.poses.features import Features, Finder
+from image_to_3d.worker.poses.guess import guesses
 from image_to_3d.worker.poses.hull import Hull
 from image_to_3d.worker.poses.known import Points
 from image_to_3d.worker.poses.lens import Lens
@@ -95,6 +96,29 @@ def test_a_picture_that_was_placed_wrongly_on_the_way_is_placed_again(box, monke
     monkeypatch.setitem(completed.__globals__, "_clearest", mistaken)
     found = completed(solution(START), GROUPS, box.features, box.outlines, 1, job())
     assert 7 in found.numbers and errors(found).max() < 2.5
+
+
+def test_a_picture_that_too_few_points_fit_is_placed_by_its_outline_and_points_near_where_that_guesses_them(
+    box, monkeypatch
+):
+    usual = completed.__globals__["_place"]
+    monkeypatch.setitem(completed.__globals__, "_place", lambda n, *rest: None if n == 6 else usual(n, *rest))
+    found = completed(solution([k for k in range(COUNT) if k != 6]), GROUPS, box.features, box.outlines, 1, job())
+    assert found.numbers == tuple(range(COUNT))
+    assert errors(found).max() < 2.5
+
+
+def test_an_outline_guesses_where_it_was_seen_from(around):
+    hull = Hull.of([AROUND[k] for k in range(COUNT) if k != 4], [around[k] for k in range(COUNT) if k != 4])
+    distance = float(np.linalg.norm(AROUND[0].position))
+    found = guesses(hull, AROUND[4].camera, around[4], 1.2 * distance)
+    assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
+    right = [
+        view for view, share in found if scene.rotation_errors([view, AROUND[0]], [AROUND[4], AROUND[0]]).max() < 8
+    ]
+    assert right, "among all that it could be"
+    assert np.linalg.norm(right[0].position - AROUND[4].position) < 0.15 * distance
+    assert not guesses(hull, AROUND[4].camera, np.zeros((9, 9), bool), distance)
 
 
 @pytest.fixture(scope="module")

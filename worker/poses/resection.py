@@ -8,8 +8,7 @@ all of them but one, its outline or another's then shows as empty what the other
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from ..wire.jobs import Job, Span
 from .features import Features
 from .hull import Hull
 from .lens import Lens
-from .mapping import CameraGroup, Solution, lens_camera
+from .mapping import CameraGroup, Solution
+from .places import Known, Placed, guessed_places, places_by_points
 from .tracks import Tracker, Tracks
 
 MOST = 80
@@ -32,19 +32,8 @@ _LEAST = 15  # points that must say where a camera is, as for a pair
 _CLEARER = 1.3  # times as many as for the next likely place that outlines allow
 _SAME = 15.0  # degrees: two places that differ by less are one
 _BEST = 0.5  # of the points of the clearest picture of a round: less clear ones wait for more points
-_PLACES = 4  # are looked at for each picture
-_ERROR = 5.0  # pixels of 1000 that a point may miss
-_TRIALS = 2000
-_FEWEST = 8  # points that a place is looked for with
-
-
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """A picture's likely camera and how many of its features say so."""
-
-    rotation: np.ndarray
-    position: np.ndarray
-    count: int
+_GUESSED = 20, 1.25  # as _LEAST and _CLEARER, of points that were looked for where they should be
+_LUCK = 3.0  # times as many points as by chance
 
 
 def views_of(found: Solution) -> list[View]:
@@ -86,53 +75,47 @@ def completed(
     if not len(found.numbers) < count <= MOST:
         return found
     tracker, begun = Tracker(groups, features, threads), set(found.numbers)
-    state = _State.of(tracker.tracked(found, False, job), outlines)
-    while state is not None:
-        found = state.found
+    known = _known(tracker.tracked(found, False, job), outlines)
+    while known is not None:
+        found = known.found
         job.report(len(found.numbers) / count, "placing cameras", f"{len(found.numbers)} of {count} pictures")
-        clear = _clearest(state, set(outlines) - set(found.numbers), tracker, outlines, job)
+        left = set(outlines) - set(found.numbers)
+        clear = _clearest(known, left, tracker, outlines, job, _place)
+        clear = clear or _clearest(known, left, tracker, outlines, job, _guessed_place)
         joined = tracker.tracked(_joined(found, clear, tracker), True, job) if clear else None
-        grown = _State.of(joined, outlines)
+        grown = _known(joined, outlines)
         if grown is None or len(grown.found.numbers) <= len(found.numbers):
             break
-        state = grown
-    return found if state is None else _revisited(state, set(found.numbers) - begun, tracker, outlines, job)
+        known = grown
+    return found if known is None else _revisited(known, set(found.numbers) - begun, tracker, outlines, job)
 
 
-@dataclass(frozen=True, eq=False)
-class _State:
-    """Cameras, what they have in common, and the hull of their outlines, which agrees with them."""
-
-    found: Solution
-    tracks: Tracks
-    hull: Hull
-
-    @classmethod
-    def of(cls, known: tuple[Solution, Tracks] | None, outlines: Mapping[int, np.ndarray]) -> _State | None:
-        hull = None if known is None else hull_of(known[0], outlines)
-        return cls(*known, hull) if _agree(hull) else None
+def _known(said: tuple[Solution, Tracks] | None, outlines: Mapping[int, np.ndarray]) -> Known | None:
+    """Cameras and what they have in common, if their outlines agree."""
+    hull = None if said is None else hull_of(said[0], outlines)
+    return Known(*said, hull) if _agree(hull) else None
 
 
 def _revisited(
-    state: _State, added: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
+    known: Known, added: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
 ) -> Solution:
     """The solution after each picture that was added was asked again for its place, now that more points are known."""
-    found, moved = state.found, {}
+    found, moved = known.found, {}
     for number in sorted(added):
         job.check()
         others = _without(found, number)
         hull = hull_of(others, outlines)
         if hull is None:
             continue
-        place = _place(number, dataclasses.replace(state, found=others, hull=hull), tracker, outlines)
+        place = _place(number, dataclasses.replace(known, found=others, hull=hull), tracker, outlines)
         now = found.rotations[found.numbers.index(number)]
         if place is not None and _turned(place.rotation, now) > _SAME:
             moved[number] = place
     for number in moved:
         found = _without(found, number)
-    known = tracker.tracked(_joined(found, moved, tracker), True, job) if moved else None
-    better = _State.of(known, outlines) or state
-    last = _State.of(tracker.tracked(better.found, False, job), outlines)
+    said = tracker.tracked(_joined(found, moved, tracker), True, job) if moved else None
+    better = _known(said, outlines) or known
+    last = _known(tracker.tracked(better.found, False, job), outlines)
     return (last or better).found
 
 
@@ -147,7 +130,7 @@ def _without(found: Solution, number: int) -> Solution:
     )
 
 
-def _joined(found: Solution, clear: Mapping[int, _Placed], tracker: Tracker) -> Solution:
+def _joined(found: Solution, clear: Mapping[int, Placed], tracker: Tracker) -> Solution:
     """The solution with some more pictures, ascending again; without those whose lens nobody knows."""
     every = {number: (lens, rotation, position) for number, lens, rotation, position in zip(
         found.numbers, found.lenses, found.rotations, found.positions)}  # fmt: skip
@@ -169,73 +152,60 @@ def _lens_of(number: int, found: Solution, tracker: Tracker) -> Lens | None:
 
 
 def _clearest(
-    state: _State, left: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
-) -> dict[int, _Placed]:
+    known: Known,
+    left: set[int],
+    tracker: Tracker,
+    outlines: Mapping[int, np.ndarray],
+    job: Job | Span,
+    placed: Callable[[int, Known, Tracker, Mapping[int, np.ndarray]], Placed | None],
+) -> dict[int, Placed]:
     """Those of the pictures that are left whose place is clearest, by their number."""
     clear = {}
     for number in sorted(left):
         job.check()
-        place = _place(number, state, tracker, outlines)
+        place = placed(number, known, tracker, outlines)
         if place is not None:
             clear[number] = place
     enough = _BEST * max((place.count for place in clear.values()), default=0)
     return {number: place for number, place in clear.items() if place.count >= enough}
 
 
-def _place(number: int, state: _State, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> _Placed | None:
+def _place(number: int, known: Known, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> Placed | None:
     """The place of a picture that outlines allow and most points are for, if that is clear."""
-    lens, hull = _lens_of(number, state.found, tracker), state.hull
+    lens = _lens_of(number, known.found, tracker)
     if lens is None:
         return None
+    places = places_by_points(number, lens, known, tracker)
+    return _clear(_allowed(places, lens, known.hull, outlines[number]), _LEAST, _CLEARER)
+
+
+def _guessed_place(number: int, known: Known, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> Placed | None:
+    """The same of a picture that too few points are known for: looked for near where its outline would be seen."""
+    lens = _lens_of(number, known.found, tracker)
+    if lens is None:
+        return None
+    places = guessed_places(number, lens, known, tracker, outlines[number])
+    return _clear(_allowed(places, lens, known.hull, outlines[number]), *_GUESSED)
+
+
+def _allowed(places: Iterable[Placed], lens: Lens, hull: Hull, outline: np.ndarray) -> list[Placed]:
+    """Those of the places from which the outline and the others' are those of one thing."""
     allowed = []
-    for place in _places(number, lens, state.found, state.tracks, tracker):
-        own, others = hull.carved(View(lens.camera, place.rotation, place.position), outlines[number])
+    for place in places:
+        own, others = hull.carved(View(lens.camera, place.rotation, place.position), outline)
         if own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS:
             allowed.append(place)
-    return _clear(allowed)
+    return allowed
 
 
-def _clear(allowed: Sequence[_Placed]) -> _Placed | None:
+def _clear(allowed: Sequence[Placed], least: int, clearer: float) -> Placed | None:
     """The one of several places that most points are for, if that is clear."""
     if not allowed:
         return None
     best = max(allowed, key=lambda place: place.count)
     others = [place.count for place in allowed if _turned(place.rotation, best.rotation) > _SAME]
-    return best if best.count >= max(_LEAST, _CLEARER * max(others, default=0)) else None
+    return best if best.count >= max(least, clearer * max(others, default=0), _LUCK * best.chance) else None
 
 
 def _turned(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(first @ second.T) - 1.0) / 2.0, -1.0, 1.0))))
-
-
-def _places(number: int, lens: Lens, found: Solution, tracks: Tracks, tracker: Tracker) -> Iterator[_Placed]:
-    """Where the picture may have been taken from: each place by points that do not fit the places before."""
-    import pycolmap
-
-    seen, points = _sightings(number, found, tracks, tracker)
-    camera = lens_camera(lens, 1)
-    options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.random_seed, options.ransac.min_inlier_ratio, options.ransac.max_num_trials = 0, 0.05, _TRIALS
-    options.ransac.max_error = _ERROR * max(1.0, max(lens.camera.width, lens.camera.height) / 1000.0)
-    for _ in range(_PLACES):
-        if len(seen) < _FEWEST:
-            return
-        places = tracker.features[number].places[seen]
-        said = pycolmap.estimate_and_refine_absolute_pose(places, tracks.places[points], camera, options)
-        if said is None:
-            return
-        matrix, fits = said["cam_from_world"].matrix(), said["inlier_mask"]
-        rotation = matrix[:, :3]
-        yield _Placed(rotation, -rotation.T @ matrix[:, 3], len(np.unique(seen[fits])))
-        seen, points = seen[~fits], points[~fits]
-
-
-def _sightings(number: int, found: Solution, tracks: Tracks, tracker: Tracker) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the picture and the points that they may show, (M,) int each, every two once."""
-    both = [np.zeros((0, 2), np.intp)]
-    for other in found.numbers:
-        alike = tracker.alike(number, other)
-        points = tracks.shown[other][alike[:, 1]]
-        both.append(np.stack([alike[:, 0], points], 1)[points >= 0])
-    seen, points = np.unique(np.concatenate(both), axis=0).T
-    return seen, points
