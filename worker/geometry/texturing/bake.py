@@ -54,8 +54,8 @@ def baked(
 
     mesh: with uv, as `unwrap.unwrapped` gives. colour: of the field, in the mesh's axes, or None. photos: with cameras
     in the mesh's axes, none, one or many; where a photo sees the surface well, its pixels are the texture, and the
-    field's colours are matched to them nearby. guesses: photos that are believed, one after the other, where those
-    before do not see the surface well; where there is no field. Whatever `report` raises ends the work. ValueError
+    field's colours are matched to them nearby. guesses: photos whose colours are taken for the field's where there is
+    none, the first's where it sees the surface well. Whatever `report` raises ends the work. ValueError
     without uv.
     """
     if mesh.uv is None:
@@ -64,15 +64,15 @@ def baked(
     surface = _surface(mesh, size)
     place = welded(mesh.vertices)
     report(0.1, "projecting the photo")
-    if colour is None:
+    if colour is None and not guesses:
         seen, trust = _photographed(mesh, surface, photos, _MIXED, report)
-        for guess in guesses:
-            guessed = _photographed(mesh, surface, [guess], _MIXED, report)
-            seen, trust = _completed(seen, trust, *guessed)
         field, trust = None, np.minimum(trust / _MIXED, 1.0)  # what any photo saw beats what only spreads
     else:
         seen, trust = _photographed(mesh, surface, photos, 0.0, report)
-        field = _asked(colour, surface.points, trust < 1.0, report)
+        if colour is None:
+            field = _guessed(mesh, surface, guesses, report)
+        else:
+            field = _asked(colour, surface.points, trust < 1.0, report)
     report(0.85, "joining the colours")
     painted = _joined(mesh, place, surface, seen, trust, field)
     texture = np.zeros((size * size, 3), np.float32)
@@ -110,14 +110,15 @@ def _photographed(
     return total / np.maximum(weight, 1e-30)[:, None], most
 
 
-def _completed(
-    seen: np.ndarray, trust: np.ndarray, guessed: np.ndarray, guess: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (N, 3) and their trust (N,), with guessed ones and theirs where it is small."""
-    rest = (1.0 - trust) * guess
-    both = trust + rest
-    share = (rest / np.maximum(both, 1e-30))[:, None]
-    return (1.0 - share) * seen + share * guessed, both
+def _guessed(mesh: Mesh, surface: _Surface, guesses: Sequence[Photo], report: Report) -> np.ndarray:
+    """Colours (N, 3) of the first of the guesses that sees the surface well, NaN where none does."""
+    colours, before = np.zeros((len(surface.points), 3), np.float32), np.zeros(len(surface.points), np.float32)
+    for guess in guesses:
+        seen, trust = _photographed(mesh, surface, [guess], 0.0, report)
+        share = (1.0 - before) * trust
+        colours += share[:, None] * seen
+        before += share
+    return np.where(before[:, None] > _FAINT, colours / np.maximum(before, 1e-30)[:, None], np.nan)
 
 
 def _asked(colour: Colour, points: np.ndarray, wanted: np.ndarray, report: Report) -> np.ndarray:
