@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     included = checkout.ROOT / "worker" / "included"
     parser.add_argument("--weights", type=Path, default=included / "generator.safetensors")
-    parser.add_argument("--variety", type=float, default=0.5)
+    parser.add_argument("--variety", type=float, default=0.3)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--every", type=int, default=1, help="only every n-th object, for a first look")
     parser.add_argument("--table", type=Path)

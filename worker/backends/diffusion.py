@@ -70,7 +70,7 @@ OPTIONS = (
         "variety",
         "Variety",
         "float",
-        0.5,
+        0.3,
         "How far from the likeliest shape seeds may lead. 0: all give the likeliest. 1: as various as things are.",
         0.0,
         1.5,
