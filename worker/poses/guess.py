@@ -7,6 +7,8 @@ says where to look for points, and is worth nothing without them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
@@ -30,7 +32,7 @@ def guesses(hull: Hull, camera: PinholeCamera, outline: np.ndarray, distance: fl
     distance: from the hull's middle, about.
     """
     rows, columns = np.nonzero(outline)
-    if not len(rows):
+    if len(rows) < 2 or not (np.ptp(rows) and np.ptp(columns)):
         return []
     shown = _Shown.of(camera, outline, rows, columns)
     middle = hull.cells.mean(0).astype(np.float64)
@@ -49,11 +51,16 @@ def guesses(hull: Hull, camera: PinholeCamera, outline: np.ndarray, distance: fl
     return [(View(camera, best[k], middle - best[k].T @ places[k]), float(shares[k])) for k in chosen]
 
 
+@dataclass(frozen=True, eq=False)
 class _Shown:
-    """The outline in a small picture of its own. corner, side: of that picture, in rays (x, y) with 1 at last."""
+    """The outline in a small picture of its own, `mask`. low, high: between which rays (x, y), with 1 at last, the
+    outline lies. corner, side: of the picture, in the same."""
 
-    def __init__(self, low: np.ndarray, high: np.ndarray, corner: np.ndarray, side: np.ndarray, mask: np.ndarray):
-        self.low, self.high, self.corner, self.side, self.mask = low, high, corner, side, mask
+    low: np.ndarray
+    high: np.ndarray
+    corner: np.ndarray
+    side: np.ndarray
+    mask: np.ndarray
 
     @classmethod
     def of(cls, camera: PinholeCamera, outline: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> _Shown:
