@@ -28,11 +28,11 @@ def test_from_the_zip_to_the_object_with_a_cancel_between(
     choose_picture(screen, picture)
     shot(screen, "idle")
 
+    screen.click(screen.find("preset", columns=(0.85,)))  # High: so that there is time to press
     generate = screen.find("image_to_3d.generate")
     screen.click(generate)
     first = screen.until("state()", lambda now: now["state"] == "BUSY", JOB_LIMIT)
     screen.until("state()", lambda now: now["fraction"] > first["fraction"] and now["state"] == "BUSY", JOB_LIMIT)
-    shot(screen, "busy")
     screen.find("image_to_3d.cancel", below=generate[1] - 20)
     began = time.monotonic()
     screen.press_button()
@@ -43,6 +43,7 @@ def test_from_the_zip_to_the_object_with_a_cancel_between(
     assert not screen.ask("state()")["problem"] and not screen.ask("objects()")
 
     screen.click(screen.find("image_to_3d.generate"))
+    shot(screen, "busy")
     done = screen.until("state()", lambda now: now["last"] or now["problem"], JOB_LIMIT)
     assert done["problem"] is None
     found = screen.ask("objects()")
