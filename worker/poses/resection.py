@@ -34,6 +34,9 @@ _SAME = 15.0  # degrees: two places that differ by less are one
 _BEST = 0.5  # of the points of the clearest picture of a round: less clear ones wait for more points
 _GUESSED = 20, 1.25  # as _LEAST and _CLEARER, of points that were looked for where they should be
 _LUCK = 3.0  # times as many points as by chance
+_FEW = (
+    0.1  # of all pictures: where more are left out, a whole side may be unknown, and guesses put it onto the known one
+)
 
 
 def views_of(found: Solution) -> list[View]:
@@ -81,7 +84,8 @@ def completed(
         job.report(len(found.numbers) / count, "placing cameras", f"{len(found.numbers)} of {count} pictures")
         left = set(outlines) - set(found.numbers)
         clear = _clearest(known, left, tracker, outlines, job, _place)
-        clear = clear or _clearest(known, left, tracker, outlines, job, _guessed_place)
+        if not clear and len(left) <= _FEW * count:
+            clear = _clearest(known, left, tracker, outlines, job, _guessed_place)
         joined = tracker.tracked(_joined(found, clear, tracker), True, job) if clear else None
         grown = _known(joined, outlines)
         if grown is None or len(grown.found.numbers) <= len(found.numbers):
