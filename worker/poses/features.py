@@ -86,11 +86,17 @@ def matches(first: Features, second: Features) -> np.ndarray:
     """(M, 2) uint32: which points of the first are which of the second; each is the other's best, and clearly so."""
     if len(first.places) < 2 or len(second.places) < 2:
         return np.zeros((0, 2), np.uint32)
-    likeness = first.directions @ second.directions.T
-    best, back = likeness.argmax(1), likeness.argmax(0)
-    number = np.arange(len(best))
-    angle = np.arccos(likeness[number, best].clip(0.0, 1.0))
+    return clear_pairs(first.directions @ second.directions.T, _LARGEST_ANGLE, _RATIO).astype(np.uint32)
+
+
+def clear_pairs(likeness: np.ndarray, largest_angle: float, ratio: float) -> np.ndarray:
+    """(M, 2) int64: rows and columns of likeness (N, K), cosines, that are each other's best, and clearly so.
+
+    largest_angle: radians of a pair. ratio: of a row's best angle and its next best. likeness is written to.
+    """
+    best, back, number = likeness.argmax(1), likeness.argmax(0), np.arange(len(likeness))
+    angle = np.arccos(likeness[number, best].clip(-1.0, 1.0))
     likeness[number, best] = -1.0
-    next_best = np.arccos(likeness.max(1).clip(0.0, 1.0))
-    sure = (back[best] == number) & (angle < _LARGEST_ANGLE) & (angle < _RATIO * next_best)
-    return np.stack([number[sure], best[sure]], 1).astype(np.uint32)
+    next_best = np.arccos(likeness.max(1).clip(-1.0, 1.0))
+    sure = (back[best] == number) & (angle < largest_angle) & (angle < ratio * next_best)
+    return np.stack([number[sure], best[sure]], 1)

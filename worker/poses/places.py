@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from ..representations import View
+from .features import clear_pairs
 from .guess import guesses
 from .hull import Hull
 from .lens import Lens
@@ -143,12 +144,8 @@ class _Near:
         x, y, z = view.rotation @ (self._known.tracks.places[points] - view.position).T
         z = np.where(z > 1e-9, z, np.inf)
         shown = np.stack(self._lens.distorted(x / z, y / z), 1)
-        alike = np.where(cdist(self._own.places, shown) < reach, alike, -1.0)
-        best, back, number = alike.argmax(1), alike.argmax(0), np.arange(len(alike))
-        angle = np.arccos(alike[number, best].clip(-1.0, 1.0))
-        alike[number, best] = -1.0
-        sure = (back[best] == number) & (angle < _LIKE) & (angle < _RATIO * np.arccos(alike.max(1).clip(-1.0, 1.0)))
-        return np.stack([number[sure], points[best[sure]]], 1)
+        pairs = clear_pairs(np.where(cdist(self._own.places, shown) < reach, alike, -1.0), _LIKE, _RATIO)
+        return np.stack([pairs[:, 0], points[pairs[:, 1]]], 1)
 
     def _alike(self, other: int) -> tuple[np.ndarray, np.ndarray]:
         """The points (P,) that another picture shows, and how alike its features of them and this picture's (N, P)."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..wire.jobs import Job, Span
-from .features import Features, matches
+from .features import Features, clear_pairs, matches
 from .mapping import CameraGroup, Guess, Solution, heard, lens_camera, solution_of, write_database
 from .pairs import Pair
 
@@ -197,13 +197,7 @@ def _along(lines: _Epipolar, first: Features, second: Features) -> np.ndarray:
         return np.zeros((0, 2), np.intp)
     likeness = first.directions[:_MOST] @ second.directions[:_MOST].T
     likeness[lines.away(_MOST) > _OFF * lines.pixel] = -1.0
-    best, back = likeness.argmax(1), likeness.argmax(0)
-    number = np.arange(len(best))
-    angle = np.arccos(likeness[number, best].clip(-1.0, 1.0))
-    likeness[number, best] = -1.0
-    next_best = np.arccos(likeness.max(1).clip(-1.0, 1.0))
-    sure = (back[best] == number) & (angle < _LARGEST_ANGLE) & (angle < _RATIO * next_best)
-    return np.stack([number[sure], best[sure]], 1)
+    return clear_pairs(likeness, _LARGEST_ANGLE, _RATIO)
 
 
 def _tracks_of(model: pycolmap.Reconstruction, features: Sequence[Features]) -> Tracks:
