@@ -69,6 +69,14 @@ def choose_all(screen: Blender, folder: Path) -> None:
     screen.until("settings().others")
 
 
+def choose_model(screen: Blender, *names: str) -> None:
+    """Goes down the list of models, by these names, to the last one."""
+    for name in names:
+        screen.find("backend", columns=(0.7, 0.5))
+        screen.next_choice()
+        screen.until("settings().backend", lambda found, name=name: found == name)
+
+
 def tick(screen: Blender, setting: str) -> None:
     """Switches a setting on that is the first of a panel in the tab, which is closed."""
     screen.click(opened(screen, setting))

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, fill_in, look_at, open_the_tab, opened
+from image_to_3d.tests.gui.hand import (
+    choose_model,
+    choose_picture,
+    clear_the_scene,
+    fill_in,
+    look_at,
+    open_the_tab,
+    opened,
+)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -34,10 +42,7 @@ def test_a_photo_becomes_a_thing_with_a_back_and_each_seed_another(
     clear_the_scene(screen)
     open_the_tab(screen)
     choose_picture(screen, photo)
-    for expected in ("nerf", "diffusion"):
-        screen.find("backend", columns=(0.7, 0.5))
-        screen.next_choice()
-        screen.until("settings().backend", lambda found, expected=expected: found == expected)
+    choose_model(screen, "nerf", "diffusion")
     shot(screen, "diffusion-idle")
 
     first, stages = generate(screen)

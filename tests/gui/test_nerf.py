@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab
+from image_to_3d.tests.gui.hand import choose_model, choose_picture, clear_the_scene, look_at, open_the_tab
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -22,9 +22,7 @@ def test_one_photo_through_a_network_in_a_folder_of_the_users_own(start, user, w
     clear_the_scene(screen)
     open_the_tab(screen)
     choose_picture(screen, PICTURE)
-    screen.find("backend", columns=(0.7, 0.5))
-    screen.next_choice()
-    screen.until("settings().backend", lambda found: found == "nerf")
+    choose_model(screen, "nerf")
     shot(screen, "nerf-idle")
     screen.click(screen.find("image_to_3d.generate"))
     screen.until("state()", lambda now: now["state"] == "BUSY", JOB_LIMIT)

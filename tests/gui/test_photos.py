@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import choose_all, clear_the_scene, look_at, open_the_tab, over_the_view, tick
+from image_to_3d.tests.gui.hand import (
+    choose_all,
+    choose_model,
+    clear_the_scene,
+    look_at,
+    open_the_tab,
+    over_the_view,
+    tick,
+)
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -42,9 +50,7 @@ def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_t
     assert screen.ask("pictures()") == [str(photos / f"side {number + 1}.png") for number in range(COUNT)]
     shot(screen, "photos-chosen")
     assert "NeRF" in screen.ask("why_not()")
-    screen.find("backend", columns=(0.7, 0.5))
-    screen.next_choice()
-    screen.until("settings().backend", lambda found: found == "nerf")
+    choose_model(screen, "nerf")
     screen.until("why_not()", lambda reason: not reason)
     screen.click(screen.find("preset", columns=(0.2,)))
     tick(screen, "camera")
