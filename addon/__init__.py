@@ -6,7 +6,9 @@ The modules without bpy (client, session and what they need) can be imported any
 
 
 def register() -> None:
-    from . import environment_operators, host, offered, operators, panels, preferences, previews, properties
+    from .session import catalogue as offered
+    from .ui import environment_operators, operators, panels, preferences, previews, properties
+    from .ui import timer as host
 
     preferences.register()
     previews.register()
@@ -18,7 +20,8 @@ def register() -> None:
 
 
 def unregister() -> None:
-    from . import environment_operators, host, operators, panels, preferences, previews, properties
+    from .ui import environment_operators, operators, panels, preferences, previews, properties
+    from .ui import timer as host
 
     host.unregister()
     panels.unregister()

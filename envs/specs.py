@@ -82,10 +82,7 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            from .machine.supported import (  # needs ctypes, for which Blender's start should not wait
-                this_system,
-                why_not,
-            )
+            from .machine.supported import this_system, why_not
 
             raise EnvironmentProblem(
                 why_not(this_system()) or f"no packages are locked for {self.name} on {platform_name()}", "architecture"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.worker.app import App
-from image_to_3d.worker.errors import Invalid, Unable
+from image_to_3d.worker.core.errors import Invalid, Unable
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.jobs import Job
 from image_to_3d.worker.wire.protocol import ErrorCode, WireError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from image_to_3d.worker import generation
-from image_to_3d.worker.backends import grid_training
-from image_to_3d.worker.backends.grid_training import Plan, Stage
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.methods.multiview_fit import grid_training
+from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+from image_to_3d.worker.pipeline import generate as generation
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.jobs import Job
 from image_to_3d.worker.wire.protocol import GenerateParams
 from PIL import Image
 

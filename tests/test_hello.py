@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.worker import __version__, hello
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.wire import protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, WireError
 

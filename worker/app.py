@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import __version__, backends
-from .errors import Invalid
+from . import __version__
+from . import methods as backends
+from .core.errors import Invalid
+from .core.job import Job
 from .store import folders
 from .store.weights import WeightStore
 from .wire import protocol
-from .wire.jobs import Job
 from .wire.protocol import ErrorCode, WireError
 from .wire.server import Handler
 
@@ -61,7 +62,9 @@ class App:
 
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Pictures to one GLB file."""
-        from . import generation  # on use: geometry takes longer to import than initialize may take to answer
+        from .pipeline import (
+            generate as generation,  # on use: geometry takes longer to import than initialize may take to answer
+        )
 
         settings = self._initialized
         results = Path(settings.cache) if settings.cache else folders.cache()

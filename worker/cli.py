@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .errors import Cancelled
+from .core.errors import Cancelled
+from .core.job import Job, Notify
 from .hello import Greeting, greet
 from .wire import protocol
-from .wire.jobs import Job, Notify
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from . import __version__, backends
+from . import __version__
+from . import methods as backends
 from .store import folders
 from .store.weights import WeightStore
 
@@ -50,7 +51,7 @@ def _package(name: str, needed: bool = True) -> Check:
 
 def _device() -> Check:
     try:
-        from .backends import devices
+        from .methods.runtime import devices
 
         device = devices.pick("auto")
     except ImportError as error:

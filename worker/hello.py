@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from .errors import Unable
+from .core.errors import Unable
 from .wire import protocol
 
 LIMIT = 20.0
@@ -97,6 +97,6 @@ def _last_line(log: BinaryIO) -> str:
 
 
 def _device(name: str) -> str:
-    from .backends import devices  # on use: brings torch
+    from .methods.runtime import devices  # on use: brings torch
 
     return str(devices.pick(name))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon import client as clients
+from image_to_3d.addon.session import client as clients
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 

@@ -10,12 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon import environment, errands, report, states
-from image_to_3d.addon.care import Report
-from image_to_3d.addon.environment import Place, Standing
-from image_to_3d.addon.errands import Check, Order
-from image_to_3d.addon.session import Session
-from image_to_3d.addon.states import State
+from image_to_3d.addon.session import launch as environment
+from image_to_3d.addon.session import states
+from image_to_3d.addon.session import tasks as errands
+from image_to_3d.addon.session.environments import Report
+from image_to_3d.addon.session.launch import Place, Standing
+from image_to_3d.addon.session.session import Session
+from image_to_3d.addon.session.states import State
+from image_to_3d.addon.session.tasks import Check, Order
+from image_to_3d.addon.ui import report
 from image_to_3d.envs.machine.platforms import python_in
 from image_to_3d.envs.specs import spec
 from image_to_3d.envs.states import write_marker
@@ -152,7 +155,7 @@ def test_a_check_leaves_the_processor_to_others_and_an_order_does_not(session, e
 
 
 def errands_niceness() -> int:
-    from image_to_3d.addon import process
+    from image_to_3d.addon.session import process
 
     return min(os.nice(0) + 1, process.GENTLE)
 

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon import process
-from image_to_3d.addon.client import Answered, Client, Exited, Failed
-from image_to_3d.addon.process import CannotStart
+from image_to_3d.addon.session import process
+from image_to_3d.addon.session.client import Answered, Client, Exited, Failed
+from image_to_3d.addon.session.process import CannotStart
 from image_to_3d.tests.addon.waiting import alive, events_until, until
 from image_to_3d.worker.wire import protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, Progress

@@ -4,8 +4,9 @@ import os
 import sys
 
 import pytest
-from image_to_3d.addon import environment, offered
-from image_to_3d.addon.client import Answered, Client
+from image_to_3d.addon.session import catalogue as offered
+from image_to_3d.addon.session import launch as environment
+from image_to_3d.addon.session.client import Answered, Client
 from image_to_3d.tests.addon.waiting import events_until
 from image_to_3d.worker.wire import protocol
 
@@ -22,7 +23,7 @@ def said(tmp_path):
 
 
 def test_what_ships_is_what_the_worker_of_this_version_offers(said):
-    how = "write it anew: python -m worker models --json > addon/offered.json"
+    how = "write it anew: python -m worker models --json > addon/session/catalogue.json"
     assert offered.shape(offered.shipped()) == offered.shape(said), how
 
 

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon import environment, jobs, offered, states
-from image_to_3d.addon.environment import Place
-from image_to_3d.addon.session import Session
-from image_to_3d.addon.states import State
+from image_to_3d.addon.session import catalogue as offered
+from image_to_3d.addon.session import jobs, states
+from image_to_3d.addon.session import launch as environment
+from image_to_3d.addon.session.launch import Place
+from image_to_3d.addon.session.session import Session
+from image_to_3d.addon.session.states import State
 from image_to_3d.tests.addon.waiting import alive, until
 from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
 

@@ -2,11 +2,11 @@
 import typing
 
 import pytest
-from image_to_3d.addon import wording
-from image_to_3d.addon.checked import Entry
-from image_to_3d.addon.environment import Standing
-from image_to_3d.addon.errands import Order, Verb
-from image_to_3d.addon.states import Shown
+from image_to_3d.addon.session.check import Entry
+from image_to_3d.addon.session.launch import Standing
+from image_to_3d.addon.session.states import Shown
+from image_to_3d.addon.session.tasks import Order, Verb
+from image_to_3d.addon.ui import wording
 from image_to_3d.envs.progress import Stage
 from image_to_3d.worker.wire.protocol import ModelInfo
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from image_to_3d.addon.client import Client, Event
+from image_to_3d.addon.session.client import Client, Event
 
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine; nothing here takes longer than a start of Python
 

@@ -25,12 +25,12 @@ import fast_simplification
 import numpy as np
 import trimesh
 from image_to_3d.tests import render
+from image_to_3d.worker.core.representations import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.mirrored import mirrored
 from image_to_3d.worker.geometry.texturing.photo import Photo
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
-from image_to_3d.worker.representations import PinholeCamera, View
 from PIL import Image
 from scipy.spatial import cKDTree
 

@@ -17,10 +17,10 @@ import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests import render
 from image_to_3d.worker.app import App
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures.load import load
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.jobs import Job
 from PIL import Image, ImageDraw
 
 CELL = 300

@@ -18,8 +18,8 @@ from pathlib import Path
 import checkout  # first: it names the package
 import numpy as np
 import torch
-from image_to_3d.worker.backends.depth_inference import network_size
-from image_to_3d.worker.networks import included_depth
+from image_to_3d.worker.methods.depth import included as included_depth
+from image_to_3d.worker.methods.depth.estimator import network_size
 from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, vertical_ramp
 from PIL import Image
 

@@ -21,11 +21,12 @@ import checkout  # first: it names the package
 import numpy as np
 import objects
 import torch
-from image_to_3d.worker.backends import generator_inference, object_inference
-from image_to_3d.worker.backends.generator_inference import Imagination
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import TwoLayers
 from image_to_3d.worker.geometry.mesh import Mesh
-from image_to_3d.worker.representations import TwoLayers
-from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.methods.layers import regression as object_inference
+from image_to_3d.worker.methods.layers import sampling as generator_inference
+from image_to_3d.worker.methods.layers.sampling import Imagination
 from objects import Case, Score
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree

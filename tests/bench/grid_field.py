@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
 from image_to_3d.tests import render
-from image_to_3d.worker.assets.asset import Asset, write
-from image_to_3d.worker.assets.solid import SolidPlan
-from image_to_3d.worker.backends import grid_training
-from image_to_3d.worker.backends.grid_space import photos_of
-from image_to_3d.worker.poses.capture import TO_GLTF, Capture
-from image_to_3d.worker.representations import PosedPicture, View
-from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import PosedPicture, View
+from image_to_3d.worker.finish.asset import Asset, write
+from image_to_3d.worker.finish.field import SolidPlan
+from image_to_3d.worker.methods.multiview_fit import grid_training
+from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
 from PIL import Image
 
 MESH = SolidPlan(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")

@@ -10,10 +10,10 @@ from pathlib import Path
 import checkout  # first: it names the package
 import numpy as np
 import torch
-from image_to_3d.worker.backends.grid_space import Photo
-from image_to_3d.worker.poses import transforms
-from image_to_3d.worker.poses.capture import Capture
-from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.cameras.readers import transforms
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.methods.multiview_fit.grid_space import Photo
 
 CPU = torch.device("cpu")
 HELD_OUT = 8  # every so manieth picture

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import checkout  # first: it names the package
 import numpy as np
-from image_to_3d.worker.pictures import edges, matte, saliency
+from image_to_3d.worker.methods.matting import matte, saliency
+from image_to_3d.worker.pictures import edges
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.store.weights import WeightStore
 from PIL import Image

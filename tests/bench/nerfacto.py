@@ -23,13 +23,13 @@ import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
 from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
-from image_to_3d.worker.backends import grid_training, nerfstudio_training
-from image_to_3d.worker.backends.grid_space import photos_of
-from image_to_3d.worker.backends.nerfstudio_training import PLANS, Learner
-from image_to_3d.worker.networks.nerfstudio_fields import Sizes
-from image_to_3d.worker.poses.capture import Capture
-from image_to_3d.worker.representations import View
-from image_to_3d.worker.wire.jobs import Job
+from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import View
+from image_to_3d.worker.methods.multiview_fit import grid_training, nerfstudio_training
+from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
+from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes
+from image_to_3d.worker.methods.multiview_fit.nerfstudio_training import PLANS, Learner
 from PIL import Image
 
 TOLD = 20.0  # seconds between lines of the curve

@@ -24,14 +24,14 @@ import numpy as np
 import torch
 import trimesh
 from image_to_3d.tests import render
-from image_to_3d.worker.assets.layers import OBJECT_CELLS
-from image_to_3d.worker.backends import object_inference
+from image_to_3d.worker.core.representations import PinholeCamera, TwoLayers
+from image_to_3d.worker.finish.layers import OBJECT_CELLS
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell
 from image_to_3d.worker.geometry.solid import is_closed
+from image_to_3d.worker.methods.layers import regression as object_inference
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pictures.silhouette import cut_out, inflated, seen_through, window_around
-from image_to_3d.worker.representations import PinholeCamera, TwoLayers
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree
 from trimesh.ray.ray_pyembree import RayMeshIntersector

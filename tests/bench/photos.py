@@ -26,14 +26,15 @@ import numpy as np
 import poses
 import torch
 import trimesh
-from image_to_3d.worker.assets.asset import Asset, write
-from image_to_3d.worker.assets.solid import SolidPlan
-from image_to_3d.worker.backends import grid_training, nerf
-from image_to_3d.worker.backends.grid_space import photos_of
-from image_to_3d.worker.errors import Unable
-from image_to_3d.worker.poses import transforms
-from image_to_3d.worker.poses.capture import TO_GLTF, Capture
-from image_to_3d.worker.poses.find import capture_of
+from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
+from image_to_3d.worker.cameras.estimate import capture_of
+from image_to_3d.worker.cameras.readers import transforms
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.finish.asset import Asset, write
+from image_to_3d.worker.finish.field import SolidPlan
+from image_to_3d.worker.methods import triposr as nerf
+from image_to_3d.worker.methods.multiview_fit import grid_training
+from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
 from PIL import Image
 from scipy.spatial import cKDTree
 

@@ -21,11 +21,12 @@ from pathlib import Path
 
 import checkout  # first: it names the package
 import numpy as np
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.cameras.readers import middlebury, transforms
+from image_to_3d.worker.cameras.sfm import colmap
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures.gather import gather
-from image_to_3d.worker.poses import colmap, middlebury, transforms
-from image_to_3d.worker.poses.capture import Capture
-from image_to_3d.worker.wire.jobs import Job
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests.geometry import scenes
 from image_to_3d.tests.render import Shape, photo_view, render
-from image_to_3d.worker.backends.depth import PRESETS
+from image_to_3d.worker.core.representations import DepthMap, PinholeCamera
 from image_to_3d.worker.geometry.glb import write_glb
 from image_to_3d.worker.geometry.place import place
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 from image_to_3d.worker.geometry.relief.upsample import refine_depth
-from image_to_3d.worker.representations import DepthMap, PinholeCamera
+from image_to_3d.worker.methods.depth import PRESETS
 from PIL import Image
 
 _NETWORK_SIDE = 518  # of the simulated network, whose map is the exact one made small

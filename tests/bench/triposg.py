@@ -25,12 +25,12 @@ import checkout  # noqa: F401 (first: it names the package)
 import numpy as np
 import torch
 from image_to_3d.tests.networks import tiny_triposg
-from image_to_3d.worker.backends import triposg_inference
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
-from image_to_3d.worker.networks import triposg
-from image_to_3d.worker.networks.triposg_files import TripoSGConfig
+from image_to_3d.worker.methods.triposg import generator as triposg_inference
+from image_to_3d.worker.methods.triposg import network as triposg
+from image_to_3d.worker.methods.triposg.files import TripoSGConfig
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.wire.jobs import Job
 
 FULL = TripoSGConfig(
     triposg.EncoderConfig(),

@@ -29,11 +29,11 @@ import checkout  # noqa: F401 (first: it names the package)
 import numpy as np
 import torch
 from image_to_3d.tests.networks import tiny_triposr
-from image_to_3d.worker.backends import nerf_inference
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
-from image_to_3d.worker.networks import triposr
+from image_to_3d.worker.methods.triposr import network as triposr
+from image_to_3d.worker.methods.triposr import reconstructor as nerf_inference
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.wire.jobs import Job
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 from torch import Tensor

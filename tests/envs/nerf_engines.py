@@ -18,11 +18,11 @@ sys.modules["image_to_3d"] = importlib.util.module_from_spec(
     importlib.util.spec_from_file_location("image_to_3d", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
 )
 
-from image_to_3d.tests.backends import ball  # noqa: E402  after the package has its name
-from image_to_3d.worker.backends import grid_result, nerfstudio_training  # noqa: E402
-from image_to_3d.worker.errors import Cancelled  # noqa: E402
-from image_to_3d.worker.networks.nerfstudio_fields import Sizes  # noqa: E402
-from image_to_3d.worker.wire.jobs import Job  # noqa: E402
+from image_to_3d.tests.methods import ball  # noqa: E402  after the package has its name
+from image_to_3d.worker.core.errors import Cancelled  # noqa: E402
+from image_to_3d.worker.core.job import Job  # noqa: E402
+from image_to_3d.worker.methods.multiview_fit import grid_result, nerfstudio_training  # noqa: E402
+from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes  # noqa: E402
 
 STEPS = {"cut-out": 300, "surrounded": 120, "stopped": 300, "cancelled": 300}
 PLAN = nerfstudio_training.Plan(24, 256, 300, 32, Sizes((24, 16, 12), 11, 64, 16))

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
+from image_to_3d.worker.core.representations import PinholeCamera
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.place import place
-from image_to_3d.worker.representations import PinholeCamera
 
 CAMERA = PinholeCamera(640, 480, 500.0, 510.0, 330.0, 225.0)
 

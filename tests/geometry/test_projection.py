@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.core.representations import PinholeCamera, View
 from image_to_3d.worker.geometry.texturing.projection import fitted_from, fitted_view, moved, silhouette_iou
 from image_to_3d.worker.geometry.texturing.rasterise import depth_buffer, projected
-from image_to_3d.worker.representations import PinholeCamera, View
 
 TRUE = View(PinholeCamera.from_fov(480, 400, 40.0), np.diag([1.0, -1.0, -1.0]), np.array([0.1, 0.2, 5.0]))
 

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.core.representations import PinholeCamera
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 from image_to_3d.worker.geometry.simplify import outline
-from image_to_3d.worker.representations import PinholeCamera
 
 
 def made(depth, grid=64, background=None, photo=None, report=None, **options):

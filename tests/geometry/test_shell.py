@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.tests.render import bilinear
+from image_to_3d.worker.core.representations import PinholeCamera, TwoLayers, Window, from_arrays
 from image_to_3d.worker.geometry.relief.contour import filled
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, closed_sheets, shell
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.pictures.silhouette import inflated
-from image_to_3d.worker.representations import PinholeCamera, TwoLayers, Window, from_arrays
 
 SIZE, CELLS = 64, 96
 

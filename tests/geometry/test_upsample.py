@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
+from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.geometry.relief.upsample import refine_depth
-from image_to_3d.worker.representations import DepthMap
 from scipy import ndimage
 
 NEAR, FAR = 1.0, 0.3

@@ -26,7 +26,7 @@ LEARNING_LIMIT = 600.0
 def photos(tmp_path: Path) -> Path:
     """A folder with pictures of a painted box, cut out, from an arc around it."""
     scene = pytest.importorskip(
-        "image_to_3d.tests.poses.scene", reason="needs the worker's packages and embreex", exc_type=ImportError
+        "image_to_3d.tests.cameras.scene", reason="needs the worker's packages and embreex", exc_type=ImportError
     )
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")

@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
-from image_to_3d.worker.networks import grid_field
-from image_to_3d.worker.networks.grid_field import Grid
-from image_to_3d.worker.networks.grid_surroundings import Surroundings
+from image_to_3d.worker.methods.multiview_fit import grid_field
+from image_to_3d.worker.methods.multiview_fit.grid_field import Grid
+from image_to_3d.worker.methods.multiview_fit.grid_surroundings import Surroundings
 
 
 @pytest.fixture

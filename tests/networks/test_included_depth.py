@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_depth import MULTIPLE, IncludedDepth, IncludedDepthConfig, load, metadata
+from image_to_3d.worker.methods.depth.included import MULTIPLE, IncludedDepth, IncludedDepthConfig, load, metadata
 from image_to_3d.worker.training.card import held_out_scores
 from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_to_3d.worker.networks.included_generator import (
+from image_to_3d.worker.methods.layers.generator_network import (
     GRIDS,
     IncludedGenerator,
     IncludedGeneratorConfig,
@@ -13,7 +13,7 @@ from image_to_3d.worker.networks.included_generator import (
     load,
     metadata,
 )
-from image_to_3d.worker.networks.included_object import IncludedObject, IncludedObjectConfig
+from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
 from image_to_3d.worker.training.generator_card import held_out_scores
 from image_to_3d.worker.training.run import export
 from torch import Generator, Tensor
@@ -58,7 +58,7 @@ def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path):
 
 
 def test_a_file_of_another_network_is_refused_by_name(tmp_path):
-    from image_to_3d.worker.networks import included_object
+    from image_to_3d.worker.methods.layers import network as included_object
 
     config = TINY.regressor
     export(IncludedObject(config), included_object.metadata(config), tmp_path / "other.safetensors")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.tests.parity.compare import TABLE, compared
-from image_to_3d.worker.networks import triposg
-from image_to_3d.worker.networks.triposr import TripoSR, TripoSRConfig, read_config
+from image_to_3d.worker.methods.triposg import network as triposg
+from image_to_3d.worker.methods.triposr.network import TripoSR, TripoSRConfig, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {

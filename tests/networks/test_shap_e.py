@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 pytest.importorskip("diffusers", reason="diffusers is not installed")
 
 from image_to_3d.tests.networks import tiny_shap_e  # noqa: E402 (needs diffusers)
-from image_to_3d.worker.networks import shap_e  # noqa: E402
+from image_to_3d.worker.methods.shap_e import network as shap_e  # noqa: E402
 
 PRIOR = "prior/diffusion_pytorch_model.safetensors"
 RENDERER = "shap_e_renderer/diffusion_pytorch_model.safetensors"

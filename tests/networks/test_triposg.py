@@ -9,7 +9,8 @@ import pytest
 import torch
 from image_to_3d.tests.networks import tiny_triposg
 from image_to_3d.tests.networks.tiny_triposg import TINY
-from image_to_3d.worker.networks import triposg, triposg_files
+from image_to_3d.worker.methods.triposg import files as triposg_files
+from image_to_3d.worker.methods.triposg import network as triposg
 from safetensors.torch import load_file, save_file
 
 FLOW = "transformer/diffusion_pytorch_model.safetensors"

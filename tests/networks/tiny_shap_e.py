@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from diffusers import HeunDiscreteScheduler, PriorTransformer, ShapEImg2ImgPipeline
 from diffusers.pipelines.shap_e import ShapERenderer
-from image_to_3d.worker.networks.shap_e import OCTAVES
+from image_to_3d.worker.methods.shap_e.network import OCTAVES
 from transformers import CLIPImageProcessorPil, CLIPVisionConfig, CLIPVisionModel
 
 RADIUS = 0.6

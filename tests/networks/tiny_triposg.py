@@ -14,8 +14,9 @@ import math
 from pathlib import Path
 
 import torch
-from image_to_3d.worker.networks.configurations import Preparation
-from image_to_3d.worker.networks.triposg import (
+from image_to_3d.worker.methods.runtime.configurations import Preparation
+from image_to_3d.worker.methods.triposg.files import TripoSGConfig
+from image_to_3d.worker.methods.triposg.network import (
     EncoderConfig,
     Flow,
     FlowConfig,
@@ -23,7 +24,6 @@ from image_to_3d.worker.networks.triposg import (
     ShapeCoder,
     ShapeConfig,
 )
-from image_to_3d.worker.networks.triposg_files import TripoSGConfig
 from safetensors.torch import save_file
 from torch import Tensor, nn
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from image_to_3d.worker.networks.triposr import TripoSR, TripoSRConfig
+from image_to_3d.worker.methods.triposr.network import TripoSR, TripoSRConfig
 from torch import Tensor
 
 TINY = TripoSRConfig(

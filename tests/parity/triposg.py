@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from image_to_3d.worker.networks import triposg, triposg_files
+from image_to_3d.worker.methods.triposg import files as triposg_files
+from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.pictures.padded import padded_on_white, resized_middle
 from torch import Tensor
 

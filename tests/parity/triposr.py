@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from image_to_3d.worker.networks import triposr
+from image_to_3d.worker.methods.triposr import network as triposr
 from image_to_3d.worker.pictures.crop import square_crop
 from torch import Tensor, nn
 

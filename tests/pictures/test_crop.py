@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 import pytest
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.pictures.crop import square_crop
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_to_3d.worker.errors import Cancelled, Unable
+from image_to_3d.worker.core.errors import Cancelled, Unable
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures import gather as gathering
 from image_to_3d.worker.pictures.gather import gather
 from image_to_3d.worker.pictures.video import choose, frames
-from image_to_3d.worker.wire.jobs import Job
 from PIL import Image
 from scipy import ndimage
 

@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 import pytest
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.pictures import load as loading
 from image_to_3d.worker.pictures.load import load
 from PIL import Image, ImageCms

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
+from image_to_3d.worker.methods.matting.matte import is_one_thing
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pictures.matte import is_one_thing
 from image_to_3d.worker.pictures.plain import plain_background
 
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.errors import Unable
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.pictures.padded import padded_on_white, resized_middle
 
 

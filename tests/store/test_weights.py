@@ -6,9 +6,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from image_to_3d.worker.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.store.weights import HubFile, HubModel, WebModel, WeightStore
-from image_to_3d.worker.wire.jobs import Job
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": bytes(range(256)) * 40_000}

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_generator import GRIDS, IncludedGenerator, load, metadata
-from image_to_3d.worker.networks.included_object import IncludedObject, IncludedObjectConfig
-from image_to_3d.worker.networks.included_object import metadata as object_metadata
+from image_to_3d.worker.methods.layers.generator_network import GRIDS, IncludedGenerator, load, metadata
+from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
+from image_to_3d.worker.methods.layers.network import metadata as object_metadata
 from image_to_3d.worker.training import generator, layers
 from image_to_3d.worker.training.generator_batches import coarse_residual, spectrum
 from image_to_3d.worker.training.object_batches import Batch, ThingPool

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_object import IncludedObjectConfig, load, metadata
+from image_to_3d.worker.methods.layers.network import IncludedObjectConfig, load, metadata
 from image_to_3d.worker.training import layers
 from image_to_3d.worker.training.object import Plan, Run
 from image_to_3d.worker.training.object_batches import ThingPool, as_batch, resized

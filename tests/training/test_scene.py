@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.networks.included_depth import IncludedDepthConfig, load, metadata
+from image_to_3d.worker.methods.depth.included import IncludedDepthConfig, load, metadata
 from image_to_3d.worker.training import scene
 from image_to_3d.worker.training.batches import ShardPool
 from image_to_3d.worker.training.run import Batch, Plan, Run, export

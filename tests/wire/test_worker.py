@@ -19,7 +19,7 @@ SCRIPT = """
 import ctypes, os, sys, time
 from worker.wire import stdio
 source, sink = stdio.claim()
-from worker.errors import Cancelled, ModelMissing, OutOfMemory, Unable
+from worker.core.errors import Cancelled, ModelMissing, OutOfMemory, Unable
 from worker.wire.protocol import Empty, GenerateResult
 from worker.wire.server import Server
 

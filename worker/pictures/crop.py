@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import Unable
-from ..representations import Window
+from ..core.errors import Unable
+from ..core.representations import Window
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..errors import Unable
-from ..wire.jobs import Job, Span
+from ..core.errors import Unable
+from ..core.job import Job, Span
 from .load import Picture, load
 from .video import ENDINGS as VIDEO_ENDINGS
 from .video import frames

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..errors import Unable
+from ..core.errors import Unable
 from .plain import plain_background
 
 MAX_PIXELS = 300_000_000

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from ..errors import Unable
-from ..representations import Window
+from ..core.errors import Unable
+from ..core.representations import Window
 
 
 def padded_on_white(rgb: np.ndarray, alpha: np.ndarray, margin: float) -> tuple[np.ndarray, Window]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from ..errors import Unable
-from ..wire.jobs import Job, Span
+from ..core.errors import Unable
+from ..core.job import Job, Span
 from .load import Picture
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from http.client import HTTPException
 from pathlib import Path
 
 from .. import __version__
-from ..errors import Unable
-from ..wire.jobs import Job, Span
+from ..core.errors import Unable
+from ..core.job import Job, Span
 
 TIMEOUT = 30.0
 """Seconds without a single byte after which a connection is given up."""

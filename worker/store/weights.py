@@ -11,8 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelMissing, Unable
-from ..wire.jobs import Job, Span
+from ..core.errors import ModelMissing, Unable
+from ..core.job import Job, Span
 from .download import fetch
 
 

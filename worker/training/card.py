@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..networks.included_depth import IncludedDepth
+from ..methods.depth.included import IncludedDepth
 from .metrics import Score, affine_score, median_score, vertical_ramp
 from .run import Run
 from .scenes import FAMILIES

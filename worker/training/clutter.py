@@ -6,19 +6,7 @@ Every function takes a Group, an origin on some surface, and leaves parts in its
 
 import numpy as np
 
-from .shapes import (
-    Mesh,
-    box,
-    cylinder,
-    displaced,
-    ellipsoid,
-    extrusion,
-    lathe,
-    plane,
-    star_outline,
-    superquadric,
-    tube,
-)
+from .shapes import Mesh, box, cylinder, displaced, ellipsoid, extrusion, lathe, plane, star_outline, superquadric, tube
 from .staging import Group, any_rotation
 
 

@@ -7,16 +7,7 @@ Every function takes a Group (an origin on the floor or on a surface) and leaves
 import numpy as np
 
 from .clutter import clutter, vessel
-from .shapes import (
-    box,
-    cylinder,
-    displaced,
-    ellipsoid,
-    lathe,
-    leaves,
-    superquadric,
-    tube,
-)
+from .shapes import box, cylinder, displaced, ellipsoid, lathe, leaves, superquadric, tube
 from .staging import Group
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..networks import included, included_generator, included_object
-from ..networks.included_generator import IncludedGenerator, IncludedGeneratorConfig, metadata
+from ..methods.layers import generator_network as included_generator
+from ..methods.layers import network as included_object
+from ..methods.layers.generator_network import IncludedGenerator, IncludedGeneratorConfig, metadata
+from ..methods.runtime import blocks as included
 from .generator_batches import GeneratorTask, coarse_residual, spectrum
 from .generator_card import held_out_scores, write_card
 from .object_batches import ThingPool, draw_batch

@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from ..networks.included_generator import CHANNELS, GRIDS, IncludedGenerator, enlarged
+from ..methods.layers.generator_network import CHANNELS, GRIDS, IncludedGenerator, enlarged
 from .object_batches import Batch as Things
 from .object_batches import ThingPool, draw_batch
 from .run import Batch

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..networks.included_object import IncludedObject, IncludedObjectConfig, metadata
+from ..methods.layers.network import IncludedObject, IncludedObjectConfig, metadata
 from .layers import write_shard
 from .object_batches import Batch, ThingPool, draw_batch, layers_loss
 from .object_card import held_out_scores, write_card

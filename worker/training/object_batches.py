@@ -16,7 +16,7 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-from ..networks.included_object import Layers
+from ..methods.layers.network import Layers
 from .batches import recolour
 
 # until which progress of the run which side in pixels is trained: shape is learnt most cheaply from small pictures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..networks.included_object import IncludedObject
+from ..methods.layers.network import IncludedObject
 from .layers import VIEWS, make_shard
 from .object_batches import Batch, as_batch, resized
 from .objects import FAMILIES

@@ -17,7 +17,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from ..networks.included_depth import IncludedDepth, IncludedDepthConfig, load, metadata
+from ..methods.depth.included import IncludedDepth, IncludedDepthConfig, load, metadata
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
 from .losses import depth_loss

@@ -16,8 +16,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from ..errors import BackendUnavailable, Cancelled, Invalid, ModelMissing, OutOfMemory, Unable
-from .jobs import Job
+from ..core.errors import BackendUnavailable, Cancelled, Invalid, ModelMissing, OutOfMemory, Unable
+from ..core.job import Job
 from .protocol import (
     CANCELLED,
     ENOUGH,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...representations import PinholeCamera
+from ...core.representations import PinholeCamera
 from .. import solid
 from ..fill import nearest_filled
 from ..mesh import Mesh, used_only

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...representations import PinholeCamera, TwoLayers, Window
+from ...core.representations import PinholeCamera, TwoLayers, Window
 from ..fill import nearest_filled
 from ..mesh import Mesh, face_vectors, used_only, vertex_normals
 from ..simplify import outline

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...representations import DepthMap
+from ...core.representations import DepthMap
 from ..fill import nearest_filled
 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker as the add-on sees it: requests go in, typed events come out. Must not know bpy, what a backend is, or
+where Pythons are installed.
+
+Every request ends in exactly one `Answered` or `Failed`. The worker makes it; where the worker ends first, we do.
+`poll` is to be called now and then and never waits. Lines that are no messages (a library that prints) go to the log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...worker.wire import protocol
+from ...worker.wire.protocol import ErrorCode, Preview, Progress, WireError
+from .process import Child
+
+LONGEST_NOTE = 300
+"""Characters of a line that is no message which are kept in the log: enough to tell who printed it."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request's success; `result` is the dataclass that protocol.REQUESTS names for `method`."""
+
+    id: int
+    method: str
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request's failure, a cancelled one's too (ErrorCode.CANCELLED)."""
+
+    id: int
+    method: str
+    error: WireError
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The worker has ended; always the last event. `expected` says that it was asked to."""
+
+    code: int
+    log: str
+    expected: bool
+
+
+Event = Progress | Preview | Answered | Failed | Exited
+
+
+class Client:
+    """One worker process, started when made. Raises CannotStart."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        log: Path,
+        variables: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._child = Child(command, folder, log, variables, clock)
+        self._methods: dict[int, str] = {}
+        self._last_id = 0
+        self._asked_to_end = self._exited = False
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def exited(self) -> bool:
+        return self._exited
+
+    def request(self, method: str, params: Any) -> int:
+        """Sends a request; the number returned is the `id` of the event that will answer it."""
+        self._last_id += 1
+        self._methods[self._last_id] = method
+        self._child.write(protocol.encode(protocol.Request(self._last_id, method, params)))
+        return self._last_id
+
+    def cancel(self, id: int) -> None:
+        """Asks the worker to give up on a request. Its answer still comes."""
+        if id in self._methods:
+            self._child.write(protocol.encode(protocol.Notification(protocol.CANCELLED, protocol.Cancelled(id))))
+
+    def enough(self, id: int) -> None:
+        """Asks the worker to finish a request with what it has. Its answer still comes."""
+        if id in self._methods:
+            self._child.write(protocol.encode(protocol.Notification(protocol.ENOUGH, protocol.Enough(id))))
+
+    def poll(self) -> list[Event]:
+        """What happened since last time, in order. Never waits."""
+        if self._exited:
+            return []
+        events = [event for line in self._child.poll() if (event := self._read(line)) is not None]
+        return events if self._child.exit_code is None else events + self._leave()
+
+    def stop(self) -> None:
+        """Begins to end the worker, gently at first; `poll` goes on with it until `Exited` comes."""
+        self._asked_to_end = True
+        self._child.end()
+
+    def kill(self) -> None:
+        """Ends the worker and all it started, at once."""
+        self._asked_to_end = True
+        self._child.kill()
+
+    def close(self) -> None:
+        """Ends the worker and waits a moment for it: for when nobody will poll again."""
+        if not self._exited:
+            self._exited = True
+            self._child.close()
+
+    def log_tail(self) -> str:
+        return self._child.log_tail()
+
+    def _read(self, line: bytes) -> Event | None:
+        try:
+            message = protocol.decode(line)
+            match message:
+                case protocol.Result(id, result) if id in self._methods:
+                    return self._answer(id, result)
+                case protocol.Error(id, code, text, data) if id in self._methods:
+                    return Failed(id, self._methods.pop(id), WireError(_known(code), text, data))
+                case protocol.Notification(_, Progress() | Preview() as told):
+                    return told if told.progressToken in self._methods else None
+                case protocol.Error(None, code, text, _):
+                    self._child.note(f"the worker could not read a request: {text} ({code})")
+                case _:
+                    self._child.note(f"nobody waits for: {_shown(line)}")
+        except WireError:
+            self._child.note(f"printed by the worker: {_shown(line)}")
+        return None
+
+    def _answer(self, id: int, result: Any) -> Event:
+        method = self._methods.pop(id)
+        try:
+            return Answered(id, method, protocol.read(protocol.REQUESTS[method][1], result, "the worker's answer"))
+        except WireError as error:
+            self._child.note(f"an answer to {method} that cannot be read: {error.message}")
+            return Failed(id, method, WireError(ErrorCode.INTERNAL_ERROR, error.message))
+
+    def _leave(self) -> list[Event]:
+        self._exited = True
+        code, log = self._child.exit_code, self._child.log_tail()
+        self._child.close()
+        error = WireError(ErrorCode.WORKER_EXITED, f"the worker ended {_ending(code)}", {"log": log})
+        failed = [Failed(id, method, error) for id, method in self._methods.items()]
+        self._methods.clear()
+        return [*failed, Exited(code, log, self._asked_to_end)]
+
+
+def _known(code: Any) -> ErrorCode:
+    try:
+        return ErrorCode(code)
+    except ValueError:
+        return ErrorCode.INTERNAL_ERROR
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"by signal {-code}" + (", as the system does when memory is short" if code == -9 else "")
+    return f"with exit code {code}"
+
+
+def _shown(line: bytes) -> str:
+    return line.decode(errors="replace").strip()[:LONGEST_NOTE]

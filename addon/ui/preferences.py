@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's preferences, and the settings of the moment as the session takes them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from ... import envs
+from ..session.launch import Place
+
+PACKAGE = __package__.removesuffix(".addon.ui")
+"""The extension's name, by which Blender finds its preferences and its folder."""
+
+PYTHON_VARIABLE = "IMAGE_TO_3D_PYTHON"
+"""Names a Python for the worker, for developers and tests; goes before the preference."""
+
+_DEVICES = (
+    ("auto", "Automatic", "The fastest device that works"),
+    ("cpu", "CPU", "The processor: slow, but always there"),
+    ("cuda", "CUDA", "An NVIDIA graphics card"),
+    ("mps", "Metal", "The graphics of an Apple computer"),
+)
+
+
+def _settings_changed(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
+    from . import timer as host  # it needs this module itself
+
+    host.session().look()
+
+
+class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
+    """Where things lie and what they run on."""
+
+    bl_idname = PACKAGE
+
+    folder: StringProperty(
+        name="Folder",
+        description="Where the worker's Python, the weights of networks and cached results are kept. "
+        "Empty: the usual place for a user's data",
+        subtype="DIR_PATH",
+        update=_settings_changed,
+    )
+    wheelhouse: StringProperty(
+        name="Wheelhouse",
+        description="A folder of Python packages (wheels) to set up from, without any network: for machines that have "
+        "none. Empty: packages come from pypi.org",
+        subtype="DIR_PATH",
+        update=_settings_changed,
+    )
+    device: EnumProperty(name="Device", description="What the networks run on", items=_DEVICES)
+    python: StringProperty(
+        name="Python",
+        description="For developers: a Python that has all the packages, used instead of the add-on's own",
+        subtype="FILE_PATH",
+        update=_settings_changed,
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        from . import panels  # it draws with what this module offers
+
+        panels.draw_preferences(self, self.layout, context)
+
+
+def preferences() -> IMAGE_TO_3D_AP_preferences:
+    return bpy.context.preferences.addons[PACKAGE].preferences
+
+
+def root() -> Path:
+    """The folder of everything big."""
+    folder = preferences().folder
+    return Path(bpy.path.abspath(folder)) if folder else envs.default_root()
+
+
+def place() -> Place:
+    """The settings of the moment."""
+    own = Path(bpy.utils.extension_path_user(PACKAGE, path="", create=True))
+    python, wheelhouse = os.environ.get(PYTHON_VARIABLE) or preferences().python, preferences().wheelhouse
+    return Place(
+        root=root(),
+        temporary=Path(bpy.app.tempdir),
+        logs=own / "logs",
+        kept=own / "offered.json",
+        python=Path(bpy.path.abspath(python)) if python else None,
+        wheelhouse=Path(bpy.path.abspath(wheelhouse)) if wheelhouse else None,
+        online=bpy.app.online_access,
+        device=preferences().device,
+    )
+
+
+def register() -> None:
+    bpy.utils.register_class(IMAGE_TO_3D_AP_preferences)
+
+
+def unregister() -> None:
+    bpy.utils.unregister_class(IMAGE_TO_3D_AP_preferences)

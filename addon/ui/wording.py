@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How things are said to the user. Plain text in, plain text out; must not know bpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...worker.wire.protocol import ModelInfo
+from ..session.check import Checked, Entry
+from ..session.launch import Standing
+from ..session.states import Shown
+from ..session.tasks import Order
+
+_STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out", "torch": "installing torch"}
+_STAGES |= {"python": "getting Python", "packages": "installing packages"}
+
+
+def sentence(text: str) -> str:
+    """Messages travel in lower case without a full stop; on the screen they are sentences."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", ":")) else ".")
+
+
+def size(bytes: int) -> str:
+    """As downloads are told: decimal units."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if bytes >= factor:
+            return f"{bytes / factor:.3g} {unit}"
+    return f"{bytes} bytes"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, for something that is going on."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def duration(seconds: float) -> str:
+    """How long something took."""
+    return f"{seconds:.1f} s" if seconds < 60.0 else f"{clock(seconds)} min"
+
+
+def licence(model: ModelInfo) -> str:
+    """The licence, and what a user would otherwise find out too late."""
+    return model.licence if model.commercial else f"{model.licence}, not for commercial use"
+
+
+def offline(forced: bool) -> str:
+    """Why the network is not used. `forced`: by the command line, so that the preference cannot be changed."""
+    if forced:
+        return "online access was switched off when this program was started"
+    return "online access is off: allow it in Preferences > System > Network"
+
+
+def verb(standing: Standing | None) -> str:
+    """What the button says that makes an environment ready."""
+    return {Standing.OUTDATED: "Update", Standing.BROKEN: "Repair", Standing.READY: "Repair"}.get(standing, "Set Up")
+
+
+def standing(standing: Standing | None, reason: str) -> str:
+    """What is the matter with an environment, for someone who only wants meshes."""
+    match standing:
+        case Standing.INCOMPLETE:
+            return "Setting up was begun but not finished. What was downloaded is kept."
+        case Standing.OUTDATED:
+            return "This version of the add-on needs other packages than the last."
+        case Standing.BROKEN:
+            return sentence(reason)
+        case Standing.READY:
+            return "It is ready. Repairing looks at every file again."
+    return "Has to be set up once, before the first mesh."
+
+
+def need(entry: Entry) -> str:
+    """What making an environment takes, "" where that is not known. Of one that was begun much is here already."""
+    about = "about " if entry.estimated else ""
+    most = "" if entry.standing is Standing.ABSENT else "at most "
+    parts = [f"{most or about}{size(entry.download)} to download"] if entry.download else []
+    parts += [f"{about}{size(entry.disk)} on disk"] if entry.disk else []
+    return sentence(", ".join(parts)) if parts else ""
+
+
+def done(order: Order) -> str:
+    """How an order went well."""
+    return {
+        "create": "Set up and tried out: ready to generate.",
+        "repair": "Repaired and tried out: ready to generate.",
+        "move": "Everything was moved.",
+        "remove": "The environment was removed.",
+    }[order.verb]
+
+
+def build(checked: Checked) -> str:
+    """What the networks will run on, and why."""
+    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}; {checked.build}")
+
+
+def stage(shown: Shown) -> str:
+    """The progress bar's text."""
+    name = sentence(_STAGES.get(shown.stage, shown.stage or "working")).removesuffix(".")
+    return f"{name}  {shown.fraction:.0%}" if shown.fraction else name
+
+
+def amount(shown: Shown) -> str:
+    """How many bytes are here, "" where that is not known."""
+    if shown.bytes is None:
+        return ""
+    return f"{size(shown.bytes)} of {size(shown.of)}" if shown.of else size(shown.bytes)
+
+
+def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
+    """Lines of `text` that `measure` finds no wider than `width`; a word that is wider stands alone."""
+    lines: list[str] = []
+    for paragraph in text.splitlines():
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if line and measure(longer) > width:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_to_3d.tests.cameras import scene
+from image_to_3d.worker.cameras.estimate import capture_of
+from image_to_3d.worker.cameras.readers import middlebury, transforms
+from image_to_3d.worker.core.errors import Cancelled, Unable
+from image_to_3d.worker.core.job import Job
+from PIL import Image
+
+VIEWS = scene.ring(6, 360, 25.0, 96)
+SHAPE = scene.painted_box()
+
+
+def job() -> Job:
+    return Job(lambda *_: None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six pictures with alpha, and a transforms.json as NeRF's synthetic scenes have it."""
+    (tmp_path / "train").mkdir()
+    frames = []
+    for number, view in enumerate(VIEWS):
+        picture = scene.photo(SHAPE, view, "", alpha=True)
+        Image.fromarray(np.dstack([picture.rgb, picture.alpha])).save(tmp_path / "train" / f"r_{number}.png")
+        frames.append({"file_path": f"./train/r_{number}", "transform_matrix": scene.to_opengl(view)})
+    write(tmp_path, {"camera_angle_x": np.radians(40.0), "frames": frames})
+    return tmp_path
+
+
+def write(folder: Path, content: object) -> None:
+    (folder / "transforms.json").write_text(json.dumps(content))
+
+
+def edited(folder: Path) -> dict:
+    return json.loads((folder / "transforms.json").read_text())
+
+
+def test_cameras_see_the_thing_where_the_pictures_show_it(folder):
+    capture = transforms.read(folder / "transforms.json", job())
+    assert [shot.name for shot in capture.shots] == [f"r_{number}" for number in range(6)]
+    assert not capture.unbounded and np.isclose(np.ptp(capture.bounds, axis=0).max(), 1.0)
+    assert np.allclose(capture.bounds.mean(0), 0.0)
+    found, true = [shot.view for shot in capture.shots], VIEWS
+    assert scene.rotation_errors(found, true).max() < 1e-3
+    a, b = (np.stack([view.position for view in views]) for views in (found, true))
+    distances = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in (a, b)]
+    ratio = distances[0][~np.eye(6, dtype=bool)] / distances[1][~np.eye(6, dtype=bool)]
+    assert np.ptp(ratio) < 1e-6 and a[:, 2].min() > 0
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+    box = capture.bounds[0] + corners * np.ptp(capture.bounds, axis=0)
+    for shot in capture.shots:
+        p = (box - shot.view.position) @ shot.view.rotation.T
+        u = p[:, 0] / p[:, 2] * shot.view.camera.fx + shot.view.camera.cx
+        shown = np.flatnonzero((shot.alpha > 128).any(0))
+        assert u.min() <= shown[0] + 1 and u.max() >= shown[-1]
+
+
+@pytest.mark.parametrize("where", ["top", "frame"])
+def test_focal_lengths_stand_once_or_in_each_frame_and_for_other_pixels(folder, where):
+    content, focal = edited(folder), 48.0 / np.tan(np.radians(20.0))
+    del content["camera_angle_x"]
+    lens = {"fl_x": 4 * focal, "fl_y": 4 * focal, "cx": 192.0, "cy": 192.0, "w": 384, "h": 384}
+    for target in [content] if where == "top" else content["frames"]:
+        target.update(lens)
+    write(folder, content)
+    camera = transforms.read(folder / "transforms.json", job()).shots[0].view.camera
+    assert np.allclose((camera.fx, camera.fy, camera.cx, camera.cy), (focal, focal, 48, 48))
+
+
+def test_pictures_of_a_bent_lens_are_straightened(folder):
+    content = edited(folder)
+    write(folder, {**content, "k1": -0.2, "camera_model": "OPENCV"})
+    straight = transforms.read(folder / "transforms.json", job()).shots[0].rgb
+    write(folder, content)
+    assert (straight != transforms.read(folder / "transforms.json", job()).shots[0].rgb).mean() > 0.1
+
+
+def spoil(content: dict) -> dict[str, str]:
+    """Four frames spoilt, each in its way, and what has to be said about each."""
+    frames = content["frames"]
+    frames[0]["file_path"] = "./train/gone"
+    frames[1]["transform_matrix"] = np.diag([1.0, 1.0, 0.0, 1.0]).tolist()
+    frames[2]["transform_matrix"][0][0] = float("nan")
+    frames[3]["transform_matrix"] = [[1, 2], [3, 4]]
+    return {"r_1": "singular", "r_2": "not finite", "r_3": "4 x 4", "gone": "missing"}
+
+
+def test_frames_that_are_wrong_are_left_out_and_named(folder):
+    content = edited(folder)
+    said = spoil(content)
+    write(folder, content)
+    capture = transforms.read(folder / "transforms.json", job())
+    assert [shot.name for shot in capture.shots] == ["r_4", "r_5"]
+    note = next(note for note in capture.notes if "left out" in note)
+    assert "4 of 6" in note and all(name in note and reason in note for name, reason in said.items())
+
+
+def test_a_mirrored_camera_is_no_camera_and_a_scaled_one_is(folder):
+    content = edited(folder)
+    for number, factor in ((0, (-1.0, 1.0, 1.0)), (1, (3.0, 3.0, 3.0))):
+        matrix = np.array(content["frames"][number]["transform_matrix"])
+        matrix[:3, :3] *= factor
+        content["frames"][number]["transform_matrix"] = matrix.tolist()
+    write(folder, content)
+    capture = transforms.read(folder / "transforms.json", job())
+    assert [shot.name for shot in capture.shots] == [f"r_{number}" for number in range(1, 6)]
+    assert scene.rotation_errors([s.view for s in capture.shots], VIEWS[1:]).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("{", "not valid JSON"),
+        ("[]", "no frames"),
+        ('{"frames": []}', "no frames"),
+        ('{"frames": [{"transform_matrix": 3}]}', "0 usable pictures of 1"),
+        ('{"frames": [7, {"file_path": "x.png"}]}', "0 usable pictures of 2"),
+    ],
+)
+def test_a_file_that_is_no_list_of_cameras_is_told_in_one_sentence(tmp_path, content, words):
+    (tmp_path / "transforms.json").write_text(content)
+    with pytest.raises(Unable, match=words) as raised:
+        transforms.read(tmp_path / "transforms.json", job())
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"camera_angle_x": None}, "neither camera_angle_x nor fl_x"),
+        ({"camera_angle_x": 40.0}, "no field of view"),
+        ({"camera_angle_x": "wide"}, "not a number"),
+        ({"camera_model": "OPENCV_FISHEYE"}, "FISHEYE"),
+        ({"w": 400, "h": 200}, "does not fit"),
+    ],
+)
+def test_cameras_that_make_no_sense_are_told_in_one_sentence(folder, change, words):
+    write(folder, {**edited(folder), **change})
+    with pytest.raises(Unable, match=words):
+        transforms.read(folder / "transforms.json", job())
+
+
+def test_a_folder_with_a_list_of_cameras_is_read_by_it(folder):
+    assert len(capture_of([folder], job()).shots) == 6
+
+
+def test_reading_stops_when_it_should(folder):
+    stopped = job()
+    stopped.cancel()
+    with pytest.raises(Cancelled):
+        transforms.read(folder / "transforms.json", stopped)
+
+
+def test_middlebury_lists_are_read_and_missing_pictures_said(tmp_path):
+    lines = ["7"]
+    for number, view in enumerate(VIEWS):
+        c, t = view.camera, -view.rotation @ view.position
+        k = [c.fx, 0, c.cx - 0.5, 0, c.fy, c.cy - 0.5, 0, 0, 1]
+        lines.append(" ".join(map(str, [f"{number}.png", *k, *view.rotation.ravel(), *t])))
+        Image.fromarray(scene.photo(SHAPE, view, "", backdrop=0).rgb).save(tmp_path / f"{number}.png")
+    lines.append(lines[-1].replace("5.png", "6.png"))
+    (tmp_path / "box_par.txt").write_text("\n".join(lines))
+    capture = middlebury.read(tmp_path / "box_par.txt", job())
+    assert scene.rotation_errors([s.view for s in capture.shots], VIEWS).max() < 1e-3
+    assert capture.notes[1].endswith(": 1") and not capture.unbounded
+    (tmp_path / "box_par.txt").write_text("2\na.png 1 2 3\n")
+    with pytest.raises(Unable, match="21 numbers"):
+        middlebury.read(tmp_path / "box_par.txt", job())

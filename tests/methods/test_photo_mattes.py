@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cutting the thing out of many photos: by a plain backdrop, by a network where all photos agree, or not at all."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from image_to_3d.worker.cameras.capture import Capture, Shot
+from image_to_3d.worker.core.errors import ModelMissing, Unable
+from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.methods.matting import saliency
+from image_to_3d.worker.methods.multiview_fit import mattes as photo_mattes
+from image_to_3d.worker.store.weights import WeightStore
+
+SIDE, AWAY, RADIUS = 64, 6.0, 1.0
+
+
+def looking(yaw: float, pitch: float) -> View:
+    back = np.array([math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)])
+    position, forward = AWAY * back, -back
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    return View(
+        PinholeCamera.from_fov(SIDE, SIDE, 60.0), np.stack([right, np.cross(forward, right), forward]), position
+    )
+
+
+def disc(view: View, middle: np.ndarray) -> np.ndarray:
+    """(SIDE, SIDE) bool: where a ball of RADIUS around `middle` is seen."""
+    camera = view.camera
+    row, column = np.mgrid[:SIDE, :SIDE] + 0.5
+    way = np.stack([(column - camera.cx) / camera.fx, (row - camera.cy) / camera.fy, np.ones((SIDE, SIDE))], 2)
+    way /= np.linalg.norm(way, axis=2, keepdims=True)
+    towards = view.rotation @ (middle - view.position)
+    along = way @ towards
+    return along**2 > towards @ towards - RADIUS**2
+
+
+@pytest.fixture
+def room() -> Capture:
+    """A ball in the middle of a place full of noise, seen from twelve sides around it."""
+    views = [looking(number * 2.4, (0.2, 0.5)[number % 2]) for number in range(12)]
+    dice = np.random.default_rng(0)
+    shots = []
+    for number, view in enumerate(views):
+        rgb = dice.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+        rgb[disc(view, np.zeros(3))] = (250, 30, 30)
+        shots.append(Shot(f"{number}", rgb, None, view))
+    return Capture(tuple(shots), np.zeros((0, 3), np.float32), np.array([[-4.0] * 3, [4.0] * 3]), True)
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """A network that is here, and sees what is red."""
+    monkeypatch.setattr(saliency, "installed", lambda weights: saliency.U2NETP)
+
+    def red(network, weights, rgb):
+        return ((rgb[..., 0] == 250) & (rgb[..., 1] == 30)).astype(np.float32)
+
+    monkeypatch.setattr(saliency, "matte", red)
+
+
+def test_the_thing_that_all_photos_go_around_is_cut_out_and_becomes_the_world(room, network, tmp_path):
+    found = photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos")
+    assert not found.unbounded and any("u2netp" in note for note in found.notes)
+    assert np.ptp(found.bounds, axis=0) == pytest.approx([1.0] * 3, abs=0.1)
+    assert found.bounds.mean(0) == pytest.approx([0.0] * 3, abs=1e-6)
+    assert 0.8 < np.linalg.norm(found.shots[0].view.position) / (AWAY / (2 * RADIUS)) < 1.0  # the box has a margin
+    truth = disc(room.shots[3].view, np.zeros(3))
+    assert ((found.shots[3].alpha >= 128) == truth).mean() > 0.97
+
+
+def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypatch, network, tmp_path):
+    dice = np.random.default_rng(1)
+
+    def astray(network, weights, rgb):
+        row, column = dice.integers(4, 44, 2)
+        seen = np.zeros(rgb.shape[:2], np.float32)
+        seen[row : row + 14, column : column + 14] = 1.0
+        return seen
+
+    monkeypatch.setattr(saliency, "matte", astray)
+    assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
+    with pytest.raises(Unable, match="do not agree on one object"):
+        photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
+
+
+def test_a_scene_is_not_cut_out(room, network, tmp_path):
+    found = photo_mattes.cut_out(replace(room, unbounded=False), "scene", WeightStore(tmp_path), "photos")
+    assert found.unbounded and all(shot.alpha is None for shot in found.shots)
+
+
+def test_an_object_that_no_network_can_find_asks_for_one(room, tmp_path):
+    assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
+    with pytest.raises(ModelMissing) as caught:
+        photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
+    assert caught.value.model == "photos"
+
+
+def test_a_thing_before_black_needs_no_network(room, tmp_path):
+    shots = []
+    for shot in room.shots:
+        rgb = np.where(disc(shot.view, np.zeros(3))[..., None], np.uint8(200), np.uint8(5))
+        shots.append(replace(shot, rgb=np.broadcast_to(rgb, shot.rgb.shape).copy(), name="same"))
+    found = photo_mattes.cut_out(
+        replace(room, shots=tuple(shots), unbounded=False), "auto", WeightStore(tmp_path), "photos"
+    )
+    for shot, before in zip(found.shots, room.shots, strict=True):
+        assert ((shot.alpha >= 128) == disc(before.view, np.zeros(3))).mean() > 0.97

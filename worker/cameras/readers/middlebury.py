@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calibrated pictures of the Middlebury multi-view benchmark: a *_par.txt beside them says where each was taken.
+
+Must not know anything else. Each line: a file's name, then K (9 numbers), R (9) and t (3), rows first; a point p is
+seen at K (R p + t), pixels from the top left (Seitz et al. 2006, the README of each set).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import Unable
+from ...core.job import Job, Span
+from ...core.representations import PinholeCamera
+from ...pictures.load import load
+from ..capture import Capture
+from ..known import Points, Posed, captured
+from ..lens import Lens
+
+_NUMBERS = 21
+
+
+def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """For each file that is named: K, the rotation, both (3, 3), and the camera's position (3,), as in View.
+
+    Raises Unable where the file is not of this kind.
+    """
+    try:
+        lines = [line.split() for line in path.read_text("utf-8").splitlines()[1:] if line.strip()]
+        values = {words[0]: np.array(words[1:], np.float64) for words in lines}
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise Unable(f"{path.name} cannot be read as a list of cameras: {error}") from None
+    if not values or any(v.shape != (_NUMBERS,) or not np.isfinite(v).all() for v in values.values()):
+        raise Unable(f"{path.name} is not a list of cameras: each line must be a file's name and {_NUMBERS} numbers")
+    found = {}
+    for name, v in values.items():
+        rotation = v[9:18].reshape(3, 3)
+        found[name] = v[:9].reshape(3, 3), rotation, -rotation.T @ v[18:]
+    return found
+
+
+def read(path: Path, job: Job | Span) -> Capture:
+    """The capture of those pictures beside the file at `path` that it names. Raises Unable if fewer than two are."""
+    posed, missing = [], 0
+    for name, (k, rotation, position) in cameras(path).items():
+        job.check()
+        if not (path.parent / name).is_file():
+            missing += 1
+            continue
+        picture = load(path.parent / name)
+        height, width = picture.rgb.shape[:2]
+        # the middle of the first pixel is at 0 there and at 0.5 here
+        camera = PinholeCamera(width, height, k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
+        posed.append(Posed(picture, Lens(camera), rotation, position))
+    notes = [f"{len(posed)} pictures with cameras from {path.name}"]
+    if missing:
+        notes.append(f"missing of the pictures that {path.name} names: {missing}")
+    return captured(posed, Points.none(), notes, False, job.span(0.5, 1.0))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why cameras could not be found, and what to photograph differently, each in one sentence.
+
+Must not know how cameras are found, only what was seen on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...pictures.load import Picture
+from .features import Features
+from .pairs import Pair
+
+FEATURELESS = 120
+"""A picture with fewer points gives nothing to hold on to."""
+
+_BLACK = 14.0  # 8-bit: a picture whose brightest hundredth is darker shows nothing
+_TURN = 0.02  # radians between rays of the same point: less than that, a camera has turned but not moved
+_NAMED = 5
+
+ADVICE = "walk around the thing and take 20 to 60 sharp photos, each sharing two thirds of what it shows with the next"
+NEWSPAPER = "put a thing without texture on a newspaper"
+
+
+def too_few(count: int) -> str:
+    """What to say to fewer pictures than a reconstruction needs."""
+    pictures = "one picture is" if count == 1 else f"{count} pictures are"
+    return f"{pictures} too few to find out where they were taken from, and three are the least: {ADVICE}"
+
+
+def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Sequence[Pair], placed: int) -> str:
+    """Why only `placed` of the pictures, fewer than are needed, have found their place."""
+    count = len(pictures)
+    black = sum(float(np.percentile(picture.rgb, 99.0)) < _BLACK for picture in pictures)
+    if black > count / 2:
+        return f"{black} of {count} pictures are almost black: photograph with more light"
+    bare = sum(len(found.places) < FEATURELESS for found in features)
+    if bare > count / 2:
+        return (
+            f"{bare} of {count} pictures show hardly any detail to hold on to: take sharp photos with more light, and "
+            f"{NEWSPAPER}"
+        )
+    if not pairs:
+        return f"no two of the {count} pictures show the same thing from nearby places: {ADVICE}"
+    turned = sum(pair.flat or pair.angle < _TURN for pair in pairs)
+    if turned > 0.7 * len(pairs):
+        return (
+            f"the {count} pictures were taken from one place, as a panorama is, which shows no depth: step sideways or "
+            "walk around the thing between two photos"
+        )
+    fitting = f"only {placed}" if placed else "none"
+    return f"{fitting} of {count} pictures fit together, and three are the least: {ADVICE}; {NEWSPAPER}"
+
+
+def left_out(names: Sequence[str]) -> list[str]:
+    """A note on pictures that have found no place, if there are any."""
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    has, is_ = ("has", "is") if len(names) == 1 else ("have", "are")
+    advice = "more photos between them and the others would help"
+    return [f"{', '.join(names[:_NAMED])}{more} {has} found no place and {is_} left out: {advice}"]

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished asset and its file. Must not know how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import Unable
+from ..geometry.glb import write_glb
+from ..geometry.mesh import Mesh
+from ..wire.protocol import CameraInfo
+
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Times what is done within it, under a name."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A mesh in glTF axes with its texture, and the cameras that see it as the photos do."""
+
+    mesh: Mesh
+    cameras: tuple[CameraInfo, ...]
+    double_sided: bool
+    warnings: tuple[str, ...] = ()
+
+
+def write(asset: Asset, path: Path, name: str) -> None:
+    """Writes the GLB, whole or not at all."""
+    try:
+        write_glb(asset.mesh, path, name, double_sided=asset.double_sided)
+    except OSError as error:
+        reason = error.strerror or error
+        raise Unable(f"{path} could not be written ({reason}): free space or choose another folder") from None

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IncludedDepth: the small relative-depth network that ships with the product, written and trained here.
+
+A convolutional encoder-decoder with skips and a global-context vector at its coarsest level. The position of each pixel
+is an input, because where something stands in a picture says much about how far it is. Knows torch only: not where its
+weights lie, nor how pictures are read or resized.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..runtime import blocks as included
+
+MULTIPLE = 32
+
+
+@dataclass(frozen=True)
+class IncludedDepthConfig:
+    """Widths and residual blocks per level (strides 2, 4, 8, 16, 32).
+
+    size: pixels of a picture's shorter side at which the trained network sees best.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    blocks: tuple[int, ...] = (0, 1, 2, 3, 3)
+    size: int = 128
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 5 or len(self.blocks) != 5:
+            raise ValueError("an IncludedDepth configuration needs five widths and five block counts")
+
+
+class ConvNorm(nn.Sequential):
+    """3x3 (or `kernel`) convolution without bias, then batch normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs, momentum=0.03)
+        )
+
+
+class GlobalContext(nn.Module):
+    """Add to every place what the whole picture says: pooled features through a small perceptron."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.squeeze, self.expand = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, h, w)
+        context = self.expand(functional.relu(self.squeeze(x.mean((2, 3)))))
+        return x + context[:, :, None, None]
+
+
+class Fuse(nn.Module):
+    """Upsample the coarser features, add the finer ones, and convolve."""
+
+    def __init__(self, coarse: int, fine: int):
+        super().__init__()
+        self.narrow = ConvNorm(coarse, fine, 1)
+        self.blend = ConvNorm(fine, fine)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        grown = functional.interpolate(self.narrow(coarse), size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return functional.relu(self.blend(functional.relu(grown + fine)))
+
+
+class IncludedDepth(nn.Module):
+    """sRGB picture (B, 3, H, W) in [0, 1], H and W multiples of 32 -> relative inverse depth (B, H, W) >= 0.
+
+    Larger is nearer, zero is about infinitely far; scale (and, less so, shift) mean nothing.
+    """
+
+    def __init__(self, config: IncludedDepthConfig | None = None):
+        super().__init__()
+        self.config = config or IncludedDepthConfig()
+        widths = self.config.widths
+        self.stem = ConvNorm(5, widths[0], 3, 2)
+        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
+        self.context = GlobalContext(widths[-1])
+        self.fuses = nn.ModuleList(Fuse(widths[level + 1], widths[level]) for level in reversed(range(4)))
+        self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
+        nn.init.constant_(self.head.bias, 1.0)
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        if height % MULTIPLE or width % MULTIPLE:
+            raise ValueError(f"picture of {height}x{width} pixels given; resize it to multiples of {MULTIPLE}")
+        x = functional.relu(self.stem(torch.cat([image * 4 - 2, _position(image)], 1)))
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        x = self.context(x)
+        for fuse, finer in zip(self.fuses, reversed(features[:-1]), strict=True):
+            x = fuse(x, finer)
+        half = functional.softplus(self.head(x))  # (B, 1, H/2, W/2)
+        return functional.interpolate(half, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def _position(image: Tensor) -> Tensor:
+    """Where each pixel is: x and y (B, 2, H, W) from the centre, the longer side spanning -1 to 1."""
+    batch, _, height, width = image.shape
+    longest = max(height, width)
+    y = (torch.arange(height, device=image.device, dtype=image.dtype) + 0.5 - height / 2) * (2 / longest)
+    x = (torch.arange(width, device=image.device, dtype=image.dtype) + 0.5 - width / 2) * (2 / longest)
+    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
+    return grid.expand(batch, 2, height, width)
+
+
+def load(path: Path) -> IncludedDepth:
+    """Read weights written by worker.training.scene; eval mode, float32.
+
+    Raises ValueError if the file is not of this network.
+    """
+    values, state = included.read(path, "IncludedDepth")
+    config = IncludedDepthConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
+    with torch.device("meta"):
+        network = IncludedDepth(config)
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval()
+
+
+def metadata(config: IncludedDepthConfig) -> dict[str, str]:
+    """What load() needs to know besides the tensors, for the file's header."""
+    return included.metadata("IncludedDepth", config)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cut-out thing to its front and back: by regression, or sampled."""

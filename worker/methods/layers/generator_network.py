@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IncludedGenerator: the small network that imagines what a picture of a thing leaves open; it ships with the product.
+
+A regression gives the likeliest front, back and colour of the back, which is an average of all that could be. What
+is really there differs from it by a residual, whose coarse part is sampled here, at half the resolution: noise with the
+residuals' own spectrum flows to a residual (flow matching, Lipman et al. 2023, arXiv:2210.02747) as a U-Net that sees
+the picture says. Detail is the regression's.
+Knows torch only: not where its weights lie, nor how a picture is cut out and fitted into the square.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from ..runtime import blocks as included
+from .network import ConvNorm, GlobalVector, IncludedObject, IncludedObjectConfig, Join, Layers, position
+
+CHANNELS = 5
+"""Of a residual: front, back, and the back's red, green and blue."""
+
+GRIDS = (1, 2, 3, 5, 9)
+"""Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
+
+_VIEW = 7 + CHANNELS  # picture, outline, cushion and place; the regression
+_MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the width of what reads them
+
+
+@dataclass(frozen=True)
+class IncludedGeneratorConfig:
+    """The regressing network, the U-Net that bends the flow, and the side of the square they were trained for."""
+
+    regressor: IncludedObjectConfig = field(default_factory=IncludedObjectConfig)
+    widths: tuple[int, ...] = (24, 56, 112, 208)
+    blocks: tuple[int, ...] = (0, 1, 2, 3)
+    size: int = 64
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 4 or len(self.blocks) != 4:
+            raise ValueError("an IncludedGenerator configuration needs four widths and four block counts")
+
+
+class Flow(nn.Module):
+    """The U-Net: a residual on its way (B, 5, h, w), the view (B, 12, h, w) and the time (B,) -> (B, 5, h, w)."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
+        super().__init__()
+        self.stem = ConvNorm(_VIEW + CHANNELS, widths[0], 3, 2)
+        self.levels = included.levels(widths, blocks, ConvNorm)
+        self.context = GlobalVector(widths[-1])
+        self.joins = nn.ModuleList(Join(widths[level + 1], widths[level]) for level in reversed(range(3)))
+        self.head = nn.Conv2d(widths[0], 4 * CHANNELS, 3, padding=1)  # of 2x2 pixels
+        self.told = [*widths, *reversed(widths[:-1])]  # widths of the features that are told the time
+        self.moment = nn.Sequential(nn.Linear(_MOMENT, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, sum(self.told)))
+        for layer in (self.head, self.moment[-1]):
+            nn.init.zeros_(layer.weight)  # untrained, the flow leaves the noise as it is
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, noisy: Tensor, view: Tensor, time: Tensor) -> Tensor:
+        told = [part[:, :, None, None] for part in self.moment(_waves(time)).split(self.told, dim=1)]
+        x = functional.relu(self.stem(torch.cat([view, noisy], 1)))
+        features = []
+        for level, moment in zip(self.levels, told, strict=False):
+            x = level(x) + moment
+            features.append(x)
+        x = self.context(x)
+        for join, finer, moment in zip(self.joins, reversed(features[:-1]), told[4:], strict=True):
+            x = join(x, finer) + moment
+        return functional.pixel_shuffle(self.head(x), 2)
+
+    def start_from(self, regressor: IncludedObject) -> None:
+        """Take over what a regressing network of the same widths has learnt to see; the rest begins at nothing."""
+        theirs = regressor.state_dict()
+        stem = theirs.pop("stem.0.weight")
+        own = {name: values for name, values in theirs.items() if not name.startswith("head")}
+        own["stem.0.weight"] = functional.pad(stem, (0, 0, 0, 0, 0, _VIEW + CHANNELS - stem.shape[1]))
+        self.load_state_dict(self.state_dict() | own)
+
+
+class IncludedGenerator(nn.Module):
+    """A cut-out thing fitted into a square window -> Layers, other ones for other noise.
+
+    image: (B, 3, H, W) sRGB in [0, 1]; mask: (B, H, W) 0 or 1; height: (B, H, W) the mask inflated, in half sides.
+    Residuals and noise are (B, 5, h, w), half as many pixels a side, with about unit variance; `scale` (5,) holds the
+    residuals' own deviations, `mixing` (grids, 5, 5) what makes noise of each grid vary as they do (factors of
+    covariances). outline: (B, 1, h, w), 1 where there is anything of the thing.
+    """
+
+    scale: Tensor
+    mixing: Tensor
+
+    def __init__(self, config: IncludedGeneratorConfig | None = None):
+        super().__init__()
+        self.config = config or IncludedGeneratorConfig()
+        self.regressor = IncludedObject(self.config.regressor).requires_grad_(False)
+        self.flow = Flow(self.config.widths, self.config.blocks)
+        self.register_buffer("scale", torch.ones(CHANNELS))
+        self.register_buffer("mixing", torch.eye(CHANNELS).repeat(len(GRIDS), 1, 1) / math.sqrt(len(GRIDS)))
+
+    def regression(self, image: Tensor, mask: Tensor, height: Tensor) -> Tensor:
+        """What is likeliest, (B, 5, H, W): depths in half sides, colours about 0 to 1."""
+        with torch.no_grad():
+            front, back, colour = self.regressor(image, mask, height)
+        return torch.cat([front[:, None], back[:, None], colour], 1)
+
+    def view(self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor) -> tuple[Tensor, Tensor]:
+        """All that the flow is told of the thing, (B, 12, h, w), and its outline."""
+        image, height, regression = (halved(values, mask) for values in (image, height[:, None], regression))
+        outline = functional.max_pool2d(mask[:, None], 2)
+        seen = [(image * 4 - 2) * outline, outline * 2 - 1, height * 2, position(image)]
+        return torch.cat([*seen, regression * 2], 1), outline
+
+    def noise(self, count: int, size: int, random: Generator) -> Tensor:
+        """Noise (count, 5, size, size) as various as the residuals are, on the CPU so that a seed gives the same."""
+        total = torch.zeros(count, CHANNELS, size, size)
+        for grid, mixing in zip(GRIDS, self.mixing.cpu(), strict=True):
+            values = torch.randn(count, CHANNELS, grid, grid, generator=random)
+            weights = interpolation(grid, size)
+            total += torch.einsum("cd,bdij,yi,xj->bcyx", mixing, values, weights, weights)
+        return total
+
+    def velocity(self, noisy: Tensor, view: Tensor, time: Tensor) -> Tensor:
+        """Where the flow goes at `time` (B,), 0 at the noise and 1 at the residual.
+
+        As noise and residuals vary alike, the best straight guess at it is known; the U-Net says what that misses.
+        """
+        t = time[:, None, None, None]
+        variance = (1 - t) ** 2 + t**2
+        return (2 * t - 1) / variance * noisy + self.flow(noisy, view, time) * variance.rsqrt()
+
+    def residual(
+        self, noise: Tensor, view: Tensor, outline: Tensor, steps: int, check: Callable[[int], None]
+    ) -> Tensor:
+        """Follow the flow from noise in that many steps (Euler's), within the outline (B, 1, H, W).
+
+        check(step) is called before each and may raise.
+        """
+        found = noise
+        for step in range(steps):
+            check(step)
+            time = noise.new_full((len(noise),), step / steps)
+            found = found + self.velocity(found, view, time) * outline / steps
+        return found
+
+    def layers(self, regression: Tensor, residual: Tensor, outline: Tensor) -> Layers:
+        """What the regression (B, 5, H, W) and a sampled residual make together."""
+        found = regression + enlarged(residual, outline, regression.shape[-1]) * self.scale[:, None, None]
+        return Layers(found[:, 0], found[:, 1], found[:, 2:])
+
+
+def halved(values: Tensor, mask: Tensor) -> Tensor:
+    """Means of values (B, C, H, W) over what of 2x2 pixels lies within the mask (B, H, W); 0 outside."""
+    share = functional.avg_pool2d(mask[:, None], 2)
+    return functional.avg_pool2d(values * mask[:, None], 2) / share.clamp(min=0.25)
+
+
+def enlarged(values: Tensor, outline: Tensor, size: int) -> Tensor:
+    """Values (B, C, h, w), which count where the outline (B, 1, h, w) is, interpolated to (B, C, size, size)."""
+    both = torch.cat([values * outline, outline], 1)
+    grown = functional.interpolate(both, size=size, mode="bilinear", align_corners=False)
+    return grown[:, :-1] / grown[:, -1:].clamp(min=1e-3)
+
+
+def interpolation(grid: int, size: int) -> Tensor:
+    """(size, grid) weights between a grid's values, such that unit variance stays unit variance everywhere."""
+    place = torch.arange(grid, dtype=torch.float32)
+    at = torch.linspace(0, grid - 1, size)
+    weights = (1 - (at[:, None] - place).abs()).clamp(min=0)
+    return weights / weights.norm(dim=1, keepdim=True)
+
+
+def _waves(time: Tensor) -> Tensor:
+    """(B,) times in [0, 1] as sines and cosines (B, 32) of rising frequency."""
+    frequency = torch.exp(torch.linspace(0, math.log(100), _MOMENT // 2, device=time.device))
+    angle = time[:, None] * frequency * math.pi
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+def load(path: Path) -> IncludedGenerator:
+    """Read weights written by worker.training.generator; eval mode, float32.
+
+    Raises ValueError if the file is not of this network.
+    """
+    values, state = included.read(path, "IncludedGenerator")
+    theirs = values["regressor"]
+    regressor = IncludedObjectConfig(tuple(theirs["widths"]), tuple(theirs["blocks"]), theirs["size"])
+    config = IncludedGeneratorConfig(regressor, tuple(values["widths"]), tuple(values["blocks"]), values["size"])
+    network = IncludedGenerator(config)
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval()
+
+
+def metadata(config: IncludedGeneratorConfig) -> dict[str, str]:
+    """What load() needs to know besides the tensors, for the file's header."""
+    return included.metadata("IncludedGenerator", config)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the object network on one cut-out thing. Imported by the Depth backend on use, because it brings torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ...core.errors import Unable
+from ...core.representations import TwoLayers
+from ...pictures.load import Picture
+from ...pictures.silhouette import cut_out, inflated, window_around, without_specks
+from ..runtime import devices
+from . import network as included_object
+from .network import IncludedObject
+
+_PLAUSIBLE = (0.15, 4.0)
+"""A thing this many times as thick as its outline inflated is still believed; beyond, the cushion is taken instead."""
+
+_ALIKE = 0.05  # of the square's side, over which the front's colours are blurred before the back takes them
+
+
+@dataclass(frozen=True)
+class ObjectEstimator:
+    """A loaded network on its device."""
+
+    network: IncludedObject
+    device: torch.device
+
+    def __call__(self, picture: Picture, check: Callable[[], None]) -> TwoLayers:
+        """The thing's front and back, averaged with the mirrored picture's. check: called between, may raise to stop.
+
+        Raises Unable where the picture shows no cut-out thing.
+        """
+        background = picture.background
+        if background is None or background.all():
+            message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
+            raise Unable(f"{picture.name} {message}, or choose another network")
+        subject = without_specks(~background)
+        window = window_around(subject)
+        size = self.network.config.size
+        colour, mask = cut_out(picture.rgb, subject, window, size)
+        height = inflated(mask) * (2.0 / size)
+        found = self._run(colour, mask, height)
+        check()
+        flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
+        found = (found + flipped[:, :, ::-1]) / 2.0
+        front, back = believed(found[0], found[1], height, mask)
+        return TwoLayers(front, back, behind(found[2:], colour, mask), window)
+
+    def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
+        """(5, S, S) float32: front, back and the back's colour."""
+        image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous()
+        plane = torch.from_numpy(mask.astype(np.float32))[None]
+        with devices.memory_guard(self.device), torch.inference_mode():
+            inputs = (image, plane, torch.from_numpy(height)[None])
+            layers = self.network(*(values.to(self.device) for values in inputs))
+            return torch.cat([layers.front, layers.back, layers.colour[0]]).float().cpu().numpy()
+
+
+def believed(
+    front: np.ndarray, back: np.ndarray, height: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Front and back (S, S) as the network gave them where that makes sense, else the outline inflated.
+
+    Nonsense are numbers that are not finite, a thing turned inside out, and one far thicker or thinner than any of its
+    outline. Outside of the mask lies what is nearest inside: nothing there may look like a jump to whoever draws the
+    outline a little wider. Single pixels whose back lies before their front are put right when the mesh is made.
+    """
+    thick, cushion = (back - front)[mask], 2.0 * height[mask]
+    finite = np.isfinite(thick).all() and np.isfinite(front[mask]).all()
+    if finite and _PLAUSIBLE[0] <= thick.mean() / max(float(cushion.mean()), 1e-6) <= _PLAUSIBLE[1]:
+        nearest = tuple(ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True))
+        return front[nearest].astype(np.float32), back[nearest].astype(np.float32)
+    return -height, height
+
+
+def behind(guessed: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The back's colours (S, S, 3) uint8: the mean of what the network guesses, (3, S, S), and the front's, (S, S, 3),
+    blurred. Made-up things have prints of their own behind; real ones are mostly painted alike on both sides."""
+    sigma, own = _ALIKE * len(mask), guessed.transpose(1, 2, 0)
+    share = np.maximum(ndimage.gaussian_filter(mask.astype(np.float32), sigma), 1e-6)
+    planes = [ndimage.gaussian_filter(front[..., channel] * mask, sigma) / share for channel in range(3)]
+    both = np.where(mask[..., None], (own + np.stack(planes, axis=2)) / 2.0, own)
+    return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(both) * 255.0), 0, 255), np.uint8)
+
+
+def load_included(path: Path, device: str) -> ObjectEstimator:
+    """Reads the network that ships with the product."""
+    chosen = devices.pick(device)
+    with devices.memory_guard(chosen):
+        return ObjectEstimator(included_object.load(path).to(chosen), chosen)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the included generator on one cut-out thing. Imported by the Diffusion backend on use: it brings torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Generator, Tensor
+
+from ...core.errors import Unable
+from ...core.job import Job, Span
+from ...core.representations import TwoLayers
+from ...pictures.load import Picture
+from ...pictures.silhouette import cut_out, inflated, solid_part, window_around, without_specks
+from ..runtime import devices
+from . import generator_network as included_generator
+from .generator_network import IncludedGenerator
+from .regression import behind, believed
+
+_DAMAGED = "install the product again"
+
+
+@dataclass(frozen=True)
+class Imagination:
+    """A loaded network on its device."""
+
+    network: IncludedGenerator
+    device: torch.device
+
+    def __call__(self, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span) -> TwoLayers:
+        """The front and back of what a picture with an alpha shows, others with another seed.
+
+        steps: of the way from noise to a shape. variety: how much of the noise is used; 0 gives the likeliest.
+        Raises Unable where the alpha shows no thing, or the network gives nothing finite.
+        """
+        subject = solid_part(picture.alpha)
+        inside = without_specks(subject >= 128)
+        if not inside.any():
+            raise Unable(f"no object was found in {picture.name}: choose a photo of a single thing")
+        window = window_around(inside)
+        size = self.network.config.size
+        colour, mask = cut_out(picture.rgb, inside, window, size)
+        height = inflated(mask) * np.float32(2.0 / size)
+        noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
+        found = self._sampled(colour, mask, height, noise, steps, job)
+        if not np.isfinite(found).all():
+            raise Unable(f"the network that comes with the product gives numbers that are not finite: {_DAMAGED}")
+        front, back = believed(found[0], found[1], height, mask)
+        return TwoLayers(front, back, behind(found[2:], colour, mask), window, subject)
+
+    def _sampled(
+        self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
+    ) -> np.ndarray:
+        """(5, S, S) float32: front, back and the back's colour. noise: (1, 5, s, s), which the residual comes from."""
+        network = self.network
+        image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous().to(self.device)
+        inside, cushion = (torch.from_numpy(np.float32(values))[None].to(self.device) for values in (mask, height))
+
+        def tell(step: int) -> None:
+            job.report(step / steps, f"denoising {step + 1}/{steps}")
+
+        with devices.memory_guard(self.device), torch.inference_mode():
+            likeliest = self._likeliest(image, inside, cushion)
+            view, outline = network.view(image, inside, cushion, likeliest)
+            residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
+            front, back, colour = network.layers(likeliest, residual, outline)
+            return torch.cat([front, back, colour[0]]).cpu().numpy()
+
+    def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> Tensor:
+        """The regression, averaged with the mirrored picture's."""
+        seen = self.network.regression(image, outline, cushion)
+        mirrored = self.network.regression(image.flip(-1), outline.flip(-1), cushion.flip(-1))
+        return (seen + mirrored.flip(-1)) / 2
+
+
+def load(path: Path, device: str) -> Imagination:
+    """Reads the network that ships with the product. Raises Unable if the file is damaged or of something else."""
+    chosen = devices.pick(device)
+    try:
+        network = included_generator.load(path)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise Unable(f"{path} cannot be loaded: {str(error).splitlines()[0][:160]}; {_DAMAGED}") from None
+    with devices.memory_guard(chosen):
+        return Imagination(network.to(chosen), chosen)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pixels are the thing that a picture is of: its own transparency, a plain background, or a network's answer.
+
+In this order: transparency is what the user wants. A plain background is told to the pixel however large the photo is;
+what its colour leaves open (holes, shadows) a network decides, if one is there: both together err less than either
+(tests/bench/matte.py). Everything else is for the network alone, which sees few pixels.
+Must not know networks' insides, geometry, or what becomes of the thing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from ...core.errors import Unable
+from ...pictures.edges import decontaminated, refined
+from ...pictures.plain import nearly_plain, plain_alpha
+from ...store.weights import WeightStore
+from . import saliency
+
+if TYPE_CHECKING:
+    from ...pictures.load import Picture
+
+THING_SHARES = (0.004, 0.9)
+"""Least and largest share of the picture that a single thing covers."""
+
+THING_BORDER = 0.12
+"""Largest share of the picture's outermost pixels that a single thing covers: it may be a little cut off."""
+
+_SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces of a network's matte are its mistakes
+_PIECE = 1 / 20  # of the largest piece's pixels: at least as large a piece is a thing of its own
+_AWAY = 0.1  # where a network sees less of the thing, pixels nearly of the background's colour are background
+
+
+def is_one_thing(subject: np.ndarray) -> bool:
+    """Whether a silhouette (H, W) bool is that of a thing shown whole: neither a speck nor the whole picture, and
+    hardly cut off by the picture's border."""
+    share = subject.mean()
+    return bool(THING_SHARES[0] <= share <= THING_SHARES[1] and _border(subject).mean() <= THING_BORDER)
+
+
+def without_background(picture: Picture, weights: WeightStore, model: str) -> Picture:
+    """The picture with an alpha that shows its thing only, and with the thing's own colours along the outline.
+
+    A picture that has an alpha comes back as it is. Arguments and errors as for `subject_alpha`.
+    """
+    alpha = subject_alpha(picture, weights, model)
+    if picture.alpha is not None:
+        return picture
+    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
+
+
+def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndarray:
+    """The thing's share (H, W) uint8 of each of the picture's pixels, 0 where the background is.
+
+    weights: where the networks of `saliency` are looked up; the best one that is there is used, and none is needed for
+    pictures with alpha or a plain background. model: the caller's model that the user shall download when one is needed
+    and none is there: its `download` must call `saliency.download(weights, job)` too.
+    Raises ModelMissing in that case; Unable where there is no thing in the picture.
+    """
+    if picture.alpha is not None:
+        alpha = picture.alpha
+    elif picture.background is not None:
+        alpha = plain_alpha(picture.rgb, _plain_background(picture, weights))
+    else:
+        network = saliency.require(weights, model)
+        matte = saliency.matte(network, weights, picture.rgb)
+        alpha = _cleaned(np.rint(255.0 * refined(matte, picture.rgb)).astype(np.uint8))
+    _check_there_is_something(picture, alpha)
+    return alpha
+
+
+def revision(weights: WeightStore) -> str:
+    """What the answer of `subject_alpha` depends on besides the picture: for the key of what is kept of it."""
+    network = saliency.installed(weights)
+    return network.name if network else ""
+
+
+def remarks(alpha: np.ndarray) -> tuple[str, ...]:
+    """Sentences for the user about a thing's alpha (H, W) uint8 that will hardly become a good mesh."""
+    subject, found = alpha >= 128, []
+    _, sizes = _pieces(subject)
+    count = int((sizes >= _PIECE * sizes.max(initial=1)).sum())
+    if count > 1:
+        found.append(f"the photo shows {count} separate things, which become one object: cut out the one you want")
+    if _border(subject).mean() > THING_BORDER:
+        found.append("the object is cut off by the photo's border, so its shape there is a guess: show it whole")
+    return tuple(found)
+
+
+def _plain_background(picture: Picture, weights: WeightStore) -> np.ndarray:
+    """The plain background (H, W) bool: what its colour tells, and, with a network, also what is seen through the thing
+    and the thing's shadow. Colours cannot tell those from parts of the thing."""
+    background, network = picture.background, saliency.installed(weights)
+    if network is None:
+        return background
+    matte = refined(saliency.matte(network, weights, picture.rgb), picture.rgb)
+    found = background | ((matte < _AWAY) & nearly_plain(picture.rgb))
+    return background if found.all() else found
+
+
+def _cleaned(alpha: np.ndarray) -> np.ndarray:
+    """The alpha (H, W) uint8 without pieces that are tiny beside its largest one, their soft rims included."""
+    labels, sizes = _pieces(alpha > 0)
+    kept = np.concatenate([[False], sizes >= _SPECK * sizes.max(initial=1)])
+    return np.where(kept[labels], alpha, 0).astype(np.uint8)
+
+
+def _check_there_is_something(picture: Picture, alpha: np.ndarray) -> None:
+    if (alpha >= 128).any():
+        return
+    if picture.alpha is not None:
+        raise Unable(f"{picture.name} is transparent everywhere, so there is no object in it: choose another picture")
+    raise Unable(f"no object was found in {picture.name}: choose a photo of a single thing, or cut it out yourself")
+
+
+def _pieces(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (H, W) from 1 of a mask's connected pieces, 0 elsewhere, and the pieces' numbers of pixels."""
+    labels, count = ndimage.label(mask)
+    return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
+
+
+def _border(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

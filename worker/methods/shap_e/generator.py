@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs Shap-E on one cut-out thing, and asks its field. Imported by the Diffusion backend on use: it brings torch."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core.errors import BackendUnavailable, Unable
+from ...core.job import Job, Span
+from ...core.representations import Field
+from ...pictures.load import Picture
+from ...pictures.padded import padded_on_white, resized_middle
+from ...pictures.silhouette import solid_part
+from ..matting import matte
+from ..runtime import devices, memory
+from ..runtime import hooks as running
+from . import network as shap_e
+
+if TYPE_CHECKING:  # takes seconds
+    from diffusers.models.transformers.prior_transformer import PriorTransformerOutput
+
+BATCH = {"cpu": 8192, "cuda": 1 << 17, "mps": 1 << 16}
+"""Points that are asked for at once."""
+
+TO_GLTF = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
+"""From the field's axes (z up, things face -y) to glTF's (+Y up, the front faces +Z)."""
+
+NOT_PROJECTED = (
+    "Shap-E turns things its own way, so the photo is not laid onto the shape: all colours are the network's"
+)
+
+_DAMAGED = "remove that folder and download again"
+_SPARE = 130  # per cent of the weights' bytes that a run takes
+_SAMPLED = 0.97  # share of the time until the latents are there
+
+
+@dataclass(frozen=True)
+class Generator:
+    """Shap-E's loaded networks on their device. half: in half precision, as they were published."""
+
+    sampler: shap_e.Sampler
+    folder: Path
+    device: torch.device
+    half: bool
+
+    def needed(self) -> int:
+        """Bytes of the device's memory that a run takes about, without the surface that is made of it afterwards."""
+        return _needed(self.folder, self.half)
+
+    def __call__(
+        self, picture: Picture, seed: int, steps: int, guidance: float, job: Job | Span
+    ) -> dict[str, np.ndarray]:
+        """What `field` makes the field of a picture with an alpha of. The same seed gives the same shape.
+
+        Raises Unable where the alpha shows no thing, or the networks give nothing finite; OutOfMemory.
+        """
+        alpha = solid_part(picture.alpha)
+        white, _ = padded_on_white(picture.rgb, alpha, shap_e.MARGIN)
+        preparation = self.sampler.preparation
+        pixels = torch.from_numpy(resized_middle(white, preparation.resize, preparation.crop).copy())
+        layers = self._layers(preparation.normalised(pixels), seed, steps, guidance, job)
+        arrays = {f"weight{i}": weight.cpu().numpy() for i, (weight, _) in enumerate(layers)}
+        arrays |= {f"bias{i}": bias.cpu().numpy() for i, (_, bias) in enumerate(layers)}
+        return {**arrays, "subject": alpha}
+
+    def _layers(
+        self, image: Tensor, seed: int, steps: int, guidance: float, job: Job | Span
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The perceptron that is the shape."""
+        job.report(0.0, "looking at the picture")
+        generator = torch.Generator().manual_seed(seed)  # on the CPU, so that a seed means the same everywhere
+        with devices.memory_guard(self.device), torch.inference_mode(), self._told(steps, job.span(0.0, _SAMPLED)):
+            latents = self.sampler.pipeline(
+                image,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=generator,
+                output_type="latent",
+            ).images
+            job.report(_SAMPLED, "decoding the shape")
+            layers = self.sampler.perceptron(latents)
+        for values in itertools.chain(*layers):
+            self._check_finite(values)
+        return layers
+
+    def _check_finite(self, values: Tensor) -> None:
+        if not values.isfinite().all():
+            raise Unable(f"the weights in {self.folder} give numbers that are not finite: {_DAMAGED}")
+
+    @contextmanager
+    def _told(self, steps: int, job: Span) -> Iterator[None]:
+        """Reports progress, and so hears a cancel, after each block of the network that denoises.
+
+        Heun's method (Karras et al. 2022, arXiv:2206.00364) asks it twice per step, but for the last.
+        """
+        blocks = self.sampler.pipeline.prior.transformer_blocks
+        calls = 2 * steps - 1
+        total, done = calls * len(blocks), itertools.count(1)
+
+        def told(*_: object) -> None:
+            share = next(done) / total
+            job.report(min(share, 1.0), f"denoising {min(int(share * steps) + 1, steps)}/{steps}")
+
+        def checked(result: PriorTransformerOutput) -> None:
+            self._check_finite(result.predicted_image_embedding)
+
+        with running.told_after(blocks, told), running.told_after([self.sampler.pipeline.prior], checked):
+            yield
+
+
+def load(folder: Path, device: str, half: bool | None = None) -> Generator:
+    """The networks in `folder`; half: as suits the device.
+
+    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; BackendUnavailable without diffusers.
+    """
+    chosen = devices.pick(device)
+    half = chosen.type == "cuda" if half is None else half
+    try:
+        memory.require(chosen, _needed(folder, half), {})
+        sampler = shap_e.load(folder)
+    except ImportError as error:
+        message = f"Shap-E needs the package {error.name}, which is not installed: update the environment"
+        raise BackendUnavailable(message) from None
+    except (OSError, ValueError) as error:
+        raise Unable(f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}") from None
+    with devices.memory_guard(chosen):
+        for network in sampler.networks:
+            (network.half() if half else network).to(chosen)
+    return Generator(sampler, folder, chosen, half)
+
+
+def _needed(folder: Path, half: bool) -> int:
+    numbers = sum(path.stat().st_size // (2 if ".fp16." in path.name else 4) for path in shap_e.files(folder))
+    return _SPARE * numbers * (2 if half else 4) // 100
+
+
+def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
+    """The field that a Generator's arrays describe."""
+    count = sum(name.startswith("weight") for name in arrays)
+
+    def moved(name: str) -> Tensor:
+        return torch.from_numpy(np.asarray(arrays[name])).to(device)
+
+    shape = shap_e.Perceptron([(moved(f"weight{i}"), moved(f"bias{i}")) for i in range(count)])
+    batch = BATCH.get(device.type, BATCH["cpu"])
+    return Field(
+        value=devices.for_arrays(shape.value, device, batch),
+        colour=devices.for_arrays(shape.colour, device, batch),
+        bounds=np.array([[-shap_e.EXTENT] * 3, [shap_e.EXTENT] * 3]),
+        to_gltf=TO_GLTF,
+        arrays=arrays,
+        notes=(*matte.remarks(arrays["subject"]), NOT_PROJECTED),
+    )
