@@ -25,7 +25,7 @@ import fast_simplification
 import numpy as np
 import trimesh
 from image_to_3d.tests import render
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.mirrored import mirrored

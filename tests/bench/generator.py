@@ -22,7 +22,7 @@ import numpy as np
 import objects
 import torch
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import TwoLayers
+from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.methods.layers import regression as object_inference
 from image_to_3d.worker.methods.layers import sampling as generator_inference
@@ -44,7 +44,7 @@ def apart(meshes: list[Mesh]) -> float:
     return float(np.mean([cKDTree(a).query(b)[0].mean() for a, b in itertools.permutations(clouds, 2)]) / longest)
 
 
-def timed(make: Callable[[], TwoLayers], case: Case) -> tuple[Mesh, Score]:
+def timed(make: Callable[[], Layers], case: Case) -> tuple[Mesh, Score]:
     """The mesh of what is made, and how good it is."""
     start = time.perf_counter()
     mesh = objects.meshed(make(), case)

@@ -23,7 +23,7 @@ from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
 from image_to_3d.tests import render
 from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import PosedPicture, View
+from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
 from image_to_3d.worker.finish.field import SolidPlan
 from image_to_3d.worker.methods.multiview_fit import grid_training
@@ -52,7 +52,7 @@ def learned(capture: Capture, preset: str) -> tuple[grid_training.Trained, float
 def asset_of(capture: Capture, result: grid_training.Trained, plan: SolidPlan = MESH) -> Asset:
     """The textured mesh, as the product makes it."""
     field = grid_training.field(result.arrays, CPU)
-    pictures = tuple(PosedPicture(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
+    pictures = tuple(View(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
     quiet = Job(lambda progress, stage, message: None)
     return plan.made_of(replace(field, pictures=pictures), None, quiet, lambda name: nullcontext())
 

@@ -25,7 +25,7 @@ import torch
 from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
 from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import View
+from image_to_3d.worker.core.view import View
 from image_to_3d.worker.methods.multiview_fit import grid_training, nerfstudio_training
 from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
 from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes

@@ -24,7 +24,8 @@ import numpy as np
 import torch
 import trimesh
 from image_to_3d.tests import render
-from image_to_3d.worker.core.representations import PinholeCamera, TwoLayers
+from image_to_3d.worker.core.representations import Layers
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.finish.layers import OBJECT_CELLS
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell
@@ -40,7 +41,7 @@ VIEWS = ((35.0, 20.0), (-130.0, 35.0))  # degrees to the right of the front, and
 FOV, PIXELS, POINTS, SIZE = 35.0, 384, 20_000, 96
 CELL = 150
 
-Method = Callable[[Picture], TwoLayers]
+Method = Callable[[Picture], Layers]
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,12 @@ def cases_of(path: Path) -> list[Case]:
 def from_outline(half: Callable[[np.ndarray], np.ndarray]) -> Method:
     """A method that knows the silhouette only: half the thickness (S, S), in half sides, of a mask (S, S)."""
 
-    def make(picture: Picture) -> TwoLayers:
+    def make(picture: Picture) -> Layers:
         subject = ~picture.background
         window = window_around(subject)
         colour, mask = cut_out(picture.rgb, subject, window, SIZE)
         height = half(mask).astype(np.float32)
-        return TwoLayers(-height, height, np.uint8(255 * colour), window)
+        return Layers(-height, height, np.uint8(255 * colour), window)
 
     return make
 
@@ -146,7 +147,7 @@ def inflation(mask: np.ndarray) -> np.ndarray:
     return inflated(mask) * (2 / SIZE)
 
 
-def meshed(layers: TwoLayers, case: Case) -> Mesh:
+def meshed(layers: Layers, case: Case) -> Mesh:
     """As the worker makes it."""
     subject = np.uint8(255) * (~case.picture.background).astype(np.uint8)
     share = seen_through(layers.window, subject, min(OBJECT_CELLS, layers.window.side)).astype(np.float32) / 255

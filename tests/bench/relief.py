@@ -17,7 +17,8 @@ import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests.geometry import scenes
 from image_to_3d.tests.render import Shape, photo_view, render
-from image_to_3d.worker.core.representations import DepthMap, PinholeCamera
+from image_to_3d.worker.core.representations import DepthMap
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.geometry.glb import write_glb
 from image_to_3d.worker.geometry.place import place
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief

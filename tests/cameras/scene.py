@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from image_to_3d.tests import render
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.pictures.load import Picture
 from scipy import ndimage
 

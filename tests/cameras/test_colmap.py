@@ -10,7 +10,7 @@ from image_to_3d.worker.cameras.sfm.features import Features, Finder, matches
 from image_to_3d.worker.cameras.sfm.mapping import Guess
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.pictures.load import Picture
 from scipy import ndimage
 from scipy.spatial.transform import Rotation

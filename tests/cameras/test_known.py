@@ -10,7 +10,7 @@ from image_to_3d.worker.cameras.hull import hull_box
 from image_to_3d.worker.cameras.lens import Lens, straightened
 from image_to_3d.worker.cameras.orient import focus, goes_around, up_axis, upright
 from image_to_3d.worker.cameras.outline import outline
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from scipy.spatial.transform import Rotation
 
 UP = np.array([0.0, 1.0, 0.0])  # of the scene's world

@@ -14,7 +14,7 @@ from image_to_3d.worker.cameras.sfm.resection import agrees, completed
 from image_to_3d.worker.cameras.sfm.tracks import Tracker
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import View
+from image_to_3d.worker.core.view import View
 
 pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
 

@@ -5,7 +5,8 @@ import io
 
 import numpy as np
 import pytest
-from image_to_3d.worker.core.representations import DepthMap, Field, PinholeCamera, PosedPicture, View
+from image_to_3d.worker.core.representations import DepthMap, Field
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.finish.photos import encoded, with_square_pixels, written
 from image_to_3d.worker.pictures.load import Picture
 from PIL import Image
@@ -20,7 +21,7 @@ def halves(height: int, width: int) -> np.ndarray:
 
 def field(camera: PinholeCamera, rgb: np.ndarray | None, count: int = 1) -> Field:
     view = View(camera, np.eye(3), np.zeros(3))
-    posed = PosedPicture(rgb, None, view, exact=True)
+    posed = View(rgb, None, view, exact=True)
     return Field(lambda points: points[:, 0], None, np.array([[-1.0] * 3, [1.0] * 3]), np.eye(3), {}, (posed,) * count)
 
 

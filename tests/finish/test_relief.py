@@ -12,7 +12,8 @@ from image_to_3d.worker import finish as assets
 from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Invalid, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import DepthMap, TwoLayers, Window
+from image_to_3d.worker.core.representations import DepthMap, Layers
+from image_to_3d.worker.core.view import Window
 from image_to_3d.worker.finish import relief
 from image_to_3d.worker.finish.layers import OBJECT_FOV
 from image_to_3d.worker.geometry.mesh import Mesh
@@ -116,7 +117,7 @@ def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground(
     alpha = np.zeros((60, 80), np.uint8)
     alpha[10:50, 20:60] = 255
     plate, seen = np.full((32, 32), 0.4, np.float32), np.zeros((32, 32, 3), np.uint8)
-    layers = TwoLayers(-plate, plate, seen, Window(17, 7, 46))
+    layers = Layers(-plate, plate, seen, Window(17, 7, 46))
     wish = plan(tmp_path, size=3.0, faces=1000)
     asset = wish.made_of(layers, photo(alpha=alpha), Job(lambda *_: None), lambda name: nullcontext())
     low, high = asset.mesh.bounds

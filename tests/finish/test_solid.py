@@ -11,7 +11,8 @@ from image_to_3d.worker import finish as assets
 from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import Field, PinholeCamera, PosedPicture, View
+from image_to_3d.worker.core.representations import Field
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
@@ -45,7 +46,7 @@ def seen_subject() -> np.ndarray:
 def field(value=block, subject=None) -> Field:
     camera = PinholeCamera(SIDE, SIDE, FOCAL, FOCAL, SIDE / 2, SIDE / 2)
     view = View(camera, FACING, np.array([DISTANCE, 0.0, 0.0]))
-    posed = PosedPicture(None, subject, view, exact=False)
+    posed = View(None, subject, view, exact=False)
     return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, {}, (posed,))
 
 

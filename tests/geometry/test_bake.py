@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.photo import Photo, Sight

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.core.representations import PinholeCamera
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.place import place
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.texturing.projection import fitted_from, fitted_view, moved, silhouette_iou
 from image_to_3d.worker.geometry.texturing.rasterise import depth_buffer, projected
 

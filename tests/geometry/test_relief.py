@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.core.representations import PinholeCamera
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 from image_to_3d.worker.geometry.simplify import outline
 

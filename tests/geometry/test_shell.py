@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.tests.render import bilinear
-from image_to_3d.worker.core.representations import PinholeCamera, TwoLayers, Window, from_arrays
+from image_to_3d.worker.core.representations import Layers, from_arrays
+from image_to_3d.worker.core.view import PinholeCamera, Window
 from image_to_3d.worker.geometry.relief.contour import filled
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, closed_sheets, shell
 from image_to_3d.worker.geometry.solid import is_closed
@@ -20,12 +21,12 @@ def disc(size: int, radius: float) -> np.ndarray:
     return np.clip((radius - np.hypot(rows, columns)) * size / 2 + 0.5, 0, 1).astype(np.float32)
 
 
-def layers(front: np.ndarray, back: np.ndarray, colour=(10, 20, 200)) -> TwoLayers:
+def layers(front: np.ndarray, back: np.ndarray, colour=(10, 20, 200)) -> Layers:
     picture = np.full((SIZE, SIZE, 3), colour, np.uint8)
-    return TwoLayers(front.astype(np.float32), back.astype(np.float32), picture, Window(20, 10, 200))
+    return Layers(front.astype(np.float32), back.astype(np.float32), picture, Window(20, 10, 200))
 
 
-def made(two: TwoLayers, share: np.ndarray, photo: np.ndarray, **options):
+def made(two: Layers, share: np.ndarray, photo: np.ndarray, **options):
     camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], 30)
     return shell(two, share, photo, camera, ShellOptions(**options), lambda *_: None)
 
@@ -106,4 +107,4 @@ def test_an_empty_outline_is_said():
 def test_layers_survive_the_cache():
     two = layers(np.full((SIZE, SIZE), -0.5), np.full((SIZE, SIZE), 0.5))
     again = from_arrays(two.to_arrays())
-    assert isinstance(again, TwoLayers) and again.window == two.window and (again.front == two.front).all()
+    assert isinstance(again, Layers) and again.window == two.window and (again.front == two.front).all()

@@ -4,7 +4,7 @@
 import pytest
 from image_to_3d.tests.geometry import scenes
 from image_to_3d.tests.render import Shape, photo_view, render
-from image_to_3d.worker.core.representations import PinholeCamera
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 
 CAMERA = PinholeCamera.from_fov(640, 512, 60.0)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 from image_to_3d.worker.cameras.capture import Capture, Shot
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 
 CENTRE, RADIUS = np.array([0.05, -0.04, 0.06]), 0.35
 _FINE = 3  # rays along each side of a pixel

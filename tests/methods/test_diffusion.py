@@ -11,7 +11,7 @@ from image_to_3d.tests.networks import tiny_triposg
 from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Cancelled, ModelMissing, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import TwoLayers
+from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.methods import triposg as diffusion
 from image_to_3d.worker.methods.layers.generator_network import IncludedGenerator, IncludedGeneratorConfig, metadata
 from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
@@ -66,7 +66,7 @@ def task(weights: WeightStore, *pictures: Picture, **options) -> backends.Task:
     return backends.Task(pictures or (photo(),), "included", settled, "cpu", weights)
 
 
-def made(weights: WeightStore, *pictures: Picture, **options) -> TwoLayers:
+def made(weights: WeightStore, *pictures: Picture, **options) -> Layers:
     return diffusion.Backend().generate(task(weights, *pictures, **options), Job(lambda *_: None))
 
 

@@ -10,7 +10,7 @@ import torch
 from image_to_3d.worker.cameras.capture import Capture, Shot
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import PinholeCamera, View
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.multiview_fit import grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 

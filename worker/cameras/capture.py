@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.representations import View
+from ..core.view import View
 
 TO_GLTF = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """(3, 3) float64 rotation from a capture's world to glTF's axes (+Y up): glTF point = TO_GLTF @ world point."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.representations import View
+from ..core.view import View
 from .hull import hull_box, pixels_of
 from .orient import focus, goes_around
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.representations import View
+from ..core.view import View
 from .orient import focus
 
 OUTLINE_SIDE = 256

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..core.representations import View
+from ..core.view import View
 from ..pictures.load import Picture
 from .capture import Capture, Shot
 from .extent import extent

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.representations import PinholeCamera
+from ..core.view import PinholeCamera
 
 LARGEST_ZOOM = 2.0
 """A straightened picture is enlarged at most by this to hide its curved borders: beyond, the numbers are nonsense."""

@@ -15,7 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..core.representations import Field, PinholeCamera, PosedPicture, TwoLayers, View
+from ..core.representations import Field, Layers
+from ..core.view import PinholeCamera, View
 from ..geometry.mesh import Mesh
 from ..geometry.place import place
 from ..geometry.surface.clean import smoothed, without_cavities, without_slivers, without_small_parts
@@ -68,9 +69,9 @@ class SolidPlan:
         counts = (int(options[name]) for name in ("grid", "faces", "texture", "smooth"))
         return cls(*counts, bool(options["photo"]), float(options["size"]), str(options["origin"]))
 
-    def made_of(self, found: Field | TwoLayers, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
+    def made_of(self, found: Field | Layers, picture: Picture | None, job: Job | Span, stage: Stage) -> Asset:
         """The finished thing. picture: the user's own, where there is just one. Raises Unable without a surface."""
-        if isinstance(found, TwoLayers):
+        if isinstance(found, Layers):
             return LayersPlan(self.faces, self.texture, self.size, self.origin).made_of(found, picture, job, stage)
         with stage("surface"):
             mesh = self._surface(found, job.span(0.0, 0.5))
@@ -117,7 +118,7 @@ def _colour(field: Field) -> Callable[[np.ndarray], np.ndarray] | None:
     return lambda points: field.colour(np.ascontiguousarray(points @ back))
 
 
-def _photo(posed: PosedPicture, to_gltf: np.ndarray, mesh: Mesh, picture: Picture | None) -> tuple[Photo, float]:
+def _photo(posed: View, to_gltf: np.ndarray, mesh: Mesh, picture: Picture | None) -> tuple[Photo, float]:
     """A picture with its camera (glTF axes), and how well the thing's outline agrees with the mesh's there (IoU)."""
     view = _turned(posed.view, to_gltf)
     rgb = picture.rgb if posed.rgb is None else posed.rgb

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..core.representations import PinholeCamera, TwoLayers
+from ..core.representations import Layers
+from ..core.view import PinholeCamera
 from ..geometry.place import place
 from ..geometry.relief.shell import ShellOptions, shell
 from ..methods.matting import matte
@@ -45,7 +46,7 @@ class LayersPlan:
     grid: float = math.inf
     fov: float = 0.0
 
-    def made_of(self, layers: TwoLayers, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
+    def made_of(self, layers: Layers, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
         """The finished thing. picture: the user's own. Raises Unable where no surface is left."""
         fov = self.fov or picture.fov_degrees or OBJECT_FOV
         height, width = picture.rgb.shape[:2]
@@ -63,7 +64,7 @@ class LayersPlan:
         return Asset(placed.mesh, (view,), double_sided=False, warnings=warnings)
 
 
-def _cut_out(layers: TwoLayers, picture: Picture) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _cut_out(layers: Layers, picture: Picture) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """The photo (H, W, 3) uint8, the thing's place in it (H, W) uint8, 0 or 255, and sentences for the user."""
     if layers.subject is not None:
         inside = np.uint8(255) * without_specks(layers.subject >= 128).astype(np.uint8)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.representations import Field, PinholeCamera, Representation
+from ..core.representations import Field, Representation
+from ..core.view import PinholeCamera
 from ..pictures.load import Picture
 
 _QUALITY = 92

@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from ..core.errors import Invalid, Unable
 from ..core.job import Job, Span
-from ..core.representations import DepthMap, PinholeCamera, Representation, TwoLayers
+from ..core.representations import DepthMap, Layers, Representation
+from ..core.view import PinholeCamera
 from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.upsample import refine_depth
@@ -63,7 +64,7 @@ class ReliefPlan:
 
     def made_of(self, found: Representation, picture: Picture, job: Job | Span, stage: Stage) -> Asset:
         """The asset that suits the representation. Raises Unable where no surface is left."""
-        if isinstance(found, TwoLayers):
+        if isinstance(found, Layers):
             wish = LayersPlan(
                 self.relief.faces, self.relief.texture, self.size, self.origin, self.relief.grid, self.fov
             )

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..core.representations import PinholeCamera
+from ..core.view import PinholeCamera
 from .mesh import Mesh
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import Unable
-from ..core.representations import Window
+from ..core.view import Window
 
 
 @dataclass(frozen=True, eq=False)

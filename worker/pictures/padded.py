@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
-from ..core.representations import Window
+from ..core.view import Window
 
 
 def padded_on_white(rgb: np.ndarray, alpha: np.ndarray, margin: float) -> tuple[np.ndarray, Window]:

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 from scipy.linalg import solveh_banded
 
-from ..core.representations import Window
+from ..core.view import Window
 
 FILL = 0.875
 """How much of the window the longer side of the thing's outline spans."""

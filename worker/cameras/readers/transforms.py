@@ -19,7 +19,7 @@ import numpy as np
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import PinholeCamera
+from ...core.view import PinholeCamera
 from ...pictures.load import load
 from ..capture import Capture
 from ..known import Points, Posed, captured

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from ...core.representations import PinholeCamera, View
+from ...core.view import PinholeCamera, View
 from ..hull import Hull
 
 _DIRECTIONS, _ROLLS = 400, 24  # from which and how turned the hull is looked at

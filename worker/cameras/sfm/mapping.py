@@ -24,7 +24,7 @@ import numpy as np
 
 from ...core.errors import Cancelled
 from ...core.job import Job, Span
-from ...core.representations import PinholeCamera
+from ...core.view import PinholeCamera
 from ..known import Points
 from ..lens import Lens
 from .features import Features

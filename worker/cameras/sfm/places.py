@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ...core.representations import View
+from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
 from .features import clear_pairs

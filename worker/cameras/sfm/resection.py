@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from ...core.job import Job, Span
-from ...core.representations import View
+from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
 from .features import Features

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.representations import PinholeCamera
+from ...core.view import PinholeCamera
 from .. import solid
 from ..fill import nearest_filled
 from ..mesh import Mesh, used_only

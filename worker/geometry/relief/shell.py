@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...core.representations import PinholeCamera, TwoLayers, Window
+from ...core.representations import Layers
+from ...core.view import PinholeCamera, Window
 from ..fill import nearest_filled
 from ..mesh import Mesh, face_vectors, used_only, vertex_normals
 from ..simplify import outline
@@ -43,7 +44,7 @@ class ShellOptions:
 
 
 def shell(
-    layers: TwoLayers,
+    layers: Layers,
     share: np.ndarray,
     photo: np.ndarray,
     camera: PinholeCamera,
@@ -66,7 +67,7 @@ def shell(
     return _textured(vertices, points[:, :2] / len(share), faces, turned(points, faces), atlas)
 
 
-def closed_sheets(layers: TwoLayers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def closed_sheets(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (V, 3), (column, row, depth) in cells of `share` (N, N), and faces (F, 3) outward of a closed surface.
 
     Raises ValueError where no cell is covered by half.
@@ -93,7 +94,7 @@ def turned(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.where(along < -_EDGE_ON, -1, np.where(along < _SIDE, 0, 1))
 
 
-def _middle_and_square(layers: TwoLayers) -> tuple[np.ndarray, np.ndarray]:
+def _middle_and_square(layers: Layers) -> tuple[np.ndarray, np.ndarray]:
     """The depth half-way and the square of half the thickness (S, S), kept within the window's cube and a half.
 
     Where a round surface meets its outline its thickness falls like a root, so its square is what is straight there.
@@ -127,7 +128,7 @@ def _unprojected(points: np.ndarray, window: Window, grid: int, camera: PinholeC
     return np.column_stack([x, -y, -z]).astype(np.float32)
 
 
-def _back_picture(layers: TwoLayers, front: np.ndarray, share: np.ndarray) -> np.ndarray:
+def _back_picture(layers: Layers, front: np.ndarray, share: np.ndarray) -> np.ndarray:
     """The back's colours, which near the outline pass into the front's, where the same surface goes round."""
     size = (_BACK_PIXELS, _BACK_PIXELS)
 

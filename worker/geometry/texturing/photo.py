@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ...core.representations import View
+from ...core.view import View
 from ..fill import nearest_filled
 from ..symmetry import Mirror
 from .rasterise import depth_buffer, projected

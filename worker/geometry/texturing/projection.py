@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...core.representations import PinholeCamera, View
+from ...core.view import PinholeCamera, View
 from .rasterise import depth_buffer, projected
 
 _SIDE = 128  # pixels on the longer side of the pictures that are compared

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.representations import View
+from ...core.view import View
 from ..simplify import outline
 
 _ROWS_AT_ONCE = 1 << 20  # bounds the memory for large triangles on large pictures

@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage
 
 from ...core.errors import Unable
-from ...core.representations import TwoLayers
+from ...core.representations import Layers
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, window_around, without_specks
 from ..runtime import devices
@@ -32,7 +32,7 @@ class ObjectEstimator:
     network: IncludedObject
     device: torch.device
 
-    def __call__(self, picture: Picture, check: Callable[[], None]) -> TwoLayers:
+    def __call__(self, picture: Picture, check: Callable[[], None]) -> Layers:
         """The thing's front and back, averaged with the mirrored picture's. check: called between, may raise to stop.
 
         Raises Unable where the picture shows no cut-out thing.
@@ -51,7 +51,7 @@ class ObjectEstimator:
         flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
         found = (found + flipped[:, :, ::-1]) / 2.0
         front, back = believed(found[0], found[1], height, mask)
-        return TwoLayers(front, back, behind(found[2:], colour, mask), window)
+        return Layers(front, back, behind(found[2:], colour, mask), window)
 
     def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
         """(5, S, S) float32: front, back and the back's colour."""

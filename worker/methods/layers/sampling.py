@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import TwoLayers
+from ...core.representations import Layers
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, solid_part, window_around, without_specks
 from ..runtime import devices
@@ -31,7 +31,7 @@ class Imagination:
     network: IncludedGenerator
     device: torch.device
 
-    def __call__(self, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span) -> TwoLayers:
+    def __call__(self, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span) -> Layers:
         """The front and back of what a picture with an alpha shows, others with another seed.
 
         steps: of the way from noise to a shape. variety: how much of the noise is used; 0 gives the likeliest.
@@ -50,7 +50,7 @@ class Imagination:
         if not np.isfinite(found).all():
             raise Unable(f"the network that comes with the product gives numbers that are not finite: {_DAMAGED}")
         front, back = believed(found[0], found[1], height, mask)
-        return TwoLayers(front, back, behind(found[2:], colour, mask), window, subject)
+        return Layers(front, back, behind(found[2:], colour, mask), window, subject)
 
     def _sampled(
         self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span

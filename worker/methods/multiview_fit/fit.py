@@ -16,7 +16,8 @@ from PIL import Image
 from ...cameras.capture import Capture
 from ...cameras.estimate import capture_of_gathered
 from ...core.job import Job, Span
-from ...core.representations import Field, PinholeCamera, PosedPicture, View
+from ...core.representations import Field
+from ...core.view import PinholeCamera, View
 from ...pictures.gather import Gathered
 from .. import Task
 from ..runtime import devices
@@ -77,14 +78,14 @@ def _decoded(data: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data.tobytes())))
 
 
-def _posed(arrays: Mapping[str, np.ndarray], number: int) -> PosedPicture:
+def _posed(arrays: Mapping[str, np.ndarray], number: int) -> View:
     width, height, *focal_and_centre = map(float, arrays["cameras"][number])
     camera = PinholeCamera(int(width), int(height), *focal_and_centre)
     matte = arrays.get(f"matte{number}")
     rgb = _decoded(arrays[f"photo{number}"])
     if "gains" in arrays:  # exposures as they were learned: evened, or seams show where photos meet
         rgb = np.rint(np.clip(rgb / arrays["gains"][number], 0.0, 255.0)).astype(np.uint8)
-    return PosedPicture(
+    return View(
         rgb,
         None if matte is None else _decoded(matte),
         View(camera, arrays["rotations"][number], arrays["positions"][number]),

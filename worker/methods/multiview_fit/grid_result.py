@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...cameras.capture import TO_GLTF
-from ...core.representations import Field, View
+from ...core.representations import Field
+from ...core.view import View
 from ..runtime import devices
 from . import grid_field
 from .grid_field import Grid

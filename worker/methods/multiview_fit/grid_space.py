@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ...cameras.capture import Shot
 from ...core.errors import Unable
-from ...core.representations import PinholeCamera
+from ...core.view import PinholeCamera
 
 _DOUBT = 0.03  # share of the views whose outlines may be wrong about a point before it counts as outside
 _TRUST = 3.0  # cells from a seen surface within which its distance is believed

@@ -22,7 +22,7 @@ from torch import Tensor
 from ...cameras.capture import Capture
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import View
+from ...core.view import View
 from ..runtime import devices
 from . import grid_field
 from .grid_result import arrays_of

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import Field, PinholeCamera, PosedPicture, View
+from ...core.representations import Field
+from ...core.view import PinholeCamera, View
 from ...pictures.load import Picture
 from ...pictures.padded import padded_on_white, resized_middle
 from ...pictures.silhouette import solid_part
@@ -174,7 +175,7 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
         bounds=np.array([[-triposg.EXTENT] * 3, [triposg.EXTENT] * 3]),
         to_gltf=np.eye(3),
         arrays=arrays,
-        pictures=(PosedPicture(None, arrays["subject"], view, False, turns=TURNS),),
+        pictures=(View(None, arrays["subject"], view, False, turns=TURNS),),
         notes=(*matte.remarks(arrays["subject"]), NO_COLOUR),
     )
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import Field, PinholeCamera, PosedPicture, View, Window
+from ...core.representations import Field
+from ...core.view import PinholeCamera, View, Window
 from ...pictures.crop import square_crop
 from ...pictures.load import Picture
 from ...pictures.silhouette import solid_part
@@ -129,6 +130,6 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device, threshold: flo
         bounds=np.array([[-radius] * 3, [radius] * 3]),
         to_gltf=TO_GLTF,
         arrays=arrays,
-        pictures=(PosedPicture(None, arrays["subject"], View(camera, arrays["rotation"], arrays["position"]), False),),
+        pictures=(View(None, arrays["subject"], View(camera, arrays["rotation"], arrays["position"]), False),),
         notes=matte.remarks(arrays["subject"]),
     )

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed options: a dataclass whose fields say how they are shown and within which limits they lie.
+
+Whoever uses an option owns it, as a field of its own dataclass, and reads it as an attribute. Standard library only:
+messages and the add-on know `Option` too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from .errors import Invalid
+
+Value = bool | int | float | str
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Option:
+    """How one setting is shown. `default` is the value where neither preset nor user says otherwise."""
+
+    name: str
+    label: str
+    kind: Literal["bool", "int", "float", "choice"]
+    default: Value
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
+
+
+def option(
+    default: Value,
+    label: str,
+    help: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+) -> Any:
+    """A field of an options dataclass; its name is the option's, its kind that of the default."""
+    kind = "choice" if choices else type(default).__name__
+    shown = {"label": label, "kind": kind, "help": help, "minimum": minimum, "maximum": maximum}
+    return dataclasses.field(default=default, metadata={**shown, "choices": choices, "unit": unit})
+
+
+def described(kind: type) -> tuple[Option, ...]:
+    """The options of a dataclass whose fields `option` made."""
+    return tuple(Option(name=each.name, default=each.default, **each.metadata) for each in dataclasses.fields(kind))
+
+
+def resolved(options: tuple[Option, ...], preset: Mapping[str, Value], chosen: Mapping[str, Value]) -> dict[str, Value]:
+    """A value for each option: its default, unless the preset, unless the user says otherwise. Raises Invalid."""
+    names = [each.name for each in options]
+    for name in chosen:
+        if name not in names:
+            raise Invalid(f"there is no option {name!r} here: choose one of {', '.join(names)}")
+    return {each.name: checked(each, {each.name: each.default, **preset, **chosen}[each.name]) for each in options}
+
+
+def checked(option: Option, value: Value) -> Value:
+    """The value as the option's kind. Raises Invalid where it is of another, or beyond the limits."""
+    kinds = {"bool": bool, "int": int, "float": (int, float), "choice": str}
+    if not isinstance(value, kinds[option.kind]) or (option.kind != "bool" and isinstance(value, bool)):
+        raise Invalid(f"{option.name} must be of kind {option.kind}, not {value!r}")
+    if option.kind == "choice" and value not in option.choices:
+        raise Invalid(f"{option.name} must be one of {', '.join(option.choices)}, not {value!r}")
+    low, high = option.minimum, option.maximum
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise Invalid(f"{option.name} must lie between {low:g} and {high:g}, not {value:g}")
+    return float(value) if option.kind == "float" else value
+
+
+def build(kind: type[T], values: Mapping[str, Value]) -> T:
+    """The dataclass of the values that belong to it."""
+    return kind(**{each.name: values[each.name] for each in dataclasses.fields(kind)})
