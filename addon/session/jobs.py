@@ -80,7 +80,7 @@ def problem(message: str, error: WireError | None, job: Job | None, log: str) ->
     if error is None:
         return Problem(message, log=log)
     missing = None
-    if error.code is ErrorCode.MODEL_MISSING and job and isinstance(error.data.get("model"), str):
+    if error.code is ErrorCode.WEIGHTS_MISSING and job and isinstance(error.data.get("model"), str):
         missing = DownloadParams(job.params.backend, error.data["model"])
     return Problem(message, error.code, error.data.get("log") or log, missing)
 

@@ -122,7 +122,7 @@ def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_err
     client.request("models/list", protocol.Empty())
     failures: list = []
     until(lambda: failures.extend(client.poll()) or len(failures) == 2)
-    assert [f.error.code for f in failures] == [ErrorCode.MODEL_MISSING, ErrorCode.INTERNAL_ERROR]
+    assert [f.error.code for f in failures] == [ErrorCode.WEIGHTS_MISSING, ErrorCode.INTERNAL_ERROR]
     assert failures[0].error.data == {"model": "big"}
 
 

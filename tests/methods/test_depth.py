@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import depth
 from image_to_3d.worker.methods.depth import estimator as depth_inference
@@ -104,7 +104,7 @@ def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weight
 
 
 def test_without_weights_the_download_that_would_help_is_named(picture, tmp_path):
-    with pytest.raises(ModelMissing) as caught:
+    with pytest.raises(WeightsMissing) as caught:
         depth.Backend().generate(task(picture, RELATIVE, WeightStore(tmp_path)), silent())
     assert caught.value.bytes > 99_000_000 and caught.value.licence == "Apache-2.0"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from image_to_3d.tests.networks import tiny_triposg
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, ModelMissing, OutOfMemory, Unable
+from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.methods import triposg as diffusion
@@ -160,7 +160,7 @@ def test_haze_alone_is_no_object(weights):
 
 def test_a_photo_whose_background_is_not_plain_needs_the_network_that_cuts_out(weights):
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    with pytest.raises(ModelMissing, match="cut out") as caught:
+    with pytest.raises(WeightsMissing, match="cut out") as caught:
         made(weights, Picture(noise, None, None, "", "noise"))
     assert caught.value.model == "included"
 
@@ -254,7 +254,7 @@ def test_triposg_gives_a_field_that_comes_back_from_its_arrays(large, few_tokens
 
 
 def test_a_large_generator_that_is_not_here_is_asked_for_before_anything_is_done(weights):
-    with pytest.raises(ModelMissing, match="7946 MB, MIT") as caught:
+    with pytest.raises(WeightsMissing, match="7946 MB, MIT") as caught:
         diffusion.Backend().generate(large_task(weights), Job(lambda *_: None))
     assert caught.value.model == "triposg"
 

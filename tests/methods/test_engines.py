@@ -10,7 +10,7 @@ import pytest
 import torch
 from image_to_3d.tests.methods import ball
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import BackendUnavailable, Cancelled, Unable
+from image_to_3d.worker.core.errors import MethodUnavailable, Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import triposr as nerf
 from image_to_3d.worker.methods.multiview_fit import engines, grid_result, nerfstudio_result, pixel_pool
@@ -62,7 +62,7 @@ def test_an_engine_that_is_not_here_is_refused_before_cameras_are_looked_for(not
     weights = WeightStore(tmp_path)
     options = backends.settle(nerf.Backend().describe(weights), "fast", {"engine": name})
     task = backends.Task((), nerf.PHOTOS, options, "cpu", weights)
-    with pytest.raises(BackendUnavailable, match=f"the engine {name} needs nerfstudio.*--name nerf"):
+    with pytest.raises(MethodUnavailable, match=f"the engine {name} needs nerfstudio.*--name nerf"):
         nerf_photos.learned(task, silent())
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from image_to_3d.tests.networks import tiny_triposr
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import triposr as nerf
 from image_to_3d.worker.methods.triposr import reconstructor as nerf_inference
@@ -132,7 +132,7 @@ def test_haze_and_specks_do_not_change_the_crop(weights):
 
 def test_a_photo_without_a_single_thing_needs_the_network_that_finds_one(weights):
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    with pytest.raises(ModelMissing, match="cut out") as caught:
+    with pytest.raises(WeightsMissing, match="cut out") as caught:
         nerf.Backend().generate(task(weights, Picture(noise, None, None, "", "noise")), silent())
     assert caught.value.model == "triposr"
 
@@ -150,7 +150,7 @@ def test_an_invisible_thing_is_refused(weights):
 
 
 def test_without_weights_the_download_that_would_help_is_named(tmp_path):
-    with pytest.raises(ModelMissing) as caught:
+    with pytest.raises(WeightsMissing) as caught:
         nerf.Backend().generate(task(WeightStore(tmp_path)), silent())
     assert caught.value.bytes == 1_677_247_729 and caught.value.licence == "MIT"
 

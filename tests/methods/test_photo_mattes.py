@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from image_to_3d.worker.cameras.capture import Capture, Shot
-from image_to_3d.worker.core.errors import ModelMissing, Unable
+from image_to_3d.worker.core.errors import WeightsMissing, Unable
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.matting import saliency
 from image_to_3d.worker.methods.multiview_fit import mattes as photo_mattes
@@ -93,7 +93,7 @@ def test_a_scene_is_not_cut_out(room, network, tmp_path):
 
 def test_an_object_that_no_network_can_find_asks_for_one(room, tmp_path):
     assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
-    with pytest.raises(ModelMissing) as caught:
+    with pytest.raises(WeightsMissing) as caught:
         photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
     assert caught.value.model == "photos"
 

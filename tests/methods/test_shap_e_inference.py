@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.core.errors import BackendUnavailable, Cancelled, OutOfMemory, Unable
+from image_to_3d.worker.core.errors import MethodUnavailable, Cancelled, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.runtime import memory
 from image_to_3d.worker.methods.shap_e import generator as shap_e_inference
@@ -134,5 +134,5 @@ def test_too_little_memory_is_told_before_anything_is_loaded(folder, monkeypatch
 def test_without_diffusers_it_is_said_that_the_environment_lacks_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setattr(shap_e, "files", lambda folder: ())
-    with pytest.raises(BackendUnavailable, match="diffusers, which is not installed"):
+    with pytest.raises(MethodUnavailable, match="diffusers, which is not installed"):
         shap_e_inference.load(tmp_path, "cpu")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import BackendUnavailable, Invalid
+from image_to_3d.worker.core.errors import MethodUnavailable, Invalid
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
 
@@ -47,7 +47,7 @@ def test_not_a_number_is_outside_of_every_limit(tmp_path):
 
 
 def test_unknown_names_are_refused_with_what_there_is(info):
-    with pytest.raises(BackendUnavailable, match="depth"):
+    with pytest.raises(MethodUnavailable, match="depth"):
         backends.get("magic")
     with pytest.raises(Invalid, match="balanced"):
         backends.settle(info, "ultra", {})

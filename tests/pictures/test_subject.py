@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_to_3d.tests.pictures.onnx_file import colour_network
-from image_to_3d.worker.core.errors import ModelMissing, Unable
+from image_to_3d.worker.core.errors import WeightsMissing, Unable
 from image_to_3d.worker.methods.matting import matte, saliency
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.store.weights import WeightStore
@@ -78,7 +78,7 @@ def test_a_network_finds_the_thing_before_a_busy_background(likes_red):
 
 
 def test_without_the_network_the_download_that_brings_it_is_named_with_size_and_licence(nothing):
-    with pytest.raises(ModelMissing, match=r"4\.6 MB, Apache-2\.0") as caught:
+    with pytest.raises(WeightsMissing, match=r"4\.6 MB, Apache-2\.0") as caught:
         matte.subject_alpha(picture(meadow(50, 60).astype(np.uint8)), nothing, "triposr")
     assert (caught.value.model, caught.value.bytes) == ("triposr", saliency.U2NETP.bytes)
 

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from image_to_3d.worker.core.errors import Cancelled, ModelMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.store.weights import HubFile, HubModel, WebModel, WeightStore
 
@@ -150,7 +150,7 @@ def test_a_connection_that_breaks_off_is_told_and_resumed_where_it_was(hub, tmp_
 
 
 def test_what_is_missing_says_its_size_and_licence(tmp_path):
-    with pytest.raises(ModelMissing, match="MIT") as caught:
+    with pytest.raises(WeightsMissing, match="MIT") as caught:
         WeightStore(tmp_path).require("m", model(), "MIT")
     assert (caught.value.model, caught.value.bytes, caught.value.licence) == ("m", model().bytes, "MIT")
 
@@ -168,7 +168,7 @@ def test_a_folder_filled_by_hand_and_the_hubs_own_cache_are_found(tmp_path, monk
 def test_files_that_do_not_lie_on_the_hub_are_fetched_checked_and_found_as_well(hub, tmp_path):
     store = WeightStore(tmp_path, online=True)
     elsewhere = WebModel(f"http://127.0.0.1:{hub.server_port}/v1", model().files)
-    with pytest.raises(ModelMissing):
+    with pytest.raises(WeightsMissing):
         store.require("m", elsewhere, "MIT")
     assert store.download("m", elsewhere, silent()) == store.find("m", elsewhere) == tmp_path / "m"
     assert [path for _, path, _ in hub.requests] == ["/v1/config.json", "/v1/model.safetensors"]

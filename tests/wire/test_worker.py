@@ -19,7 +19,7 @@ SCRIPT = """
 import ctypes, os, sys, time
 from worker.wire import stdio
 source, sink = stdio.claim()
-from worker.core.errors import Cancelled, ModelMissing, OutOfMemory, Unable
+from worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable
 from worker.wire.protocol import Empty, GenerateResult
 from worker.wire.server import Server
 
@@ -47,7 +47,7 @@ def generate(params, job):
         time.sleep(1000)
     if what == "noisy":
         sys.stderr.write("x" * 1000000)
-    raised = {"unable": Unable("no"), "missing": ModelMissing("no", "m", 5, "MIT"), "memory": OutOfMemory("no", 2, 1),
+    raised = {"unable": Unable("no"), "missing": WeightsMissing("no", "m", 5, "MIT"), "memory": OutOfMemory("no", 2, 1),
               "bug": KeyError("oops"), "full": MemoryError()}.get(what)
     if raised:
         raise raised
@@ -163,7 +163,7 @@ def test_a_job_that_is_cancelled_while_it_waits_is_answered_without_being_run(wo
     "backend, code, data",
     [
         ("unable", ErrorCode.FAILED, {}),
-        ("missing", ErrorCode.MODEL_MISSING, {"model": "m", "bytes": 5, "licence": "MIT"}),
+        ("missing", ErrorCode.WEIGHTS_MISSING, {"model": "m", "bytes": 5, "licence": "MIT"}),
         ("memory", ErrorCode.OUT_OF_MEMORY, {"needed": 2, "free": 1}),
         ("full", ErrorCode.OUT_OF_MEMORY, {}),
         ("bug", ErrorCode.INTERNAL_ERROR, {}),

@@ -16,16 +16,16 @@ class Invalid(Unable):
     """What was asked for makes no sense: an unknown name, a value outside of its limits."""
 
 
-class BackendUnavailable(Unable):
-    """The backend is not known, or cannot run on this machine."""
+class MethodUnavailable(Unable):
+    """The method is not known, or cannot run on this machine."""
 
 
-class ModelMissing(Unable):
-    """The weights of a model are not on this machine. `bytes` is the size of the download that would bring them."""
+class WeightsMissing(Unable):
+    """The weights of a network are not on this machine. `bytes` is the size of the download that would bring them."""
 
-    def __init__(self, message: str, model: str, bytes: int, licence: str) -> None:
+    def __init__(self, message: str, network: str, bytes: int, licence: str) -> None:
         super().__init__(message)
-        self.model, self.bytes, self.licence = model, bytes, licence
+        self.network, self.bytes, self.licence = network, bytes, licence
 
 
 class OutOfMemory(Unable):

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..core.errors import BackendUnavailable, Invalid
+from ..core.errors import MethodUnavailable, Invalid
 from ..core.job import Job, Span
 from ..store.weights import WeightStore
 from ..wire.protocol import BackendInfo, OptionInfo, Value
@@ -88,9 +88,9 @@ class Backend(Protocol):
 
 @cache
 def get(name: str) -> Backend:
-    """The backend of that name, the same object each time. Raises BackendUnavailable."""
+    """The backend of that name, the same object each time. Raises MethodUnavailable."""
     if name not in TABLE:
-        raise BackendUnavailable(f"there is no backend {name!r}: choose one of {', '.join(TABLE)}")
+        raise MethodUnavailable(f"there is no backend {name!r}: choose one of {', '.join(TABLE)}")
     return import_module(TABLE[name], __package__).Backend()
 
 

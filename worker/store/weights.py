@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import ModelMissing, Unable
+from ..core.errors import WeightsMissing, Unable
 from ..core.job import Job, Span
 from .download import fetch
 
@@ -87,12 +87,12 @@ class WeightStore:
         return None
 
     def require(self, name: str, model: Published, licence: str) -> Path:
-        """As `find`, but raises ModelMissing."""
+        """As `find`, but raises WeightsMissing."""
         if folder := self.find(name, model):
             return folder
         size = f"{model.bytes / 1e6:.0f} MB, {licence}"
         message = f"the weights of {name} ({size}) are not on this machine: download them first"
-        raise ModelMissing(message, name, model.bytes, licence)
+        raise WeightsMissing(message, name, model.bytes, licence)
 
     def remarks(self, name: str, model: Published) -> tuple[str, ...]:
         """Says so where the files that are used cannot be the published ones, as their sizes differ: for the user, who

@@ -2,16 +2,17 @@
 """Every message between Blender and the worker, as frozen dataclasses: JSON-RPC 2.0, one UTF-8 line each.
 
 Imported by both sides, so: the standard library only, Python 3.11 and later. Must not know pipes, threads, bpy, torch
-or the names of backends.
+or the names of methods.
 
 Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled one too:
 
-    initialize       InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
-    generate         GenerateParams   -> GenerateResult      pictures to one GLB file
-    models/list      Empty            -> ModelsResult        what is offered, and which weights are here now
-    models/download  DownloadParams   -> DownloadResult      fetches the weights of one model
-    models/unload    Empty            -> Empty               gives memory back
-    shutdown         Empty            -> Empty               the worker ends after its answer
+    initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
+    select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
+    generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
+    networks/download DownloadParams   -> DownloadResult      fetches the weights of one network
+    networks/unload   Empty            -> Empty               gives memory back
+    shutdown          Empty            -> Empty               the worker ends after its answer
 
 Notifications: from the worker `notifications/progress` (Progress) and `notifications/preview` (Preview); from the
 client `notifications/cancelled` (Cancelled) and `notifications/enough` (Enough).
@@ -30,7 +31,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal, TypeVar
 
-VERSION = 4
+from ..core.camera_info import CameraInfo
+from ..core.options import Option, Value
+
+VERSION = 5
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -38,7 +42,6 @@ CANCELLED = "notifications/cancelled"
 PREVIEW = "notifications/preview"
 ENOUGH = "notifications/enough"
 
-Value = bool | int | float | str
 T = TypeVar("T")
 
 
@@ -54,8 +57,8 @@ class ErrorCode(IntEnum):
     FAILED = -32803  # could not be done; the message is for the user
     WORKER_EXITED = -32000  # made by the client; data.log is the end of the worker's stderr
     VERSION_MISMATCH = -32010
-    BACKEND_UNAVAILABLE = -32011
-    MODEL_MISSING = -32012  # data: model, bytes, licence
+    METHOD_UNAVAILABLE = -32011
+    WEIGHTS_MISSING = -32012  # data: network, bytes, licence
     OUT_OF_MEMORY = -32013  # data: needed, free (bytes, where known)
 
 
@@ -71,11 +74,9 @@ class WireError(Exception):
 
 
 @dataclass(frozen=True)
-class ModelInfo:
-    """One network that a backend can run. `bytes` is the size of its download; `here` says that it runs offline now.
-
-    `several`: made for several pictures, a folder of them or a video, and taken by itself for these.
-    """
+class NetworkInfo:
+    """One row of weights that a method can run; its name is unique among all methods. `bytes` is the size of its
+    download, 0 where there is none; `here` says that it runs offline now."""
 
     name: str
     label: str
@@ -85,39 +86,26 @@ class ModelInfo:
     here: bool
     source: str
     help: str = ""
-    several: bool = False
 
 
 @dataclass(frozen=True)
-class OptionInfo:
-    """One setting of a backend. `default` tells the value that is used where neither preset nor user says otherwise.
+class MethodInfo:
+    """A method as it describes itself.
 
-    `models`: the only models to which it makes a difference, where that is not so with all.
+    category: what the panel files it under. pictures: how many it takes. cut_out: whether it makes a thing alone, not
+    all that a picture shows. makes: the name of its representation. presets: of each preset's name, the option values
+    that it sets. environment: the Python that has its packages (`python3 -m envs check` lists them).
     """
 
     name: str
     label: str
-    kind: Literal["bool", "int", "float", "choice"]
-    default: Value
+    category: str
     help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
-    models: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BackendInfo:
-    """A backend as it describes itself. `presets` maps a preset's name to the option values it sets; `environment`
-    names the Python that has its packages (`python3 -m envs check` lists them)."""
-
-    name: str
-    label: str
-    help: str
-    default_model: str
-    models: tuple[ModelInfo, ...]
-    options: tuple[OptionInfo, ...]
+    pictures: Literal["one", "several"]
+    cut_out: bool
+    makes: str
+    networks: tuple[NetworkInfo, ...]
+    options: tuple[Option, ...]
     presets: dict[str, dict[str, Value]]
     environment: str = "core"
 
@@ -145,46 +133,45 @@ class InitializeParams:
 class InitializeResult:
     version: int
     worker: str
-    backends: tuple[BackendInfo, ...]
+    methods: tuple[MethodInfo, ...]
+
+
+@dataclass(frozen=True)
+class SelectParams:
+    """`pictures` are paths of existing files. `category` None: any; `network` None: the one that suits the pictures and
+    the `options` best, of those that are here."""
+
+    pictures: tuple[str, ...]
+    category: str | None = None
+    network: str | None = None
+    options: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SelectResult:
+    """The names of the method and of its network; what there is to know about them the catalogue tells."""
+
+    method: str
+    network: str
 
 
 @dataclass(frozen=True)
 class GenerateParams:
-    """`pictures` are paths of existing files, `output` the GLB to write. `model` None means the backend's default.
+    """As SelectParams; `output` is the GLB to write.
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
-    their cameras see them, "" for none.
+    their cameras see them, "" for none. `cached` False: neither takes anything from the cache nor keeps anything there.
     """
 
     pictures: tuple[str, ...]
     output: str
-    backend: str
     preset: str
-    model: str | None = None
+    category: str | None = None
+    network: str | None = None
     options: dict[str, Value] = field(default_factory=dict)
     previews: str = ""
     photos: str = ""
-
-
-@dataclass(frozen=True)
-class CameraInfo:
-    """A camera that sees the mesh exactly as its photo shows it. Its pixels are square.
-
-    position: x, y, z in the GLB's axes (+Y up). fov_degrees spans the longer side of the photo's width x height
-    (pixels, as displayed). rotation: quaternion w, x, y, z in the GLB's axes; unturned, a camera looks along -Z, +Y up.
-    shift: how far the picture's centre lies right of and above the optical axis, in longer sides of the picture. name:
-    the photo's, where there are several. photo: the file with what this camera sees, "" where the mesh's texture is the
-    photo itself, or where no folder for photos was named.
-    """
-
-    position: tuple[float, float, float]
-    fov_degrees: float
-    width: int
-    height: int
-    rotation: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
-    shift: tuple[float, float] = (0.0, 0.0)
-    name: str = ""
-    photo: str = ""
+    cached: bool = True
 
 
 @dataclass(frozen=True)
@@ -196,7 +183,8 @@ class GenerateResult:
 
     glb: str
     name: str
-    model: str
+    method: str
+    network: str
     vertices: int
     faces: int
     seconds: dict[str, float]
@@ -206,30 +194,33 @@ class GenerateResult:
 
 
 @dataclass(frozen=True)
-class ModelsResult:
-    backends: tuple[BackendInfo, ...]
+class Catalogue:
+    methods: tuple[MethodInfo, ...]
 
 
 @dataclass(frozen=True)
 class DownloadParams:
-    backend: str
-    model: str
+    network: str
 
 
 @dataclass(frozen=True)
 class DownloadResult:
-    model: str
+    network: str
     bytes: int
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`progressToken` is the request's id, `progress` runs from 0 to 1 and never falls within one request."""
+    """`progressToken` is the request's id, `progress` runs from 0 to 1 and never falls within one request.
+
+    `remaining`: seconds that it will still take about, None while nobody knows that within a factor of two.
+    """
 
     progressToken: int
     progress: float
     stage: str
     message: str = ""
+    remaining: float | None = None
 
 
 @dataclass(frozen=True)
@@ -257,10 +248,11 @@ class Enough:
 
 REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
+    "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
-    "models/list": (Empty, ModelsResult),
-    "models/download": (DownloadParams, DownloadResult),
-    "models/unload": (Empty, Empty),
+    "catalogue": (Empty, Catalogue),
+    "networks/download": (DownloadParams, DownloadResult),
+    "networks/unload": (Empty, Empty),
     "shutdown": (Empty, Empty),
 }
 NOTIFICATIONS: dict[str, type] = {PROGRESS: Progress, PREVIEW: Preview, CANCELLED: Cancelled, ENOUGH: Enough}

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from ..core.errors import BackendUnavailable, Cancelled, Invalid, ModelMissing, OutOfMemory, Unable
+from ..core.errors import MethodUnavailable, Cancelled, Invalid, WeightsMissing, OutOfMemory, Unable
 from ..core.job import Job
 from .protocol import (
     CANCELLED,
@@ -145,13 +145,13 @@ def as_error(id: int | None, error: BaseException) -> Error:
             return Error(id, error.code, error.message, error.data)
         case Cancelled():
             return Error(id, ErrorCode.CANCELLED, "cancelled")
-        case ModelMissing():
-            data = {"model": error.model, "bytes": error.bytes, "licence": error.licence}
-            return Error(id, ErrorCode.MODEL_MISSING, str(error), data)
+        case WeightsMissing():
+            data = {"network": error.network, "bytes": error.bytes, "licence": error.licence}
+            return Error(id, ErrorCode.WEIGHTS_MISSING, str(error), data)
         case OutOfMemory():
             return Error(id, ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
-        case BackendUnavailable():
-            return Error(id, ErrorCode.BACKEND_UNAVAILABLE, str(error))
+        case MethodUnavailable():
+            return Error(id, ErrorCode.METHOD_UNAVAILABLE, str(error))
         case Invalid():
             return Error(id, ErrorCode.INVALID_PARAMS, str(error))
         case Unable():

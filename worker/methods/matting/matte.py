@@ -59,7 +59,7 @@ def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndar
     weights: where the networks of `saliency` are looked up; the best one that is there is used, and none is needed for
     pictures with alpha or a plain background. model: the caller's model that the user shall download when one is needed
     and none is there: its `download` must call `saliency.download(weights, job)` too.
-    Raises ModelMissing in that case; Unable where there is no thing in the picture.
+    Raises WeightsMissing in that case; Unable where there is no thing in the picture.
     """
     if picture.alpha is not None:
         alpha = picture.alpha

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ...core.errors import ModelMissing, Unable
+from ...core.errors import WeightsMissing, Unable
 from ...core.job import Job, Span
 from ...store.weights import HubFile, WebModel, WeightStore
 
@@ -82,12 +82,12 @@ def installed(weights: WeightStore) -> MatteNetwork | None:
 
 
 def require(weights: WeightStore, model: str) -> MatteNetwork:
-    """As `installed`, but raises ModelMissing. `model`: the backend's model whose download brings the smallest one."""
+    """As `installed`, but raises WeightsMissing. `model`: the backend's model whose download brings the smallest one."""
     if network := installed(weights):
         return network
     what = f"the network {U2NETP.name} ({U2NETP.bytes / 1e6:.1f} MB, {U2NETP.licence})"
     message = f"{what}, which finds the object in a photo, is not on this machine: download it first, or cut out"
-    raise ModelMissing(f"{message} the object yourself", model, U2NETP.bytes, U2NETP.licence)
+    raise WeightsMissing(f"{message} the object yourself", model, U2NETP.bytes, U2NETP.licence)
 
 
 def download(weights: WeightStore, job: Job | Span, network: MatteNetwork = U2NETP) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ...core.errors import BackendUnavailable
+from ...core.errors import MethodUnavailable
 from ...core.job import Job, Span
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def installed() -> bool:
 def chosen(name: str, training: str, device: str) -> str:
     """The engine of that name, or what "auto" means here. device: a torch device's name, such as "cuda:0".
 
-    Raises BackendUnavailable where nerfstudio is asked for and not here.
+    Raises MethodUnavailable where nerfstudio is asked for and not here.
     """
     here = installed()
     if name == "auto":
         return _ON_CUDA[training] if here and device.startswith("cuda") else "grid"
     if name != "grid" and not here:
-        raise BackendUnavailable(
+        raise MethodUnavailable(
             f"the engine {name} needs nerfstudio, which is not in this Python: run the worker in the environment "
             "nerf (`python3 -m envs run --name nerf ...`), or choose the engine auto or grid"
         )

@@ -30,7 +30,7 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, model: str) ->
     """The capture with a matte for each shot where it is to be of a thing alone.
 
     subject: "object", all that they show ("scene"), or what they seem to be about ("auto"). weights, model: as for
-    `matte.subject_alpha`. A scene keeps no mattes but those that pictures came with. Raises Unable or ModelMissing for
+    `matte.subject_alpha`. A scene keeps no mattes but those that pictures came with. Raises Unable or WeightsMissing for
     "object" where no thing can be told apart.
     """
     if all(shot.alpha is not None for shot in capture.shots):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import BackendUnavailable, Unable
+from ...core.errors import MethodUnavailable, Unable
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...pictures.load import Picture
@@ -120,7 +120,7 @@ class Generator:
 def load(folder: Path, device: str, half: bool | None = None) -> Generator:
     """The networks in `folder`; half: as suits the device.
 
-    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; BackendUnavailable without diffusers.
+    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; MethodUnavailable without diffusers.
     """
     chosen = devices.pick(device)
     half = chosen.type == "cuda" if half is None else half
@@ -129,7 +129,7 @@ def load(folder: Path, device: str, half: bool | None = None) -> Generator:
         sampler = shap_e.load(folder)
     except ImportError as error:
         message = f"Shap-E needs the package {error.name}, which is not installed: update the environment"
-        raise BackendUnavailable(message) from None
+        raise MethodUnavailable(message) from None
     except (OSError, ValueError) as error:
         raise Unable(f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}") from None
     with devices.memory_guard(chosen):

@@ -33,7 +33,7 @@ class Model:
         return weights.find(self.name, self.hub)
 
     def required(self, weights: WeightStore) -> Path:
-        """As folder, but raises ModelMissing."""
+        """As folder, but raises WeightsMissing."""
         return weights.require(self.name, self.hub, self.licence)
 
 
