@@ -10,7 +10,7 @@ import pytest
 import torch
 from image_to_3d.tests.methods import ball
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import MethodUnavailable, Cancelled, Unable
+from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import triposr as nerf
 from image_to_3d.worker.methods.multiview_fit import engines, grid_result, nerfstudio_result, pixel_pool

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from image_to_3d.worker.cameras.capture import Capture, Shot
-from image_to_3d.worker.core.errors import WeightsMissing, Unable
+from image_to_3d.worker.core.errors import Unable, WeightsMissing
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.matting import saliency
 from image_to_3d.worker.methods.multiview_fit import mattes as photo_mattes

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.job import Job, Span
-from ..pictures.gather import Gathered, gather
+from ..pictures.gather import Inputs, gather
 from .capture import Capture
 from .readers import middlebury, transforms
 from .sfm import colmap
@@ -25,7 +25,7 @@ def capture_of(paths: Sequence[Path], job: Job | Span) -> Capture:
     return capture_of_gathered(gather(paths, job.span(0.0, 0.15)), job.span(0.15, 1.0))
 
 
-def capture_of_gathered(gathered: Gathered, job: Job | Span) -> Capture:
+def capture_of_gathered(gathered: Inputs, job: Job | Span) -> Capture:
     """As capture_of, for pictures that are read already and whose background may have been taken away since."""
     if gathered.cameras is None:
         found = colmap.find(gathered.pictures, gathered.ordered, job)

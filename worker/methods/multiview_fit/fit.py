@@ -18,7 +18,7 @@ from ...cameras.estimate import capture_of_gathered
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...core.view import PinholeCamera, View
-from ...pictures.gather import Gathered
+from ...pictures.gather import Inputs
 from .. import Task
 from ..runtime import devices
 from . import engines, grid_result
@@ -31,7 +31,7 @@ def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
     """What `field` makes the field of. Raises Unable where cameras cannot be found."""
     training, device = str(task.options["training"]), str(devices.pick(task.device))
     engine = engines.chosen(str(task.options["engine"]), training, device)
-    gathered = Gathered(task.pictures, task.ordered, task.cameras, ())
+    gathered = Inputs(task.pictures, task.ordered, task.cameras, ())
     capture = capture_of_gathered(gathered, job.span(0.0, 0.25))
     job.report(0.25, "cutting the object out")
     capture = photo_mattes.cut_out(capture, str(task.options["subject"]), task.weights, task.model)
