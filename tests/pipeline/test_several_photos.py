@@ -10,9 +10,10 @@ from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.multiview_fit import grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
-from image_to_3d.worker.pipeline import generate as generation
+from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.protocol import GenerateParams
+from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult
 from PIL import Image
 
 SIDE, FOV, AWAY = 48, 0.7, 3.0
@@ -57,17 +58,21 @@ def quick(monkeypatch):
     monkeypatch.setattr(grid_training, "PRESETS", {"fast": plan})
 
 
-def run(shots, tmp_path, job=None, **more):
-    options = {"grid": 48, "faces": 3000, "texture": 256}
-    params = GenerateParams((str(shots),), str(tmp_path / "out.glb"), "nerf", "fast", None, options, **more)
-    job = job or Job(lambda *_: None)
-    return generation.generate(params, WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu", job)
+OPTIONS = {"grid": 48, "faces": 3000, "texture": 256}
+
+
+def run(shots, tmp_path, job=None, options=OPTIONS, **more) -> GenerateResult:
+    params = GenerateParams(
+        (str(shots),), str(tmp_path / "out.glb"), "fast", **{"category": "nerf", **more}, options=options
+    )
+    machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
+    return protocol.read(GenerateResult, generate(params, machine, job or Job(lambda *_: None)))
 
 
 def test_photos_with_cameras_become_a_thing_textured_by_them_and_come_from_the_cache_next_time(shots, tmp_path):
     trimesh = pytest.importorskip("trimesh")
     done = run(shots, tmp_path)
-    assert (done.model, done.name, done.from_cache) == ("photos", "ball", False)
+    assert (done.method, done.network, done.name, done.from_cache) == ("photos", "photos", "ball", False)
     mesh = trimesh.load(done.glb, force="mesh")
     size = np.ptp(mesh.vertices, axis=0)
     assert size == pytest.approx([2.0, 2.0, 2.0], rel=0.12)
@@ -108,12 +113,14 @@ def where_it_is_seen(camera, point) -> tuple[float, float]:
 def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_path):
     run(shots, tmp_path)
     stages = []
-    params = GenerateParams(
-        (str(shots),), str(tmp_path / "b.glb"), "nerf", "fast", None, {"grid": 32, "faces": 500, "texture": 128}
+    job = Job(lambda progress, stage, *_: stages.append(stage))
+    done = run(shots, tmp_path, job, {"grid": 32, "faces": 500, "texture": 128})
+    assert (
+        "learning the shape" not in stages
+        and not done.from_cache
+        and "network" not in done.seconds
+        and done.faces <= 500
     )
-    job = Job(lambda progress, stage, message: stages.append(stage))
-    done = generation.generate(params, WeightStore(tmp_path), tmp_path / "cache", "cpu", job)
-    assert not done.from_cache and "network" not in done.seconds and done.faces <= 500
 
 
 def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, tmp_path, monkeypatch):
@@ -137,7 +144,7 @@ def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, 
 
 
 def test_that_it_is_enough_comes_too_late_once_all_is_learned_and_changes_nothing(shots, tmp_path):
-    def hear(progress: float, stage: str, message: str) -> None:
+    def hear(progress: float, stage: str, *_: object) -> None:
         if stage == "cleaning":
             job.end_early()
 
@@ -147,8 +154,6 @@ def test_that_it_is_enough_comes_too_late_once_all_is_learned_and_changes_nothin
 
 
 def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):
-    one = (str(shots / "00.png"),)
-    params = GenerateParams(one, str(tmp_path / "out.glb"), "nerf", "fast", "photos")
     with pytest.raises(Unable) as caught:
-        generation.generate(params, WeightStore(tmp_path), tmp_path / "cache", "cpu", Job(lambda *_: None))
+        run(shots / "00.png", tmp_path, network="photos")
     assert len(str(caught.value).splitlines()) == 1
