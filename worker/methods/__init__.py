@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Protocol
 from ..core.errors import MethodUnavailable, Invalid
 from ..core.job import Job, Span
 from ..store.weights import WeightStore
-from ..wire.protocol import BackendInfo, OptionInfo, Value
+from ..core.options import Value
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
+
+    from ..wire.protocol import BackendInfo, OptionInfo
 
     from ..core.representations import Representation
     from ..pictures.load import Picture

@@ -42,14 +42,17 @@ _NAMED = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Gathered:
-    """pictures: what was chosen, in the order of names or of time. ordered: whether neighbours are frames of a video.
-    cameras: the file that lists the pictures and their cameras, then `pictures` is empty. notes: sentences."""
+class Inputs:
+    """What a method gets.
+
+    pictures: what was chosen, in the order of names or of time. ordered: whether neighbours are frames of a video.
+    cameras: the file that lists the pictures and their cameras, then `pictures` is empty. notes: sentences.
+    """
 
     pictures: tuple[Picture, ...]
-    ordered: bool
-    cameras: Path | None
-    notes: tuple[str, ...]
+    ordered: bool = False
+    cameras: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_collection(path: Path) -> bool:
@@ -57,7 +60,7 @@ def is_collection(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in {".json", *VIDEO_ENDINGS} or path.match(CAMERA_LISTS[-1])
 
 
-def gather(paths: Sequence[Path], job: Job | Span) -> Gathered:
+def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
     """Reads what the user chose: pictures, one folder, one video or one list of cameras.
 
     Single pictures that cannot be read, are empty or are there twice are left out, and a note says so. Raises Unable
@@ -70,20 +73,20 @@ def gather(paths: Sequence[Path], job: Job | Span) -> Gathered:
         if path.is_dir():
             return _of_folder(path, job)
         if path.suffix.lower() == ".json" or path.match(CAMERA_LISTS[-1]):
-            return Gathered((), False, path, ())
+            return Inputs((), cameras=path)
         if path.suffix.lower() in VIDEO_ENDINGS:
             return _of_video(path, job)
     return _of_files(paths, job)
 
 
-def _of_folder(folder: Path, job: Job | Span) -> Gathered:
+def _of_folder(folder: Path, job: Job | Span) -> Inputs:
     try:
         paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     except OSError as error:
         raise Unable(f"the folder {folder.name} cannot be read: {error.strerror}") from None
     lists = [path for name in CAMERA_LISTS for path in paths if path.match(name)]
     if lists:
-        return Gathered((), False, lists[0], ())
+        return Inputs((), cameras=lists[0])
     pictures = [path for path in paths if path.suffix.lower() in PICTURE_ENDINGS]
     if pictures:
         return _of_files(pictures, job)
@@ -93,13 +96,13 @@ def _of_folder(folder: Path, job: Job | Span) -> Gathered:
     raise Unable(f"the folder {folder.name} holds no pictures: choose one with several photos of one thing")
 
 
-def _of_video(path: Path, job: Job | Span) -> Gathered:
+def _of_video(path: Path, job: Job | Span) -> Inputs:
     taken = frames(path, job)
     kept, notes = _distinct([_reduced(picture, _side(len(taken))) for picture in taken])
-    return Gathered(tuple(kept), True, None, (f"{len(kept)} frames of {path.name} are used", *notes))
+    return Inputs(tuple(kept), True, None, (f"{len(kept)} frames of {path.name} are used", *notes))
 
 
-def _of_files(paths: Sequence[Path], job: Job | Span) -> Gathered:
+def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
     notes, read, wrong = [], [], []
     if len(paths) > MOST_PICTURES:
         chosen = np.linspace(0, len(paths) - 1, MOST_PICTURES).round().astype(int)
@@ -118,7 +121,7 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Gathered:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:_NAMED])}{more}")
     kept, said = _distinct(read)
-    return Gathered(tuple(kept), False, None, (*notes, *said))
+    return Inputs(tuple(kept), notes=(*notes, *said))
 
 
 def _side(count: int) -> int:
