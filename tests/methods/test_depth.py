@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import depth
 from image_to_3d.worker.methods.depth import estimator as depth_inference

@@ -9,7 +9,7 @@ import pytest
 import torch
 from image_to_3d.tests.networks import tiny_triposg
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable
+from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.methods import triposg as diffusion

@@ -9,7 +9,7 @@ import pytest
 import torch
 from image_to_3d.tests.networks import tiny_triposr
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import triposr as nerf
 from image_to_3d.worker.methods.triposr import reconstructor as nerf_inference

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.core.errors import MethodUnavailable, Cancelled, OutOfMemory, Unable
+from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.runtime import memory
 from image_to_3d.worker.methods.shap_e import generator as shap_e_inference

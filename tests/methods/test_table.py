@@ -4,7 +4,7 @@ import json
 
 import pytest
 from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import MethodUnavailable, Invalid
+from image_to_3d.worker.core.errors import Invalid, MethodUnavailable
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
 
