@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each request means, one function each: this file reads like the list of features.
 
-Knows backends and the store; must not know pipes, threads or how progress is shown.
+Knows the table of methods, the pipeline and the store; must not know pipes, threads or how progress is shown.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__
-from . import methods as backends
 from .core.errors import Invalid
 from .core.job import Job
+from .methods import all_methods, with_network
+from .methods.method import LOADED, Method, Network
+from .pipeline.select import all_options, select
 from .store import folders
 from .store.weights import WeightStore
 from .wire import protocol
@@ -22,7 +24,7 @@ from .wire.server import Handler
 
 
 class App:
-    """The worker's state between requests: folders, device, loaded backends."""
+    """The worker's state between requests: folders and device."""
 
     def __init__(self) -> None:
         self._settings: protocol.InitializeParams | None = None
@@ -30,10 +32,11 @@ class App:
     def handlers(self) -> Mapping[str, Handler]:
         return {
             "initialize": self.initialize,
+            "select": self.select,
             "generate": self.generate,
-            "models/list": self.list_models,
-            "models/download": self.download_model,
-            "models/unload": self.unload_models,
+            "catalogue": self.catalogue,
+            "networks/download": self.download,
+            "networks/unload": self.unload,
             "shutdown": lambda params, job: params,
         }
 
@@ -45,33 +48,39 @@ class App:
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
             raise Invalid(f"there is no device {params.device!r}: choose auto, cpu, cuda or mps")
         self._settings = params
-        return protocol.InitializeResult(protocol.VERSION, __version__, self._offered())
+        return protocol.InitializeResult(protocol.VERSION, __version__, self._described())
 
-    def list_models(self, params: protocol.Empty, job: Job) -> protocol.ModelsResult:
-        return protocol.ModelsResult(self._offered())
+    def catalogue(self, params: protocol.Empty, job: Job) -> protocol.Catalogue:
+        return protocol.Catalogue(self._described())
 
-    def download_model(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
-        backend = backends.get(params.backend)
-        model = backends.choose_model(backend.describe(self._weights), params.model)
-        return protocol.DownloadResult(model, backend.download(model, self._weights, job))
+    def select(self, params: protocol.SelectParams, job: Job) -> protocol.SelectResult:
+        """Which network is taken for these pictures."""
+        from .pipeline.generate import read  # on use, as below
 
-    def unload_models(self, params: protocol.Empty, job: Job) -> protocol.Empty:
-        for name in backends.TABLE:
-            backends.get(name).unload()
-        return params
+        inputs = read([Path(path) for path in params.pictures], job)
+        choice = select(inputs, params.category, params.network, params.options, self._weights)
+        return protocol.SelectResult(choice.method.name, choice.network.name)
 
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Pictures to one GLB file."""
-        from .pipeline import (
-            generate as generation,  # on use: geometry takes longer to import than initialize may take to answer
-        )
+        from .pipeline import generate  # on use: geometry takes longer to import than initialize may take to answer
 
         settings = self._initialized
         results = Path(settings.cache) if settings.cache else folders.cache()
-        return generation.generate(params, self._weights, results, settings.device, job)
+        machine = generate.Machine(self._weights, results, settings.device)
+        return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
 
-    def _offered(self) -> tuple[protocol.BackendInfo, ...]:
-        return tuple(backends.get(name).describe(self._weights) for name in backends.TABLE)
+    def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
+        """Fetches a network's weights, and those of the networks that it may need beside it."""
+        _, network = with_network(params.network)
+        return protocol.DownloadResult(network.name, network.download(self._weights, job))
+
+    def unload(self, params: protocol.Empty, job: Job) -> protocol.Empty:
+        LOADED.unload()
+        return params
+
+    def _described(self) -> tuple[protocol.MethodInfo, ...]:
+        return tuple(_method_info(method, self._weights) for method in all_methods())
 
     @property
     def _initialized(self) -> protocol.InitializeParams:
@@ -83,3 +92,27 @@ class App:
     def _weights(self) -> WeightStore:
         settings = self._initialized
         return WeightStore(Path(settings.weights) if settings.weights else folders.weights(), settings.online)
+
+
+def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
+    return protocol.MethodInfo(
+        method.name,
+        method.label,
+        method.category,
+        method.help,
+        method.pictures,
+        method.cut_out,
+        method.makes,
+        tuple(_network_info(network, weights) for network in method.networks),
+        all_options(method),
+        {name: dict(values) for name, values in method.presets.items()},
+        method.environment,
+    )
+
+
+def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInfo:
+    source = network.published.source if network.published else "included"
+    here = network.is_here(weights)
+    return protocol.NetworkInfo(
+        network.name, network.label, network.licence, True, network.bytes, here, source, network.help
+    )

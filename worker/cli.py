@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -47,26 +48,36 @@ def main(arguments: list[str]) -> int:
 
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult:
+    app = _started(options)
+    category, network = _named(app, options.model)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
-        backend=options.backend,
         preset=options.preset,
-        model=options.model,
+        category=options.backend or category,
+        network=network,
         options=dict(options.set),
+        cached=not options.no_cache,
     )
     with _job(quiet=options.json) as job:
-        return _started(options).generate(params, job)
+        return app.generate(params, job)
+
+
+def _named(app: App, name: str | None) -> tuple[str | None, str | None]:
+    """The category or the network of that name; without one, the first category unless a backend is named."""
+    categories = [method.category.lower() for method in app.catalogue(protocol.Empty(), _silent_job()).methods]
+    if name is None:
+        return categories[0], None
+    return (name, None) if name.lower() in categories else (None, name)
 
 
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
-    params = protocol.DownloadParams(options.backend, options.model)
     with _job(quiet=options.json) as job:
-        return _started(options, online=True).download_model(params, job)
+        return _started(options, online=True).download(protocol.DownloadParams(options.network), job)
 
 
-def models(options: argparse.Namespace) -> protocol.ModelsResult:
-    return _started(options).list_models(protocol.Empty(), _silent_job())
+def catalogue(options: argparse.Namespace) -> protocol.Catalogue:
+    return _started(options).catalogue(protocol.Empty(), _silent_job())
 
 
 def hello(options: argparse.Namespace) -> Greeting:
@@ -94,25 +105,27 @@ def doctor(options: argparse.Namespace) -> Report:
 def show_generated(result: protocol.GenerateResult) -> None:
     seconds = ", ".join(f"{stage} {value:.2f}" for stage, value in result.seconds.items())
     origin = "from the cache" if result.from_cache else f"{sum(result.seconds.values()):.1f} s: {seconds}"
-    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {result.model} ({origin})")
+    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {result.network} ({origin})")
     for warning in result.warnings:
         _write(f"note: {warning}")
 
 
 def show_downloaded(result: protocol.DownloadResult) -> None:
-    _write(f"{result.model} is here ({result.bytes / 1e6:.0f} MB)")
+    _write(f"{result.network} is here ({result.bytes / 1e6:.0f} MB)")
 
 
-def show_models(result: protocol.ModelsResult) -> None:
+def show_catalogue(catalogue: protocol.Catalogue) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("backend", "model", "licence", "download", "here", "what it is", box=None)
-    for backend in result.backends:
-        for model in backend.models:
-            size = f"{model.bytes / 1e6:.0f} MB" if model.bytes else "none"
-            name = model.name + (" (default)" if model.name == backend.default_model else "")
-            table.add_row(backend.name, name, model.licence, size, "yes" if model.here else "no", model.help)
+    table = Table("model", "network", "licence", "download", "here", "what it is", box=None)
+    for method in catalogue.methods:
+        for network in method.networks:
+            size = f"{network.bytes / 1e6:.0f} MB" if network.bytes else "none"
+            here = "yes" if network.here else "no"
+            if method.environment != "core":
+                here = f"in the environment {method.environment}"
+            table.add_row(method.category, network.name, network.licence, size, here, network.help)
     Console().print(table)
 
 
@@ -150,7 +163,7 @@ def _started(options: argparse.Namespace, online: bool = False) -> App:
 
 
 def _silent_job() -> Job:
-    return Job(lambda progress, stage, message: None)
+    return Job(lambda *report: None)
 
 
 @contextmanager
@@ -172,19 +185,24 @@ def _progress_bar() -> Iterator[Notify]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    left = TextColumn("{task.fields[left]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), left)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task("starting", total=1.0)
-        yield lambda progress, stage, message: bars.update(
-            bar, completed=progress, description=f"{stage} {message}".strip()
+        bar = bars.add_task("starting", total=1.0, left="")
+        yield lambda progress, stage, message, remaining: bars.update(
+            bar, completed=progress, description=f"{stage} {message}".strip(), left=_left(remaining)
         )
+
+
+def _left(remaining: float | None) -> str:
+    return "" if remaining is None else f"about {math.ceil(remaining)} s left"
 
 
 def _stage_lines() -> Notify:
     """For a log or a pipe: one line per stage."""
     last = ""
 
-    def show(progress: float, stage: str, message: str) -> None:
+    def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
         nonlocal last
         if stage != last:
             sys.stderr.write(f"{progress:4.0%} {stage}\n")
@@ -222,8 +240,9 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_generated)
     command.add_argument("photo", nargs="+", metavar="PHOTO")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
-    command.add_argument("--backend", default="depth")
-    command.add_argument("--model", help="one of the backend's models (see: models)")
+    what = "depth, nerf or diffusion, or one of their networks (see: models); else depth"
+    command.add_argument("--model", metavar="NAME", help=what)
+    command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
     command.add_argument(
         "--set",
@@ -231,14 +250,15 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_setting,
         metavar="OPTION=VALUE",
-        help="set an option of the backend, for example --set solid=true; may be repeated",
+        help="set an option, for example --set solid=true; may be repeated",
     )
+    command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
-    command = _command(commands, "download", "fetch the weights of a model", common, download, show_downloaded)
-    command.add_argument("model")
-    command.add_argument("--backend", default="depth")
+    command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
+    command.add_argument("network")
 
-    _command(commands, "models", "list what is offered: licence, size, here or not", common, models, show_models)
+    what = "list what is offered: licence, size, here or not"
+    _command(commands, "models", what, common, catalogue, show_catalogue)
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
     _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser

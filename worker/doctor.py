@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from . import __version__
-from . import methods as backends
+from .methods import all_methods
 from .store import folders
 from .store.weights import WeightStore
 
@@ -33,7 +33,7 @@ class Check:
 
 def examine() -> tuple[Check, ...]:
     checks = [_program(), *map(_package, PACKAGES), _package("pillow-heif", needed=False), _device()]
-    return (*checks, *_models(), _folder("weights", folders.weights()), _folder("results", folders.cache()))
+    return (*checks, *_networks(), _folder("weights", folders.weights()), _folder("results", folders.cache()))
 
 
 def _program() -> Check:
@@ -63,15 +63,13 @@ def _device() -> Check:
     return Check("device", True, f"{device}, {torch.get_num_threads()} threads")
 
 
-def _models() -> list[Check]:
-    store = WeightStore(folders.weights())
-    checks = []
-    for name in backends.TABLE:
-        for model in backends.get(name).describe(store).models:
-            size = f"{model.bytes / 1e6:.0f} MB, {model.licence}"
-            found = "here" if model.here else f"not here ({size})"
-            advice = f"fetch it with: download {model.name}"
-            checks.append(Check(f"{name}/{model.name}", model.here, found, advice, needed=model.bytes == 0))
+def _networks() -> list[Check]:
+    store, checks = WeightStore(folders.weights()), []
+    for network in (network for method in all_methods() for network in method.networks):
+        here = network.is_here(store)
+        found = "here" if here else f"not here ({network.bytes / 1e6:.0f} MB, {network.licence})"
+        advice = f"fetch it with: python3 -m envs run download {network.name}"
+        checks.append(Check(network.name, here, found, advice, needed=network.bytes == 0))
     return checks
 
 

@@ -24,18 +24,18 @@ LIMIT = 20.0
 
 @dataclass(frozen=True)
 class Greeting:
-    """`product` and `protocol` are versions, `device` is what networks would run on, `backends` are names."""
+    """`product` and `protocol` are versions, `device` is what networks would run on, `methods` are names."""
 
     product: str
     protocol: int
     device: str
-    backends: tuple[str, ...]
+    methods: tuple[str, ...]
 
 
 def greet(params: protocol.InitializeParams, limit: float = LIMIT) -> Greeting:
     """Starts a worker, says initialize, shuts it down. Raises Unable, or the worker's own WireError."""
     answer = _initialized(params, limit)
-    return Greeting(answer.worker, answer.version, _device(params.device), tuple(each.name for each in answer.backends))
+    return Greeting(answer.worker, answer.version, _device(params.device), tuple(each.name for each in answer.methods))
 
 
 def _initialized(params: protocol.InitializeParams, limit: float) -> protocol.InitializeResult:

@@ -13,7 +13,8 @@ from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
-from image_to_3d.worker.methods.multiview_fit import fit, grid_training
+from image_to_3d.worker.methods.method import Task
+from image_to_3d.worker.methods.multiview_fit import METHODS, Options, fit, grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 from image_to_3d.worker.pictures.gather import Inputs
 from image_to_3d.worker.store import cache
@@ -53,15 +54,19 @@ def bent(inputs: Inputs) -> Inputs:
     return inputs
 
 
-def fitted(inputs: Inputs, tmp_path: Path, subject: str = "auto") -> Field:
-    weights = WeightStore(tmp_path / "none")
-    return fit.fitted(inputs, "grid", "fast", subject, "cpu", weights, "photos", lambda picture: None, job())
+def task(inputs: Inputs, network: str = "photos") -> Task:
+    [row] = [row for method in METHODS for row in method.networks if row.name == network]
+    return Task(inputs, row, Options("fast", "auto"), "cpu", WeightStore(Path("none")))
+
+
+def fitted(inputs: Inputs) -> Field:
+    return fit.run(task(inputs), None, job())
 
 
 def through_a_file(field: Field, inputs: Inputs, tmp_path: Path) -> Field:
     kept = cache.Cache(tmp_path / "cache")
     kept.save_arrays("key", field.to_arrays())
-    return fit.restored(kept.load_arrays("key"), inputs, "cpu", job())
+    return fit.restored(kept.load_arrays("key"), task(inputs), job())
 
 
 def mesh_bytes(field: Field) -> list[bytes]:
@@ -69,10 +74,10 @@ def mesh_bytes(field: Field) -> list[bytes]:
     return [mesh.vertices.tobytes(), mesh.faces.tobytes(), field.colour(mesh.vertices.astype(np.float32)).tobytes()]
 
 
-@pytest.mark.parametrize("subject, lens", [("auto", False), ("auto", True)])
-def test_a_restored_field_is_the_fitted_one_to_the_bit(photos, tmp_path, subject, lens):
+@pytest.mark.parametrize("lens", [False, True])
+def test_a_restored_field_is_the_fitted_one_to_the_bit(photos, tmp_path, lens):
     inputs = bent(photos) if lens else photos
-    field = fitted(inputs, tmp_path, subject)
+    field = fitted(inputs)
     again = through_a_file(field, inputs, tmp_path)
     assert mesh_bytes(field) == mesh_bytes(again)
     assert field.notes == again.notes and field.notes and len(field.views) == len(again.views) == 12
@@ -82,9 +87,9 @@ def test_a_restored_field_is_the_fitted_one_to_the_bit(photos, tmp_path, subject
         assert (one.camera, one.name, one.exact) == (other.camera, other.name, other.exact)
 
 
-def test_views_are_the_photos_pixels_but_for_the_exposure_that_was_learned(photos, tmp_path, monkeypatch):
+def test_views_are_the_photos_pixels_but_for_the_exposure_that_was_learned(photos, monkeypatch):
     """And of photos that are kept without loss, with nothing to be evened, exactly theirs."""
-    field = fitted(photos, tmp_path)
+    field = fitted(photos)
     gains = field.to_arrays()["gains"]
     for number, view in enumerate(field.views):
         true = np.asarray(Image.open(photos.cameras.parent / f"{view.name}.png"))
@@ -92,12 +97,12 @@ def test_views_are_the_photos_pixels_but_for_the_exposure_that_was_learned(photo
         assert (view.mask == true[..., 3]).all()
     assert 0.0 < np.ptp(gains) < 1.0
     monkeypatch.setattr(grid_training, "_EXPOSURE", 0.0)
-    for view in fitted(photos, tmp_path).views:
+    for view in fitted(photos).views:
         assert (view.rgb == np.asarray(Image.open(photos.cameras.parent / f"{view.name}.png"))[..., :3]).all()
 
 
-def test_what_is_kept_holds_no_picture(photos, tmp_path):
-    arrays = fitted(photos, tmp_path).to_arrays()
+def test_what_is_kept_holds_no_picture(photos):
+    arrays = fitted(photos).to_arrays()
     raw = 24 * 24 * 3
     assert all(values.nbytes < raw / 2 for name, values in arrays.items() if name.startswith("mask"))
     assert not [name for name in arrays if "rgb" in name or "photo" in name]
@@ -107,7 +112,7 @@ def test_masks_that_were_told_by_a_dark_backdrop_are_kept(photos, tmp_path):
     for path in photos.cameras.parent.glob("*.png"):
         values = np.asarray(Image.open(path))
         Image.fromarray(values[..., :3] * (values[..., 3:] > 128)).save(path)
-    field = fitted(photos, tmp_path)
+    field = fitted(photos)
     again = through_a_file(field, photos, tmp_path)
     assert all(
         view.mask is not None and (view.mask == other.mask).all() for view, other in zip(field.views, again.views)
@@ -116,22 +121,20 @@ def test_masks_that_were_told_by_a_dark_backdrop_are_kept(photos, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["nerfacto", "neus-facto"])
-def test_a_network_that_is_not_here_is_refused_before_cameras_are_looked_for(engine, tmp_path, monkeypatch):
+def test_a_network_that_is_not_here_is_refused_before_cameras_are_looked_for(engine, monkeypatch):
     monkeypatch.setattr(fit, "find_spec", lambda name: None)
     with pytest.raises(MethodUnavailable, match=f"the network {engine} needs nerfstudio.*--name nerf"):
-        fit.fitted(
-            Inputs(()), engine, "fast", "auto", "cpu", WeightStore(tmp_path), engine, lambda picture: None, job()
-        )
+        fit.run(task(Inputs(()), engine), None, job())
 
 
-def test_a_learned_field_is_restored_without_nerfstudio(photos, tmp_path, monkeypatch):
-    arrays = fitted(photos, tmp_path).to_arrays()
+def test_a_learned_field_is_restored_without_nerfstudio(photos, monkeypatch):
+    arrays = fitted(photos).to_arrays()
     monkeypatch.setitem(sys.modules, "nerfstudio", None)
-    assert fit.restored(arrays, photos, "cpu", job()).views
+    assert fit.restored(arrays, task(photos), job()).views
 
 
-def test_a_cancel_is_heard_while_pictures_are_straightened_again(photos, tmp_path):
-    arrays, stopped = fitted(photos, tmp_path).to_arrays(), job()
+def test_a_cancel_is_heard_while_pictures_are_straightened_again(photos):
+    arrays, stopped = fitted(photos).to_arrays(), job()
     stopped.cancel()
     with pytest.raises(Cancelled):
-        fit.restored(arrays, photos, "cpu", stopped)
+        fit.restored(arrays, task(photos), stopped)

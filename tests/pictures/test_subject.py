@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_to_3d.tests.pictures.onnx_file import colour_network
-from image_to_3d.worker.core.errors import WeightsMissing, Unable
+from image_to_3d.worker.core.errors import Unable, WeightsMissing
 from image_to_3d.worker.methods.matting import matte, saliency
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.store.weights import WeightStore

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from image_to_3d.worker.core.errors import Cancelled, WeightsMissing, Unable
+from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.store.weights import HubFile, HubModel, WebModel, WeightStore
 

@@ -111,7 +111,8 @@ class Layers:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         window = np.array([self.window.left, self.window.top, self.window.side])
-        return {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+        layers = {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+        return {**layers, "mask": self.view.mask}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View, notes: tuple[str, ...] = ()) -> Layers:

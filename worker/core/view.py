@@ -96,3 +96,9 @@ class View:
         if any(values is not None and values.shape[:2] != size for values in (self.rgb, self.mask)):
             shapes = [None if values is None else values.shape for values in (self.rgb, self.mask)]
             raise ValueError(f"a camera of {size} pixels for a picture and a mask of {shapes}")
+
+    def with_fov(self, fov_degrees: float) -> PinholeCamera:
+        """The camera, with another field of view across the longer side where one is given (not 0)."""
+        if not fov_degrees:
+            return self.camera
+        return PinholeCamera.from_fov(self.camera.width, self.camera.height, fov_degrees)

@@ -3,28 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
+from ..core.view import View
 from ..geometry.glb import write_glb
 from ..geometry.mesh import Mesh
-from ..wire.protocol import CameraInfo
-
-Stage = Callable[[str], AbstractContextManager[None]]
-"""Times what is done within it, under a name."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A mesh in glTF axes with its texture, and the cameras that see it as the photos do."""
+    """A mesh in glTF axes with its texture, and the cameras that see it as the photos do.
+
+    photos: the views of these cameras, where their pictures are not the texture itself.
+    """
 
     mesh: Mesh
     cameras: tuple[CameraInfo, ...]
     double_sided: bool
     warnings: tuple[str, ...] = ()
+    photos: tuple[View, ...] = ()
 
 
 def write(asset: Asset, path: Path, name: str) -> None:

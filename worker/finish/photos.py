@@ -2,20 +2,19 @@
 """The photos that a thing was made of, as files that show exactly what their cameras see.
 
 The user's own files do not: lenses bend, phones turn, and what was read was made smaller. Knows representations and
-pictures; must not know meshes, backends or requests.
+pictures; must not know meshes, methods or requests.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ..core.representations import Field, Representation
-from ..core.view import PinholeCamera
+from ..core.view import PinholeCamera, View
 from ..pictures.load import Picture
 
 _QUALITY = 92
@@ -26,18 +25,16 @@ def with_square_pixels(camera: PinholeCamera) -> PinholeCamera:
     return camera.scaled(camera.width, max(1, round(camera.height * camera.fx / camera.fy)))
 
 
-def encoded(found: Representation, picture: Picture | None) -> dict[str, np.ndarray]:
-    """Files by name, in the order of a field's pictures, each (N,) uint8: JPEG, or PNG where parts are transparent.
+def encoded(views: Sequence[View], picture: Picture | None) -> dict[str, np.ndarray]:
+    """Files by name, in the order of the views, each (N,) uint8: JPEG, or PNG where parts are transparent.
 
-    picture: the user's own, where there is just one. What is no field has no photos beside its texture.
+    picture: the user's own, where there is just one: it is shown as it is, with what is behind the thing.
     """
-    if not isinstance(found, Field):
-        return {}
     files = {}
-    for number, posed in enumerate(found.pictures):
-        camera = with_square_pixels(posed.view.camera)
-        alpha = picture.alpha if posed.rgb is None else None
-        image = Image.fromarray(picture.rgb if posed.rgb is None else posed.rgb)
+    for number, view in enumerate(views):
+        camera = with_square_pixels(view.camera)
+        alpha = picture.alpha if picture else None
+        image = Image.fromarray(picture.rgb if picture else view.rgb)
         if alpha is not None:
             image.putalpha(Image.fromarray(alpha))
         if image.size != (camera.width, camera.height):

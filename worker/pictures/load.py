@@ -19,7 +19,9 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..core.errors import Unable
+from ..core.view import PinholeCamera, View
 from .plain import plain_background
+from .silhouette import is_one_thing
 
 MAX_PIXELS = 300_000_000
 """A 300 MP picture takes 900 MB as an array while it is made smaller; more than that is taken for a mistake."""
@@ -54,6 +56,17 @@ class Picture:
     def background(self) -> np.ndarray | None:
         """(H, W) bool, True where the background is, or None where there is neither alpha nor a plain background."""
         return plain_background(self.rgb) if self.alpha is None else self.alpha < 128
+
+    @cached_property
+    def shows_one_thing(self) -> bool:
+        """Whether transparency or a plain background cut out one thing that is shown whole."""
+        return self.background is not None and is_one_thing(~self.background)
+
+    def view(self, fov_degrees: float) -> View:
+        """The picture with its camera, whose field of view is the given one where EXIF tells none."""
+        height, width = self.rgb.shape[:2]
+        camera = PinholeCamera.from_fov(width, height, self.fov_degrees or fov_degrees)
+        return View(camera, rgb=self.rgb, mask=self.alpha, name=self.name)
 
     def on_backdrop(self) -> np.ndarray:
         """(H, W, 3) uint8: plain grey, unlike the subject, where the picture is transparent and any colour may hide."""

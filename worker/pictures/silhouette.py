@@ -24,7 +24,25 @@ FILL = 0.875
 HAZE = 12
 """Alpha (of 255) up to which a pixel is haze that matting left, not a part of the subject."""
 
+THING_SHARES = (0.004, 0.9)
+"""Least and largest share of the picture that a single thing covers."""
+
+THING_BORDER = 0.12
+"""Largest share of the picture's outermost pixels that a single thing covers: it may be a little cut off."""
+
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
+
+
+def is_one_thing(subject: np.ndarray) -> bool:
+    """Whether a silhouette (H, W) bool is that of a thing shown whole: neither a speck nor the whole picture, and
+    hardly cut off by the picture's border."""
+    share = subject.mean()
+    return bool(THING_SHARES[0] <= share <= THING_SHARES[1] and at_border(subject).mean() <= THING_BORDER)
+
+
+def at_border(values: np.ndarray) -> np.ndarray:
+    """The outermost pixels of values (H, W)."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
 def without_specks(subject: np.ndarray) -> np.ndarray:

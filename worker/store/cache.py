@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
@@ -21,11 +20,16 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 2
-"""Raised by one whenever the same inputs lead to other results, so that old results are not found any more."""
+from .files import WholeFile
+
+FORMAT = 3
+"""Raised by one whenever what is written into the folder changes, so that what was written before is not found."""
 
 LIMIT = 2 << 30
 """Bytes. When the cache has grown beyond it, what was not used for longest goes."""
+
+TIMINGS = "timings.json"
+"""Lies beside the results and is none."""
 
 
 def key(**parts: Any) -> str:
@@ -73,12 +77,13 @@ class Cache:
         os.utime(path)
         return path
 
-    def _new(self, key: str, ending: str) -> _AtomicFile:
+    def _new(self, key: str, ending: str) -> WholeFile:
         self.root.mkdir(parents=True, exist_ok=True)
-        return _AtomicFile(self.root / (key + ending))
+        return WholeFile(self.root / (key + ending))
 
     def _forget_oldest(self) -> None:
-        entries = sorted((e.stat().st_mtime, e.stat().st_size, e.path) for e in os.scandir(self.root) if e.is_file())
+        files = (entry for entry in os.scandir(self.root) if entry.is_file() and entry.name != TIMINGS)
+        entries = sorted((file.stat().st_mtime, file.stat().st_size, file.path) for file in files)
         excess = sum(size for _, size, _ in entries) - LIMIT
         for used, size, path in entries:
             if excess <= 0 or time.time() - used < 60:
@@ -87,24 +92,6 @@ class Cache:
             excess -= size
 
 
-class _AtomicFile:
-    """A file that appears under its name when it is whole, or not at all."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self):
-        self._file = tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".new-", delete=False)  # noqa: SIM115
-        return self._file
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self._file.name, self._path)
-        else:
-            os.unlink(self._file.name)
-
-
 def _copy(source: Path, target: Path) -> None:
-    with _AtomicFile(target) as file, source.open("rb") as content:
+    with WholeFile(target) as file, source.open("rb") as content:
         shutil.copyfileobj(content, file)

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import WeightsMissing, Unable
+from ..core.errors import Unable, WeightsMissing
 from ..core.job import Job, Span
 from .download import fetch
 
@@ -54,6 +54,11 @@ class HubModel:
         """Where the files lie: what comes before their names."""
         return f"{_endpoint()}/{self.repo}/resolve/{self.revision}"
 
+    @property
+    def source(self) -> str:
+        """The page that tells about it."""
+        return f"https://huggingface.co/{self.repo}"
+
 
 @dataclass(frozen=True)
 class WebModel:
@@ -66,6 +71,10 @@ class WebModel:
     @property
     def bytes(self) -> int:
         return sum(file.bytes or 0 for file in self.files)
+
+    @property
+    def source(self) -> str:
+        return self.address
 
 
 Published = HubModel | WebModel

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from ..core.errors import MethodUnavailable, Cancelled, Invalid, WeightsMissing, OutOfMemory, Unable
+from ..core.errors import Cancelled, Invalid, MethodUnavailable, OutOfMemory, Unable, WeightsMissing
 from ..core.job import Job
 from .protocol import (
     CANCELLED,

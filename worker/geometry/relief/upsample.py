@@ -19,7 +19,6 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ...core.representations import DepthMap
 from ..fill import nearest_filled
 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
@@ -32,21 +31,24 @@ _COLOUR_NOISE = 0.06  # difference of colours (0 to 1) below which they say litt
 _COLOUR_WEIGHT = 0.8  # of the photo against the depth map, where each is fully certain
 
 
-def refine_depth(depth_map: DepthMap, photo: np.ndarray, longer_side: int = 1024) -> DepthMap:
-    """The map at up to `longer_side` pixels (no more than the photo has, no fewer than it has itself), edges sharpened.
+def refined(
+    inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray, longer_side: int = 1024
+) -> tuple[np.ndarray, np.ndarray]:
+    """A map of inverse depth (H, W) float32 with its mask (H, W) bool at up to `longer_side` pixels (no more than the
+    photo has, no fewer than it has itself), edges sharpened.
 
     photo: (h, w, 3 or 4) uint8 of the same view.
     """
-    shape = _target_shape(depth_map.inverse_depth.shape, photo.shape[:2], longer_side)
-    source = _filled(depth_map.inverse_depth, depth_map.valid)
+    shape = _target_shape(inverse_depth.shape, photo.shape[:2], longer_side)
+    source = _filled(inverse_depth, valid)
     fine = _enlarged(source, shape, Image.Resampling.BICUBIC)
     fine = np.clip(fine, source.min(), source.max())
-    valid = _enlarged(depth_map.valid.astype(np.float32), shape, Image.Resampling.BILINEAR) > 0.5
+    finer = _enlarged(valid.astype(np.float32), shape, Image.Resampling.BILINEAR) > 0.5
     row, column = np.nonzero(_ramps(source))
     if len(row):
         sides = _sides(source, _colours(photo, source.shape), row, column)
         fine = _sharpened(fine, _colours(photo, shape), source.shape, sides)
-    return DepthMap(fine.astype(np.float32), depth_map.metric, valid, depth_map.fov_degrees)
+    return fine.astype(np.float32), finer
 
 
 def _target_shape(small: tuple[int, int], photo: tuple[int, int], longer_side: int) -> tuple[int, int]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...core.view import View
 from ..fill import nearest_filled
 from ..mesh import Mesh, vertex_normals
-from .photo import Photo, Sight
+from .photo import Sight
 from .rasterise import Covered, atlas
 from .spread import laplacian, spread, welded
 
@@ -46,9 +47,9 @@ def baked(
     mesh: Mesh,
     size: int,
     colour: Colour | None,
-    photos: Sequence[Photo],
+    photos: Sequence[View],
     report: Report = lambda share, message: None,
-    guesses: Sequence[Photo] = (),
+    guesses: Sequence[View] = (),
 ) -> Mesh:
     """The mesh with a texture (size, size, 3) uint8 sRGB without gaps.
 
@@ -93,7 +94,7 @@ def _surface(mesh: Mesh, size: int) -> _Surface:
 
 
 def _photographed(
-    mesh: Mesh, surface: _Surface, photos: Sequence[Photo], mixed: float, report: Report
+    mesh: Mesh, surface: _Surface, photos: Sequence[View], mixed: float, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Blended colours (N, 3) of the photos at the texels, and how far they are to be believed (N,) in [0, 1]."""
     count = len(surface.points)
@@ -110,7 +111,7 @@ def _photographed(
     return total / np.maximum(weight, 1e-30)[:, None], most
 
 
-def _guessed(mesh: Mesh, surface: _Surface, guesses: Sequence[Photo], report: Report) -> np.ndarray:
+def _guessed(mesh: Mesh, surface: _Surface, guesses: Sequence[View], report: Report) -> np.ndarray:
     """Colours (N, 3) of the first of the guesses that sees the surface well, NaN where none does."""
     colours, before = np.zeros((len(surface.points), 3), np.float32), np.zeros(len(surface.points), np.float32)
     for guess in guesses:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.view import View
 from ..mesh import Mesh, face_vectors
 from ..symmetry import mirrors
-from .photo import Photo, Sight
+from .photo import Sight, reflected
 
 _UPRIGHT = 0.2
 """Sine of the angle to the vertical (+Y) of mirrors that are believed: things seldom look below as they do above."""
@@ -19,16 +20,16 @@ _WORTH = 0.02  # of the surface must be seen in a mirror and not without it
 _MOST = 2  # mirrors
 
 
-def mirrored(mesh: Mesh, photo: Photo) -> list[Photo]:
+def mirrored(mesh: Mesh, photo: View) -> list[View]:
     """The photo in the planes of symmetry that show most of what it does not see of an upright mesh, the best first."""
     upright = [mirror for mirror in mirrors(mesh.vertices, mesh.faces) if abs(mirror.normal[1]) < _UPRIGHT]
-    guesses = [photo.mirrored(mirror) for mirror in upright]
+    guesses = [reflected(photo, mirror) for mirror in upright]
     middles = mesh.vertices[mesh.faces].mean(axis=1)
     across = face_vectors(mesh.vertices, mesh.faces)
     area = np.linalg.norm(across, axis=1)
     normals = across / np.maximum(area, 1e-30)[:, None]
 
-    def unseen(by: Photo) -> np.ndarray:
+    def unseen(by: View) -> np.ndarray:
         return 1.0 - Sight(by, mesh.vertices, mesh.faces).trust(middles, normals)[0]
 
     left, chosen = area * unseen(photo), []

@@ -28,41 +28,27 @@ _BLUR = 0.35  # of a texel's side in the photo: the least that keeps fine patter
 _DEPTH_SIDE = 1024  # longest side of the picture in which visibility is decided
 
 
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """A picture of the thing. rgb: (H, W, 3) uint8 sRGB. mask: (H, W) bool, True where the thing is; None where that is
-    not known. view: the camera that took it, of W by H pixels, in the mesh's axes."""
-
-    rgb: np.ndarray
-    mask: np.ndarray | None
-    view: View
-
-    def __post_init__(self) -> None:
-        size = self.view.camera.height, self.view.camera.width
-        if self.rgb.shape != (*size, 3) or (self.mask is not None and self.mask.shape != size):
-            raise ValueError(f"a photo of shape {self.rgb.shape} with a mask and a camera of other sizes")
-
-    def mirrored(self, mirror: Mirror) -> Photo:
-        """The photo of the thing's mirror image: the picture turned over, taken from behind the mirror."""
-        own = self.view.camera
-        camera = replace(own, cx=own.width - own.cx)
-        rotation = np.diag([-1.0, 1.0, 1.0]) @ self.view.rotation @ mirror.turn
-        mask = None if self.mask is None else self.mask[:, ::-1]
-        return Photo(self.rgb[:, ::-1], mask, View(camera, rotation, mirror.reflected(self.view.position)))
+def reflected(view: View, mirror: Mirror) -> View:
+    """The view of the thing's mirror image: the picture turned over, taken from behind the mirror."""
+    camera = replace(view.camera, cx=view.camera.width - view.camera.cx)
+    rotation = np.diag([-1.0, 1.0, 1.0]) @ view.rotation @ mirror.turn
+    mask = None if view.mask is None else view.mask[:, ::-1]
+    return View(camera, rotation, mirror.reflected(view.position), view.rgb[:, ::-1], mask)
 
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """A photo made ready to be asked about points of a mesh (vertices (V, 3), faces (F, 3))."""
+    """A photo (a view with a picture, in the mesh's axes) made ready to be asked about points of a mesh (vertices
+    (V, 3), faces (F, 3)). Where its mask says less than half, the thing is not."""
 
-    photo: Photo
+    view: View
     vertices: np.ndarray
     faces: np.ndarray
 
     def trust(self, points: np.ndarray, normals: np.ndarray, mixed: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """How far the photo is to be believed at points (N, 3) with unit normals (N, 3), in [0, 1], (N,) float32; and
         where each lies in the photo, (N, 2) x and y in pixels. mixed: how far at outlines, of what it is inside."""
-        view = self.photo.view
+        view = self.view
         place = projected(points, view)
         ray = view.position - points
         cosine = (ray * normals).sum(axis=1) / np.maximum(np.linalg.norm(ray, axis=1), 1e-30)
@@ -87,24 +73,28 @@ class Sight:
         return np.clip(np.stack(found, axis=1), 0.0, 1.0)
 
     @cached_property
+    def _mask(self) -> np.ndarray | None:
+        return None if self.view.mask is None else self.view.mask >= 128
+
+    @cached_property
     def _size(self) -> float:
         return float(np.linalg.norm(np.ptp(self.vertices, axis=0)))
 
     @cached_property
     def _step(self) -> float:
         """Pixels of the photo per pixel of the depth buffer."""
-        camera = self.photo.view.camera
+        camera = self.view.camera
         return max(max(camera.width, camera.height) / _DEPTH_SIDE, 1.0)
 
     @cached_property
     def _depth(self) -> np.ndarray:
-        view, step = self.photo.view, self._step
+        view, step = self.view, self._step
         camera = view.camera.scaled(max(round(view.camera.width / step), 1), max(round(view.camera.height / step), 1))
         return depth_buffer(self.vertices, self.faces, View(camera, view.rotation, view.position))
 
     @cached_property
     def _rgb(self) -> np.ndarray:
-        rgb, mask = self.photo.rgb, self.photo.mask
+        rgb, mask = self.view.rgb, self._mask
         if mask is not None and mask.any():
             rgb = nearest_filled(rgb, mask)
         return rgb.astype(np.float32) / 255.0
@@ -116,10 +106,10 @@ class Sight:
         step = ndimage.maximum_filter(filled, 3) - ndimage.minimum_filter(filled, 3)
         bend = np.abs(ndimage.laplace(filled))
         outline = (step > _JUMP * self._size) & (bend > 0.5 * _JUMP * self._size)
-        if self.photo.mask is not None:
+        if self._mask is not None:
             rows, columns = self._depth.shape
-            height, width = self.photo.mask.shape
-            mask = self.photo.mask[np.arange(rows) * height // rows][:, np.arange(columns) * width // columns]
+            height, width = self._mask.shape
+            mask = self._mask[np.arange(rows) * height // rows][:, np.arange(columns) * width // columns]
             outline |= ~mask
         return (ndimage.distance_transform_edt(~outline) * self._step).astype(np.float32)
 

@@ -1,20 +1,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a depth network on one photo. Imported by the Depth backend on use, because it brings torch."""
+"""Runs a depth network on one photo: the runner of the method (see ..method). Brings torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 
 from ...core.errors import Unable
+from ...core.job import Job, Span
 from ...core.representations import DepthMap
+from ...core.view import View
+from ...pictures.load import Picture
+from ..method import Network, Task
 from ..runtime import devices
+from ..runtime.checkpoint import loading
+
+DEFAULT_FOV = 55.0
+"""Degrees across the longer side, where neither user nor EXIF say otherwise: between a phone's main camera (about 67)
+and a portrait lens (about 40)."""
+
+
+def load(network: Network, folder: Path, device: str) -> Estimator:
+    """The network on its device. Raises Unable if it cannot be loaded."""
+    with loading(folder):
+        if network.file:
+            from . import included
+
+            module = included.load(folder)
+            return _placed(module, device, module.config.size, included.MULTIPLE, metric=False)
+        from . import depth_anything  # on use: transformers takes seconds
+
+        module = depth_anything.load(folder)
+        return _placed(module, device, 518, depth_anything.MULTIPLE, module.metric)
+
+
+def run(task: Task, estimator: Estimator, job: Job | Span) -> DepthMap:
+    """The depth map of the task's picture."""
+    job.report(0.5, "estimating depth")
+    return estimator(task.picture, task.options.detail, task.options.mirror, job.check)
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> DepthMap:
+    return DepthMap.from_arrays(arrays, _view(task.picture))
+
+
+def _view(picture: Picture) -> View:
+    return picture.view(DEFAULT_FOV)
 
 
 @dataclass(frozen=True)
@@ -31,11 +67,12 @@ class Estimator:
     multiple: int
     metric: bool
 
-    def __call__(self, rgb: np.ndarray, detail: float, mirror: bool, check: Callable[[], None]) -> DepthMap:
-        """The depth map of (H, W, 3) uint8 at the network's own size, `detail` times its best one.
+    def __call__(self, picture: Picture, detail: float, mirror: bool, check: Callable[[], None]) -> DepthMap:
+        """The picture's depth map at the network's own size, `detail` times its best one.
 
         mirror: average with the mirrored photo's. check: called between the runs, may raise to stop.
         """
+        rgb = picture.on_backdrop()
         values = self._run(rgb, detail)
         if mirror:
             check()
@@ -43,32 +80,12 @@ class Estimator:
         if not np.isfinite(values).all():
             raise Unable("the network gave no finite depth for this photo: choose another network")
         inverse = 1.0 / np.maximum(values, 1e-3) if self.metric else values - min(values.min(), 0.0)
-        return DepthMap(inverse.astype(np.float32), self.metric, np.ones(inverse.shape, bool))
+        return DepthMap(inverse.astype(np.float32), self.metric, np.ones(inverse.shape, bool), _view(picture))
 
     def _run(self, rgb: np.ndarray, detail: float) -> np.ndarray:
         height, width = network_size(rgb.shape[:2], self.best_size * detail, self.multiple)
         with devices.memory_guard(self.device), torch.inference_mode():
             return self.network(_resized(rgb, height, width).to(self.device))[0].float().cpu().numpy()
-
-
-def load_included(path: Path, device: str) -> Estimator:
-    from . import included as included_depth
-
-    network = included_depth.load(path)
-    return _placed(network, device, network.config.size, included_depth.MULTIPLE, metric=False)
-
-
-def load_depth_anything(folder: Path, device: str) -> Estimator:
-    """Raises Unable if the files in `folder` cannot be loaded."""
-    from . import depth_anything
-
-    try:
-        network = depth_anything.load(folder)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"the weights in {folder} cannot be loaded ({reason}): remove that folder and download again"
-        raise Unable(message) from None
-    return _placed(network, device, 518, depth_anything.MULTIPLE, network.metric)
 
 
 def _placed(network: torch.nn.Module, device: str, best_size: int, multiple: int, metric: bool) -> Estimator:

@@ -1,2 +1,82 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cut-out thing to its front and back: by regression, or sampled."""
+"""One cut-out thing to its front and back: by regression, or sampled. Must not know JSON, meshes or other methods.
+
+Two methods in one folder, because the network that samples corrects the one that regresses, and both get and give the
+same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.options import option
+from ..matting import NETWORKS as MATTING
+from ..method import INCLUDED, OWN_LICENCE, Method, Network
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    seed: int = option(
+        0, "Seed", "Another number imagines another back; the same number gives the same object.", 0, 2**31 - 1
+    )
+    steps: int = option(16, "Steps", "Steps from noise to a shape: more are slower, and more exact.", 1, 200)
+    variety: float = option(
+        0.3,
+        "Variety",
+        "How far from the likeliest shape seeds may lead. 0: all give the likeliest. 1: as various as things are.",
+        0.0,
+        1.5,
+    )
+
+
+REGRESSION = Network(
+    "included-object",
+    "Included, one object",
+    OWN_LICENCE,
+    "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
+    file=INCLUDED / "object.safetensors",
+)
+GENERATOR = Network(
+    "included-generator",
+    "Included",
+    OWN_LICENCE,
+    "Our own small generator: no download, works everywhere, rounder and less exact than large ones.",
+    file=INCLUDED / "generator.safetensors",
+    also=MATTING,  # needs it only where a photo shows more than the object
+)
+
+METHODS = (
+    Method(
+        "layers",
+        "Front and back",
+        "Depth",
+        "One cut-out object to a closed mesh with a guessed back.",
+        pictures="one",
+        cut_out=True,
+        makes="Layers",
+        networks=(REGRESSION,),
+        runner=f"{__name__}.regression",
+        presets={
+            "fast": {"faces": 30_000, "texture": 1024},
+            "balanced": {"faces": 100_000, "texture": 2048},
+            "high": {"faces": 300_000, "texture": 4096},
+        },
+    ),
+    Method(
+        "generator",
+        "Front and back, sampled",
+        "Diffusion",
+        "One object from one photo of it: a new guess at what the photo does not show with each seed.",
+        pictures="one",
+        cut_out=True,
+        makes="Layers",
+        networks=(GENERATOR,),
+        runner=f"{__name__}.sampling",
+        options=SamplingOptions,
+        presets={
+            "fast": {"steps": 8, "faces": 20_000, "texture": 1024},
+            "balanced": {"steps": 16, "faces": 50_000, "texture": 2048},
+            "high": {"steps": 32, "faces": 100_000, "texture": 4096},
+        },
+    ),
+)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the object network on one cut-out thing. Imported by the Depth backend on use, because it brings torch."""
+"""Runs the object network on one cut-out thing: the runner of the method `layers` (see ..method). Brings torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,19 @@ import torch
 from scipy import ndimage
 
 from ...core.errors import Unable
+from ...core.job import Job, Span
 from ...core.representations import Layers
+from ...core.view import View
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, window_around, without_specks
+from ..method import Network, Task
 from ..runtime import devices
-from . import network as included_object
-from .network import IncludedObject
+from ..runtime.checkpoint import loading
+from . import network as networks
+
+DEFAULT_FOV = 35.0
+"""Degrees across the longer side where neither user nor EXIF say otherwise: things are photographed from farther away
+than rooms."""
 
 _PLAUSIBLE = (0.15, 4.0)
 """A thing this many times as thick as its outline inflated is still believed; beyond, the cushion is taken instead."""
@@ -25,11 +32,41 @@ _PLAUSIBLE = (0.15, 4.0)
 _ALIKE = 0.05  # of the square's side, over which the front's colours are blurred before the back takes them
 
 
+def load(network: Network, folder: Path, device: str) -> ObjectEstimator:
+    """The network on its device. Raises Unable if the file is damaged or of something else."""
+    chosen = devices.pick(device)
+    with loading(folder), devices.memory_guard(chosen):
+        return ObjectEstimator(networks.load(folder).to(chosen), chosen)
+
+
+def run(task: Task, estimator: ObjectEstimator, job: Job | Span) -> Layers:
+    """Both sides of what the task's picture shows."""
+    job.report(0.5, "seeing both sides")
+    return estimator(task.picture, job.check)
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Layers:
+    return Layers.from_arrays(arrays, _view(task.picture, arrays["mask"]))
+
+
+def silhouette(picture: Picture) -> np.ndarray:
+    """(H, W) bool of the thing. Raises Unable where the picture shows no cut-out thing."""
+    background = picture.background
+    if background is None or background.all():
+        message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
+        raise Unable(f"{picture.name} {message}, or choose another network")
+    return without_specks(~background)
+
+
+def _view(picture: Picture, mask: np.ndarray) -> View:
+    return View(picture.view(DEFAULT_FOV).camera, rgb=picture.rgb, mask=mask)
+
+
 @dataclass(frozen=True)
 class ObjectEstimator:
     """A loaded network on its device."""
 
-    network: IncludedObject
+    network: networks.IncludedObject
     device: torch.device
 
     def __call__(self, picture: Picture, check: Callable[[], None]) -> Layers:
@@ -37,11 +74,7 @@ class ObjectEstimator:
 
         Raises Unable where the picture shows no cut-out thing.
         """
-        background = picture.background
-        if background is None or background.all():
-            message = "has neither transparency nor a plain background, so there is no object to see: cut it out first"
-            raise Unable(f"{picture.name} {message}, or choose another network")
-        subject = without_specks(~background)
+        subject = silhouette(picture)
         window = window_around(subject)
         size = self.network.config.size
         colour, mask = cut_out(picture.rgb, subject, window, size)
@@ -51,7 +84,7 @@ class ObjectEstimator:
         flipped = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
         found = (found + flipped[:, :, ::-1]) / 2.0
         front, back = believed(found[0], found[1], height, mask)
-        return Layers(front, back, behind(found[2:], colour, mask), window)
+        return Layers(front, back, behind(found[2:], colour, mask), window, _view(picture, np.uint8(255) * subject))
 
     def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
         """(5, S, S) float32: front, back and the back's colour."""
@@ -88,10 +121,3 @@ def behind(guessed: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarr
     planes = [ndimage.gaussian_filter(front[..., channel] * mask, sigma) / share for channel in range(3)]
     both = np.where(mask[..., None], (own + np.stack(planes, axis=2)) / 2.0, own)
     return np.ascontiguousarray(np.clip(np.rint(np.nan_to_num(both) * 255.0), 0, 255), np.uint8)
-
-
-def load_included(path: Path, device: str) -> ObjectEstimator:
-    """Reads the network that ships with the product."""
-    chosen = devices.pick(device)
-    with devices.memory_guard(chosen):
-        return ObjectEstimator(included_object.load(path).to(chosen), chosen)

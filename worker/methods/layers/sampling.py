@@ -1,27 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the included generator on one cut-out thing. Imported by the Diffusion backend on use: it brings torch."""
+"""Runs the included generator on one thing: the runner of the method `generator` (see ..method). Brings torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from torch import Generator, Tensor
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.representations import Layers
+from ...core.view import View
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, solid_part, window_around, without_specks
+from ..matting import matte
+from ..method import Network, Task
 from ..runtime import devices
-from . import generator_network as included_generator
+from ..runtime.checkpoint import loading, remedy
+from . import generator_network
 from .generator_network import IncludedGenerator
-from .regression import behind, believed
+from .regression import DEFAULT_FOV, behind, believed
 
-_DAMAGED = "install the product again"
+
+def load(network: Network, folder: Path, device: str) -> Imagination:
+    """The network on its device. Raises Unable if the file is damaged or of something else."""
+    chosen = devices.pick(device)
+    with loading(folder), devices.memory_guard(chosen):
+        return Imagination(generator_network.load(folder).to(chosen), folder, chosen)
+
+
+def run(task: Task, imagination: Imagination, job: Job | Span) -> Layers:
+    """The front and back of what the task's picture shows, others with another seed."""
+    options = task.options
+    job.report(0.1, "cutting the object out")
+    picture = matte.without_background(task.picture, task.weights, task.network.name)
+    return imagination(task.picture, picture, options.seed, options.steps, options.variety, job.span(0.2, 1.0))
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Layers:
+    return Layers.from_arrays(arrays, _view(task.picture, arrays["mask"]), matte.remarks(arrays["mask"]))
+
+
+def _view(picture: Picture, subject: np.ndarray) -> View:
+    """picture: the user's own."""
+    return matte.thing_view(picture, subject, picture.view(DEFAULT_FOV).camera)
 
 
 @dataclass(frozen=True)
@@ -29,11 +55,15 @@ class Imagination:
     """A loaded network on its device."""
 
     network: IncludedGenerator
+    file: Path
     device: torch.device
 
-    def __call__(self, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span) -> Layers:
+    def __call__(
+        self, own: Picture, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span
+    ) -> Layers:
         """The front and back of what a picture with an alpha shows, others with another seed.
 
+        own: the user's picture, of which `picture` shows the thing alone.
         steps: of the way from noise to a shape. variety: how much of the noise is used; 0 gives the likeliest.
         Raises Unable where the alpha shows no thing, or the network gives nothing finite.
         """
@@ -48,9 +78,10 @@ class Imagination:
         noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
         found = self._sampled(colour, mask, height, noise, steps, job)
         if not np.isfinite(found).all():
-            raise Unable(f"the network that comes with the product gives numbers that are not finite: {_DAMAGED}")
+            raise Unable(f"the weights in {self.file} give numbers that are not finite: {remedy(self.file)}")
         front, back = believed(found[0], found[1], height, mask)
-        return Layers(front, back, behind(found[2:], colour, mask), window, subject)
+        colours = behind(found[2:], colour, mask)
+        return Layers(front, back, colours, window, _view(own, subject), matte.remarks(subject))
 
     def _sampled(
         self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
@@ -61,7 +92,7 @@ class Imagination:
         inside, cushion = (torch.from_numpy(np.float32(values))[None].to(self.device) for values in (mask, height))
 
         def tell(step: int) -> None:
-            job.report(step / steps, f"denoising {step + 1}/{steps}")
+            job.report(step / steps, "denoising", f"step {step + 1} of {steps}")
 
         with devices.memory_guard(self.device), torch.inference_mode():
             likeliest = self._likeliest(image, inside, cushion)
@@ -75,14 +106,3 @@ class Imagination:
         seen = self.network.regression(image, outline, cushion)
         mirrored = self.network.regression(image.flip(-1), outline.flip(-1), cushion.flip(-1))
         return (seen + mirrored.flip(-1)) / 2
-
-
-def load(path: Path, device: str) -> Imagination:
-    """Reads the network that ships with the product. Raises Unable if the file is damaged or of something else."""
-    chosen = devices.pick(device)
-    try:
-        network = included_generator.load(path)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise Unable(f"{path} cannot be loaded: {str(error).splitlines()[0][:160]}; {_DAMAGED}") from None
-    with devices.memory_guard(chosen):
-        return Imagination(network.to(chosen), chosen)

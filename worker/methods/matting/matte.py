@@ -10,55 +10,44 @@ Must not know networks' insides, geometry, or what becomes of the thing.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from ...core.errors import Unable
+from ...core.view import PinholeCamera, View
 from ...pictures.edges import decontaminated, refined
 from ...pictures.plain import nearly_plain, plain_alpha
+from ...pictures.silhouette import THING_BORDER, at_border
 from ...store.weights import WeightStore
 from . import saliency
 
 if TYPE_CHECKING:
     from ...pictures.load import Picture
 
-THING_SHARES = (0.004, 0.9)
-"""Least and largest share of the picture that a single thing covers."""
-
-THING_BORDER = 0.12
-"""Largest share of the picture's outermost pixels that a single thing covers: it may be a little cut off."""
-
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces of a network's matte are its mistakes
 _PIECE = 1 / 20  # of the largest piece's pixels: at least as large a piece is a thing of its own
 _AWAY = 0.1  # where a network sees less of the thing, pixels nearly of the background's colour are background
 
 
-def is_one_thing(subject: np.ndarray) -> bool:
-    """Whether a silhouette (H, W) bool is that of a thing shown whole: neither a speck nor the whole picture, and
-    hardly cut off by the picture's border."""
-    share = subject.mean()
-    return bool(THING_SHARES[0] <= share <= THING_SHARES[1] and _border(subject).mean() <= THING_BORDER)
-
-
-def without_background(picture: Picture, weights: WeightStore, model: str) -> Picture:
+def without_background(picture: Picture, weights: WeightStore, network: str) -> Picture:
     """The picture with an alpha that shows its thing only, and with the thing's own colours along the outline.
 
     A picture that has an alpha comes back as it is. Arguments and errors as for `subject_alpha`.
     """
-    alpha = subject_alpha(picture, weights, model)
+    alpha = subject_alpha(picture, weights, network)
     if picture.alpha is not None:
         return picture
     return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
 
 
-def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndarray:
+def subject_alpha(picture: Picture, weights: WeightStore, network: str) -> np.ndarray:
     """The thing's share (H, W) uint8 of each of the picture's pixels, 0 where the background is.
 
     weights: where the networks of `saliency` are looked up; the best one that is there is used, and none is needed for
-    pictures with alpha or a plain background. model: the caller's model that the user shall download when one is needed
-    and none is there: its `download` must call `saliency.download(weights, job)` too.
+    pictures with alpha or a plain background. network: the caller's, whose download brings one too, to be named when
+    one is needed and none is there.
     Raises WeightsMissing in that case; Unable where there is no thing in the picture.
     """
     if picture.alpha is not None:
@@ -66,17 +55,17 @@ def subject_alpha(picture: Picture, weights: WeightStore, model: str) -> np.ndar
     elif picture.background is not None:
         alpha = plain_alpha(picture.rgb, _plain_background(picture, weights))
     else:
-        network = saliency.require(weights, model)
-        matte = saliency.matte(network, weights, picture.rgb)
+        matte = saliency.matte(saliency.require(weights, network), weights, picture.rgb)
         alpha = _cleaned(np.rint(255.0 * refined(matte, picture.rgb)).astype(np.uint8))
     _check_there_is_something(picture, alpha)
     return alpha
 
 
-def revision(weights: WeightStore) -> str:
-    """What the answer of `subject_alpha` depends on besides the picture: for the key of what is kept of it."""
-    network = saliency.installed(weights)
-    return network.name if network else ""
+def thing_view(picture: Picture, subject: np.ndarray, camera: PinholeCamera, **pose: Any) -> View:
+    """The view of the user's picture whose mask is the thing's share (H, W) uint8, with the thing's own colours along
+    its outline. pose: further fields of View."""
+    rgb = picture.rgb if picture.alpha is not None else decontaminated(picture.rgb, subject)
+    return View(camera, rgb=rgb, mask=subject, **pose)
 
 
 def remarks(alpha: np.ndarray) -> tuple[str, ...]:
@@ -86,7 +75,7 @@ def remarks(alpha: np.ndarray) -> tuple[str, ...]:
     count = int((sizes >= _PIECE * sizes.max(initial=1)).sum())
     if count > 1:
         found.append(f"the photo shows {count} separate things, which become one object: cut out the one you want")
-    if _border(subject).mean() > THING_BORDER:
+    if at_border(subject).mean() > THING_BORDER:
         found.append("the object is cut off by the photo's border, so its shape there is a guess: show it whole")
     return tuple(found)
 
@@ -121,7 +110,3 @@ def _pieces(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels (H, W) from 1 of a mask's connected pieces, 0 elsewhere, and the pieces' numbers of pixels."""
     labels, count = ndimage.label(mask)
     return labels, np.bincount(labels.ravel(), minlength=count + 1)[1:]
-
-
-def _border(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])

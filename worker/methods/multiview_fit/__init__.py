@@ -1,2 +1,86 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several photos to a field that is fitted to them."""
+"""Several photos of a thing to a field that is fitted to what they show. Must not know JSON, meshes or other methods.
+
+Cameras are found or read; then a grid of our own learns, or one of nerfstudio's two networks (Tancik et al. 2023,
+arXiv:2302.04264), which need an environment of their own. That is the difference between the two methods here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core.options import option
+from ..matting import NETWORKS as MATTING
+from ..method import OWN_LICENCE, Method, Network
+
+
+@dataclass(frozen=True)
+class Options:
+    training: str = option(
+        "balanced",
+        "Training",
+        "How long several photos are learned, and how finely.",
+        choices=("fast", "balanced", "high"),
+    )
+    subject: str = option(
+        "auto",
+        "Subject",
+        "What becomes of several photos: the object alone, cut out of each, or all that they show. auto: the object "
+        "where photos go around one.",
+        choices=("auto", "object", "scene"),
+    )
+
+
+_PRESETS = {
+    "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
+    "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
+    "high": {"training": "high", "grid": 512, "faces": 100_000, "texture": 2048},
+}
+_RUNNER = f"{__name__}.fit"
+
+
+def _engine(name: str, what: str) -> Network:
+    """One of nerfstudio's: software, without weights of its own."""
+    return Network(name, f"{name} (nerfstudio)", "Apache-2.0", what, also=MATTING)
+
+
+METHODS = (
+    Method(
+        "photos",
+        "Several photos",
+        "NeRF",
+        "One object or place from several photos all around it, or from a video.",
+        pictures="several",
+        cut_out=False,
+        makes="Field",
+        networks=(
+            Network(
+                "photos",
+                "Several photos",
+                OWN_LICENCE,
+                "A radiance field fitted to several photos of a thing, or to a video.",
+                also=MATTING,  # needs it only where photos show more than the object
+            ),
+        ),
+        runner=_RUNNER,
+        options=Options,
+        presets=_PRESETS,
+    ),
+    Method(
+        "nerfstudio",
+        "Several photos, nerfstudio",
+        "NeRF",
+        "One object or place from several photos, learned by nerfstudio: worth it with an NVIDIA card only.",
+        pictures="several",
+        cut_out=False,
+        makes="Field",
+        networks=(
+            _engine("nerfacto", "A radiance field: quick on a card."),
+            _engine("neus-facto", "A signed distance field: smoother surfaces, more time."),
+        ),
+        runner=_RUNNER,
+        options=Options,
+        presets=_PRESETS,
+        environment="nerf",
+    ),
+)

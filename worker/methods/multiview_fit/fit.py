@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several photos to a field: cameras found, the thing cut out, a grid or one of nerfstudio's networks fitted.
 
-Imported on use: it brings torch. Must not know JSON or meshes.
+The runner of both methods (see ..method). Brings torch. Must not know JSON or meshes.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,77 +22,63 @@ from ...core.errors import MethodUnavailable
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...core.view import View
-from ...pictures.gather import Inputs
-from ...store.weights import WeightStore
+from ..method import Task
 from ..runtime import devices
 from . import grid_result, grid_training
 from .grid_model import Model
 from .mattes import cut_out
 from .training import Trained
 
-Engine = Literal["grid", "nerfacto", "neus-facto"]
-Training = Literal["fast", "balanced", "high"]
-Preview = Callable[[np.ndarray], None]
+GRID = "photos"
+"""The network that is a grid of our own; the others are nerfstudio's."""
 
 
-def fitted(
-    inputs: Inputs,
-    engine: Engine,
-    training: Training,
-    subject: str,
-    device: str,
-    weights: WeightStore,
-    network: str,
-    on_preview: Preview,
-    job: Job | Span,
-) -> Field:
-    """The field of what the inputs show, with the straightened photos as its views.
+def run(task: Task, loaded: None, job: Job | Span) -> Field:
+    """The field of what the task's inputs show, with the straightened photos as its views.
 
-    subject, weights, network: as for `mattes.cut_out`. on_preview: hears pictures (H, W, 3) uint8 of what is learned so
-    far. Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the engine
-    is not installed, Unable where cameras cannot be found.
+    Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the network is
+    not installed, Unable where cameras cannot be found.
     """
-    require(engine)
-    chosen = devices.pick(device)
-    registration = registered(inputs, job.span(0.0, 0.22))
-    capture = capture_of(inputs, registration, job.span(0.22, 0.25))
+    require(task.network.name)
+    device = devices.pick(task.device)
+    registration = registered(task.inputs, job.span(0.0, 0.22))
+    capture = capture_of(task.inputs, registration, job.span(0.22, 0.25))
     job.report(0.25, "cutting the object out")
-    capture = cut_out(capture, subject, weights, network)
-    with devices.memory_guard(chosen):
-        trained = _trained(engine, training, capture, chosen, on_preview, job.span(0.3, 1.0))
+    capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
+    with devices.memory_guard(device):
+        trained = _trained(task, capture, device, job.span(0.3, 1.0))
     return _field(trained.model, trained.gains, registration.posed_as(capture.views), capture.views, capture.notes)
 
 
-def restored(arrays: Mapping[str, np.ndarray], inputs: Inputs, device: str, job: Job | Span) -> Field:
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
     """The same field of its arrays and the same inputs: whose pixels are read and straightened again."""
     registration = Registration.from_arrays(arrays)
     views = tuple(
         dataclasses.replace(view, mask=_decoded(arrays[f"mask{number}"]) if f"mask{number}" in arrays else None)
-        for number, view in enumerate(views_of(inputs, registration, job))
+        for number, view in enumerate(views_of(task.inputs, registration, job))
     )
-    model = grid_result.restored(arrays, devices.pick(device))
+    model = grid_result.restored(arrays, devices.pick(task.device))
     return _field(model, arrays["gains"], registration, views, tuple(arrays["notes"].tolist()))
 
 
-def require(engine: Engine) -> None:
-    """Raises MethodUnavailable where the engine needs what is not in this Python."""
-    if engine != "grid" and find_spec("nerfstudio") is None:
+def require(network: str) -> None:
+    """Raises MethodUnavailable where the network needs what is not in this Python."""
+    if network != GRID and find_spec("nerfstudio") is None:
         raise MethodUnavailable(
-            f"the network {engine} needs nerfstudio, which is not in this Python: run the worker in the environment "
-            "nerf (`python3 -m envs run --name nerf ...`), or choose the network photos"
+            f"the network {network} needs nerfstudio, which is not in this Python: run the worker in the environment "
+            f"nerf (`python3 -m envs run --name nerf ...`), or choose the network {GRID}"
         )
 
 
-def _trained(
-    engine: Engine, training: Training, capture: Capture, device: torch.device, on_preview: Preview, job: Span
-) -> Trained:
-    if engine == "grid":
+def _trained(task: Task, capture: Capture, device: torch.device, job: Span) -> Trained:
+    name, training = task.network.name, task.options.training
+    if name == GRID:
         plan = grid_training.PRESETS[training]
-        return grid_training.train(capture, plan, job, device, on_preview, job.is_enough)
+        return grid_training.train(capture, plan, job, device, task.on_preview, job.is_enough)
     from . import nerfstudio_training  # where nerfstudio is installed
 
     plan = nerfstudio_training.PLANS[training]
-    return nerfstudio_training.train(capture, engine, plan, job, device, on_preview, job.is_enough)
+    return nerfstudio_training.train(capture, name, plan, job, device, task.on_preview, job.is_enough)
 
 
 def _field(

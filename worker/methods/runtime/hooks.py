@@ -14,7 +14,7 @@ from torch import nn
 
 
 @contextmanager
-def told_after(modules: Iterable[nn.Module], tell: Callable[[object], None]) -> Iterator[None]:
+def after_each(modules: Iterable[nn.Module], tell: Callable[[object], None]) -> Iterator[None]:
     """Calls `tell` with its result whenever one of the modules has run: it reports progress, and so hears a cancel."""
     handles = [module.register_forward_hook(lambda _module, _given, result: tell(result)) for module in modules]
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs Shap-E on one cut-out thing, and asks its field. Imported by the Diffusion backend on use: it brings torch."""
+"""Runs Shap-E on one thing, and asks its field: the runner of the method (see ..method). Brings torch."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import MethodUnavailable, Unable
+from ...core.errors import MethodUnavailable
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...pictures.load import Picture
 from ...pictures.padded import padded_on_white, resized_middle
 from ...pictures.silhouette import solid_part
 from ..matting import matte
-from ..runtime import devices, memory
-from ..runtime import hooks as running
+from ..method import Network, Task
+from ..runtime import devices, hooks, memory
+from ..runtime.checkpoint import check_finite, loading
 from . import network as shap_e
 
 if TYPE_CHECKING:  # takes seconds
@@ -38,9 +39,43 @@ NOT_PROJECTED = (
     "Shap-E turns things its own way, so the photo is not laid onto the shape: all colours are the network's"
 )
 
-_DAMAGED = "remove that folder and download again"
 _SPARE = 130  # per cent of the weights' bytes that a run takes
 _SAMPLED = 0.97  # share of the time until the latents are there
+
+
+def load(network: Network, folder: Path, device: str, half: bool | None = None) -> Generator:
+    """The networks in `folder`; half: as suits the device.
+
+    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; MethodUnavailable without diffusers.
+    """
+    chosen = devices.pick(device)
+    half = chosen.type == "cuda" if half is None else half
+    memory.require(chosen, _needed(folder, half), {})
+    with loading(folder):
+        sampler = _sampler(folder)
+    with devices.memory_guard(chosen):
+        for part in sampler.networks:
+            (part.half() if half else part).to(chosen)
+    return Generator(sampler, folder, chosen, half)
+
+
+def _sampler(folder: Path) -> shap_e.Sampler:
+    try:
+        return shap_e.load(folder)
+    except ImportError as error:
+        message = f"Shap-E needs the package {error.name}, which is not installed: update the environment"
+        raise MethodUnavailable(message) from None
+
+
+def run(task: Task, generator: Generator, job: Job | Span) -> Field:
+    """The field of the thing in the task's picture."""
+    job.report(0.0, "cutting the object out")
+    picture, options = matte.without_background(task.picture, task.weights, task.network.name), task.options
+    return _field(generator(picture, options.seed, options.steps, options.guidance, job.span(0.1, 1.0)), task)
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
+    return _field(arrays, task)
 
 
 @dataclass(frozen=True)
@@ -52,14 +87,10 @@ class Generator:
     device: torch.device
     half: bool
 
-    def needed(self) -> int:
-        """Bytes of the device's memory that a run takes about, without the surface that is made of it afterwards."""
-        return _needed(self.folder, self.half)
-
     def __call__(
         self, picture: Picture, seed: int, steps: int, guidance: float, job: Job | Span
     ) -> dict[str, np.ndarray]:
-        """What `field` makes the field of a picture with an alpha of. The same seed gives the same shape.
+        """What `_field` makes the field of a picture with an alpha of. The same seed gives the same shape.
 
         Raises Unable where the alpha shows no thing, or the networks give nothing finite; OutOfMemory.
         """
@@ -78,7 +109,7 @@ class Generator:
         """The perceptron that is the shape."""
         job.report(0.0, "looking at the picture")
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that a seed means the same everywhere
-        with devices.memory_guard(self.device), torch.inference_mode(), self._told(steps, job.span(0.0, _SAMPLED)):
+        with devices.memory_guard(self.device), torch.inference_mode(), self._reporting(steps, job.span(0.0, _SAMPLED)):
             latents = self.sampler.pipeline(
                 image,
                 num_inference_steps=steps,
@@ -89,15 +120,11 @@ class Generator:
             job.report(_SAMPLED, "decoding the shape")
             layers = self.sampler.perceptron(latents)
         for values in itertools.chain(*layers):
-            self._check_finite(values)
+            check_finite(values, self.folder)
         return layers
 
-    def _check_finite(self, values: Tensor) -> None:
-        if not values.isfinite().all():
-            raise Unable(f"the weights in {self.folder} give numbers that are not finite: {_DAMAGED}")
-
     @contextmanager
-    def _told(self, steps: int, job: Span) -> Iterator[None]:
+    def _reporting(self, steps: int, job: Span) -> Iterator[None]:
         """Reports progress, and so hears a cancel, after each block of the network that denoises.
 
         Heun's method (Karras et al. 2022, arXiv:2206.00364) asks it twice per step, but for the last.
@@ -106,36 +133,15 @@ class Generator:
         calls = 2 * steps - 1
         total, done = calls * len(blocks), itertools.count(1)
 
-        def told(*_: object) -> None:
+        def report(*_: object) -> None:
             share = next(done) / total
-            job.report(min(share, 1.0), f"denoising {min(int(share * steps) + 1, steps)}/{steps}")
+            job.report(min(share, 1.0), "denoising", f"step {min(int(share * steps) + 1, steps)} of {steps}")
 
-        def checked(result: PriorTransformerOutput) -> None:
-            self._check_finite(result.predicted_image_embedding)
+        def check(result: PriorTransformerOutput) -> None:
+            check_finite(result.predicted_image_embedding, self.folder)
 
-        with running.told_after(blocks, told), running.told_after([self.sampler.pipeline.prior], checked):
+        with hooks.after_each(blocks, report), hooks.after_each([self.sampler.pipeline.prior], check):
             yield
-
-
-def load(folder: Path, device: str, half: bool | None = None) -> Generator:
-    """The networks in `folder`; half: as suits the device.
-
-    Raises Unable, one sentence, if they cannot be loaded; OutOfMemory; MethodUnavailable without diffusers.
-    """
-    chosen = devices.pick(device)
-    half = chosen.type == "cuda" if half is None else half
-    try:
-        memory.require(chosen, _needed(folder, half), {})
-        sampler = shap_e.load(folder)
-    except ImportError as error:
-        message = f"Shap-E needs the package {error.name}, which is not installed: update the environment"
-        raise MethodUnavailable(message) from None
-    except (OSError, ValueError) as error:
-        raise Unable(f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}") from None
-    with devices.memory_guard(chosen):
-        for network in sampler.networks:
-            (network.half() if half else network).to(chosen)
-    return Generator(sampler, folder, chosen, half)
 
 
 def _needed(folder: Path, half: bool) -> int:
@@ -143,8 +149,9 @@ def _needed(folder: Path, half: bool) -> int:
     return _SPARE * numbers * (2 if half else 4) // 100
 
 
-def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
+def _field(arrays: Mapping[str, np.ndarray], task: Task) -> Field:
     """The field that a Generator's arrays describe."""
+    device = devices.pick(task.device)
     count = sum(name.startswith("weight") for name in arrays)
 
     def moved(name: str) -> Tensor:
@@ -157,6 +164,6 @@ def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
         colour=devices.for_arrays(shape.colour, device, batch),
         bounds=np.array([[-shap_e.EXTENT] * 3, [shap_e.EXTENT] * 3]),
         to_gltf=TO_GLTF,
-        arrays=arrays,
+        arrays=lambda: arrays,
         notes=(*matte.remarks(arrays["subject"]), NOT_PROJECTED),
     )

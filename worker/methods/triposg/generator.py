@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs TripoSG on one cut-out thing, and asks its field. Imported by the Diffusion backend on use: it brings torch.
+"""Runs TripoSG on one thing, and asks its field: the runner of the method (see ..method). Brings torch.
 
 Only one of the three networks is in memory at a time. Where the weights lie in single precision they stay in their
 file, mapped into memory, so that on a CPU loading takes no time and no second copy.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.representations import Field
-from ...core.view import PinholeCamera, View
+from ...core.view import Window
 from ...pictures.load import Picture
 from ...pictures.padded import padded_on_white, resized_middle
 from ...pictures.silhouette import solid_part
 from ..matting import matte
-from ..runtime import devices, memory
-from ..runtime import hooks as running
+from ..method import Network, Task
+from ..runtime import devices, hooks, memory
+from ..runtime.checkpoint import check_finite, loading
 from . import files as triposg_files
 from . import network as triposg
 
@@ -44,12 +44,36 @@ TURNS = tuple((up, sideways) for up in (0.0, 25.0) for sideways in (-60.0, -30.0
 NO_COLOUR = "TripoSG gives shapes without colour: the photo is laid onto what it shows"
 
 _FACING = np.diag([1.0, -1.0, -1.0])  # the camera on the z axis that looks along -z, y up
-_DAMAGED = "remove that folder and download again"
 _BUFFERS = 28  # as many arrays of all tokens of one width a block of the flow holds at most, with its four wide ones
 _SHARES = (0.02, 0.95)  # of the time: until the picture is seen, until the shape is there
 _END = "end."
 
-Network = TypeVar("Network", bound=nn.Module)
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def load(network: Network, folder: Path, device: str, half: bool | None = None) -> Generator:
+    """What is in `folder`; half: as suits the device. Quick: reads sizes only.
+
+    Raises Unable, one sentence, if a file is missing, damaged or of another network; OutOfMemory.
+    """
+    chosen = devices.pick(device)
+    with loading(folder):
+        config = triposg_files.read_config(folder)
+    generator = Generator(folder, config, chosen, chosen.type != "cpu" if half is None else half)
+    memory.require(chosen, generator.needed(), {})  # all presets need the same
+    return generator
+
+
+def run(task: Task, generator: Generator, job: Job | Span) -> Field:
+    """The field of the thing in the task's picture."""
+    job.report(0.0, "cutting the object out")
+    picture, options = matte.without_background(task.picture, task.weights, task.network.name), task.options
+    arrays = generator(picture, options.seed, options.steps, options.guidance, job.span(0.1, 1.0))
+    return _field(arrays, task)
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
+    return _field(arrays, task)
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,7 @@ class Generator:
     def __call__(
         self, picture: Picture, seed: int, steps: int, guidance: float, job: Job | Span
     ) -> dict[str, np.ndarray]:
-        """What `field` makes the field of a picture with an alpha of. The same seed gives the same shape.
+        """What `_field` makes the field of a picture with an alpha of. The same seed gives the same shape.
 
         Raises Unable where the alpha shows no thing, or the networks give nothing finite; OutOfMemory.
         """
@@ -93,10 +117,9 @@ class Generator:
         if self.half and not latents.isfinite().all():  # too large for half precision somewhere
             full = replace(self, half=False)
             latents = full._latents(image, start, steps, guidance, job.span(0.0, _SHARES[1]))
-        _check_finite(latents, self.folder, triposg_files.FLOW)
+        check_finite(latents, self.folder / triposg_files.FLOW)
         found = self._decoded(latents, job.span(_SHARES[1], 1.0))
-        camera = window.camera(picture.rgb.shape[1], picture.rgb.shape[0], FOV)
-        return {**found, "camera": camera.to_array(), "subject": alpha}
+        return {**found, "window": np.array(astuple(window)), "subject": alpha}
 
     def _latents(self, image: Tensor, start: Tensor, steps: int, guidance: float, job: Span) -> Tensor:
         """The shape's tokens (1, N, channels) float32, on the CPU; not finite where half precision is too small."""
@@ -105,7 +128,7 @@ class Generator:
         with self._running(triposg_files.load_flow, self.half) as flow:
             together = self.device.type != "cpu" and (memory.free(self.device) or 0) >= 2 * self._activations()
             calls, span = steps * (1 if together else 2), job.span(_SHARES[0], 1.0)
-            with _told(flow.blocks, calls, lambda share: _denoising(share, steps, span)):
+            with _reporting(flow.blocks, calls, lambda share: _denoising(share, steps, span)):
                 latents = start.to(self.device)
                 for after in triposg.sampled(flow, latents, embeds, steps, guidance, together):
                     latents = after
@@ -120,63 +143,50 @@ class Generator:
             embeds = encoder(image.to(self.device)).float()
         if self.half and not embeds.isfinite().all():
             return replace(self, half=False)._embedded(image, job)
-        _check_finite(embeds, self.folder, triposg_files.ENCODER)
+        check_finite(embeds, self.folder / triposg_files.ENCODER)
         return embeds
 
     def _decoded(self, latents: Tensor, job: Span) -> dict[str, np.ndarray]:
         """The arrays of the field: tokens, and the weights that points meet."""
         job.report(0.0, "decoding the shape")
         with self._running(triposg_files.load_coder, half=False) as coder:
-            with _told(coder.decoder.blocks[:-1], 1, lambda share: job.report(share, "decoding the shape")):
+            with _reporting(coder.decoder.blocks[:-1], 1, lambda share: job.report(share, "decoding the shape")):
                 tokens = coder(latents.to(self.device))
             end = coder.decoder.end()
             for values in (tokens, *end.parameters()):
-                _check_finite(values, self.folder, triposg_files.CODER)
+                check_finite(values, self.folder / triposg_files.CODER)
             weights = {_END + name: values.cpu().numpy() for name, values in end.state_dict().items()}
         numbers = np.array([self.config.shape.heads, self.config.shape.frequencies])
         return {"tokens": tokens.cpu().numpy(), "numbers": numbers, **weights}
 
     @contextmanager
-    def _running(self, load: Callable[[Path, triposg_files.TripoSGConfig], Network], half: bool) -> Iterator[Network]:
+    def _running(self, load: Callable[[Path, triposg_files.TripoSGConfig], Module], half: bool) -> Iterator[Module]:
         """The network on the device, where the one before makes room for it."""
         if self.device.type != "cpu":
             devices.release()
-        try:
+        with loading(self.folder):
             network = load(self.folder, self.config)
-        except (OSError, ValueError) as error:
-            raise Unable(_unreadable(self.folder, error)) from None
         precision = torch.autocast(self.device.type, torch.float16, enabled=half)
         with devices.memory_guard(self.device), torch.inference_mode(), precision:
             if half:
-                running.halve(network, self.device)
+                hooks.halve(network, self.device)
             yield network.to(self.device)
 
 
-def load(folder: Path, device: str, half: bool | None = None) -> Generator:
-    """What is in `folder`; half: as suits the device. Quick: reads sizes only.
-
-    Raises Unable, one sentence, if a file is missing, damaged or of another network.
-    """
-    chosen = devices.pick(device)
-    try:
-        config = triposg_files.read_config(folder)
-    except (OSError, ValueError) as error:
-        raise Unable(_unreadable(folder, error)) from None
-    return Generator(folder, config, chosen, chosen.type != "cpu" if half is None else half)
-
-
-def field(arrays: Mapping[str, np.ndarray], device: torch.device) -> Field:
+def _field(arrays: Mapping[str, np.ndarray], task: Task) -> Field:
     """The field that a Generator's arrays describe."""
-    surface = _surface(arrays, device)
-    view = View(PinholeCamera.from_array(arrays["camera"]), _FACING, np.array([0.0, 0.0, DISTANCE]))
+    device, subject = devices.pick(task.device), arrays["subject"]
+    surface, window = _surface(arrays, device), Window(*map(int, arrays["window"]))
+    camera = window.camera(subject.shape[1], subject.shape[0], FOV)
+    pose = {"rotation": _FACING, "position": np.array([0.0, 0.0, DISTANCE]), "exact": False, "turns": TURNS}
     return Field(
         value=devices.for_arrays(surface.value, device, BATCH.get(device.type, BATCH["cpu"])),
         colour=None,
         bounds=np.array([[-triposg.EXTENT] * 3, [triposg.EXTENT] * 3]),
         to_gltf=np.eye(3),
-        arrays=arrays,
-        pictures=(View(None, arrays["subject"], view, False, turns=TURNS),),
-        notes=(*matte.remarks(arrays["subject"]), NO_COLOUR),
+        arrays=lambda: arrays,
+        views=(matte.thing_view(task.picture, subject, camera, **pose),),
+        notes=(*matte.remarks(subject), NO_COLOUR),
     )
 
 
@@ -192,26 +202,17 @@ def _surface(arrays: Mapping[str, np.ndarray], device: torch.device) -> triposg.
         return triposg.Surface(tokens.to(device), end.eval().requires_grad_(False).to(device))
 
 
-def _told(blocks: nn.ModuleList, calls: int, tell: Callable[[float], None]) -> AbstractContextManager[None]:
+def _reporting(blocks: nn.ModuleList, calls: int, tell: Callable[[float], None]) -> AbstractContextManager[None]:
     """Tells the share of the work that is done, and so hears a cancel, after each block; they are run `calls` times."""
     total, done = calls * len(blocks), itertools.count(1)
-    return running.told_after(blocks, lambda _: tell(next(done) / total))
+    return hooks.after_each(blocks, lambda _: tell(next(done) / total))
 
 
 def _denoising(share: float, steps: int, job: Span) -> None:
-    job.report(share, f"denoising {min(int(share * steps) + 1, steps)}/{steps}")
+    job.report(share, "denoising", f"step {min(int(share * steps) + 1, steps)} of {steps}")
 
 
 def _parameters(make: Callable[[], nn.Module]) -> int:
     """How many numbers the network has that would be made."""
     with torch.device("meta"):
         return sum(values.numel() for values in make().parameters())
-
-
-def _check_finite(values: Tensor, folder: Path, part: str) -> None:
-    if not values.isfinite().all():
-        raise Unable(f"the weights in {folder / part} give numbers that are not finite: {_DAMAGED}")
-
-
-def _unreadable(folder: Path, error: Exception) -> str:
-    return f"the weights in {folder} cannot be loaded: {error}; {_DAMAGED}"

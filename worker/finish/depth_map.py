@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one photo shows, in depth: a relief from a depth map, whose texture is the photo.
+
+Knows representations, pictures and geometry; must not know networks, methods or requests.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from ..core.camera_info import CameraInfo
+from ..core.errors import Unable
+from ..core.job import Job, Span
+from ..core.representations import DepthMap
+from ..core.view import View
+from ..geometry.place import place
+from ..geometry.relief.relief import ReliefOptions, relief
+from ..geometry.relief.upsample import refined
+from ..pictures.plain import plain_background
+from .asset import Asset
+from .options import DepthMapOptions
+
+HALO = 3
+"""Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
+
+
+def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> Asset:
+    """A relief: what the photo shows, in depth. Raises Unable where no surface is left."""
+    photo, camera = depth_map.view.rgb, depth_map.view.with_fov(options.fov)
+    with job.timed("refining"):
+        job.report(0.0, "refining depth")
+        grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
+        finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
+        away, warnings = _background(depth_map.view, options.background)
+        seen = depth_map if away is None else _without_halo(depth_map, away, options)
+        inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
+        depth = replace(seen, inverse_depth=inverse, valid=valid).depth(options.near, options.far)
+    with job.timed("meshing"):
+        cut = ReliefOptions.cut if options.cut else math.inf
+        surface = ReliefOptions(grid, options.faces, cut, solid=options.solid, texture=options.texture)
+        try:
+            mesh = relief(depth, camera, photo, surface, away, job.span(0.2, 1.0).report)
+        except ValueError as error:
+            raise Unable(str(error)) from None
+        placed = place(mesh, None if depth_map.metric else options.size or None, options.origin)
+    position = tuple(map(float, placed.offset))
+    info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
+    return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
+
+
+def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Where the background is, (H, W) bool or None, and sentences for the user where the wish cannot be met."""
+    if wish == "keep" or (wish == "auto" and view.mask is None):
+        return None, ()
+    found = plain_background(view.rgb) if view.mask is None else view.mask < 128
+    if found is None:
+        return None, ("the photo has no transparency and no plain background, so nothing was cut away",)
+    if found.all():
+        raise Unable(f"{view.name} is transparent everywhere: choose another picture, or keep the background")
+    return found, ()
+
+
+def _without_halo(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMap:
+    """The map as metres, with the subject's own depth up to its outline and beyond.
+
+    Networks are soft: near a subject's outline they see a mixture of it and of its background, which would be shreds
+    once the background is gone. What lies within HALO of the outline takes the depth of what is nearest inside.
+    """
+    inverse = 1.0 / depth_map.depth(options.near, options.far)
+    share = Image.fromarray(away.astype(np.uint8) * 255).resize(inverse.shape[::-1], Image.Resampling.BOX)
+    inside = depth_map.valid & ndimage.binary_erosion(np.asarray(share) < 128, iterations=HALO, border_value=1)
+    if not inside.any():
+        return replace(depth_map, inverse_depth=np.nan_to_num(inverse), metric=True)
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return replace(depth_map, inverse_depth=inverse[tuple(nearest)], metric=True, valid=np.ones_like(inside))

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of what becomes of each representation. Imports nothing heavy: the panel is drawn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.errors import Invalid
+from ..core.options import option
+
+
+def _faces(default: int) -> int:
+    return option(default, "Faces", "Triangles of the mesh, at most.", 100, 4_000_000, unit="faces")
+
+
+def _texture(default: int, help: str = "Longer side of the texture.") -> int:
+    return option(default, "Texture", help, 64, 8192, unit="pixels")
+
+
+def _size(zero: str) -> float:
+    return option(2.0, "Size", f"Longest side of the mesh. 0: {zero}", 0.0, 10000.0, unit="metres")
+
+
+def _origin() -> str:
+    return option("base", "Origin", "Where the object's origin lies.", choices=("base", "centre"))
+
+
+def _fov() -> float:
+    help = "Across the photo's longer side. 0: from the network or the photo's own data, else the usual."
+    return option(0.0, "Field of view", help, 0.0, 150.0, unit="degrees")
+
+
+@dataclass(frozen=True)
+class DepthMapOptions:
+    """Of a relief. grid: points along the longer side before simplification. near, far: metres. fov: degrees, 0 as the
+    picture says."""
+
+    fov: float = _fov()
+    near: float = option(
+        1.0, "Nearest", "Distance of the nearest point, for networks that know no scale.", 0.01, 1000.0, unit="metres"
+    )
+    far: float = option(
+        4.0,
+        "Farthest",
+        "Distance of the farthest point: smaller gives a flatter relief. Metric networks are cut off here.",
+        0.02,
+        10000.0,
+        unit="metres",
+    )
+    grid: int = option(576, "Grid", "Points along the longer side before simplification.", 32, 2048, unit="pixels")
+    faces: int = _faces(100_000)
+    texture: int = _texture(2048, "Longer side of the texture, never larger than the photo.")
+    cut: bool = option(True, "Cut at edges", "Cut the surface where one thing stands in front of another.")
+    background: str = option(
+        "auto",
+        "Background",
+        "auto: cut away what the photo's transparency marks. cut: a plain background too. keep: everything stays.",
+        choices=("auto", "cut", "keep"),
+    )
+    solid: bool = option(False, "Solid", "Close sides and back to a solid that can be printed.")
+    size: float = _size("as the depth says. Metric networks keep their metres.")
+    origin: str = _origin()
+
+    def __post_init__(self) -> None:
+        if not self.near < self.far:
+            message = f"the nearest distance ({self.near:g} m) must be smaller than the farthest ({self.far:g} m)"
+            raise Invalid(message)
+
+
+@dataclass(frozen=True)
+class LayersOptions:
+    """Of a closed thing with a front and a back. fov: degrees, 0 as the picture says."""
+
+    fov: float = _fov()
+    faces: int = _faces(100_000)
+    texture: int = _texture(2048)
+    size: float = _size("as the layers say.")
+    origin: str = _origin()
+
+
+@dataclass(frozen=True)
+class FieldOptions:
+    """Of a field's surface. grid: cells along the longest side of its box. smooth: rounds. photo: whether photos are
+    projected onto what they see."""
+
+    grid: int = option(
+        256,
+        "Grid",
+        "Cells along the field's longest side from which the surface is made: finer detail, more time.",
+        32,
+        1024,
+    )
+    faces: int = _faces(50_000)
+    texture: int = _texture(1024)
+    photo: bool = option(
+        True,
+        "Photo Texture",
+        "Where the photo sees the surface, use its own sharp pixels; the field colours the rest.",
+    )
+    smooth: int = option(20, "Smoothing", "Rounds of smoothing that keep the volume. 0: as the field says.", 0, 100)
+    size: float = _size("as the field says.")
+    origin: str = _origin()
+
+
+OPTIONS = {"DepthMap": DepthMapOptions, "Layers": LayersOptions, "Field": FieldOptions}
+"""By the name of the representation (core.representations)."""

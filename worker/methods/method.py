@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every method is, as data, and what is the same for all: weights, licences, loading, memory, keys.
+
+A method says what it is in its folder's `__init__.py`; what it does stands in a module beside that, its `runner`, which
+is imported on use and brings torch:
+
+    load(network, folder, device) -> Any                     where it has networks to load; folder: None, or the weights
+    run(task, loaded, job) -> Representation                 raises Unable and its kin; hears a cancel at each report
+    restored(arrays, task, job) -> Representation            of what `to_arrays` gave for the same task
+
+Must not know requests, meshes or other methods.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..core.errors import Unable
+from ..core.job import Job, Span
+from ..core.options import Value
+from ..store.weights import Published, WeightStore
+
+if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
+    import numpy as np
+
+    from ..core.representations import Representation
+    from ..pictures.gather import Inputs
+    from ..pictures.load import Picture
+
+OWN_LICENCE = "GPL-3.0-or-later"
+INCLUDED = Path(__file__).parent.parent / "included"
+"""Where the weights lie that ship with the program."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """One row of weights.
+
+    published: where they are fetched from; else `file` is part of the product, or the method needs none. also: networks
+    that it may need beside itself, whose weights are fetched with its own. automatic: taken by itself where it is here.
+    """
+
+    name: str
+    label: str
+    licence: str
+    help: str
+    published: Published | None = None
+    file: Path | None = None
+    also: tuple[Network, ...] = ()
+    automatic: bool = True
+
+    @property
+    def bytes(self) -> int:
+        """What its own download takes, 0 where there is none."""
+        return self.published.bytes if self.published else 0
+
+    def is_here(self, weights: WeightStore) -> bool:
+        """Whether it runs without going online."""
+        if self.published:
+            return weights.find(self.name, self.published) is not None
+        return self.file is None or self.file.is_file()
+
+    def folder(self, weights: WeightStore) -> Path | None:
+        """Where its weights lie, for `load`. Raises WeightsMissing; Unable where a file of the product is missing."""
+        if self.published:
+            return weights.require(self.name, self.published, self.licence)
+        if self.file is None:
+            return None
+        if not self.file.is_file():
+            raise Unable(f"{self.file} is missing: install the product again")
+        return self.file
+
+    def revision(self, weights: WeightStore) -> str:
+        """What tells its weights, and those that it may need beside itself, from others of their names: for keys."""
+        return " ".join([self._own_revision(weights), *(other.revision(weights) for other in self.also)])
+
+    def _own_revision(self, weights: WeightStore) -> str:
+        if self.published is None:
+            return _digest(self.file) if self.file and self.file.is_file() else ""
+        folder = weights.find(self.name, self.published)
+        if folder is None:
+            return "absent"
+        times = [
+            path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))
+        ]  # a folder filled by hand may hold others
+        return f"{self.published.address} {times}"
+
+    def download(self, weights: WeightStore, job: Job | Span) -> int:
+        """Fetches what is missing of its weights and of those beside them; returns their bytes."""
+        wanted = [network for network in (self, *self.also) if network.published]
+        total, done = sum(network.bytes for network in wanted), 0
+        for network in wanted:
+            part = job.span(done / total, (done + network.bytes) / total)
+            if not network.is_here(weights):
+                weights.download(network.name, network.published, part)
+            done += network.bytes
+        return total
+
+    def remarks(self, weights: WeightStore) -> tuple[str, ...]:
+        """Sentences for the user about the weights that are used."""
+        return weights.remarks(self.name, self.published) if self.published else ()
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Of a method that has none of its own."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method as data.
+
+    category: the label under which the panel files it, and nothing else. pictures: how many it takes; cut_out: whether
+    it makes a thing alone, whatever is behind it. makes: the name of its representation in core.representations.
+    networks: best first. runner: the module that does it, beside the folder's `__init__`, as the module docstring says.
+    options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
+    presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
+    applied when the representation is restored from its arrays. environment: the Python that has its packages.
+    """
+
+    name: str
+    label: str
+    category: str
+    help: str
+    pictures: Literal["one", "several"]
+    cut_out: bool
+    makes: str
+    networks: tuple[Network, ...]
+    runner: str
+    presets: Mapping[str, Mapping[str, Value]]
+    options: type = NoOptions
+    late: tuple[str, ...] = ()
+    environment: str = "core"
+
+    @property
+    def package(self) -> str:
+        """The name of the package that its runner is in."""
+        return self.runner.rpartition(".")[0]
+
+    def module(self) -> ModuleType:
+        return import_module(self.runner)
+
+    def run(self, task: Task, job: Job | Span) -> Representation:
+        """The representation of the task's pictures, by the network that is loaded for it."""
+        module = self.module()
+        job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
+        loaded = LOADED.get(task.network, task.weights, task.device, module.load) if hasattr(module, "load") else None
+        return module.run(task, loaded, job)
+
+    def restored(self, arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Representation:
+        """The representation whose `to_arrays` these are, for the same task, without the network."""
+        return self.module().restored(arrays, task, job)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What a runner is asked for. options: the method's dataclass. on_preview: hears pictures (H, W, 3) uint8 sRGB of
+    what is made so far."""
+
+    inputs: Inputs
+    network: Network
+    options: Any
+    device: str
+    weights: WeightStore
+    on_preview: Callable[[np.ndarray], None] = lambda picture: None
+
+    @property
+    def picture(self) -> Picture:
+        """The only one."""
+        [picture] = self.inputs.pictures
+        return picture
+
+
+@dataclass
+class LoadedNetworks:
+    """The one owner of loaded networks: another one is loaded beside them only where it fits, else the one goes first
+    that was not used for longest."""
+
+    _held: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+
+    def get(self, network: Network, weights: WeightStore, device: str, load: Callable[..., Any]) -> Any:
+        """What `load(network, folder, device)` gives, loaded now or before with the same weights."""
+        folder = network.folder(weights)
+        key = network.name, network.revision(weights), device
+        held = self._held.pop(key, None)
+        if held is None:
+            self._make_room(device, _size(network))
+            held = load(network, folder, device)
+        self._held[key] = held  # the newest is the last
+        return held
+
+    def unload(self) -> None:
+        """Gives the memory of all of them back."""
+        if self._held:
+            from .runtime import devices
+
+            self._held.clear()
+            devices.release()
+
+    def _make_room(self, device: str, needed: int) -> None:
+        if not self._held:
+            return
+        from .runtime import devices, memory
+
+        chosen = devices.pick(device)
+        while self._held and not memory.fits(chosen, needed):
+            self._held.pop(next(iter(self._held)))
+            devices.release()
+
+
+LOADED = LoadedNetworks()
+
+ACTIVATIONS = 2
+"""A network takes about so many times the bytes of its weights while it runs. Between 1.3 (Shap-E) and 1.6 (TripoSR)
+were measured of those that are here, on the CPU in single precision; too small fails for lack of memory, too large only
+loads again."""
+
+
+def _size(network: Network) -> int:
+    own = network.bytes or (network.file.stat().st_size if network.file else 0)
+    return ACTIVATIONS * own
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which method and which of its networks are taken for some pictures, and with which options: decided here, and
+nowhere else.
+
+Must not know how any of them works. Imports nothing heavy: what is offered is described by it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.errors import Invalid, Unable
+from ..core.options import Option, Value, build, described, resolved
+from ..finish.options import OPTIONS
+from ..methods import all_methods, of_category, with_network
+from ..methods.method import Method, Network
+from ..store.weights import WeightStore
+
+if TYPE_CHECKING:
+    from ..pictures.gather import Inputs
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A method and its network."""
+
+    method: Method
+    network: Network
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of all options: as the method's dataclass, and as that of what becomes of its representation."""
+
+    method: object
+    finish: object
+
+
+def select(
+    inputs: Inputs,
+    category: str | None,
+    network: str | None,
+    options: Mapping[str, Value],
+    weights: WeightStore,
+) -> Choice:
+    """The network that is asked for, or the one that suits the pictures best: of the category's methods for so many
+    pictures, those for a thing that is cut out first where one is, that have the options which the user sets, and of
+    their networks the first that is here.
+
+    Raises Invalid for unknown names, MethodUnavailable for unknown networks, Unable where no method takes the pictures.
+    """
+    several = inputs.cameras is not None or len(inputs.pictures) != 1
+    if network is not None:
+        method, row = with_network(network)
+        if category is not None and method not in of_category(category):
+            raise Invalid(f"the network {network} is one of {method.category}, not of {category}")
+        if several and method.pictures == "one":
+            raise Unable(f"{row.label} takes one photo, not {len(inputs.pictures)}: choose one")
+        return Choice(method, row)
+    candidates = all_methods() if category is None else of_category(category)
+    fitting = [method for method in candidates if (method.pictures == "several") == several]
+    if not fitting:
+        raise Unable(f"{candidates[0].category} takes one photo, not {len(inputs.pictures)}: choose one")
+    fitting = sorted(fitting, key=lambda method: method.cut_out != (not several and inputs.pictures[0].shows_one_thing))
+    able = [method for method in fitting if _takes(method, options)] or fitting[:1]
+    rows = [Choice(method, row) for method in able for row in method.networks if row.automatic]
+    return next((choice for choice in rows if choice.network.is_here(weights)), rows[0])
+
+
+def all_options(method: Method) -> tuple[Option, ...]:
+    """The method's own options, then those of what becomes of its representation."""
+    return (*described(method.options), *described(OPTIONS[method.makes]))
+
+
+def settings(method: Method, preset: str, chosen: Mapping[str, Value]) -> Settings:
+    """A value for each option: the default, unless the preset, unless the user says otherwise. Raises Invalid."""
+    if preset not in method.presets:
+        raise Invalid(f"there is no preset {preset!r}: choose one of {', '.join(method.presets)}")
+    values = resolved(all_options(method), method.presets[preset], chosen)
+    return Settings(build(method.options, values), build(OPTIONS[method.makes], values))
+
+
+def _takes(method: Method, options: Mapping[str, Value]) -> bool:
+    try:
+        settings(method, next(iter(method.presets)), options)
+    except Invalid:
+        return False
+    return True

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long steps took on this machine, kept per kind of work. Must not know what the steps are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import written_whole
+
+REMEMBERED = 5
+"""Runs of a kind of work; older ones are forgotten, as machines change."""
+
+MOST_KINDS = 200
+"""Kinds of work; of more the one goes that was not done for longest."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """The file at `path`. A damaged or missing one knows nothing, and one that cannot be written learns nothing."""
+
+    path: Path
+
+    def of(self, kind: str) -> dict[str, list[float]]:
+        """The seconds of each step, oldest first."""
+        return self._read().get(kind, {})
+
+    def add(self, kind: str, seconds: Mapping[str, float]) -> None:
+        """Remembers how long the steps of a run took."""
+        known = self._read()
+        before = known.pop(kind, {})
+        known[kind] = before | {step: [*before.get(step, []), time][-REMEMBERED:] for step, time in seconds.items()}
+        newest = dict(list(known.items())[-MOST_KINDS:])
+        written_whole(self.path, json.dumps(newest).encode())
+
+    def _read(self) -> dict[str, dict[str, list[float]]]:
+        try:
+            return {
+                str(kind): {str(step): [float(time) for time in times] for step, times in steps.items()}
+                for kind, steps in json.loads(self.path.read_text("utf-8")).items()
+            }
+        except (OSError, ValueError, AttributeError, TypeError):
+            return {}
