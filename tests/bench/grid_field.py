@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +24,14 @@ from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
-from image_to_3d.worker.finish.field import SolidPlan
+from image_to_3d.worker.finish.field import finished
+from image_to_3d.worker.finish.options import FieldOptions
 from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
 from image_to_3d.worker.methods.multiview_fit.training import Trained
 from PIL import Image
 
-MESH = SolidPlan(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")
+MESH = FieldOptions(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")
 TOLD = 15.0  # seconds between lines of the curve
 
 
@@ -50,10 +50,9 @@ def learned(capture: Capture, preset: str) -> tuple[Trained, float]:
     return result, time.perf_counter() - start
 
 
-def asset_of(capture: Capture, result: Trained, plan: SolidPlan = MESH) -> Asset:
+def asset_of(capture: Capture, result: Trained, options: FieldOptions = MESH) -> Asset:
     """The textured mesh, as the product makes it."""
-    field = grid_result.field(result.model, capture.views)
-    return plan.made_of(field, None, Job(lambda *_: None), lambda name: nullcontext())
+    return finished(grid_result.field(result.model, capture.views), options, Job(lambda *_: None))
 
 
 def mesh_seen(asset: Asset, view: View, shift: np.ndarray, textured: bool) -> np.ndarray:

@@ -30,11 +30,11 @@ from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
-from image_to_3d.worker.finish.field import SolidPlan
-from image_to_3d.worker.methods import triposr as nerf
+from image_to_3d.worker.methods import with_network
 from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
 from image_to_3d.worker.methods.multiview_fit.training import Trained
+from image_to_3d.worker.pipeline.select import settings
 from PIL import Image
 from scipy.spatial import cKDTree
 
@@ -85,8 +85,8 @@ def score(asset: Asset, capture: Capture, truth: Truth) -> float:
 
 def meshed(capture: Capture, result: Trained, preset: str) -> Asset:
     """The textured mesh, as the product makes it with this preset, of the capture's size."""
-    options = {option.name: option.default for option in nerf.OPTIONS} | nerf.PRESETS[preset]
-    return grid_field.asset_of(capture, result, replace(SolidPlan.of(options), size=0.0))
+    options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
+    return grid_field.asset_of(capture, result, options)
 
 
 def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
