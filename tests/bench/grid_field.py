@@ -12,49 +12,47 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
-from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
+from held_out import CPU, HELD_OUT, named, on_white, psnr
 from image_to_3d.tests import render
 from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
-from image_to_3d.worker.finish.field import SolidPlan
-from image_to_3d.worker.methods.multiview_fit import grid_training
-from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
+from image_to_3d.worker.finish.field import finished
+from image_to_3d.worker.finish.options import FieldOptions
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
+from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
+from image_to_3d.worker.methods.multiview_fit.training import Trained
 from PIL import Image
 
-MESH = SolidPlan(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")
+MESH = FieldOptions(grid=192, faces=50_000, texture=1024, smooth=5, photo=True, size=0.0, origin="centre")
 TOLD = 15.0  # seconds between lines of the curve
 
 
-def learned(capture: Capture, preset: str) -> tuple[grid_training.Trained, float]:
+def learned(capture: Capture, preset: str) -> tuple[Trained, float]:
     """The result and the seconds that it took; the curve is written as it goes."""
     start, last = time.perf_counter(), [-TOLD]
 
-    def tell(progress: float, stage: str, message: str) -> None:
+    def tell(progress: float, stage: str, message: str, seconds: float | None) -> None:
         now = time.perf_counter() - start
         if now - last[0] >= TOLD:
             last[0] = now
             sys.stdout.write(f"| {now:.0f} s | {stage} | {message} |\n")
             sys.stdout.flush()
 
-    result = grid_training.train(capture, grid_training.PRESETS[preset], Job(tell))
+    result = grid_training.train(capture, grid_training.PRESETS[preset], Job(tell), CPU)
     return result, time.perf_counter() - start
 
 
-def asset_of(capture: Capture, result: grid_training.Trained, plan: SolidPlan = MESH) -> Asset:
+def asset_of(capture: Capture, result: Trained, options: FieldOptions = MESH) -> Asset:
     """The textured mesh, as the product makes it."""
-    field = grid_training.field(result.arrays, CPU)
-    pictures = tuple(View(shot.rgb, shot.alpha, shot.view, True) for shot in capture.shots)
-    quiet = Job(lambda progress, stage, message: None)
-    return plan.made_of(replace(field, pictures=pictures), None, quiet, lambda name: nullcontext())
+    return finished(grid_result.field(result.model, capture.views), options, Job(lambda *_: None))
 
 
 def mesh_seen(asset: Asset, view: View, shift: np.ndarray, textured: bool) -> np.ndarray:
@@ -78,22 +76,22 @@ def main() -> None:
     parser.add_argument("--glb", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    whole = capture_of(options.set)
-    learnt = replace(whole, shots=tuple(shot for i, shot in enumerate(whole.shots) if i % HELD_OUT))
-    held = whole.shots[::HELD_OUT]
+    whole = named(options.set)
+    learnt = replace(whole, views=tuple(view for i, view in enumerate(whole.views) if i % HELD_OUT))
+    held = whole.views[::HELD_OUT]
     result, seconds = learned(learnt, options.preset)
-    photos = photos_of(held, grid_training.PRESETS[options.preset].pixels, CPU)
+    small = tensors_of(held, grid_training.PRESETS[options.preset].pixels, CPU)
     rows, scores = [], []
-    for shot, photo in zip(held, photos):
-        view = replace(shot.view, camera=photo.camera)
-        found, true = grid_training.picture(result.arrays, view, CPU), on_white(photo)
+    for held_view, tensors in zip(held, small):
+        view = View(tensors.camera, held_view.rotation, held_view.position)
+        found, true = grid_result.picture(result.model, view), on_white(tensors)
         scores.append(psnr(found, true))
         rows.append((view, found, np.uint8(np.rint(true * 255.0))))
     start = time.perf_counter()
     asset = asset_of(learnt, result)
     meshing = time.perf_counter() - start
     sys.stdout.write(
-        f"{options.set}, {options.preset}: {len(learnt.shots)} pictures learned in {seconds:.0f} s with "
+        f"{options.set}, {options.preset}: {len(learnt.views)} pictures learned in {seconds:.0f} s with "
         f"{options.threads} threads, {result.steps} steps, {result.psnr:.2f} dB on these; held out {len(held)}: "
         f"{np.mean(scores):.2f} dB ({min(scores):.1f} to {max(scores):.1f}); {len(asset.mesh.faces)} triangles with "
         f"texture in {meshing:.0f} s more\n"
@@ -101,7 +99,7 @@ def main() -> None:
     if options.glb:
         write(asset, options.glb, options.set)
     if options.sheet:
-        shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ learnt.shots[0].view.position
+        shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ learnt.views[0].position
         columns = [
             np.concatenate([true, found, mesh_seen(asset, view, shift, True), mesh_seen(asset, view, shift, False)])
             for view, found, true in rows[:5]

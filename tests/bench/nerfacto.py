@@ -22,14 +22,15 @@ from pathlib import Path
 import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import torch
-from held_out import CPU, HELD_OUT, capture_of, on_white, psnr
+from held_out import CPU, HELD_OUT, named, on_white, psnr
 from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
-from image_to_3d.worker.methods.multiview_fit import grid_training, nerfstudio_training
-from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, training
+from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
 from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes
 from image_to_3d.worker.methods.multiview_fit.nerfstudio_training import PLANS, Learner
+from image_to_3d.worker.methods.multiview_fit.training import Teller
 from PIL import Image
 
 TOLD = 20.0  # seconds between lines of the curve
@@ -42,7 +43,7 @@ class Told:
     def __init__(self, seconds: float, threads: int) -> None:
         self._start, self._last, self._seconds, self._threads = time.process_time(), -TOLD, seconds, threads
 
-    def __call__(self, progress: float, stage: str, message: str) -> None:
+    def __call__(self, progress: float, stage: str, message: str, seconds: float | None) -> None:
         if self.spent() - self._last >= TOLD:
             self._last = self.spent()
             sys.stdout.write(f"| {self.spent():.0f} s | {stage} | {message} |\n")
@@ -59,8 +60,8 @@ def learned_with_grid(capture: Capture, options: argparse.Namespace) -> tuple[Pi
     """What shows views of what the grid has learned, its steps and its seconds."""
     told = Told(options.seconds, options.threads)
     plan = replace(grid_training.PRESETS[options.preset], pixels=options.pixels)
-    result = grid_training.train(capture, plan, Job(told), stop=told.is_over)
-    return lambda view: grid_training.picture(result.arrays, view, CPU), result.steps, told.spent()
+    result = grid_training.train(capture, plan, Job(told), CPU, stop=told.is_over)
+    return lambda view: grid_result.picture(result.model, view), result.steps, told.spent()
 
 
 def learned_with_nerfstudio(capture: Capture, engine: str, options: argparse.Namespace) -> tuple[Picture, int, float]:
@@ -68,8 +69,9 @@ def learned_with_nerfstudio(capture: Capture, engine: str, options: argparse.Nam
     told = Told(options.seconds, options.threads)
     plan = replace(PLANS[options.preset], pixels=options.pixels, rays=options.rays, steps=options.steps)
     learner = Learner(capture, engine, replace(plan, sizes=replace(Sizes(), samples=tuple(options.samples))), CPU)
-    learner.learn(Job(told), lambda picture: None, told.is_over)
-    return learner.picture, learner.steps, told.spent()
+    teller = Teller(Job(told), plan.steps, lambda picture: None)
+    learner.learn(teller, told.is_over, lambda: None)
+    return learner.picture, teller.steps, told.spent()
 
 
 def main() -> None:
@@ -88,13 +90,13 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    grid_training.PREVIEW_SECONDS = nerfstudio_training.PREVIEW_SECONDS = math.inf
-    whole = capture_of(options.set)
-    learnt = replace(whole, shots=tuple(shot for i, shot in enumerate(whole.shots) if i % HELD_OUT))
-    held = whole.shots[::HELD_OUT][: options.views]
-    photos = photos_of(held, options.pixels, CPU)
-    views = [replace(shot.view, camera=photo.camera) for shot, photo in zip(held, photos)]
-    true = [on_white(photo) for photo in photos]
+    training.PREVIEW_SECONDS = math.inf
+    whole = named(options.set)
+    learnt = replace(whole, views=tuple(view for i, view in enumerate(whole.views) if i % HELD_OUT))
+    held = whole.views[::HELD_OUT][: options.views]
+    small = tensors_of(held, options.pixels, CPU)
+    views = [View(tensors.camera, view.rotation, view.position) for view, tensors in zip(held, small)]
+    true = [on_white(tensors) for tensors in small]
     rows = [np.concatenate([np.uint8(np.rint(each * 255.0)) for each in true], axis=1)]
     for engine in options.engines:
         if engine == "grid":

@@ -27,14 +27,14 @@ import poses
 import torch
 import trimesh
 from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
-from image_to_3d.worker.cameras.estimate import capture_of
-from image_to_3d.worker.cameras.readers import transforms
 from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
-from image_to_3d.worker.finish.field import SolidPlan
-from image_to_3d.worker.methods import triposr as nerf
-from image_to_3d.worker.methods.multiview_fit import grid_training
-from image_to_3d.worker.methods.multiview_fit.grid_space import photos_of
+from image_to_3d.worker.methods import with_network
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
+from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
+from image_to_3d.worker.methods.multiview_fit.training import Trained
+from image_to_3d.worker.pipeline.select import settings
 from PIL import Image
 from scipy.spatial import cKDTree
 
@@ -62,18 +62,18 @@ class Truth:
 
 def turned(capture: Capture, truth: Truth) -> str:
     """Median and largest error in degrees of the rotations between pairs of cameras."""
-    right = truth.rotations[[int(shot.name) for shot in capture.shots]]
-    return poses.turned(np.stack([shot.view.rotation for shot in capture.shots]), right)
+    right = truth.rotations[[int(view.name) for view in capture.views]]
+    return poses.turned(np.stack([view.rotation for view in capture.views]), right)
 
 
 def score(asset: Asset, capture: Capture, truth: Truth) -> float:
     """F of the asset's mesh, which was moved but not scaled since the capture."""
-    first = capture.shots[0].view
+    first = capture.views[0]
     mesh = trimesh.Trimesh(
         asset.mesh.vertices - (asset.cameras[0].position - TO_GLTF @ first.position), asset.mesh.faces
     )
-    found = np.stack([TO_GLTF @ shot.view.position for shot in capture.shots])
-    right = truth.positions[[int(shot.name) for shot in capture.shots]] @ FROM_BLENDER.T
+    found = np.stack([TO_GLTF @ view.position for view in capture.views])
+    right = truth.positions[[int(view.name) for view in capture.views]] @ FROM_BLENDER.T
     points = trimesh.sample.sample_surface(mesh, POINTS, seed=0)[0]
     laid = poses.similarity(found, right)(points)
     true = trimesh.sample.sample_surface(truth.scan, POINTS, seed=1)[0]
@@ -83,23 +83,23 @@ def score(asset: Asset, capture: Capture, truth: Truth) -> float:
     return 2 * precision * recall / max(precision + recall, 1e-12)
 
 
-def meshed(capture: Capture, result: grid_training.Trained, preset: str) -> Asset:
+def meshed(capture: Capture, result: Trained, preset: str) -> Asset:
     """The textured mesh, as the product makes it with this preset, of the capture's size."""
-    options = {option.name: option.default for option in nerf.OPTIONS} | nerf.PRESETS[preset]
-    return grid_field.asset_of(capture, result, replace(SolidPlan.of(options), size=0.0))
+    options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
+    return grid_field.asset_of(capture, result, options)
 
 
 def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
     """The mesh of seven of eight pictures with their true cameras, and the PSNR of the eighth."""
-    whole = transforms.read(folder / "transforms.json", poses.job())
-    shots = tuple(shot for number, shot in enumerate(whole.shots) if number % held_out.HELD_OUT)
-    capture, held = replace(whole, shots=shots), whole.shots[:: held_out.HELD_OUT]
+    whole = held_out.captured(folder / "transforms.json")
+    views = tuple(view for number, view in enumerate(whole.views) if number % held_out.HELD_OUT)
+    capture, held = replace(whole, views=views), whole.views[:: held_out.HELD_OUT]
     plan = grid_training.PRESETS[preset]
-    result = grid_training.train(capture, plan, poses.job())
+    result = grid_training.train(capture, plan, poses.job(), held_out.CPU)
     scores = []
-    for shot, photo in zip(held, photos_of(held, plan.pixels, held_out.CPU)):
-        seen = grid_training.picture(result.arrays, replace(shot.view, camera=photo.camera), held_out.CPU)
-        scores.append(held_out.psnr(seen, held_out.on_white(photo)))
+    for view, tensors in zip(held, tensors_of(held, plan.pixels, held_out.CPU)):
+        seen = grid_result.picture(result.model, View(tensors.camera, view.rotation, view.position))
+        scores.append(held_out.psnr(seen, held_out.on_white(tensors)))
     return (
         meshed(capture, result, preset),
         capture,
@@ -110,22 +110,22 @@ def given(folder: Path, preset: str) -> tuple[Asset, Capture, str]:
 def hidden(folder: Path, preset: str, truth: Truth) -> tuple[Asset, Capture, str]:
     """The mesh of pictures whose cameras nobody tells. Raises Unable where they cannot be found."""
     pictures = sorted(folder.glob("*.png"))
-    capture = capture_of(pictures, poses.job())
-    said = f"{len(capture.shots)} of {len(pictures)} placed, {turned(capture, truth)} degrees"
+    capture = held_out.captured(*pictures)
+    said = f"{len(capture.views)} of {len(pictures)} placed, {turned(capture, truth)} degrees"
     tell(f"    {'; '.join(capture.notes)}")
-    result = grid_training.train(capture, grid_training.PRESETS[preset], poses.job())
+    result = grid_training.train(capture, grid_training.PRESETS[preset], poses.job(), held_out.CPU)
     return meshed(capture, result, preset), capture, said
 
 
 def sheet(asset: Asset, capture: Capture, path: Path) -> None:
     """Some of the photos above the mesh from the same places, with its texture and without."""
-    shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ capture.shots[0].view.position
+    shift = np.asarray(asset.cameras[0].position) - TO_GLTF @ capture.views[0].position
     columns = []
-    for shot in capture.shots[:: max(len(capture.shots) // SHOWN, 1)][:SHOWN]:
-        view = replace(shot.view, camera=shot.view.camera.scaled(SIDE, SIDE))
-        photo = np.asarray(Image.fromarray(shot.rgb).resize((SIDE, SIDE)))
-        if shot.alpha is not None:
-            photo = np.where(np.asarray(Image.fromarray(shot.alpha).resize((SIDE, SIDE)))[..., None] < 128, 255, photo)
+    for view in capture.views[:: max(len(capture.views) // SHOWN, 1)][:SHOWN]:
+        photo = np.asarray(Image.fromarray(view.rgb).resize((SIDE, SIDE)))
+        if view.mask is not None:
+            photo = np.where(np.asarray(Image.fromarray(view.mask).resize((SIDE, SIDE)))[..., None] < 128, 255, photo)
+        view = View(view.camera.scaled(SIDE, SIDE), view.rotation, view.position)
         seen = (grid_field.mesh_seen(asset, view, shift, textured) for textured in (True, False))
         columns.append(np.concatenate([photo.astype(np.uint8), *seen]))
     Image.fromarray(np.concatenate(columns, axis=1)).save(path)

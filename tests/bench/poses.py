@@ -22,11 +22,11 @@ from pathlib import Path
 import checkout  # first: it names the package
 import numpy as np
 from image_to_3d.worker.cameras.capture import Capture
-from image_to_3d.worker.cameras.readers import middlebury, transforms
-from image_to_3d.worker.cameras.sfm import colmap
+from image_to_3d.worker.cameras.estimate import capture_of, registered
+from image_to_3d.worker.cameras.readers import middlebury
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.pictures.gather import gather
+from image_to_3d.worker.pictures.gather import Inputs, gather
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,14 @@ def data() -> Path:
 
 def errors(capture: Capture, truth: Path) -> str:
     """Median and largest error of the rotations between cameras in degrees, and of the positions in thing sizes."""
-    true = {Path(name).stem: (rotation, place) for name, (_, rotation, place) in middlebury.cameras(truth).items()}
-    found = np.stack([shot.view.rotation for shot in capture.shots])
-    right = np.stack([true[shot.name][0] for shot in capture.shots])
-    places = np.stack([shot.view.position for shot in capture.shots])
-    known = np.stack([true[shot.name][1] for shot in capture.shots])
-    miss = similarity(known, places)(known) - places
+    true = {
+        Path(name).stem: (rotation, position) for name, (_, rotation, position) in middlebury.cameras(truth).items()
+    }
+    found = np.stack([view.rotation for view in capture.views])
+    right = np.stack([true[view.name][0] for view in capture.views])
+    positions = np.stack([view.position for view in capture.views])
+    calibrated = np.stack([true[view.name][1] for view in capture.views])
+    miss = similarity(calibrated, positions)(calibrated) - positions
     distance = np.linalg.norm(miss, axis=1)
     return f"{turned(found, right)} degrees, {np.median(distance):.3f} / {distance.max():.3f} long sides"
 
@@ -87,6 +89,10 @@ def similarity(source: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray],
     return lambda points: scale * (points - source.mean(0)) @ (left * sign @ right).T + target.mean(0)
 
 
+def captured(inputs: Inputs, threads: int) -> Capture:
+    return capture_of(inputs, registered(inputs, job(), threads), job())
+
+
 def told(name: str, make: Callable[[], Capture], truth: Path | None) -> None:
     """Prints what came of a set."""
     start = time.monotonic()
@@ -98,9 +104,9 @@ def told(name: str, make: Callable[[], Capture], truth: Path | None) -> None:
     size = " x ".join(f"{side:.2f}" for side in np.ptp(capture.bounds, axis=0))
     print(f"{name}: {'; '.join(capture.notes)}; {time.monotonic() - start:.0f} s")
     kind = "with more around it" if capture.unbounded else "alone"
-    focal = np.median([shot.view.camera.fx for shot in capture.shots])
+    focal = np.median([view.camera.fx for view in capture.views])
     print(f"    box {size}, {kind}; focal length {focal:.0f} px; up to 5 cameras at", end=" ")
-    print(*(f"({x:.1f} {y:.1f} {z:.1f})" for x, y, z in (shot.view.position for shot in capture.shots[:5])))
+    print(*(f"({x:.1f} {y:.1f} {z:.1f})" for x, y, z in (view.position for view in capture.views[:5])))
     if truth is not None:
         print(f"    from the calibration, median / largest: {errors(capture, truth)}")
 
@@ -113,15 +119,18 @@ def main() -> None:
     folder = data()
     for case in UNKNOWN:
         if case.name in arguments.only:
-            pictures = gather(sorted((folder / case.folder).glob(case.files)), job()).pictures
+            inputs = gather(sorted((folder / case.folder).glob(case.files)), job())
             truth = folder / case.folder / case.truth if case.truth else None
-            told(case.name, lambda p=pictures: colmap.find(p, False, job(), arguments.threads), truth)
+            told(case.name, lambda i=inputs: captured(i, arguments.threads), truth)
     for case in UNKNOWN:
         if case.truth and "known" in arguments.only:
             truth = folder / case.folder / case.truth
-            told(f"{case.name}, cameras known", lambda t=truth: middlebury.read(t, job()), truth)
+            told(
+                f"{case.name}, cameras known", lambda t=truth: captured(Inputs((), cameras=t), arguments.threads), truth
+            )
     if "lego" in arguments.only:
-        told("lego", lambda: transforms.read(folder / "lego" / "transforms.json", job()), None)
+        lego = Inputs((), cameras=folder / "lego" / "transforms.json")
+        told("lego", lambda: captured(lego, arguments.threads), None)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.hull import Hull
-from image_to_3d.worker.cameras.known import Points
 from image_to_3d.worker.cameras.lens import Lens
-from image_to_3d.worker.cameras.sfm.features import Features, Finder
-from image_to_3d.worker.cameras.sfm.guess import guesses
-from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Solution
-from image_to_3d.worker.cameras.sfm.resection import agrees, completed
-from image_to_3d.worker.cameras.sfm.tracks import Tracker
+from image_to_3d.worker.cameras.registration import Points
+from image_to_3d.worker.cameras.sfm import resection
+from image_to_3d.worker.cameras.sfm.bundle_adjustment import BundleAdjuster
+from image_to_3d.worker.cameras.sfm.features import Detector, Features
+from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations, Reconstruction
+from image_to_3d.worker.cameras.sfm.resection import completed, silhouettes_agree
+from image_to_3d.worker.cameras.sfm.silhouette_pose import silhouette_poses
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
@@ -21,21 +22,22 @@ pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library,
 COUNT, START = 12, [0, 1, 2, 3]
 VIEWS = scene.ring(COUNT, 150, 25.0, 240)
 AROUND = scene.ring(COUNT, 360, 25.0, 240)
-GROUPS = [CameraGroup(240, 240, 40.0, tuple(range(len(VIEWS))))]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Taken:
-    """Pictures from VIEWS: their features and outlines."""
+    """Pictures from VIEWS: their features and silhouettes."""
 
     features: list[Features]
-    outlines: dict[int, np.ndarray]
+    silhouettes: dict[int, np.ndarray]
 
 
 def taken(shape) -> Taken:
-    finder = Finder(1, True)
+    detector = Detector(1, True)
     photos = [scene.photo(shape, view, "", alpha=True) for view in VIEWS]
-    return Taken([finder.find(photo) for photo in photos], {k: photo.alpha >= 128 for k, photo in enumerate(photos)})
+    return Taken(
+        [detector.detect(photo) for photo in photos], {k: photo.alpha >= 128 for k, photo in enumerate(photos)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -54,64 +56,68 @@ def printed_twice() -> Taken:
 
 
 def job() -> Job:
-    return Job(lambda progress, stage, message: None)
+    return Job(lambda *_: None)
 
 
-def solution(numbers: list[int], views: list[View] = VIEWS) -> Solution:
+def seen(features: list[Features]) -> Observations:
+    return Observations([CameraGroup(240, 240, 40.0, tuple(range(len(features))))], features, [], [], 1)
+
+
+def solution(numbers: list[int], views: list[View] = VIEWS) -> Reconstruction:
     chosen = [views[number] for number in numbers]
     rotations, positions = np.stack([v.rotation for v in chosen]), np.stack([v.position for v in chosen])
-    return Solution(tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, Points.none(), 0.5)
+    return Reconstruction(
+        tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, Points.none(), 0.5
+    )
 
 
-def errors(found: Solution) -> np.ndarray:
-    views = [View(lens.camera, *pose) for lens, *pose in zip(found.lenses, found.rotations, found.positions)]
-    return scene.rotation_errors(views, [VIEWS[number] for number in found.numbers])
+def errors(found: Reconstruction) -> np.ndarray:
+    return scene.rotation_errors(found.views, [VIEWS[number] for number in found.pictures])
 
 
 def test_pictures_that_were_left_out_find_their_places_on_a_thing_with_a_print_on_two_sides(printed_twice):
-    found = completed(solution(START), GROUPS, printed_twice.features, printed_twice.outlines, 1, job())
-    assert found.numbers == tuple(range(COUNT))
+    found = completed(solution(START), seen(printed_twice.features), printed_twice.silhouettes, job())
+    assert found.pictures == tuple(range(COUNT))
     assert errors(found).max() < 2.5
-    assert len(found.points.places) > 300 and found.error < 1.5
+    assert len(found.points.positions) > 300 and found.error < 1.5
 
 
 def test_a_picture_of_another_thing_is_left_out(box):
     other = taken(scene.painted_box(5))
     features = [*box.features[:6], other.features[6], *box.features[7:8]]
-    groups = [CameraGroup(240, 240, 40.0, tuple(range(8)))]
-    outlines = {number: box.outlines[number] for number in range(8)}
-    found = completed(solution(START), groups, features, outlines, 1, job())
-    assert found.numbers == (0, 1, 2, 3, 4, 5, 7)
+    silhouettes = {number: box.silhouettes[number] for number in range(8)}
+    found = completed(solution(START), seen(features), silhouettes, job())
+    assert found.pictures == (0, 1, 2, 3, 4, 5, 7)
 
 
 def test_a_picture_that_was_placed_wrongly_on_the_way_is_placed_again(box, monkeypatch):
-    placed = completed.__globals__["_clearest"]
+    usual = resection._Resection._clearest
 
-    def mistaken(state, left, *rest):
-        clear = placed(state, left, *rest)
+    def mistaken(*args):
+        clear = usual(*args)
         if 7 in clear:  # another side
             clear[7] = dataclasses.replace(clear[7], rotation=VIEWS[0].rotation, position=VIEWS[0].position * 1.02)
         return clear
 
-    monkeypatch.setitem(completed.__globals__, "_clearest", mistaken)
-    found = completed(solution(START), GROUPS, box.features, box.outlines, 1, job())
-    assert 7 in found.numbers and errors(found).max() < 2.5
+    monkeypatch.setattr(resection._Resection, "_clearest", mistaken)
+    found = completed(solution(START), seen(box.features), box.silhouettes, job())
+    assert 7 in found.pictures and errors(found).max() < 2.5
 
 
 def test_a_picture_that_too_few_points_fit_is_placed_by_its_outline_and_points_near_where_that_guesses_them(
     box, monkeypatch
 ):
-    usual = completed.__globals__["_place"]
-    monkeypatch.setitem(completed.__globals__, "_place", lambda n, *rest: None if n == 6 else usual(n, *rest))
-    found = completed(solution([k for k in range(COUNT) if k != 6]), GROUPS, box.features, box.outlines, 1, job())
-    assert found.numbers == tuple(range(COUNT))
+    usual = resection._Resection.pose
+    monkeypatch.setattr(resection._Resection, "pose", lambda self, n, scene: None if n == 6 else usual(self, n, scene))
+    found = completed(solution([k for k in range(COUNT) if k != 6]), seen(box.features), box.silhouettes, job())
+    assert found.pictures == tuple(range(COUNT))
     assert errors(found).max() < 2.5
 
 
 def test_an_outline_guesses_where_it_was_seen_from(around):
     hull = Hull.of([AROUND[k] for k in range(COUNT) if k != 4], [around[k] for k in range(COUNT) if k != 4])
     distance = float(np.linalg.norm(AROUND[0].position))
-    found = guesses(hull, AROUND[4].camera, around[4], 1.2 * distance)
+    found = silhouette_poses(hull, AROUND[4].camera, around[4], 1.2 * distance)
     assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
     right = [
         view for view, share in found if scene.rotation_errors([view, AROUND[0]], [AROUND[4], AROUND[0]]).max() < 8
@@ -119,7 +125,7 @@ def test_an_outline_guesses_where_it_was_seen_from(around):
     assert right, "among all that it could be"
     assert np.linalg.norm(right[0].position - AROUND[4].position) < 0.15 * distance
     for pixels in (0, 1):
-        assert not guesses(hull, AROUND[4].camera, np.arange(81).reshape(9, 9) < pixels, distance)
+        assert not silhouette_poses(hull, AROUND[4].camera, np.arange(81).reshape(9, 9) < pixels, distance)
 
 
 @pytest.fixture(scope="module")
@@ -129,17 +135,17 @@ def around() -> dict[int, np.ndarray]:
 
 
 def test_outlines_agree_with_right_cameras_and_not_with_folded_ones(around):
-    assert agrees(solution(list(range(COUNT)), AROUND), around)
+    assert silhouettes_agree(solution(list(range(COUNT)), AROUND), around)
     folded = [*AROUND[: COUNT // 2], *AROUND[COUNT // 4 : COUNT // 4 + COUNT // 2]]
-    assert not agrees(solution(list(range(COUNT)), folded), around)
+    assert not silhouettes_agree(solution(list(range(COUNT)), folded), around)
 
 
 def test_a_hull_tells_what_a_wrong_camera_takes_from_others(around):
     hull = Hull.of(AROUND[:9], [around[number] for number in range(9)])
     assert hull.agreement > 0.99
-    own, others = hull.carved(AROUND[9], around[9])
+    own, others = hull.with_view(AROUND[9], around[9])
     assert own > 0.99 and (hull.shares - others).max() < 0.01
-    own, others = hull.carved(AROUND[11], around[9])  # from 60 degrees aside
+    own, others = hull.with_view(AROUND[11], around[9])  # from 60 degrees aside
     assert own < 0.95 or (hull.shares - others).max() > 0.05
 
 
@@ -148,18 +154,18 @@ def test_points_are_found_along_lines_and_adjusting_repairs_cameras(box):
         dataclasses.replace(view, position=view.position + np.array([0.0, 0.004 * (-1) ** number, 0.0]))
         for number, view in enumerate(VIEWS)
     ]
-    tracker = Tracker(GROUPS, box.features, 1)
-    found, tracks = tracker.tracked(solution(list(range(COUNT)), shaken), True, job())
-    assert len(tracks.places) > 300 and found.error < 1.0
+    adjuster = BundleAdjuster(seen(box.features))
+    found, tracks = adjuster.adjusted(solution(list(range(COUNT)), shaken), True, job())
+    assert len(tracks.positions) > 300 and found.error < 1.0
     assert errors(found).max() < 2.5
-    for number, shown in tracks.shown.items():
-        assert len(shown) == len(box.features[number].places) and shown.max() < len(tracks.places)
+    for number, shown in tracks.point_of.items():
+        assert len(shown) == len(box.features[number].keypoints) and shown.max() < len(tracks.positions)
 
 
 def test_a_cancel_is_heard_while_pictures_are_placed(box):
-    def stop(progress: float, stage: str, message: str) -> None:
+    def stop(*_: object) -> None:
         stopped.cancel()
 
     stopped = Job(stop)
     with pytest.raises(Cancelled):
-        completed(solution(START), GROUPS, box.features, box.outlines, 1, stopped)
+        completed(solution(START), seen(box.features), box.silhouettes, stopped)

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
-from image_to_3d.worker.cameras.estimate import capture_of
-from image_to_3d.worker.cameras.readers import middlebury, transforms
+from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.cameras.estimate import capture_of, registered
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.pictures.gather import gather
 from PIL import Image
 
 VIEWS = scene.ring(6, 360, 25.0, 96)
@@ -17,6 +18,12 @@ SHAPE = scene.painted_box()
 
 def job() -> Job:
     return Job(lambda *_: None)
+
+
+def read(path: Path, job: Job | None = None) -> Capture:
+    job = job or Job(lambda *_: None)
+    inputs = gather([path], job)
+    return capture_of(inputs, registered(inputs, job), job)
 
 
 @pytest.fixture
@@ -41,11 +48,11 @@ def edited(folder: Path) -> dict:
 
 
 def test_cameras_see_the_thing_where_the_pictures_show_it(folder):
-    capture = transforms.read(folder / "transforms.json", job())
-    assert [shot.name for shot in capture.shots] == [f"r_{number}" for number in range(6)]
+    capture = read(folder / "transforms.json")
+    assert [view.name for view in capture.views] == [f"r_{number}" for number in range(6)]
     assert not capture.unbounded and np.isclose(np.ptp(capture.bounds, axis=0).max(), 1.0)
     assert np.allclose(capture.bounds.mean(0), 0.0)
-    found, true = [shot.view for shot in capture.shots], VIEWS
+    found, true = capture.views, VIEWS
     assert scene.rotation_errors(found, true).max() < 1e-3
     a, b = (np.stack([view.position for view in views]) for views in (found, true))
     distances = [np.linalg.norm(p[:, None] - p[None], axis=-1) for p in (a, b)]
@@ -53,10 +60,10 @@ def test_cameras_see_the_thing_where_the_pictures_show_it(folder):
     assert np.ptp(ratio) < 1e-6 and a[:, 2].min() > 0
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
     box = capture.bounds[0] + corners * np.ptp(capture.bounds, axis=0)
-    for shot in capture.shots:
-        p = (box - shot.view.position) @ shot.view.rotation.T
-        u = p[:, 0] / p[:, 2] * shot.view.camera.fx + shot.view.camera.cx
-        shown = np.flatnonzero((shot.alpha > 128).any(0))
+    for view in capture.views:
+        p = (box - view.position) @ view.rotation.T
+        u = p[:, 0] / p[:, 2] * view.camera.fx + view.camera.cx
+        shown = np.flatnonzero((view.mask > 128).any(0))
         assert u.min() <= shown[0] + 1 and u.max() >= shown[-1]
 
 
@@ -68,16 +75,16 @@ def test_focal_lengths_stand_once_or_in_each_frame_and_for_other_pixels(folder, 
     for target in [content] if where == "top" else content["frames"]:
         target.update(lens)
     write(folder, content)
-    camera = transforms.read(folder / "transforms.json", job()).shots[0].view.camera
+    camera = read(folder / "transforms.json").views[0].camera
     assert np.allclose((camera.fx, camera.fy, camera.cx, camera.cy), (focal, focal, 48, 48))
 
 
 def test_pictures_of_a_bent_lens_are_straightened(folder):
     content = edited(folder)
     write(folder, {**content, "k1": -0.2, "camera_model": "OPENCV"})
-    straight = transforms.read(folder / "transforms.json", job()).shots[0].rgb
+    straight = read(folder / "transforms.json").views[0].rgb
     write(folder, content)
-    assert (straight != transforms.read(folder / "transforms.json", job()).shots[0].rgb).mean() > 0.1
+    assert (straight != read(folder / "transforms.json").views[0].rgb).mean() > 0.1
 
 
 def spoil(content: dict) -> dict[str, str]:
@@ -94,8 +101,8 @@ def test_frames_that_are_wrong_are_left_out_and_named(folder):
     content = edited(folder)
     said = spoil(content)
     write(folder, content)
-    capture = transforms.read(folder / "transforms.json", job())
-    assert [shot.name for shot in capture.shots] == ["r_4", "r_5"]
+    capture = read(folder / "transforms.json")
+    assert [view.name for view in capture.views] == ["r_4", "r_5"]
     note = next(note for note in capture.notes if "left out" in note)
     assert "4 of 6" in note and all(name in note and reason in note for name, reason in said.items())
 
@@ -107,9 +114,9 @@ def test_a_mirrored_camera_is_no_camera_and_a_scaled_one_is(folder):
         matrix[:3, :3] *= factor
         content["frames"][number]["transform_matrix"] = matrix.tolist()
     write(folder, content)
-    capture = transforms.read(folder / "transforms.json", job())
-    assert [shot.name for shot in capture.shots] == [f"r_{number}" for number in range(1, 6)]
-    assert scene.rotation_errors([s.view for s in capture.shots], VIEWS[1:]).max() < 1e-3
+    capture = read(folder / "transforms.json")
+    assert [view.name for view in capture.views] == [f"r_{number}" for number in range(1, 6)]
+    assert scene.rotation_errors(capture.views, VIEWS[1:]).max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_a_mirrored_camera_is_no_camera_and_a_scaled_one_is(folder):
 def test_a_file_that_is_no_list_of_cameras_is_told_in_one_sentence(tmp_path, content, words):
     (tmp_path / "transforms.json").write_text(content)
     with pytest.raises(Unable, match=words) as raised:
-        transforms.read(tmp_path / "transforms.json", job())
+        read(tmp_path / "transforms.json")
     assert "\n" not in str(raised.value)
 
 
@@ -142,18 +149,18 @@ def test_a_file_that_is_no_list_of_cameras_is_told_in_one_sentence(tmp_path, con
 def test_cameras_that_make_no_sense_are_told_in_one_sentence(folder, change, words):
     write(folder, {**edited(folder), **change})
     with pytest.raises(Unable, match=words):
-        transforms.read(folder / "transforms.json", job())
+        read(folder / "transforms.json")
 
 
 def test_a_folder_with_a_list_of_cameras_is_read_by_it(folder):
-    assert len(capture_of([folder], job()).shots) == 6
+    assert len(read(folder).views) == 6
 
 
 def test_reading_stops_when_it_should(folder):
     stopped = job()
     stopped.cancel()
     with pytest.raises(Cancelled):
-        transforms.read(folder / "transforms.json", stopped)
+        read(folder / "transforms.json", stopped)
 
 
 def test_middlebury_lists_are_read_and_missing_pictures_said(tmp_path):
@@ -165,9 +172,9 @@ def test_middlebury_lists_are_read_and_missing_pictures_said(tmp_path):
         Image.fromarray(scene.photo(SHAPE, view, "", backdrop=0).rgb).save(tmp_path / f"{number}.png")
     lines.append(lines[-1].replace("5.png", "6.png"))
     (tmp_path / "box_par.txt").write_text("\n".join(lines))
-    capture = middlebury.read(tmp_path / "box_par.txt", job())
-    assert scene.rotation_errors([s.view for s in capture.shots], VIEWS).max() < 1e-3
+    capture = read(tmp_path / "box_par.txt")
+    assert scene.rotation_errors(capture.views, VIEWS).max() < 1e-3
     assert capture.notes[1].endswith(": 1") and not capture.unbounded
     (tmp_path / "box_par.txt").write_text("2\na.png 1 2 3\n")
     with pytest.raises(Unable, match="21 numbers"):
-        middlebury.read(tmp_path / "box_par.txt", job())
+        read(tmp_path / "box_par.txt")

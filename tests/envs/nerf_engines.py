@@ -21,7 +21,7 @@ sys.modules["image_to_3d"] = importlib.util.module_from_spec(
 from image_to_3d.tests.methods import ball  # noqa: E402  after the package has its name
 from image_to_3d.worker.core.errors import Cancelled  # noqa: E402
 from image_to_3d.worker.core.job import Job  # noqa: E402
-from image_to_3d.worker.methods.multiview_fit import grid_result, nerfstudio_training  # noqa: E402
+from image_to_3d.worker.methods.multiview_fit import grid_result, nerfstudio_training, training  # noqa: E402
 from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes  # noqa: E402
 
 STEPS = {"cut-out": 300, "surrounded": 120, "stopped": 300, "cancelled": 300}
@@ -31,11 +31,11 @@ PLAN = nerfstudio_training.Plan(24, 256, 300, 32, Sizes((24, 16, 12), 11, 64, 16
 def main(engine: str, case: str) -> dict[str, object]:
     """What was told and found."""
     torch.set_num_threads(1)
-    nerfstudio_training.PREVIEW_SECONDS = 0.0 if case == "stopped" else 1e9
+    training.PREVIEW_SECONDS = 0.0 if case == "stopped" else 1e9
     said: list[str] = []
     shown: list[np.ndarray] = []
 
-    def notify(progress: float, stage: str, message: str) -> None:
+    def notify(progress: float, stage: str, message: str, seconds: float | None) -> None:
         if message:
             said.append(message)
         if case == "cancelled" and len(said) == 3:
@@ -48,10 +48,10 @@ def main(engine: str, case: str) -> dict[str, object]:
     plan = replace(PLAN, steps=STEPS[case])
     capture = ball.capture(case != "surrounded")
     try:
-        result = nerfstudio_training.train(capture, engine, plan, job, shown.append, is_enough)
+        result = nerfstudio_training.train(capture, engine, plan, job, torch.device("cpu"), shown.append, is_enough)
     except Cancelled:
         return {"cancelled": True, "said": len(said)}
-    field = grid_result.field(result.arrays, torch.device("cpu"))
+    field = grid_result.field(result.model)
     facing = np.random.default_rng(0).normal(size=(400, 3))
     facing /= np.linalg.norm(facing, axis=1, keepdims=True)
     on, inside, outside = (

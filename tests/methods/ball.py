@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
-from image_to_3d.worker.cameras.capture import Capture, Shot
+from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.view import PinholeCamera, View
 
 CENTRE, RADIUS = np.array([0.05, -0.04, 0.06]), 0.35
@@ -47,12 +48,12 @@ def tint(normal: np.ndarray) -> np.ndarray:
 
 def capture(cut_out: bool = True) -> Capture:
     """Cut out, or before something of one colour."""
-    shots = []
+    views = []
     for number in range(12):
         place = view(number * 2.4, math.radians((-40.0, -10.0, 25.0, 50.0)[number % 4]))
         colour, matte = seen(place)
         if not cut_out:
             share = matte[..., None] / 255.0
             colour, matte = np.uint8(np.rint(colour * share + 70.0 * (1.0 - share))), None
-        shots.append(Shot(f"view {number}", colour, matte, place))
-    return Capture(tuple(shots), np.zeros((0, 3), np.float32), np.array([[-0.5] * 3, [0.5] * 3]), not cut_out)
+        views.append(replace(place, rgb=colour, mask=matte, name=f"view {number}"))
+    return Capture(tuple(views), np.zeros((0, 3), np.float32), np.array([[-0.5] * 3, [0.5] * 3]), not cut_out)

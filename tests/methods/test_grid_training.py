@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.cameras.capture import Capture, Shot
+from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import PinholeCamera, View
-from image_to_3d.worker.methods.multiview_fit import grid_training
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, training
+from image_to_3d.worker.methods.multiview_fit.grid_model import Model
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 
 HALF = np.array([0.4, 0.25, 0.3])
@@ -49,15 +50,16 @@ def seen(view: View) -> tuple[np.ndarray, np.ndarray]:
     return np.uint8(np.rint(colour)), np.uint8(np.rint(share * 255.0))
 
 
-def shot(number: int, yaw: float, pitch: float) -> Shot:
+def photo(number: int, yaw: float, pitch: float) -> View:
     view = looking(yaw, pitch)
-    return Shot(f"view {number}", *seen(view), view)
+    colour, mask = seen(view)
+    return replace(view, rgb=colour, mask=mask, name=f"view {number}")
 
 
 @pytest.fixture(scope="module")
 def capture() -> Capture:
-    shots = tuple(shot(i, i * 2.4, math.radians((-40.0, -10.0, 25.0, 50.0)[i % 4])) for i in range(12))
-    return Capture(shots, np.zeros((0, 3), np.float32), np.array([[-0.5] * 3, [0.5] * 3]), False)
+    views = tuple(photo(i, i * 2.4, math.radians((-40.0, -10.0, 25.0, 50.0)[i % 4])) for i in range(12))
+    return Capture(views, np.zeros((0, 3), np.float32), np.array([[-0.5] * 3, [0.5] * 3]), False)
 
 
 class Told:
@@ -72,9 +74,9 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def trained(capture) -> tuple[grid_training.Trained, Told]:
+def trained(capture) -> tuple[training.Trained, Told]:
     told = Told()
-    return grid_training.train(capture, PLAN, told), told
+    return grid_training.train(capture, PLAN, told, CPU), told
 
 
 @pytest.fixture
@@ -86,20 +88,20 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def psnr(arrays: dict[str, np.ndarray], view: View) -> float:
-    found = grid_training.picture(arrays, view, CPU) / 255.0
+def psnr(model: Model, view: View) -> float:
+    found = grid_result.picture(model, view) / 255.0
     colour, alpha = seen(view)
     alpha = alpha[..., None] / 255.0
     return -10.0 * math.log10(np.square(found - (colour / 255.0 * alpha + 1.0 - alpha)).mean())
 
 
 def test_a_view_that_was_not_learned_is_seen_rightly(trained):
-    scores = [psnr(trained[0].arrays, looking(yaw, pitch)) for yaw, pitch in ((0.9, 0.3), (2.0, -0.2), (4.0, 0.6))]
+    scores = [psnr(trained[0].model, looking(yaw, pitch)) for yaw, pitch in ((0.9, 0.3), (2.0, -0.2), (4.0, 0.6))]
     assert np.mean(scores) > 23.0
 
 
 def test_the_surface_lies_within_a_cell_of_the_true_one(trained):
-    field = grid_training.field(trained[0].arrays, CPU)
+    field = grid_result.field(trained[0].model)
     random = np.random.default_rng(0)
     points = random.uniform(-1.0, 1.0, (600, 3))
     points /= np.abs(points).max(1, keepdims=True)  # onto a cube
@@ -114,15 +116,14 @@ def test_the_surface_lies_within_a_cell_of_the_true_one(trained):
 
 
 def test_the_field_is_the_same_after_a_round_through_a_file(trained, tmp_path):
-    arrays = trained[0].arrays
-    np.savez(tmp_path / "field.npz", **arrays)
+    first = grid_result.field(trained[0].model)
+    np.savez(tmp_path / "field.npz", **first.to_arrays())
     points = np.random.default_rng(1).uniform(-0.5, 0.5, (200, 3)).astype(np.float32)
-    first = grid_training.field(arrays, CPU)
     with np.load(tmp_path / "field.npz") as stored:
-        second = grid_training.field(dict(stored), CPU)
+        second = grid_result.field(grid_result.restored(stored, CPU))
     assert np.array_equal(first.value(points), second.value(points))
     assert np.array_equal(first.colour(points), second.colour(points))
-    assert set(first.to_arrays()) == set(arrays)
+    assert all(np.array_equal(values, second.to_arrays()[name]) for name, values in first.to_arrays().items())
 
 
 def test_steps_loss_and_psnr_are_told_and_progress_never_falls(trained):
@@ -136,7 +137,10 @@ def test_steps_loss_and_psnr_are_told_and_progress_never_falls(trained):
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(capture, one_thread):
     short = replace(PLAN, stages=(Stage("density", 12, 10), Stage("surface", 16, 10)))
-    results = [grid_training.train(capture, replace(short, seed=seed), Told()).arrays for seed in (0, 0, 1)]
+    results = [
+        grid_result.arrays_of(grid_training.train(capture, replace(short, seed=seed), Told(), CPU).model)
+        for seed in (0, 0, 1)
+    ]
     assert all(np.array_equal(results[0][name], results[1][name]) for name in results[0])
     assert any(not np.array_equal(results[0][name], results[2][name]) for name in results[0])
 
@@ -144,31 +148,31 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(capture, o
 def test_a_cancel_is_heard_at_the_next_step(capture):
     asked: list[str] = []
 
-    def notify(progress: float, stage: str, message: str) -> None:
+    def notify(progress: float, stage: str, message: str, seconds: float | None) -> None:
         if message.startswith("step"):
             asked.append(message)
             job.cancel()
 
     job = Job(notify)
     with pytest.raises(Cancelled):
-        grid_training.train(capture, PLAN, job)
+        grid_training.train(capture, PLAN, job, CPU)
     assert len(asked) == 1
 
 
 def test_stopping_early_keeps_what_is_there(capture):
     told = Told()
-    result = grid_training.train(capture, PLAN, told, stop=lambda: len(told.messages) > 30)
+    result = grid_training.train(capture, PLAN, told, CPU, stop=lambda: len(told.messages) > 30)
     assert result.stopped
     assert result.steps < 40
-    assert psnr(result.arrays, looking(0.9, 0.3)) > 15.0
+    assert psnr(result.model, looking(0.9, 0.3)) > 15.0
 
 
 def test_previews_show_the_first_view(capture, monkeypatch):
-    monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(training, "PREVIEW_SECONDS", 0.0)
     shown = []
     short = replace(PLAN, stages=(Stage("density", 16, 40), Stage("surface", 16, 2)))
-    grid_training.train(capture, short, Told(), shown.append)
-    colour, alpha = seen(capture.shots[0].view)
+    grid_training.train(capture, short, Told(), CPU, shown.append)
+    colour, alpha = seen(capture.views[0])
     assert shown[-1].dtype == np.uint8
     assert shown[-1].shape == colour.shape
     wanted = colour * (alpha[..., None] / 255.0) + 255.0 - alpha[..., None]
@@ -176,42 +180,44 @@ def test_previews_show_the_first_view(capture, monkeypatch):
 
 
 def test_one_picture_empty_masks_and_masks_that_disagree_are_said(capture):
-    def train(shots: list[Shot]) -> None:
-        grid_training.train(replace(capture, shots=tuple(shots)), PLAN, Told())
+    def train(views: list[View]) -> None:
+        grid_training.train(replace(capture, views=tuple(views)), PLAN, Told(), CPU)
 
     with pytest.raises(Unable, match="two or more pictures"):
-        train([capture.shots[0]])
+        train([capture.views[0]])
     with pytest.raises(Unable, match="every picture's mask is empty"):
-        train([replace(each, alpha=np.zeros_like(each.alpha)) for each in capture.shots])
+        train([replace(each, mask=np.zeros_like(each.mask)) for each in capture.views])
     halves = []
-    for number, each in enumerate(capture.shots):
-        alpha = np.zeros_like(each.alpha)
+    for number, each in enumerate(capture.views):
+        alpha = np.zeros_like(each.mask)
         alpha[:4] = 255 if number % 2 else 0
         alpha[-4:] = 0 if number % 2 else 255
-        halves.append(replace(each, alpha=alpha))
+        halves.append(replace(each, mask=alpha))
     with pytest.raises(Unable, match="agree on no shape"):
         train(halves)
 
 
 def test_pictures_that_are_not_cut_out_learn_what_is_around_too(capture):
-    shots = []
-    for each in capture.shots:
-        share = each.alpha[..., None] / 255.0
-        shots.append(replace(each, rgb=np.uint8(each.rgb * share + 90.0 * (1.0 - share)), alpha=None))
+    views = []
+    for each in capture.views:
+        share = each.mask[..., None] / 255.0
+        views.append(replace(each, rgb=np.uint8(each.rgb * share + 90.0 * (1.0 - share)), mask=None))
     stages = Stage("density", 12, 60), Stage("density", 16, 40), Stage("surface", 16, 20)
-    result = grid_training.train(replace(capture, shots=tuple(shots)), replace(PLAN, rays=256, stages=stages), Told())
-    found = grid_training.picture(result.arrays, shots[0].view, CPU)
-    assert -10.0 * math.log10(np.square((found - shots[0].rgb.astype(float)) / 255.0).mean()) > 18.0
-    field = grid_training.field(result.arrays, CPU)
+    result = grid_training.train(
+        replace(capture, views=tuple(views)), replace(PLAN, rays=256, stages=stages), Told(), CPU
+    )
+    found = grid_result.picture(result.model, views[0])
+    assert -10.0 * math.log10(np.square((found - views[0].rgb.astype(float)) / 255.0).mean()) > 18.0
+    field = grid_result.field(result.model)
     assert field.value(np.float32([[0.0, 0.0, 0.0]])) > 0.0
     assert (field.value(np.float32([[0.47, 0.47, 0.47], [-0.47, 0.47, -0.47]])) < 0.0).all()
 
 
 def test_photos_of_other_exposures_are_evened(capture) -> None:
-    gains = np.where(np.arange(len(capture.shots)) % 2, 0.7, 1.0)
-    shots = tuple(
-        replace(shot, rgb=np.uint8(np.rint(shot.rgb * gain))) for shot, gain in zip(capture.shots, gains, strict=True)
+    gains = np.where(np.arange(len(capture.views)) % 2, 0.7, 1.0)
+    views = tuple(
+        replace(view, rgb=np.uint8(np.rint(view.rgb * gain))) for view, gain in zip(capture.views, gains, strict=True)
     )
-    found = grid_training.train(replace(capture, shots=shots), PLAN, Told()).arrays["gains"]
+    found = grid_training.train(replace(capture, views=views), PLAN, Told(), CPU).gains
     assert 0.65 < found[gains < 1].mean() / found[gains == 1].mean() < 0.82  # directions explain some of it, too
     assert np.log(found).mean(0) == pytest.approx([0.0] * 3, abs=1e-4)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from image_to_3d.worker.cameras.capture import Capture, Shot
+from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.errors import Unable, WeightsMissing
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.matting import saliency
@@ -42,12 +42,12 @@ def room() -> Capture:
     """A ball in the middle of a place full of noise, seen from twelve sides around it."""
     views = [looking(number * 2.4, (0.2, 0.5)[number % 2]) for number in range(12)]
     dice = np.random.default_rng(0)
-    shots = []
+    seen = []
     for number, view in enumerate(views):
         rgb = dice.integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
         rgb[disc(view, np.zeros(3))] = (250, 30, 30)
-        shots.append(Shot(f"{number}", rgb, None, view))
-    return Capture(tuple(shots), np.zeros((0, 3), np.float32), np.array([[-4.0] * 3, [4.0] * 3]), True)
+        seen.append(replace(view, rgb=rgb, name=f"{number}"))
+    return Capture(tuple(seen), np.zeros((0, 3), np.float32), np.array([[-4.0] * 3, [4.0] * 3]), True)
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_the_thing_that_all_photos_go_around_is_cut_out_and_becomes_the_world(ro
     assert not found.unbounded and any("u2netp" in note for note in found.notes)
     assert np.ptp(found.bounds, axis=0) == pytest.approx([1.0] * 3, abs=0.1)
     assert found.bounds.mean(0) == pytest.approx([0.0] * 3, abs=1e-6)
-    assert 0.8 < np.linalg.norm(found.shots[0].view.position) / (AWAY / (2 * RADIUS)) < 1.0  # the box has a margin
-    truth = disc(room.shots[3].view, np.zeros(3))
-    assert ((found.shots[3].alpha >= 128) == truth).mean() > 0.97
+    assert 0.8 < np.linalg.norm(found.views[0].position) / (AWAY / (2 * RADIUS)) < 1.0  # the box has a margin
+    truth = disc(room.views[3], np.zeros(3))
+    assert ((found.views[3].mask >= 128) == truth).mean() > 0.97
 
 
 def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypatch, network, tmp_path):
@@ -88,23 +88,23 @@ def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypa
 
 def test_a_scene_is_not_cut_out(room, network, tmp_path):
     found = photo_mattes.cut_out(replace(room, unbounded=False), "scene", WeightStore(tmp_path), "photos")
-    assert found.unbounded and all(shot.alpha is None for shot in found.shots)
+    assert found.unbounded and all(view.mask is None for view in found.views)
 
 
 def test_an_object_that_no_network_can_find_asks_for_one(room, tmp_path):
     assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
     with pytest.raises(WeightsMissing) as caught:
         photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
-    assert caught.value.model == "photos"
+    assert caught.value.network == "photos"
 
 
 def test_a_thing_before_black_needs_no_network(room, tmp_path):
-    shots = []
-    for shot in room.shots:
-        rgb = np.where(disc(shot.view, np.zeros(3))[..., None], np.uint8(200), np.uint8(5))
-        shots.append(replace(shot, rgb=np.broadcast_to(rgb, shot.rgb.shape).copy(), name="same"))
+    seen = []
+    for view in room.views:
+        rgb = np.where(disc(view, np.zeros(3))[..., None], np.uint8(200), np.uint8(5))
+        seen.append(replace(view, rgb=np.broadcast_to(rgb, view.rgb.shape).copy(), name="same"))
     found = photo_mattes.cut_out(
-        replace(room, shots=tuple(shots), unbounded=False), "auto", WeightStore(tmp_path), "photos"
+        replace(room, views=tuple(seen), unbounded=False), "auto", WeightStore(tmp_path), "photos"
     )
-    for shot, before in zip(found.shots, room.shots, strict=True):
-        assert ((shot.alpha >= 128) == disc(before.view, np.zeros(3))).mean() > 0.97
+    for view, before in zip(found.views, room.views, strict=True):
+        assert ((view.mask >= 128) == disc(before, np.zeros(3))).mean() > 0.97

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What everything after the poses starts from: pictures with known cameras, in a world of sensible axes and size.
+"""What everything after the cameras starts from: views in a world of sensible axes and size.
 
 Must not know how the cameras were found. The world: right-handed, +Z up, the thing's middle at the origin, its longest
 side about 1. To glTF's axes: (x, y, z) -> (x, z, -y), which `TO_GLTF` says as a matrix.
@@ -18,37 +18,16 @@ TO_GLTF = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
-    """One registered picture.
-
-    name: the file's name without its ending, or the video's and the frame's time. rgb: (H, W, 3) uint8 sRGB, straight
-    (not multiplied by alpha), without lens distortion, row 0 on top. alpha: (H, W) uint8, how much of each pixel is the
-    thing, or None where nobody knows. view: the pinhole camera of exactly these H x W pixels, with OpenCV's camera axes
-    (x right, y down, z forward), in the capture's world.
-    """
-
-    name: str
-    rgb: np.ndarray
-    alpha: np.ndarray | None
-    view: View
-
-    def __post_init__(self) -> None:
-        size = self.view.camera.height, self.view.camera.width
-        if self.rgb.shape != (*size, 3) or (self.alpha is not None and self.alpha.shape != size):
-            raise ValueError(f"shot {self.name}: a camera of {size} pixels for a picture of {self.rgb.shape}")
-
-
-@dataclass(frozen=True, eq=False)
 class Capture:
     """Registered pictures of one thing or place.
 
-    shots: at least two, in the order in which the pictures were given. points: (P, 3) float32, sparse points on
-    surfaces in the world, P may be 0. bounds: (2, 3) float64, the smallest and largest coordinates of the box of the
-    thing; of a place, of its part that many pictures see. unbounded: True for a place, of which there is more outside
-    of the box. notes: sentences for the user about what was found and what was left out.
+    views: at least two, with their pictures, in the order in which the pictures were given. points: (P, 3) float32,
+    sparse points on surfaces in the world, P may be 0. bounds: (2, 3) float64, the smallest and largest coordinates of
+    the box of the thing; of a place, of its part that many pictures see. unbounded: True for a place, of which there is
+    more outside of the box. notes: sentences for the user about what was found and what was left out.
     """
 
-    shots: tuple[Shot, ...]
+    views: tuple[View, ...]
     points: np.ndarray
     bounds: np.ndarray
     unbounded: bool
@@ -57,8 +36,6 @@ class Capture:
     def reframed(self, box: np.ndarray) -> Capture:
         """The same of the thing in `box` (2, 3): its middle becomes the origin, its longest side 1."""
         middle, size = box.mean(0), float((box[1] - box[0]).max())
-        shots = tuple(
-            replace(shot, view=replace(shot.view, position=(shot.view.position - middle) / size)) for shot in self.shots
-        )
+        views = tuple(replace(view, position=(view.position - middle) / size) for view in self.views)
         points = ((self.points - middle) / size).astype(np.float32)
-        return replace(self, shots=shots, points=points, bounds=(box - middle) / size)
+        return replace(self, views=views, points=points, bounds=(box - middle) / size)

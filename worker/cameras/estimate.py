@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what the user chose to a capture: the one entrance to this room.
+"""From what the user chose to cameras, and from cameras to a capture: the two entrances to this room.
 
 Must not know how cameras are read or found, only who does it.
 """
@@ -7,30 +7,73 @@ Must not know how cameras are read or found, only who does it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..pictures.gather import Inputs, gather
+from ..core.view import View
+from ..pictures.gather import Inputs
+from ..pictures.load import Picture, load
 from .capture import Capture
+from .extent import extent
+from .lens import straightened
+from .orient import upright
+from .outline import outlines
 from .readers import middlebury, transforms
-from .sfm import colmap
+from .registration import Registration
+from .sfm import reconstruct
 
 
-def capture_of(paths: Sequence[Path], job: Job | Span) -> Capture:
-    """The capture of several pictures, a folder, a video, or a list of cameras (transforms.json, *_par.txt).
+def registered(inputs: Inputs, job: Job | Span, threads: int = reconstruct.THREADS) -> Registration:
+    """The cameras of the inputs' pictures: found, or read where somebody has written them down.
 
     Raises Unable, with one sentence, where there is nothing to be made of them.
     """
-    return capture_of_gathered(gather(paths, job.span(0.0, 0.15)), job.span(0.15, 1.0))
-
-
-def capture_of_gathered(gathered: Inputs, job: Job | Span) -> Capture:
-    """As capture_of, for pictures that are read already and whose background may have been taken away since."""
-    if gathered.cameras is None:
-        found = colmap.find(gathered.pictures, gathered.ordered, job)
-    elif gathered.cameras.suffix.lower() == ".json":
-        found = transforms.read(gathered.cameras, job)
+    if inputs.cameras is None:
+        found = reconstruct.registered(inputs.pictures, inputs.ordered, job, threads)
+    elif inputs.cameras.suffix.lower() == ".json":
+        found = transforms.read(inputs.cameras, job)
     else:
-        found = middlebury.read(gathered.cameras, job)
-    return dataclasses.replace(found, notes=(*gathered.notes, *found.notes))
+        found = middlebury.read(inputs.cameras, job)
+    if len(found.pictures) < 2:
+        raise Unable("only one picture has a known camera: at least two are needed, and twenty or more are good")
+    return dataclasses.replace(found, notes=(*inputs.notes, *found.notes))
+
+
+def views_of(inputs: Inputs, registration: Registration, job: Job | Span) -> tuple[View, ...]:
+    """The registered pictures as a pinhole camera sees them, in the registration's world; the same each time.
+
+    One picture of a list of cameras is read at a time. Raises Unable where one cannot be read.
+    """
+    views, poses = [], zip(registration.lenses, registration.rotations, registration.positions)
+    for number, (source, (lens, rotation, position)) in enumerate(zip(registration.pictures, poses)):
+        job.report(
+            number / len(registration.pictures),
+            "straightening",
+            f"picture {number + 1} of {len(registration.pictures)}",
+        )
+        picture = _picture(inputs, source)
+        height, width = picture.rgb.shape[:2]
+        rgb, mask, camera = straightened(picture.rgb, picture.alpha, lens.scaled(width, height))
+        views.append(View(camera, rotation, position, rgb, mask, picture.name))
+    return tuple(views)
+
+
+def capture_of(inputs: Inputs, registration: Registration, job: Job | Span) -> Capture:
+    """The registered pictures straightened, in a world that stands upright around the thing and has its size."""
+    turn = upright(registration.rotations, registration.positions, registration.axes_given)
+    views = [_turned(view, turn) for view in views_of(inputs, registration, job)]
+    points = registration.points.positions @ turn.T
+    found = extent(views, outlines([(v.rgb, v.mask) for v in views]), points, registration.points.sightings)
+    whole = Capture(tuple(views), points, found.box, found.unbounded, registration.notes)
+    return whole.reframed(found.box)
+
+
+def _picture(inputs: Inputs, source: int | str) -> Picture:
+    return inputs.pictures[source] if isinstance(source, int) else load(inputs.cameras.parent / Path(source))
+
+
+def _turned(view: View, turn: np.ndarray) -> View:
+    return dataclasses.replace(view, rotation=view.rotation @ turn.T, position=turn @ view.position)

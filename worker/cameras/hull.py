@@ -17,7 +17,7 @@ from ..core.view import View
 from .orient import focus
 
 OUTLINE_SIDE = 256
-"""Outlines are looked at in so many pixels at most."""
+"""Outlines are looked at in so many pixels at most: five for each cell."""
 
 _COVER_SIDE = 128  # in so many where it is only asked how much of them a hull covers
 _CELLS = 48  # of a hull along each axis
@@ -62,7 +62,7 @@ class Hull:
         some pictures show as the thing is not in the hull."""
         return float(np.median(self.shares))
 
-    def carved(self, view: View, outline: np.ndarray) -> tuple[float, np.ndarray]:
+    def with_view(self, view: View, outline: np.ndarray) -> tuple[float, np.ndarray]:
         """How much of one more outline the hull covers, and how much of the others what is left of it after that."""
         small = _small(outline, _COVER_SIDE)
         reach, pixels = _reach(view, small, self.box, self.side), _pixel_of(view, self.cells, small)
@@ -95,13 +95,13 @@ def hull_box(views: Sequence[View], outlines: Sequence[np.ndarray]) -> np.ndarra
         return None
     box = _first_box(kept)
     for _ in range(2):  # the second pass sees the box of the first with finer cells
-        inside, cells = _filled(kept, box)
+        inside, sides = _filled(kept, box)
         labels, count = ndimage.label(inside)
         if not count:
             return None
         largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-        place = np.argwhere(largest)
-        box = np.stack([box[0] + place.min(0) * cells, box[0] + (place.max(0) + 1) * cells])
+        index = np.argwhere(largest)
+        box = np.stack([box[0] + index.min(0) * sides, box[0] + (index.max(0) + 1) * sides])
     return box
 
 
@@ -132,17 +132,39 @@ def _rays_of(view: View, outline: np.ndarray) -> np.ndarray:
 
 def _filled(kept: list[tuple[View, np.ndarray]], box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which of _CELLS^3 cells of the box (2, 3) almost all pictures show as the thing, and the cells' sides (3,)."""
-    cells = (box[1] - box[0]) / _CELLS
+    sides = (box[1] - box[0]) / _CELLS
     grid = np.stack(np.meshgrid(*[np.arange(_CELLS)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    places = (box[0] + (grid + 0.5) * cells).astype(np.float32)
-    seen, missed = np.zeros(len(places), np.int32), np.zeros(len(places), np.int32)
-    for view, outline in kept:
-        row, column, visible = pixels_of(view, places, outline.shape)
-        wide = _wider(outline, _reach(view, outline, box, cells.max()))
-        seen += visible
-        missed += visible & ~wide[row, column]
-    inside = (seen >= min(3, len(kept))) & (missed <= _DISSENT * seen)
-    return inside.reshape(_CELLS, _CELLS, _CELLS), cells
+    cells = (box[0] + (grid + 0.5) * sides).astype(np.float32)
+    views, masks = zip(*kept)
+    reaches = [_reach(view, mask, box, sides.max()) for view, mask in kept]
+    inside = carved(cells, views, masks, reaches, min(3, len(kept)), _DISSENT)
+    return inside.reshape(_CELLS, _CELLS, _CELLS), sides
+
+
+def carved(
+    cells: np.ndarray,
+    views: Sequence[View],
+    masks: Sequence[np.ndarray | None],
+    reaches: Sequence[int],
+    least: int,
+    dissent: float,
+) -> np.ndarray:
+    """(K,) bool: which of cells, given by their middles (K, 3) float32, may hold matter.
+
+    They are in at least so many pictures, and outside of the masks (h, w) bool of no more than the share `dissent` of
+    those. A picture without a mask may be of matter everywhere. reaches: pixels by which each mask is grown, for a cell
+    that it shows in part.
+    """
+    seen, missed = np.zeros(len(cells), np.int32), np.zeros(len(cells), np.int32)
+    left = np.arange(len(cells))  # those that may still be
+    for view, mask, reach in zip(views, masks, reaches):
+        shape = (view.camera.height, view.camera.width) if mask is None else mask.shape
+        row, column, visible = pixels_of(view, cells[left], shape)
+        seen[left] += visible
+        if mask is not None:
+            missed[left] += visible & ~_wider(mask, reach)[row, column]
+            left = left[missed[left] <= dissent * len(views)]
+    return (seen >= least) & (missed <= dissent * seen)
 
 
 def _reach(view: View, outline: np.ndarray, box: np.ndarray, side: float) -> int:
@@ -156,13 +178,13 @@ def _wider(mask: np.ndarray, reach: int) -> np.ndarray:
     return ndimage.maximum_filter(mask, 2 * reach + 1)
 
 
-def pixels_of(view: View, places: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row and column of the pixel that shows each of the places (P, 3), of shape (h, w); whether it is in the picture.
+def pixels_of(view: View, points: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column of the pixel that shows each of the points (P, 3), of shape (h, w); whether it is in the picture.
 
     What is not in the picture has row and column 0.
     """
     camera = view.camera.scaled(shape[1], shape[0])
-    x, y, z = view.rotation.astype(places.dtype) @ (places - view.position.astype(places.dtype)).T
+    x, y, z = view.rotation.astype(points.dtype) @ (points - view.position.astype(points.dtype)).T
     ahead = z > 1e-9
     z = np.where(ahead, z, 1.0)
     u, v = x / z * camera.fx + camera.cx, y / z * camera.fy + camera.cy

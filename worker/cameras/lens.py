@@ -2,7 +2,7 @@
 """Lenses: pictures with radial and tangential distortion become pictures of an ideal pinhole camera.
 
 Must not know where a lens's numbers come from. The model is Brown and Conrady's with two radial and two tangential
-terms, which COLMAP and OpenCV call OPENCV; all axes and units as in representations.PinholeCamera.
+terms, which COLMAP and OpenCV call OPENCV; all axes and units as in core.view.PinholeCamera.
 """
 
 from __future__ import annotations

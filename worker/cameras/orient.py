@@ -2,7 +2,7 @@
 """Which way is up, where the thing is and which side is its front, told from the cameras alone.
 
 Must not know pictures, points or how cameras were found. Rotations (N, 3, 3) and positions (N, 3) are those of
-representations.View: rows of a rotation are the camera's x (right), y (down) and z (forward) in the world.
+core.view.View: rows of a rotation are the camera's x (right), y (down) and z (forward) in the world.
 """
 
 from __future__ import annotations

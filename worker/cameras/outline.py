@@ -7,6 +7,8 @@ thing (Otsu 1979 tells bright from dark).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -18,9 +20,20 @@ DARK = 64.0
 SHARES = (0.004, 0.9)
 """Least and largest share of its picture that a thing covers."""
 
+SHARE_WITH_OUTLINE = 0.8
+"""What a plain or dark backdrop tells of the thing's outline counts if at least this share of the pictures tell it."""
+
 _APART = 0.75  # of the brightness's variance lies between bright and dark where there are two kinds of pixels
 _SHADE = 0.6  # of the level between bright and dark: parts of the thing that lie in shadow belong to it
 _PIECE = 0.05  # of the largest piece: smaller ones are lint on the backdrop
+
+
+def outlines(pictures: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> list[np.ndarray | None]:
+    """Where the thing is in each picture and its alpha, (H, W) bool: by alpha, or where almost all have a plain or dark
+    backdrop."""
+    found = [alpha >= 128 if alpha is not None else outline(rgb) for rgb, alpha in pictures]
+    enough = sum(shape is not None for shape in found) >= SHARE_WITH_OUTLINE * len(found)
+    return [shape if enough or alpha is not None else None for shape, (_, alpha) in zip(found, pictures)]
 
 
 def outline(rgb: np.ndarray) -> np.ndarray | None:

@@ -43,13 +43,16 @@ _NAMED = 4
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """pictures: what was chosen, in the order of names or of time. ordered: whether neighbours are frames of a video.
-    cameras: the file that lists the pictures and their cameras, then `pictures` is empty. notes: sentences."""
+    """What a method gets.
+
+    pictures: what was chosen, in the order of names or of time. ordered: whether neighbours are frames of a video.
+    cameras: the file that lists the pictures and their cameras, then `pictures` is empty. notes: sentences.
+    """
 
     pictures: tuple[Picture, ...]
-    ordered: bool
-    cameras: Path | None
-    notes: tuple[str, ...]
+    ordered: bool = False
+    cameras: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_collection(path: Path) -> bool:
@@ -70,7 +73,7 @@ def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
         if path.is_dir():
             return _of_folder(path, job)
         if path.suffix.lower() == ".json" or path.match(CAMERA_LISTS[-1]):
-            return Inputs((), False, path, ())
+            return Inputs((), cameras=path)
         if path.suffix.lower() in VIDEO_ENDINGS:
             return _of_video(path, job)
     return _of_files(paths, job)
@@ -83,7 +86,7 @@ def _of_folder(folder: Path, job: Job | Span) -> Inputs:
         raise Unable(f"the folder {folder.name} cannot be read: {error.strerror}") from None
     lists = [path for name in CAMERA_LISTS for path in paths if path.match(name)]
     if lists:
-        return Inputs((), False, lists[0], ())
+        return Inputs((), cameras=lists[0])
     pictures = [path for path in paths if path.suffix.lower() in PICTURE_ENDINGS]
     if pictures:
         return _of_files(pictures, job)
@@ -118,7 +121,7 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:_NAMED])}{more}")
     kept, said = _distinct(read)
-    return Inputs(tuple(kept), False, None, (*notes, *said))
+    return Inputs(tuple(kept), notes=(*notes, *said))
 
 
 def _side(count: int) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +33,8 @@ LIGHT_BACKDROP, DARK_BACKDROP = 208.0, 16.0
 """8-bit sRGB of a photographer's backdrops: what networks have seen behind dark things, and behind bright ones."""
 
 FULL_FRAME_DIAGONAL = 43.267  # millimetres; what "35 mm equivalent" focal lengths refer to (CIPA DCG-001)
-_EXIF_IFD, _FOCAL_35MM = 0x8769, 0xA405
+_EXIF_IFD, _FOCAL_35MM, _ORIENTATION = 0x8769, 0xA405, 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
 @dataclass(frozen=True)
@@ -78,20 +81,36 @@ class Picture:
 def load(path: Path) -> Picture:
     """Reads the picture at `path`. Raises Unable where there is none, or it cannot be read whole."""
     content = _read(path)
+    with _opened(path, content) as image:
+        notes = ("only the first of its pictures is used",) if getattr(image, "n_frames", 1) > 1 else ()
+        fov = fov_from_exif(image)
+        image = _reduced(image)
+        rgb, alpha = _to_srgb(ImageOps.exif_transpose(image))
+    return Picture(rgb, alpha, fov, hashlib.sha256(content).hexdigest(), path.stem, notes)
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of the upright picture at `path`. Looks at all of it, a JPEG's at an eighth of its
+    size, and raises Unable as `load` does."""
+    with _opened(path, _read(path)) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
+        image.draft(None, (width // 8, height // 8))
+        image.load()
+    return (height, width) if turned else (width, height)
+
+
+@contextmanager
+def _opened(path: Path, content: bytes) -> Iterator[Image.Image]:
+    """The picture's file, opened; what goes wrong while it is read becomes one sentence."""
     try:
         with _open(path, content) as image:
-            notes = ("only the first of its pictures is used",) if getattr(image, "n_frames", 1) > 1 else ()
-            fov = fov_from_exif(image)
-            image = _reduced(image)
-            rgb, alpha = _to_srgb(ImageOps.exif_transpose(image))
-    except Unable:
-        raise
+            yield image
     except MemoryError:
         raise Unable(f"{path.name} is too large for this machine's memory: make it smaller") from None
     except (OSError, ValueError, SyntaxError, IndexError, EOFError) as error:
         # Pillow's readers raise all of these on files that are cut off or damaged
         raise Unable(f"{path.name} is damaged or cut off ({error}): save or download it again") from None
-    return Picture(rgb, alpha, fov, hashlib.sha256(content).hexdigest(), path.stem, notes)
 
 
 def _read(path: Path) -> bytes:

@@ -14,10 +14,9 @@ import numpy as np
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera
-from ...pictures.load import load
-from ..capture import Capture
-from ..known import Points, Posed, captured
+from ...pictures.load import size
 from ..lens import Lens
+from ..registration import Points, Registration
 
 _NUMBERS = 21
 
@@ -41,20 +40,21 @@ def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     return found
 
 
-def read(path: Path, job: Job | Span) -> Capture:
-    """The capture of those pictures beside the file at `path` that it names. Raises Unable if fewer than two are."""
-    posed, missing = [], 0
-    for name, (k, rotation, position) in cameras(path).items():
-        job.check()
-        if not (path.parent / name).is_file():
-            missing += 1
-            continue
-        picture = load(path.parent / name)
-        height, width = picture.rgb.shape[:2]
+def read(path: Path, job: Job | Span) -> Registration:
+    """Those pictures beside the file at `path` that it names. Raises Unable where it is not such a list."""
+    listed = cameras(path)
+    beside = [name for name in listed if (path.parent / name).is_file()]
+    lenses, rotations, positions = [], [], []
+    for number, name in enumerate(beside):
+        job.report(number / len(beside), "reading", f"picture {number + 1} of {len(beside)}")
+        k, rotation, position = listed[name]
         # the middle of the first pixel is at 0 there and at 0.5 here
-        camera = PinholeCamera(width, height, k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
-        posed.append(Posed(picture, Lens(camera), rotation, position))
-    notes = [f"{len(posed)} pictures with cameras from {path.name}"]
-    if missing:
-        notes.append(f"missing of the pictures that {path.name} names: {missing}")
-    return captured(posed, Points.none(), notes, False, job.span(0.5, 1.0))
+        camera = PinholeCamera(*size(path.parent / name), k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
+        lenses.append(Lens(camera))
+        rotations.append(rotation)
+        positions.append(position)
+    notes = [f"{len(beside)} pictures with cameras from {path.name}"]
+    if len(beside) < len(listed):
+        notes.append(f"missing of the pictures that {path.name} names: {len(listed) - len(beside)}")
+    poses = np.array(rotations), np.array(positions)
+    return Registration(tuple(beside), tuple(lenses), *poses, Points.none(), False, tuple(notes))

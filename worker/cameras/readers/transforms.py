@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,9 @@ import numpy as np
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera
-from ...pictures.load import load
-from ..capture import Capture
-from ..known import Points, Posed, captured
+from ...pictures.load import size
 from ..lens import Lens
+from ..registration import Points, Registration
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".PNG", ".JPG", ".JPEG")
 """What is tried for a picture that a file names without an ending, as NeRF's synthetic scenes do."""
@@ -37,35 +36,41 @@ class _Wrong(Exception):
     """What is wrong with one frame."""
 
 
-def read(path: Path, job: Job | Span) -> Capture:
-    """The capture that the file at `path` describes; its pictures are looked up beside it.
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """One good frame. file: as seen from the list's folder. rotation, position: as in View."""
+
+    file: str
+    lens: Lens
+    rotation: np.ndarray
+    position: np.ndarray
+
+
+def read(path: Path, job: Job | Span) -> Registration:
+    """The cameras that the file at `path` lists; its pictures are looked up beside it.
 
     Raises Unable where it cannot be read, or fewer than two of its frames are good.
     """
     content = _parsed(path)
-    frames = content["frames"]
-    posed, wrong, notes = [], [], []
+    frames, good, wrong = content["frames"], [], []
     for number, frame in enumerate(frames):
-        job.report(0.8 * number / len(frames), "reading", f"picture {number + 1} of {len(frames)}")
+        job.report(number / len(frames), "reading", f"picture {number + 1} of {len(frames)}")
         try:
-            posed.append(_posed(path.parent, frame, content))
-            notes += [f"{posed[-1].picture.name}: {note}" for note in posed[-1].picture.notes]
+            good.append(_frame(path.parent, frame, content))
         except _Wrong as error:
             wrong.append(str(error))
-    if len(posed) < 2:
+    if len(good) < 2:
         reasons = ": " + "; ".join(dict.fromkeys(wrong[:_NAMED])) if wrong else ""
         raise Unable(
-            f"{path.name} gives {len(posed)} usable pictures of {len(frames)}, and at least two are needed{reasons}"
+            f"{path.name} gives {len(good)} usable pictures of {len(frames)}, and at least two are needed{reasons}"
         )
+    notes = [f"{len(good)} pictures with cameras from {path.name}"]
     if wrong:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"{len(wrong)} of {len(frames)} pictures are left out: {'; '.join(wrong[:_NAMED])}{more}")
-    notes.insert(0, f"{len(posed)} pictures with cameras from {path.name}")
-    return captured(posed, Points.none(), notes, True, _rest(job))
-
-
-def _rest(job: Job | Span) -> Span:
-    return job.span(0.8, 1.0)
+    files, lenses = tuple(frame.file for frame in good), tuple(frame.lens for frame in good)
+    poses = np.stack([frame.rotation for frame in good]), np.stack([frame.position for frame in good])
+    return Registration(files, lenses, *poses, Points.none(), True, tuple(notes))
 
 
 def _parsed(path: Path) -> Mapping:
@@ -83,30 +88,29 @@ def _parsed(path: Path) -> Mapping:
     return content
 
 
-def _posed(folder: Path, frame: object, shared: Mapping) -> Posed:
+def _frame(folder: Path, frame: object, shared: Mapping) -> _Frame:
     if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
         raise _Wrong("a frame has no file_path")
     name = frame["file_path"]
     rotation, position = _pose(name, frame.get("transform_matrix"))
-    path = _picture_path(folder, name)
+    file = _file(folder, name)
     try:
-        picture = load(path)
+        width, height = size(folder / file)
     except Unable as error:
         raise _Wrong(str(error)) from None
-    lens = _lens(name, {**shared, **frame}, picture.rgb.shape[1], picture.rgb.shape[0])
-    return Posed(replace(picture, name=path.stem), lens, rotation, position)
+    return _Frame(file, _lens(name, {**shared, **frame}, width, height), rotation, position)
 
 
-def _picture_path(folder: Path, name: str) -> Path:
-    given = folder / name.replace("\\", "/")
-    for path in (given, *(given.with_name(given.name + ending) for ending in ENDINGS)):
-        if path.is_file():
-            return path
+def _file(folder: Path, name: str) -> str:
+    given = name.replace("\\", "/")
+    for file in (given, *(given + ending for ending in ENDINGS)):
+        if (folder / file).is_file():
+            return file
     raise _Wrong(f"{name} is missing")
 
 
 def _pose(name: str, matrix: object) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation and position, as in representations.View, of a camera-to-world matrix with OpenGL's camera axes."""
+    """Rotation and position, as in View, of a camera-to-world matrix with OpenGL's camera axes."""
     try:
         values = np.asarray(matrix, np.float64)
     except (TypeError, ValueError):

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Points that can be found again in another picture, and which of two pictures' points are the same.
+"""Keypoints that can be found again in another picture, and their descriptors.
 
-Must not know cameras. Points are SIFT (Lowe 2004), of affine shape (Mikolajczyk and Schmid 2004) where there are few.
-COLMAP's library finds them, one picture at a time, so that a cancel is heard in between; they are compared here by one
-matrix product, which measured seven to twenty times as fast on a processor as the library's comparison, with the same
-rules.
+Must not know cameras. They are SIFT (Lowe 2004), of affine shape (Mikolajczyk and Schmid 2004) where there are few.
+COLMAP's library finds them, one picture at a time, so that a cancel is heard in between.
 """
 
 from __future__ import annotations
@@ -18,22 +16,20 @@ from PIL import Image
 from ...pictures.load import Picture
 
 MOST = 6000
-"""At most so many points are kept per picture, the ones with the largest scale."""
+"""At most so many keypoints are kept per picture, the ones with the largest scale: matching takes their square."""
 
 SIDE = 1600
-"""Points are looked for in pictures of at most this longer side: more pixels cost time and find hardly more."""
+"""Keypoints are detected in pictures of at most this longer side: more pixels cost time and find hardly more."""
 
-_RATIO = 0.8  # a match must be better than the next best by this (Lowe 2004)
-_LARGEST_ANGLE = 0.7  # radians between descriptors of a match, COLMAP's limit
-_COARSE = 640  # so many of the largest points tell whether two pictures show the same (Wu 2013)
+_COARSE = 640  # so many of the largest keypoints tell whether two pictures show the same (Wu 2013: some hundred)
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """places: (N, 2) float64, x and y in pixels, the first pixel's middle at (0.5, 0.5), largest scale first.
+    """keypoints: (N, 2) float64, x and y in pixels, the first pixel's middle at (0.5, 0.5), largest scale first.
     descriptors: (N, 128) uint8."""
 
-    places: np.ndarray
+    keypoints: np.ndarray
     descriptors: np.ndarray
 
     @cached_property
@@ -44,13 +40,13 @@ class Features:
 
     @cached_property
     def coarse(self) -> Features:
-        return Features(self.places[:_COARSE], self.descriptors[:_COARSE])
+        return Features(self.keypoints[:_COARSE], self.descriptors[:_COARSE])
 
 
-class Finder:
-    """Finds points in pictures with at most `threads` threads. Weak ones too if `sensitive`, for things that are
+class Detector:
+    """Finds keypoints in pictures with at most `threads` threads. Weak ones too if `sensitive`, for things that are
     nearly without texture. `affine` gives twice the matches of a patch that is seen from 30 degrees aside, and takes
-    several times as long for each point."""
+    several times as long for each keypoint."""
 
     def __init__(self, threads: int, sensitive: bool, affine: bool = False) -> None:
         import pycolmap
@@ -65,8 +61,8 @@ class Finder:
         self._matrix_of = pycolmap.keypoints_to_matrix
         self._extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
 
-    def find(self, picture: Picture) -> Features:
-        """The points of a picture; of one with transparency, those on the thing only."""
+    def detect(self, picture: Picture) -> Features:
+        """The keypoints of a picture; of one with transparency, those on the thing only."""
         grey = Image.fromarray(picture.on_backdrop()).convert("L")
         scale = max(1.0, max(grey.size) / SIDE)
         small = grey.resize([round(side / scale) for side in grey.size], Image.Resampling.BOX) if scale > 1.0 else grey
@@ -80,23 +76,3 @@ class Finder:
             order = order[picture.alpha[row.clip(0, height - 1), column.clip(0, width - 1)] >= 128]
         order = order[:MOST]  # the library's own limit lets many more through
         return Features(matrix[order, :2].astype(np.float64), descriptors.data.reshape(-1, 128)[order])
-
-
-def matches(first: Features, second: Features) -> np.ndarray:
-    """(M, 2) uint32: which points of the first are which of the second; each is the other's best, and clearly so."""
-    if len(first.places) < 2 or len(second.places) < 2:
-        return np.zeros((0, 2), np.uint32)
-    return clear_pairs(first.directions @ second.directions.T, _LARGEST_ANGLE, _RATIO).astype(np.uint32)
-
-
-def clear_pairs(likeness: np.ndarray, largest_angle: float, ratio: float) -> np.ndarray:
-    """(M, 2) int64: rows and columns of likeness (N, K), cosines, that are each other's best, and clearly so.
-
-    largest_angle: radians of a pair. ratio: of a row's best angle and its next best. likeness is written to.
-    """
-    best, back, number = likeness.argmax(1), likeness.argmax(0), np.arange(len(likeness))
-    angle = np.arccos(likeness[number, best].clip(-1.0, 1.0))
-    likeness[number, best] = -1.0
-    next_best = np.arccos(likeness.max(1).clip(-1.0, 1.0))
-    sure = (back[best] == number) & (angle < largest_angle) & (angle < ratio * next_best)
-    return np.stack([number[sure], best[sure]], 1)

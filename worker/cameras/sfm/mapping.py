@@ -5,8 +5,8 @@ Must not know pictures' colours, nor what becomes of cameras. The library's nati
 at a token of its own; so it works in a thread here, while the job's thread waits, reports and passes a cancel on. A
 killable process of its own would need the points of all pictures sent there and the answer back.
 
-Its global reconstruction is not used: on the dino's 16 photos, without calibration, it placed all, across links that
-were wrong by up to 150 degrees, where this one places 9, each within about a degree.
+Its global reconstruction is not used: on the dino's 16 photos, without calibration, it registered all, across links
+that were wrong by up to 150 degrees, where this one registers 9, each within about a degree.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import numpy as np
 
 from ...core.errors import Cancelled
 from ...core.job import Job, Span
-from ...core.view import PinholeCamera
-from ..known import Points
+from ...core.view import PinholeCamera, View
 from ..lens import Lens
+from ..registration import Points
 from .features import Features
-from .pairs import Pair
+from .two_view import TwoView
 
 if TYPE_CHECKING:
     import pycolmap
@@ -41,29 +41,33 @@ POLL = 0.1
 LEAST_POINTS = 40
 """Cameras that agree on fewer points agree by chance."""
 
-LEAST_STEP = 0.04
-"""The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth."""
+LEAST_BASELINE = 0.04
+"""The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth: two
+degrees. A person who turns in one place moves the camera by less."""
 
-_LEAST_HELD = 12  # a camera that sees fewer of the common points is not held where it is
-_LARGEST_ERROR = 2.0  # pixels: sparse points that fit worse are left out
+_LEAST_HELD = 12  # points: a camera that sees fewer of the common ones is not held where it is
+_LARGEST_ERROR = 2.0  # pixels of reprojection: sparse points that fit worse are left out
+_LEAST_RESECTED = 20  # inliers of a new picture's pose, COLMAP's default is 30: pictures of a thing alone have fewer
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
+class CameraPrior:
     """What is assumed at the start. focal: in longer sides of the picture, for cameras that do not say theirs.
-    bends: whether the lens may have radial distortion."""
+    distorted: whether the lens may have radial distortion."""
 
     focal: float
-    bends: bool
+    distorted: bool
 
 
 @dataclass(frozen=True, eq=False)
-class Solution:
-    """Cameras that fit the pictures. lenses, rotations (N, 3, 3), positions (N, 3): of the pictures whose numbers are
-    `numbers`, ascending, in a world of any axes and size. error: mean distance in pixels between where points were
-    found and where they are seen from there."""
+class Reconstruction:
+    """Cameras that fit the pictures.
 
-    numbers: tuple[int, ...]
+    pictures: the numbers of those that are registered, ascending. lenses, rotations (N, 3, 3), positions (N, 3):
+    theirs, in a world of any axes and size. error: mean reprojection error of the points in pixels.
+    """
+
+    pictures: tuple[int, ...]
     lenses: tuple[Lens, ...]
     rotations: np.ndarray
     positions: np.ndarray
@@ -72,8 +76,8 @@ class Solution:
 
     @property
     def worth(self) -> tuple[int, int]:
-        """How good it is, to be compared: first how many pictures it places."""
-        return len(self.numbers), len(self.points.places)
+        """How good it is, to be compared: first how many pictures it registers."""
+        return len(self.pictures), len(self.points.positions)
 
     @property
     def focal(self) -> float:
@@ -84,11 +88,17 @@ class Solution:
     @property
     def shows_depth(self) -> bool:
         """Whether the cameras are far enough from each other, and there are enough points, to mean something."""
-        if len(self.points.places) < LEAST_POINTS:
+        if len(self.points.positions) < LEAST_POINTS:
             return False
-        away = np.linalg.norm(np.median(self.points.places, axis=0) - self.positions, axis=1)
+        away = np.linalg.norm(np.median(self.points.positions, axis=0) - self.positions, axis=1)
         apart = np.linalg.norm(self.positions[:, None] - self.positions[None], axis=-1).max()
-        return bool(apart > LEAST_STEP * np.median(away))
+        return bool(apart > LEAST_BASELINE * np.median(away))
+
+    @property
+    def views(self) -> list[View]:
+        """Pinhole views of the cameras, without pictures."""
+        poses = zip(self.lenses, self.rotations, self.positions)
+        return [View(lens.camera, rotation, position) for lens, rotation, position in poses]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,45 +110,50 @@ class CameraGroup:
     fov_degrees: float | None
     members: tuple[int, ...]
 
-    def camera(self, guess: Guess, number: int) -> pycolmap.Camera:
+    def camera(self, prior: CameraPrior, number: int) -> pycolmap.Camera:
         """The camera as it is assumed to be, with `number` as its identity."""
         import pycolmap
 
         side = max(self.width, self.height)
-        known = None if self.fov_degrees is None else 0.5 / np.tan(np.radians(self.fov_degrees) / 2.0)
-        focal = side * (known or guess.focal)
+        given = None if self.fov_degrees is None else 0.5 / np.tan(np.radians(self.fov_degrees) / 2.0)
+        focal = side * (given or prior.focal)
         camera = pycolmap.Camera.create_from_model_name(number, "SIMPLE_RADIAL", focal, self.width, self.height)
-        camera.has_prior_focal_length = known is not None
+        camera.has_prior_focal_length = given is not None
         return camera
 
 
-def solve(
-    groups: Sequence[CameraGroup],
-    features: Sequence[Features],
-    pairs: Sequence[Pair],
-    guess: Guess,
-    threads: int,
-    job: Job | Span,
-) -> Solution | None:
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """What pictures show in common. features: of each picture. matched: the pairs that show the same. compared: all
+    pairs (first, second) that were looked at. threads: how many may be used."""
+
+    groups: Sequence[CameraGroup]
+    features: Sequence[Features]
+    matched: Sequence[TwoView]
+    compared: Sequence[tuple[int, int]]
+    threads: int
+
+
+def mapped(seen: Observations, prior: CameraPrior, job: Job | Span) -> Reconstruction | None:
     """The cameras of as many of the pictures as fit together, at least two of them, or None."""
     import pycolmap
 
     pycolmap.set_random_seed(0)
-    placed, count = [0], len(features)
+    registered, count = [0], len(seen.features)
 
     def another() -> None:
-        placed[0] += 1
+        registered[0] += 1
 
     def tell() -> None:
-        seen = min(placed[0] + 1, count) if placed[0] else 0
-        job.report(seen / count, "placing cameras", f"{seen} of {count} pictures")
+        done = min(registered[0] + 1, count) if registered[0] else 0
+        job.report(done / count, "placing cameras", f"{done} of {count} pictures")
 
     with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
         database, token = Path(folder) / "pairs.db", pycolmap.CancellationToken()
-        write_database(database, groups, features, pairs, guess)
-        models = heard(lambda: _mapped(database, guess, threads, another, token), token, tell)
+        write_database(database, seen.groups, seen.features, seen.matched, prior)
+        models = heard(lambda: _models(database, prior, seen.threads, another, token), token, tell)
     best = max(models, key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
-    return None if best is None else solution_of(best)
+    return None if best is None else reconstruction_of(best)
 
 
 def heard(work: Callable[[], T], token: pycolmap.CancellationToken, tell: Callable[[], None]) -> T:
@@ -156,8 +171,8 @@ def heard(work: Callable[[], T], token: pycolmap.CancellationToken, tell: Callab
                 return running.result(POLL)
 
 
-def _mapped(
-    database: Path, guess: Guess, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
+def _models(
+    database: Path, prior: CameraPrior, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
 ) -> list[pycolmap.Reconstruction]:
     import pycolmap
 
@@ -167,11 +182,11 @@ def _mapped(
         extract_colors=False,
         min_model_size=2,
         max_num_models=8,
-        ba_refine_extra_params=guess.bends,
+        ba_refine_extra_params=prior.distorted,
     )
-    options.mapper.abs_pose_refine_extra_params = guess.bends
+    options.mapper.abs_pose_refine_extra_params = prior.distorted
     options.mapper.random_seed = options.triangulation.random_seed = 0
-    options.mapper.abs_pose_min_num_inliers = 20
+    options.mapper.abs_pose_min_num_inliers = _LEAST_RESECTED
     models = pycolmap.incremental_mapping(
         database, database.parent, database.parent, options,
         initial_image_pair_callback=another, next_image_callback=another, cancellation_token=token,
@@ -180,7 +195,11 @@ def _mapped(
 
 
 def write_database(
-    path: Path, groups: Sequence[CameraGroup], features: Sequence[Features], pairs: Sequence[Pair], guess: Guess
+    path: Path,
+    groups: Sequence[CameraGroup],
+    features: Sequence[Features],
+    pairs: Sequence[TwoView],
+    prior: CameraPrior,
 ) -> None:
     """COLMAP's database: what it would have found itself. Its numbers of pictures start at 1."""
     import pycolmap
@@ -189,13 +208,13 @@ def write_database(
     database = pycolmap.Database.open(path)
     rigs, cameras = [], []
     for number, group in enumerate(groups):
-        camera = group.camera(guess, number + 1)
+        camera = group.camera(prior, number + 1)
         camera.camera_id = database.write_camera(camera)
         rig = pycolmap.Rig()
         rig.add_ref_sensor(camera.sensor_id)
         rigs.append(database.write_rig(rig))
         cameras.append(camera.camera_id)
-    for number, found in enumerate(features):
+    for number, each in enumerate(features):
         group = group_of[number]
         image = pycolmap.Image(name=f"{number:06}", camera_id=cameras[group])
         image.image_id = database.write_image(image)
@@ -203,14 +222,14 @@ def write_database(
         frame.rig_id = rigs[group]
         frame.add_data_id(image.data_id)
         database.write_frame(frame)
-        database.write_keypoints(image.image_id, found.places.astype(np.float32))
+        database.write_keypoints(image.image_id, each.keypoints.astype(np.float32))
     for pair in pairs:
         database.write_matches(pair.first + 1, pair.second + 1, pair.geometry.inlier_matches)
         database.write_two_view_geometry(pair.first + 1, pair.second + 1, pair.geometry)
     database.close()
 
 
-def solution_of(model: pycolmap.Reconstruction) -> Solution | None:
+def reconstruction_of(model: pycolmap.Reconstruction) -> Reconstruction | None:
     """The cameras of COLMAP's model, without those that hardly any point holds; None if fewer than two are left."""
     held = [image for image in map(model.image, model.reg_image_ids()) if image.num_points3D >= _LEAST_HELD]
     if len(held) < 2:
@@ -220,12 +239,12 @@ def solution_of(model: pycolmap.Reconstruction) -> Solution | None:
     rotations = matrices[:, :, :3]
     positions = -np.einsum("nji,nj->ni", rotations, matrices[:, :, 3])
     points = [point for point in model.points3D.values() if point.error <= _LARGEST_ERROR]
-    places = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
+    where = np.array([point.xyz for point in points], np.float64).reshape(-1, 3)
     sightings = np.array([point.track.length() for point in points], np.int64)
     lenses = tuple(_lens(model.camera(image.camera_id)) for image in images)
-    numbers = tuple(int(image.name) for image in images)
+    pictures = tuple(int(image.name) for image in images)
     error = float(model.compute_mean_reprojection_error())
-    return Solution(numbers, lenses, rotations, positions, Points(places, sightings), error)
+    return Reconstruction(pictures, lenses, rotations, positions, Points(where, sightings), error)
 
 
 def lens_camera(lens: Lens, number: int) -> pycolmap.Camera:

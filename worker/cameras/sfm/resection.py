@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cameras of pictures that were left out, found by points that are known, and believed only where outlines agree.
+"""Resection: cameras of pictures that were left out, by points that are known, believed only where silhouettes agree.
 
-Must not know files or colours. Where a thing has the same print on several sides, a picture fits several places; from
-all of them but one, its outline or another's then shows as empty what the other shows as the thing.
+Must not know files or colours. Where a thing has the same print on several sides, a picture fits several poses; from
+all of them but one, its silhouette or another's then shows as empty what the other shows as the thing.
 """
 
 from __future__ import annotations
@@ -16,46 +16,38 @@ from ...core.job import Job, Span
 from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
-from .features import Features
-from .mapping import CameraGroup, Solution
-from .places import Known, Placed, guessed_places, places_by_points
-from .tracks import Tracker, Tracks
+from .bundle_adjustment import BundleAdjuster, Tracks
+from .mapping import Observations, Reconstruction
+from .pose_candidates import PoseCandidate, Scene, candidates_by_points, candidates_by_silhouette
+from .two_view import LEAST_INLIERS
 
-MOST = 80
+MOST_PICTURES = 80
 """With more pictures, those that are left out are left out: comparing all with all takes too long."""
 
 AGREED = 0.9
-"""Where the hull covers less than this of more than a fifth of the outlines, they are seen by wrong cameras."""
+"""Where the hull covers less than this of more than a fifth of the silhouettes, they are seen by wrong cameras. Of the
+folded cameras of the bleach it covers 0.4 of each, of right ones all; so anything from 0.5 to 0.97 tells them apart."""
 
-_LOSS = 0.015  # of an outline may be lost to a picture's camera that is right
-_LEAST = 15  # points that must say where a camera is, as for a pair
-_CLEARER = 1.3  # times as many as for the next likely place that outlines allow
-_SAME = 15.0  # degrees: two places that differ by less are one
-_BEST = 0.5  # of the points of the clearest picture of a round: less clear ones wait for more points
-_GUESSED = 20, 1.25  # as _LEAST and _CLEARER, of points that were looked for where they should be
-_LUCK = 3.0  # times as many points as by chance
-_FEW = (
-    0.1  # of all pictures: where more are left out, a whole side may be unknown, and guesses put it onto the known one
-)
-
-
-def views_of(found: Solution) -> list[View]:
-    """Pinhole views of a solution's cameras: lenses bend outlines too little to matter."""
-    return [
-        View(lens.camera, rotation, position)
-        for lens, rotation, position in zip(found.lenses, found.rotations, found.positions)
-    ]
+_LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right: errors of half a degree
+_CLEARER = 1.3  # times as many inliers as the next candidate that silhouettes allow
+_SAME = 15.0  # degrees: two candidates that differ by less are one
+_BEST = 0.5  # of the inliers of the clearest picture of a round: less clear ones wait for more points
+_GUIDED = 20, 1.25  # as LEAST_INLIERS and _CLEARER, of points that were looked for where they should be
+_LUCK = 3.0  # times as many inliers as by chance, of such points
+_FEW = 0.1
+"""Of all pictures: where more are left out, a whole side may be unknown, and silhouettes put it onto the known one."""
 
 
-def hull_of(found: Solution, outlines: Mapping[int, np.ndarray]) -> Hull | None:
-    """The hull of the outlines (h, w) bool of those of a solution's pictures that have one, or None."""
-    kept = [(view, outlines[number]) for view, number in zip(views_of(found), found.numbers) if number in outlines]
-    return Hull.of([view for view, _ in kept], [outline for _, outline in kept]) if kept else None
+def hull_of(found: Reconstruction, silhouettes: Mapping[int, np.ndarray]) -> Hull | None:
+    """The hull of the silhouettes (h, w) bool of those registered pictures that have one, or None. Lenses bend
+    silhouettes too little to matter."""
+    kept = [(view, silhouettes[k]) for view, k in zip(found.views, found.pictures) if k in silhouettes]
+    return Hull.of([view for view, _ in kept], [silhouette for _, silhouette in kept]) if kept else None
 
 
-def agrees(found: Solution, outlines: Mapping[int, np.ndarray]) -> bool:
-    """Whether the outlines are those of one thing from the solution's cameras."""
-    return _agree(hull_of(found, outlines))
+def silhouettes_agree(found: Reconstruction, silhouettes: Mapping[int, np.ndarray]) -> bool:
+    """Whether the silhouettes are those of one thing from the cameras found."""
+    return _agree(hull_of(found, silhouettes))
 
 
 def _agree(hull: Hull | None) -> bool:
@@ -63,153 +55,150 @@ def _agree(hull: Hull | None) -> bool:
 
 
 def completed(
-    found: Solution,
-    groups: Sequence[CameraGroup],
-    features: Sequence[Features],
-    outlines: Mapping[int, np.ndarray],
-    threads: int,
-    job: Job | Span,
-) -> Solution:
-    """The solution with as many more of the pictures as find a place that all outlines allow.
+    found: Reconstruction, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
+) -> Reconstruction:
+    """What was found with as many more of the pictures as have a pose that all silhouettes allow.
 
-    found: cameras whose outlines agree. outlines: by the picture's number, (h, w) bool.
+    found: cameras whose silhouettes agree. silhouettes: by the picture's number, (h, w) bool.
     """
-    count = len(features)
-    if not len(found.numbers) < count <= MOST:
+    if not len(found.pictures) < len(seen.features) <= MOST_PICTURES:
         return found
-    tracker, begun = Tracker(groups, features, threads), set(found.numbers)
-    known = _known(tracker.tracked(found, False, job), outlines)
-    while known is not None:
-        found = known.found
-        job.report(len(found.numbers) / count, "placing cameras", f"{len(found.numbers)} of {count} pictures")
-        left = set(outlines) - set(found.numbers)
-        clear = _clearest(known, left, tracker, outlines, job, _place)
+    return _Resection(BundleAdjuster(seen), silhouettes, job).completed(found)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Resection:
+    """One such search. silhouettes: by the picture's number."""
+
+    adjuster: BundleAdjuster
+    silhouettes: Mapping[int, np.ndarray]
+    job: Job | Span
+
+    def completed(self, found: Reconstruction) -> Reconstruction:
+        """What was found, with more pictures as long as some are clear."""
+        begun, count = set(found.pictures), len(self.adjuster.features)
+        scene = self._scene(self.adjuster.adjusted(found, False, self.job))
+        while scene is not None:
+            found = scene.found
+            done = len(found.pictures)
+            self.job.report(done / count, "placing cameras", f"{done} of {count} pictures")
+            clear = self._clearest(scene, count)
+            joined = self.adjuster.adjusted(self._joined(found, clear), True, self.job) if clear else None
+            grown = self._scene(joined)
+            if grown is None or len(grown.found.pictures) <= done:
+                break
+            scene = grown
+        return found if scene is None else self._revisited(scene, set(found.pictures) - begun)
+
+    def _scene(self, said: tuple[Reconstruction, Tracks] | None) -> Scene | None:
+        """Cameras and what they have in common, if their silhouettes agree."""
+        hull = None if said is None else hull_of(said[0], self.silhouettes)
+        return Scene(*said, hull) if _agree(hull) else None
+
+    def _clearest(self, scene: Scene, count: int) -> dict[int, PoseCandidate]:
+        """Those of the pictures that are left whose pose is clearest, by their number."""
+        left = sorted(set(self.silhouettes) - set(scene.found.pictures))
+        clear = self._clear(left, scene, self.pose)
         if not clear and len(left) <= _FEW * count:
-            clear = _clearest(known, left, tracker, outlines, job, _guessed_place)
-        joined = tracker.tracked(_joined(found, clear, tracker), True, job) if clear else None
-        grown = _known(joined, outlines)
-        if grown is None or len(grown.found.numbers) <= len(found.numbers):
-            break
-        known = grown
-    return found if known is None else _revisited(known, set(found.numbers) - begun, tracker, outlines, job)
+            clear = self._clear(left, scene, self.guided_pose)
+        enough = _BEST * max((pose.inliers for pose in clear.values()), default=0)
+        return {number: pose for number, pose in clear.items() if pose.inliers >= enough}
+
+    def _clear(
+        self, left: Sequence[int], scene: Scene, pose_of: Callable[[int, Scene], PoseCandidate | None]
+    ) -> dict[int, PoseCandidate]:
+        clear = {}
+        for number in left:
+            self.job.check()
+            pose = pose_of(number, scene)
+            if pose is not None:
+                clear[number] = pose
+        return clear
+
+    def pose(self, number: int, scene: Scene) -> PoseCandidate | None:
+        """The pose of a picture that silhouettes allow and most points are for, if that is clear."""
+        lens = self._lens(number, scene.found)
+        if lens is None:
+            return None
+        candidates = candidates_by_points(number, lens, scene, self.adjuster)
+        return clearest(self._allowed(candidates, lens, scene.hull, number), LEAST_INLIERS, _CLEARER)
+
+    def guided_pose(self, number: int, scene: Scene) -> PoseCandidate | None:
+        """The same of a picture that too few points are known for: looked for near where its silhouette would be."""
+        lens = self._lens(number, scene.found)
+        if lens is None:
+            return None
+        candidates = candidates_by_silhouette(number, lens, scene, self.adjuster, self.silhouettes[number])
+        return clearest(self._allowed(candidates, lens, scene.hull, number), *_GUIDED)
+
+    def _allowed(self, candidates: Iterable[PoseCandidate], lens: Lens, hull: Hull, number: int) -> list[PoseCandidate]:
+        views = [(each, View(lens.camera, each.rotation, each.position)) for each in candidates]
+        return [each for each, view in views if fits_silhouettes(hull, view, self.silhouettes[number])]
+
+    def _revisited(self, scene: Scene, added: set[int]) -> Reconstruction:
+        """What was found after each picture that was added was resected again, now that more points are known."""
+        found, moved = scene.found, {}
+        for number in sorted(added):
+            self.job.check()
+            others = _without(found, number)
+            hull = hull_of(others, self.silhouettes)
+            pose = None if hull is None else self.pose(number, dataclasses.replace(scene, found=others, hull=hull))
+            now = found.rotations[found.pictures.index(number)]
+            if pose is not None and _degrees(pose.rotation, now) > _SAME:
+                moved[number] = pose
+        for number in moved:
+            found = _without(found, number)
+        said = self.adjuster.adjusted(self._joined(found, moved), True, self.job) if moved else None
+        better = self._scene(said) or scene
+        last = self._scene(self.adjuster.adjusted(better.found, False, self.job))
+        return (last or better).found
+
+    def _joined(self, found: Reconstruction, clear: Mapping[int, PoseCandidate]) -> Reconstruction:
+        """What was found with some more pictures, ascending again; without those whose lens nobody knows."""
+        poses = zip(found.lenses, found.rotations, found.positions)
+        every = dict(zip(found.pictures, poses))
+        for number, pose in clear.items():
+            lens = self._lens(number, found)
+            if lens is not None:
+                every[number] = lens, pose.rotation, pose.position
+        pictures = tuple(sorted(every))
+        lenses, rotations, positions = zip(*(every[number] for number in pictures))
+        return dataclasses.replace(
+            found, pictures=pictures, lenses=lenses, rotations=np.stack(rotations), positions=np.stack(positions)
+        )
+
+    def _lens(self, number: int, found: Reconstruction) -> Lens | None:
+        """The lens of the pictures that were taken with the same camera, if one of them is registered."""
+        group_of = self.adjuster.group_of
+        lenses = (lens for n, lens in zip(found.pictures, found.lenses) if group_of[n] == group_of[number])
+        return next(lenses, None)
 
 
-def _known(said: tuple[Solution, Tracks] | None, outlines: Mapping[int, np.ndarray]) -> Known | None:
-    """Cameras and what they have in common, if their outlines agree."""
-    hull = None if said is None else hull_of(said[0], outlines)
-    return Known(*said, hull) if _agree(hull) else None
-
-
-def _revisited(
-    known: Known, added: set[int], tracker: Tracker, outlines: Mapping[int, np.ndarray], job: Job | Span
-) -> Solution:
-    """The solution after each picture that was added was asked again for its place, now that more points are known."""
-    found, moved = known.found, {}
-    for number in sorted(added):
-        job.check()
-        others = _without(found, number)
-        hull = hull_of(others, outlines)
-        if hull is None:
-            continue
-        place = _place(number, dataclasses.replace(known, found=others, hull=hull), tracker, outlines)
-        now = found.rotations[found.numbers.index(number)]
-        if place is not None and _turned(place.rotation, now) > _SAME:
-            moved[number] = place
-    for number in moved:
-        found = _without(found, number)
-    said = tracker.tracked(_joined(found, moved, tracker), True, job) if moved else None
-    better = _known(said, outlines) or known
-    last = _known(tracker.tracked(better.found, False, job), outlines)
-    return (last or better).found
-
-
-def _without(found: Solution, number: int) -> Solution:
-    kept = [place for place, n in enumerate(found.numbers) if n != number]
+def _without(found: Reconstruction, number: int) -> Reconstruction:
+    kept = [k for k, n in enumerate(found.pictures) if n != number]
     return dataclasses.replace(
         found,
-        numbers=tuple(found.numbers[place] for place in kept),
-        lenses=tuple(found.lenses[place] for place in kept),
+        pictures=tuple(found.pictures[k] for k in kept),
+        lenses=tuple(found.lenses[k] for k in kept),
         rotations=found.rotations[kept],
         positions=found.positions[kept],
     )
 
 
-def _joined(found: Solution, clear: Mapping[int, Placed], tracker: Tracker) -> Solution:
-    """The solution with some more pictures, ascending again; without those whose lens nobody knows."""
-    every = {number: (lens, rotation, position) for number, lens, rotation, position in zip(
-        found.numbers, found.lenses, found.rotations, found.positions)}  # fmt: skip
-    for number, place in clear.items():
-        lens = _lens_of(number, found, tracker)
-        if lens is not None:
-            every[number] = lens, place.rotation, place.position
-    numbers = tuple(sorted(every))
-    lenses, rotations, positions = zip(*(every[number] for number in numbers))
-    return dataclasses.replace(
-        found, numbers=numbers, lenses=lenses, rotations=np.stack(rotations), positions=np.stack(positions)
-    )
+def fits_silhouettes(hull: Hull, view: View, silhouette: np.ndarray) -> bool:
+    """Whether one more silhouette, seen by the view, and those of the hull are those of one thing."""
+    own, others = hull.with_view(view, silhouette)
+    return own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS
 
 
-def _lens_of(number: int, found: Solution, tracker: Tracker) -> Lens | None:
-    """The lens of the pictures that were taken with the same camera, if one of them has a place."""
-    group = tracker.group_of[number]
-    return next((lens for n, lens in zip(found.numbers, found.lenses) if tracker.group_of[n] == group), None)
-
-
-def _clearest(
-    known: Known,
-    left: set[int],
-    tracker: Tracker,
-    outlines: Mapping[int, np.ndarray],
-    job: Job | Span,
-    placed: Callable[[int, Known, Tracker, Mapping[int, np.ndarray]], Placed | None],
-) -> dict[int, Placed]:
-    """Those of the pictures that are left whose place is clearest, by their number."""
-    clear = {}
-    for number in sorted(left):
-        job.check()
-        place = placed(number, known, tracker, outlines)
-        if place is not None:
-            clear[number] = place
-    enough = _BEST * max((place.count for place in clear.values()), default=0)
-    return {number: place for number, place in clear.items() if place.count >= enough}
-
-
-def _place(number: int, known: Known, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> Placed | None:
-    """The place of a picture that outlines allow and most points are for, if that is clear."""
-    lens = _lens_of(number, known.found, tracker)
-    if lens is None:
-        return None
-    places = places_by_points(number, lens, known, tracker)
-    return _clear(_allowed(places, lens, known.hull, outlines[number]), _LEAST, _CLEARER)
-
-
-def _guessed_place(number: int, known: Known, tracker: Tracker, outlines: Mapping[int, np.ndarray]) -> Placed | None:
-    """The same of a picture that too few points are known for: looked for near where its outline would be seen."""
-    lens = _lens_of(number, known.found, tracker)
-    if lens is None:
-        return None
-    places = guessed_places(number, lens, known, tracker, outlines[number])
-    return _clear(_allowed(places, lens, known.hull, outlines[number]), *_GUESSED)
-
-
-def _allowed(places: Iterable[Placed], lens: Lens, hull: Hull, outline: np.ndarray) -> list[Placed]:
-    """Those of the places from which the outline and the others' are those of one thing."""
-    allowed = []
-    for place in places:
-        own, others = hull.carved(View(lens.camera, place.rotation, place.position), outline)
-        if own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS:
-            allowed.append(place)
-    return allowed
-
-
-def _clear(allowed: Sequence[Placed], least: int, clearer: float) -> Placed | None:
-    """The one of several places that most points are for, if that is clear."""
+def clearest(allowed: Sequence[PoseCandidate], least: int, clearer: float) -> PoseCandidate | None:
+    """The one of several candidates that has most inliers, if that is clear."""
     if not allowed:
         return None
-    best = max(allowed, key=lambda place: place.count)
-    others = [place.count for place in allowed if _turned(place.rotation, best.rotation) > _SAME]
-    return best if best.count >= max(least, clearer * max(others, default=0), _LUCK * best.chance) else None
+    best = max(allowed, key=lambda pose: pose.inliers)
+    others = [pose.inliers for pose in allowed if _degrees(pose.rotation, best.rotation) > _SAME]
+    return best if best.inliers >= max(least, clearer * max(others, default=0), _LUCK * best.chance) else None
 
 
-def _turned(first: np.ndarray, second: np.ndarray) -> float:
+def _degrees(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip((np.trace(first @ second.T) - 1.0) / 2.0, -1.0, 1.0))))

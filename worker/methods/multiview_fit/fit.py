@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many photos to a field: cameras found, an engine's numbers fitted to the photos. Imported by the NeRF backend on use.
+"""Several photos to a field: cameras found, the thing cut out, a grid or one of nerfstudio's networks fitted.
 
-Must not know JSON or meshes.
+The runner of both methods (see ..method). Brings torch. Must not know JSON or meshes.
 """
 
 from __future__ import annotations
@@ -9,86 +9,102 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import numpy as np
+import torch
 from PIL import Image
 
 from ...cameras.capture import Capture
-from ...cameras.estimate import capture_of_gathered
+from ...cameras.estimate import capture_of, registered, views_of
+from ...cameras.registration import Registration
+from ...core.errors import MethodUnavailable
 from ...core.job import Job, Span
 from ...core.representations import Field
-from ...core.view import PinholeCamera, View
-from ...pictures.gather import Inputs
-from .. import Task
+from ...core.view import View
+from ..method import Task
 from ..runtime import devices
-from . import engines, grid_result
-from . import mattes as photo_mattes
+from . import grid_result, grid_training
+from .grid_model import Model
+from .mattes import cut_out
+from .training import Trained
 
-_QUALITY = 95  # of the photos that are kept for textures made again
+GRID = "photos"
+"""The network that is a grid of our own; the others are nerfstudio's."""
 
 
-def learned(task: Task, job: Job | Span) -> dict[str, np.ndarray]:
-    """What `field` makes the field of. Raises Unable where cameras cannot be found."""
-    training, device = str(task.options["training"]), str(devices.pick(task.device))
-    engine = engines.chosen(str(task.options["engine"]), training, device)
-    gathered = Inputs(task.pictures, task.ordered, task.cameras, ())
-    capture = capture_of_gathered(gathered, job.span(0.0, 0.25))
+def run(task: Task, loaded: None, job: Job | Span) -> Field:
+    """The field of what the task's inputs show, with the straightened photos as its views.
+
+    Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the network is
+    not installed, Unable where cameras cannot be found.
+    """
+    require(task.network.name)
+    device = devices.pick(task.device)
+    registration = registered(task.inputs, job.span(0.0, 0.22))
+    capture = capture_of(task.inputs, registration, job.span(0.22, 0.25))
     job.report(0.25, "cutting the object out")
-    capture = photo_mattes.cut_out(capture, str(task.options["subject"]), task.weights, task.model)
-    trained = engines.trained(engine, capture, training, job.span(0.3, 1.0), task.on_preview, device)
-    return {**trained.arrays, **_kept(capture)}
+    capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
+    with devices.memory_guard(device):
+        trained = _trained(task, capture, device, job.span(0.3, 1.0))
+    return _field(trained.model, trained.gains, registration.posed_as(capture.views), capture.views, capture.notes)
 
 
-def field(arrays: Mapping[str, np.ndarray], device: str) -> Field:
-    """The field that `learned` found, with the photos that it was learned from."""
-    bare = grid_result.field(arrays, devices.pick(device))
-    pictures = tuple(_posed(arrays, number) for number in range(len(arrays["cameras"])))
-    notes = tuple(bytes(arrays["notes"]).decode().splitlines())
-    return dataclasses.replace(bare, pictures=pictures, notes=notes)
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
+    """The same field of its arrays and the same inputs: whose pixels are read and straightened again."""
+    registration = Registration.from_arrays(arrays)
+    views = tuple(
+        dataclasses.replace(view, mask=_decoded(arrays[f"mask{number}"]) if f"mask{number}" in arrays else None)
+        for number, view in enumerate(views_of(task.inputs, registration, job))
+    )
+    model = grid_result.restored(arrays, devices.pick(task.device))
+    return _field(model, arrays["gains"], registration, views, tuple(arrays["notes"].tolist()))
 
 
-def _kept(capture: Capture) -> dict[str, np.ndarray]:
-    """The photos as JPEG, their mattes as PNG, and their cameras."""
-    kept: dict[str, np.ndarray] = {}
-    for number, shot in enumerate(capture.shots):
-        kept[f"photo{number}"] = _encoded(shot.rgb, "JPEG", quality=_QUALITY, subsampling=0)
-        if shot.alpha is not None:
-            kept[f"matte{number}"] = _encoded(shot.alpha, "PNG")
-    views = [shot.view for shot in capture.shots]
-    cameras = [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in (view.camera for view in views)]
-    rotations, positions = [view.rotation for view in views], [view.position for view in views]
-    notes = np.frombuffer("\n".join(capture.notes).encode(), np.uint8)
-    return {
-        **kept,
-        "cameras": np.array(cameras),
-        "rotations": np.array(rotations),
-        "positions": np.array(positions),
-        "notes": notes,
-        "names": np.array([shot.name for shot in capture.shots]),
-    }
+def require(network: str) -> None:
+    """Raises MethodUnavailable where the network needs what is not in this Python."""
+    if network != GRID and find_spec("nerfstudio") is None:
+        raise MethodUnavailable(
+            f"the network {network} needs nerfstudio, which is not in this Python: run the worker in the environment "
+            f"nerf (`python3 -m envs run --name nerf ...`), or choose the network {GRID}"
+        )
 
 
-def _encoded(values: np.ndarray, kind: str, **options: int) -> np.ndarray:
+def _trained(task: Task, capture: Capture, device: torch.device, job: Span) -> Trained:
+    name, training = task.network.name, task.options.training
+    if name == GRID:
+        plan = grid_training.PRESETS[training]
+        return grid_training.train(capture, plan, job, device, task.on_preview, job.is_enough)
+    from . import nerfstudio_training  # where nerfstudio is installed
+
+    plan = nerfstudio_training.PLANS[training]
+    return nerfstudio_training.train(capture, name, plan, job, device, task.on_preview, job.is_enough)
+
+
+def _field(
+    model: Model, gains: np.ndarray, registration: Registration, views: tuple[View, ...], notes: tuple[str, ...]
+) -> Field:
+    """registration: of the views as they are posed. gains: as in Trained."""
+
+    def more() -> dict[str, np.ndarray]:
+        masks = {f"mask{k}": _encoded(view.mask) for k, view in enumerate(views) if view.mask is not None}
+        return {**registration.to_arrays(), **masks, "gains": gains, "notes": np.array(notes, np.str_)}
+
+    even = tuple(_evened(view, gain) for view, gain in zip(views, gains, strict=True))
+    return grid_result.field(model, even, notes, more)
+
+
+def _evened(view: View, gain: np.ndarray) -> View:
+    """The view with the exposure of what was learned, or seams show where photos meet. gain: (3,)."""
+    return dataclasses.replace(view, rgb=np.rint(np.clip(view.rgb / gain, 0.0, 255.0)).astype(np.uint8))
+
+
+def _encoded(mask: np.ndarray) -> np.ndarray:
+    """A mask as the bytes of a PNG file, (N,) uint8."""
     stream = io.BytesIO()
-    Image.fromarray(values).save(stream, kind, **options)
+    Image.fromarray(mask).save(stream, "PNG")
     return np.frombuffer(stream.getvalue(), np.uint8)
 
 
 def _decoded(data: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data.tobytes())))
-
-
-def _posed(arrays: Mapping[str, np.ndarray], number: int) -> View:
-    width, height, *focal_and_centre = map(float, arrays["cameras"][number])
-    camera = PinholeCamera(int(width), int(height), *focal_and_centre)
-    matte = arrays.get(f"matte{number}")
-    rgb = _decoded(arrays[f"photo{number}"])
-    if "gains" in arrays:  # exposures as they were learned: evened, or seams show where photos meet
-        rgb = np.rint(np.clip(rgb / arrays["gains"][number], 0.0, 255.0)).astype(np.uint8)
-    return View(
-        rgb,
-        None if matte is None else _decoded(matte),
-        View(camera, arrays["rotations"][number], arrays["positions"][number]),
-        exact=True,
-        name=str(arrays["names"][number]),
-    )

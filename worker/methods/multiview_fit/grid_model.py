@@ -6,7 +6,7 @@ Imported on use: it brings torch. Points and distances are in the capture's worl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from . import grid_field
 from .grid_field import Grid, Rays, Rendered, Samples
-from .grid_space import Lattice, Photo, fused_distance, hull, redistanced
+from .grid_space import Lattice, ViewTensors, fused_distance, hull, redistanced
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
@@ -58,10 +58,10 @@ class Model:
         return grid_field.rendered(depth, self.colours, samples, rays.direction), samples, depth
 
     @torch.no_grad()
-    def views(self, photo: Photo, step: float, background: float = 1.0) -> tuple[Tensor, Tensor]:
-        """From a photo's place: colours (H W, 3), not clipped, and distances (H W,), infinite where nothing is."""
+    def views(self, view: ViewTensors, step: float, background: float = 1.0) -> tuple[Tensor, Tensor]:
+        """From a view's place: colours (H W, 3), not clipped, and distances (H W,), infinite where nothing is."""
         colours, distances = [], []
-        origins, directions = photo.rays()
+        origins, directions = view.rays()
         rays = grid_field.cast(self.grid, origins, directions, step)
         for some in torch.arange(len(rays), device=origins.device).split(_CHUNK):
             origin, direction = origins[some], directions[some]
@@ -70,6 +70,13 @@ class Model:
             colours.append(seen.colour + (1.0 - seen.opacity[:, None]) * behind)
             distances.append(grid_field.first_distance(depth, samples))
         return torch.cat(colours), torch.cat(distances)
+
+    def detached(self) -> Model:
+        """The same numbers, which learn no more."""
+        around = self.around
+        if around is not None:
+            around = replace(around, shape=around.shape.detach(), colours=around.colours.detach())
+        return replace(self, shape=self.shape.detach(), colours=self.colours.detach(), around=around)
 
     def neighbours(self) -> Tensor:
         """(M, 7) rows of corners that have all six neighbours in the grid: their own first."""
@@ -95,12 +102,12 @@ class Model:
         return redistanced(whole)
 
 
-def haze(photos: list[Photo], lattice: Lattice) -> Model:
+def haze(views: list[ViewTensors], lattice: Lattice) -> Model:
     """A thin grey haze wherever matter can be, and around it where pictures show more than the thing."""
-    low = lattice.origin(photos[0].position.device)
-    grid = Grid.of(hull(photos, lattice), low, lattice.spacing)
+    low = lattice.origin(views[0].position.device)
+    grid = Grid.of(hull(views, lattice), low, lattice.spacing)
     around, start = None, _HAZE
-    if photos[0].matte is None:
+    if views[0].mask is None:
         high = low + torch.tensor(lattice.cells, device=low.device) * lattice.spacing
         around, start = Surroundings.around(low, high, AROUND), _THIN_HAZE
     shape = torch.full((len(grid.places), 1), start, device=low.device)
@@ -119,11 +126,11 @@ def finer(before: Model, lattice: Lattice) -> Model:
     return Model(lattice, grid, shape, colours, None, 0.0, before.around)
 
 
-def surface(photos: list[Photo], lattice: Lattice, before: Model, stride: float) -> Model:
+def surface(views: list[ViewTensors], lattice: Lattice, before: Model, stride: float) -> Model:
     """Signed distances, begun from a density as its cameras see it, or from a coarser surface."""
     if before.distance is None:
-        small = [photo.resized(2 * max(before.lattice.cells)) for photo in photos]
-        seen = [before.views(photo, stride * before.lattice.spacing)[1] for photo in small]
+        small = [view.resized(2 * max(before.lattice.cells)) for view in views]
+        seen = [before.views(view, stride * before.lattice.spacing)[1] for view in small]
         distance = fused_distance(small, seen, lattice)
     else:
         distance = _resampled(before, lattice)

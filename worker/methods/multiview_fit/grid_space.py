@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,32 +16,35 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
-from ...cameras.capture import Shot
+from ...cameras.hull import carved
 from ...core.errors import Unable
-from ...core.view import PinholeCamera
+from ...core.view import PinholeCamera, View
 
-_DOUBT = 0.03  # share of the views whose outlines may be wrong about a point before it counts as outside
-_TRUST = 3.0  # cells from a seen surface within which its distance is believed
+_DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
+_HALF_DIAGONAL = 0.87  # of a cell, in its sides
+_MOST_GROWN = 32  # pixels by which a mask is grown at most
+_TRUNCATION = 3.0  # cells from a seen surface within which its distance is believed
 
 
 @dataclass(frozen=True, eq=False)
-class Photo:
-    """A shot on the device, smaller. colour: (H, W, 3) sRGB multiplied by matte. matte: (H, W) or None. 0 to 1 both."""
+class ViewTensors:
+    """A view on the device, smaller. colour: (H, W, 3) sRGB multiplied by mask. mask: (H, W) or None. 0 to 1 both.
+    rotation: (3, 3), position: (3,) float32, as in View."""
 
     colour: Tensor
-    matte: Tensor | None
+    mask: Tensor | None
     camera: PinholeCamera
     rotation: Tensor
     position: Tensor
 
-    def resized(self, longest: int) -> Photo:
+    def resized(self, longest: int) -> ViewTensors:
         """The same with a longer side of at most that many pixels."""
         height, width = self.colour.shape[:2]
         share = min(1.0, longest / max(height, width))
         size = max(1, round(height * share)), max(1, round(width * share))
-        matte = None if self.matte is None else _averaged(self.matte[..., None], size)[..., 0]
+        mask = None if self.mask is None else _averaged(self.mask[..., None], size)[..., 0]
         camera = self.camera.scaled(size[1], size[0])
-        return Photo(_averaged(self.colour, size), matte, camera, self.rotation, self.position)
+        return ViewTensors(_averaged(self.colour, size), mask, camera, self.rotation, self.position)
 
     def rays(self) -> tuple[Tensor, Tensor]:
         """Origins and unit directions (H W, 3) of the pixels' centres in the world."""
@@ -58,13 +61,13 @@ class Photo:
 
     def seen(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """For points (N, 3): flat index of the pixel (N,) that sees each, whether any does, distance to the camera."""
-        camera, placed = self.camera, (points - self.position) @ self.rotation.T
-        depth = placed[:, 2].clamp(min=1e-6)
-        column = (placed[:, 0] / depth * camera.fx + camera.cx).floor()
-        row = (placed[:, 1] / depth * camera.fy + camera.cy).floor()
-        inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (placed[:, 2] > 1e-6)
+        camera, own = self.camera, (points - self.position) @ self.rotation.T
+        depth = own[:, 2].clamp(min=1e-6)
+        column = (own[:, 0] / depth * camera.fx + camera.cx).floor()
+        row = (own[:, 1] / depth * camera.fy + camera.cy).floor()
+        inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (own[:, 2] > 1e-6)
         index = torch.where(inside, row * camera.width + column, 0.0).long()
-        return index, inside, placed.norm(dim=1)
+        return index, inside, own.norm(dim=1)
 
 
 def _averaged(values: Tensor, size: tuple[int, int]) -> Tensor:
@@ -72,22 +75,29 @@ def _averaged(values: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(values.permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0).contiguous()
 
 
-def photos_of(shots: Sequence[Shot], longest: int, device: torch.device) -> list[Photo]:
-    """The shots no larger than `longest`, with mattes only if all have one. Raises Unable where they show nothing."""
-    if len(shots) < 2:
-        raise Unable(f"a field needs two or more pictures with known cameras, not {len(shots)}: add pictures")
-    masked = all(shot.alpha is not None for shot in shots)
-    if masked and not any(shot.alpha.any() for shot in shots):
+def blank_tensors(view: View, device: torch.device) -> ViewTensors:
+    """A view without its picture."""
+    rotation, position = (
+        torch.tensor(values, dtype=torch.float32, device=device) for values in (view.rotation, view.position)
+    )
+    nothing = torch.zeros(view.camera.height, view.camera.width, 3, device=device)
+    return ViewTensors(nothing, None, view.camera, rotation, position)
+
+
+def tensors_of(views: Sequence[View], longest: int, device: torch.device) -> list[ViewTensors]:
+    """The views no larger than `longest`, with masks only if all have one. Raises Unable where they show nothing."""
+    if len(views) < 2:
+        raise Unable(f"a field needs two or more pictures with known cameras, not {len(views)}: add pictures")
+    masked = all(view.mask is not None for view in views)
+    if masked and not any(view.mask.any() for view in views):
         raise Unable("every picture's mask is empty, so there is nothing to see: check the masks or leave them out")
-    photos = []
-    for shot in shots:
-        colour = torch.from_numpy(shot.rgb.copy()).to(device).float() / 255.0
-        matte = torch.from_numpy(shot.alpha.copy()).to(device).float() / 255.0 if masked else None
-        colour = colour if matte is None else colour * matte[..., None]
-        rotation = torch.tensor(shot.view.rotation, dtype=torch.float32, device=device)
-        position = torch.tensor(shot.view.position, dtype=torch.float32, device=device)
-        photos.append(Photo(colour, matte, shot.view.camera, rotation, position).resized(longest))
-    return photos
+    tensors = []
+    for view in views:
+        colour = torch.from_numpy(view.rgb.copy()).to(device).float() / 255.0
+        mask = torch.from_numpy(view.mask.copy()).to(device).float() / 255.0 if masked else None
+        colour = colour if mask is None else colour * mask[..., None]
+        tensors.append(replace(blank_tensors(view, device), colour=colour, mask=mask).resized(longest))
+    return tensors
 
 
 @dataclass(frozen=True)
@@ -128,22 +138,20 @@ class Lattice:
         return self.origin(device) + grid * self.spacing
 
 
-def hull(photos: Sequence[Photo], lattice: Lattice) -> Tensor:
-    """(X, Y, Z) bool: cells that two views see and (nearly) no outline excludes. Raises Unable where none is left."""
-    points = lattice.centres(photos[0].position.device)
-    views, against = (torch.zeros(len(points), dtype=torch.int32, device=points.device) for _ in range(2))
-    for photo in photos:
-        index, inside, distance = photo.seen(points)
-        views += inside
-        if photo.matte is not None and inside.any():
-            reach = 0.87 * lattice.spacing * photo.camera.fx / float(distance[inside].min())
-            allowed = grown(photo.matte > 0.02, min(math.ceil(reach), 32))
-            against += inside & ~allowed.view(-1)[index]
-    found = ((views >= 2) & (against <= int(_DOUBT * len(photos)))).view(lattice.cells)
+def hull(views: Sequence[ViewTensors], lattice: Lattice) -> Tensor:
+    """(X, Y, Z) bool: cells that two views see and (nearly) no mask excludes. Raises Unable where none is left."""
+    device = views[0].position.device
+    cells = lattice.centres(torch.device("cpu")).numpy()
+    bare = [View(v.camera, v.rotation.cpu().numpy(), v.position.cpu().numpy()) for v in views]
+    masks = [None if view.mask is None else (view.mask > 0.02).cpu().numpy() for view in views]
+    half = _HALF_DIAGONAL * lattice.spacing
+    nearest = [max(float(np.linalg.norm(cells - view.position, axis=1).min()), half) for view in bare]
+    reaches = [math.ceil(half * view.camera.fx / near) for view, near in zip(bare, nearest)]
+    found = carved(cells, bare, masks, [min(reach, _MOST_GROWN) for reach in reaches], 2, _DISSENT)
     if not found.any():
-        why = "see no common part" if photos[0].matte is None else "have masks that agree on no shape"
+        why = "see no common part" if views[0].mask is None else "have masks that agree on no shape"
         raise Unable(f"the pictures {why}: check the poses and the masks")
-    return found
+    return torch.from_numpy(found.reshape(lattice.cells)).to(device)
 
 
 def grown(mask: Tensor, pixels: int) -> Tensor:
@@ -151,25 +159,25 @@ def grown(mask: Tensor, pixels: int) -> Tensor:
     return functional.max_pool2d(mask[None, None].float(), 2 * pixels + 1, 1, pixels)[0, 0] > 0
 
 
-def fused_distance(photos: Sequence[Photo], distances: Sequence[Tensor], lattice: Lattice) -> np.ndarray:
+def fused_distance(views: Sequence[ViewTensors], distances: Sequence[Tensor], lattice: Lattice) -> np.ndarray:
     """(X + 1, Y + 1, Z + 1) float32 signed distance in cells at the corners, positive outside.
 
-    distances: (H W,) how far each photo's pixels see, infinite where they see nothing. The mean of what views say near
+    distances: (H W,) how far each view's pixels see, infinite where they see nothing. The mean of what views say near
     surfaces (Curless and Levoy 1996); what views are turned to but cannot look into is inside.
     """
-    points, reach = lattice.corners(distances[0].device), _TRUST * lattice.spacing
+    points, reach = lattice.corners(distances[0].device), _TRUNCATION * lattice.spacing
     total, votes, framed = (torch.zeros(len(points), device=points.device) for _ in range(3))
-    for photo, distance in zip(photos, distances):
-        index, inside, away = photo.seen(points)
+    for view, distance in zip(views, distances):
+        index, inside, away = view.seen(points)
         framed += inside
-        if photo.matte is not None:  # outlines are sharper than distances
-            nothing = photo.matte.view(-1) < 0.5
+        if view.mask is not None:  # masks are sharper than distances
+            nothing = view.mask.view(-1) < 0.5
             inside = inside & (distance.isfinite() | nothing)[index]
             distance = torch.where(nothing, torch.inf, distance)
         ahead = distance[index] - away
-        known = inside & (ahead > -reach)
-        total += torch.where(known, ahead.clamp(max=reach), 0.0)
-        votes += known
+        near = inside & (ahead > -reach)
+        total += torch.where(near, ahead.clamp(max=reach), 0.0)
+        votes += near
     unseen = torch.where(framed > 0, -reach, reach)
     mean = torch.where(votes > 0, total / votes.clamp(min=1.0), unseen) / lattice.spacing
     return redistanced(mean.view(lattice.samples).cpu().numpy())

@@ -23,17 +23,17 @@ from ..matting import matte, saliency
 _TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _BY_NETWORK = "the thing was told apart from what is around it by the network {name}"
 _NO_THING = "the photos do not agree on one object: take them all around it, with all of it in each"
-_AGREED = 0.85  # of each outline lies in the shadow of what all outlines show together
+_AGREED = 0.85  # share of each outline that the hull of all of them covers: less, and they are of different things
 
 
-def cut_out(capture: Capture, subject: str, weights: WeightStore, model: str) -> Capture:
-    """The capture with a matte for each shot where it is to be of a thing alone.
+def cut_out(capture: Capture, subject: str, weights: WeightStore, network: str) -> Capture:
+    """The capture with a mask for each view where it is to be of a thing alone.
 
-    subject: "object", all that they show ("scene"), or what they seem to be about ("auto"). weights, model: as for
-    `matte.subject_alpha`. A scene keeps no mattes but those that pictures came with. Raises Unable or WeightsMissing for
+    subject: "object", all that they show ("scene"), or what they seem to be about ("auto"). weights, network: as for
+    `matte.subject_alpha`. A scene keeps no masks but those that pictures came with. Raises Unable or WeightsMissing for
     "object" where no thing can be told apart.
     """
-    if all(shot.alpha is not None for shot in capture.shots):
+    if all(view.mask is not None for view in capture.views):
         return capture
     if subject == "scene":
         return dataclasses.replace(capture, unbounded=True)
@@ -41,15 +41,15 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, model: str) ->
         return found
     if subject == "auto" and (saliency.installed(weights) is None or not _goes_around(capture)):
         return capture
-    found = _by_network(capture, weights, model)
+    found = _by_network(capture, weights, network)
     if found is None and subject == "object":
         raise Unable(_NO_THING)
     return found or capture
 
 
 def _by_brightness(capture: Capture) -> Capture | None:
-    alphas = [_bright(shot.rgb) if shot.alpha is None else shot.alpha for shot in capture.shots]
-    return None if any(alpha is None for alpha in alphas) else _with_mattes(capture, alphas, _TOLD_APART)
+    masks = [_bright(view.rgb) if view.mask is None else view.mask for view in capture.views]
+    return None if any(mask is None for mask in masks) else _with_masks(capture, masks, _TOLD_APART)
 
 
 def _bright(rgb: np.ndarray) -> np.ndarray | None:
@@ -57,30 +57,28 @@ def _bright(rgb: np.ndarray) -> np.ndarray | None:
     return None if thing is None else np.uint8(255) * thing.astype(np.uint8)
 
 
-def _by_network(capture: Capture, weights: WeightStore, model: str) -> Capture | None:
-    """With the network's mattes and the box of what they show, or None where they are not of one thing."""
-    name = saliency.require(weights, model).name
+def _by_network(capture: Capture, weights: WeightStore, network: str) -> Capture | None:
+    """With the network's masks and the box of what they show, or None where they are not of one thing."""
+    name = saliency.require(weights, network).name
     try:
-        alphas = [_matte(shot.rgb, shot.alpha, shot.name, weights, model) for shot in capture.shots]
+        masks = [
+            matte.subject_alpha(Picture(view.rgb, view.mask, None, "", view.name), weights, network)
+            for view in capture.views
+        ]
     except Unable:
         return None
-    views, outlines = [shot.view for shot in capture.shots], [alpha >= 128 for alpha in alphas]
-    hull = Hull.of(views, outlines)
+    hull = Hull.of(capture.views, [mask >= 128 for mask in masks])
     if hull is None or hull.agreement < _AGREED:
         return None
-    thing = dataclasses.replace(_with_mattes(capture, alphas, _BY_NETWORK.format(name=name)), unbounded=False)
+    thing = dataclasses.replace(_with_masks(capture, masks, _BY_NETWORK.format(name=name)), unbounded=False)
     return thing.reframed(wider(hull.box))
 
 
-def _matte(rgb: np.ndarray, alpha: np.ndarray | None, name: str, weights: WeightStore, model: str) -> np.ndarray:
-    return matte.subject_alpha(Picture(rgb, alpha, None, "", name), weights, model)
-
-
-def _with_mattes(capture: Capture, alphas: list[np.ndarray], note: str) -> Capture:
-    shots = tuple(dataclasses.replace(shot, alpha=alpha) for shot, alpha in zip(capture.shots, alphas, strict=True))
-    return dataclasses.replace(capture, shots=shots, notes=(*capture.notes, note))
+def _with_masks(capture: Capture, masks: list[np.ndarray], note: str) -> Capture:
+    views = tuple(dataclasses.replace(view, mask=mask) for view, mask in zip(capture.views, masks, strict=True))
+    return dataclasses.replace(capture, views=views, notes=(*capture.notes, note))
 
 
 def _goes_around(capture: Capture) -> bool:
-    views = [shot.view for shot in capture.shots]
-    return goes_around(np.stack([view.rotation for view in views]), np.stack([view.position for view in views]))
+    rotations, positions = ([getattr(v, name) for v in capture.views] for name in ("rotation", "position"))
+    return goes_around(np.stack(rotations), np.stack(positions))

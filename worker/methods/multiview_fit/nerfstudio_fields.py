@@ -35,7 +35,7 @@ from nerfstudio.model_components.renderers import AccumulationRenderer, DepthRen
 from torch import Tensor, nn
 
 FAR = 1000.0  # where space ends, in distances between the cameras and the cube
-_DISTORTION, _EIKONAL = 0.002, 0.1  # weights beside the colours' error, nerfstudio's own
+_DISTORTION, _EIKONAL = 0.002, 0.1  # weights beside the colours' error, nerfstudio's own (mip-NeRF 360, NeuS)
 _APPEARANCE = 32  # numbers per picture for its exposure, where it was not cut out
 _SETTLED = 0.1  # share of the training after which the proposals are followed to the letter
 _UPDATED = 5  # steps between two lessons of the proposal networks, once they know what they do
@@ -114,7 +114,7 @@ class _Proposing(nn.Module):
     """What both have in common: networks that propose where to look.
 
     colour_error: how found colours are compared with true ones. warm: share of the training until the full rate of
-    learning.
+    learning. looks_to_infinity: whether the field itself is what is around the cube, too.
     """
 
     def __init__(self, sizes: Sizes, contraction: SceneContraction | None, initial: SpacedSampler) -> None:
@@ -156,7 +156,7 @@ class Nerfacto(_Proposing):
     """A density with colours. around: whether there is more than what lies in the cube. distance: between the cameras
     and the cube's far side, which the samples of rays out to infinity are spread after."""
 
-    colour_error, warm = nn.MSELoss(), 0.0
+    colour_error, warm, looks_to_infinity = nn.MSELoss(), 0.0, True
 
     def __init__(self, sizes: Sizes, pictures: int, around: bool, distance: float) -> None:
         contraction = SceneContraction(order=float("inf")) if around else None
@@ -210,7 +210,7 @@ class Nerfacto(_Proposing):
 class NeusFacto(_Proposing):
     """A signed distance with colours; with more around it, a nerfacto field behind the cube."""
 
-    colour_error, warm = nn.L1Loss(), 0.02
+    colour_error, warm, looks_to_infinity = nn.L1Loss(), 0.02, False
 
     def __init__(self, sizes: Sizes, pictures: int, around: bool, distance: float) -> None:
         contraction = SceneContraction(order=float("inf"))

@@ -22,7 +22,7 @@ from ...core.job import Job, Span
 from . import grid_field
 from .grid_field import Grid
 from .grid_model import Model, near_surface
-from .grid_space import Lattice, Photo, hull, redistanced
+from .grid_space import Lattice, ViewTensors, hull, redistanced
 
 _COARSE = 4  # cells along a side of those in which matter is excluded
 _BATCH = 1 << 17  # points that are asked for at once
@@ -59,15 +59,15 @@ class Asked:
         return self.solid.colours((points - self.middle) / self.half, direction)
 
 
-def sampled(asked: Asked, photos: Sequence[Photo], bounds: np.ndarray, cells: int, job: Job | Span) -> Model:
+def sampled(asked: Asked, views: Sequence[ViewTensors], bounds: np.ndarray, cells: int, job: Job | Span) -> Model:
     """The field on a lattice over bounds (2, 3) with about so many cells along the longest side.
 
     Where outlines exclude matter there is none. job: hears each batch of points. Raises Unable where all is empty.
     """
-    device = photos[0].position.device
+    device = views[0].position.device
     coarse = Lattice.over(bounds, max(1, round(cells / _COARSE)))
     lattice = Lattice(coarse.low, coarse.spacing / _COARSE, tuple(_COARSE * n for n in coarse.cells))
-    possible = hull(photos, coarse).repeat_interleave(_COARSE, 0)
+    possible = hull(views, coarse).repeat_interleave(_COARSE, 0)
     possible = possible.repeat_interleave(_COARSE, 1).repeat_interleave(_COARSE, 2)
     asked_for = _corners_of(possible).view(-1).nonzero()[:, 0]
     corners = lattice.corners(device)
@@ -88,7 +88,7 @@ def _batched(ask: Callable[..., Tensor], of: tuple[Tensor, ...], job: Job | Span
     """A function's answers for rows of tensors, batch by batch, with a cancel heard between them."""
     answers, total = [], len(of[0])
     for start in range(0, total, _BATCH):
-        job.report(start / total, "taking the shape out")
+        job.report(start / total, "taking the shape out", f"point {start} of {total}")
         answers.append(ask(*(rows[start : start + _BATCH] for rows in of)))
     return torch.cat(answers)
 

@@ -3,7 +3,7 @@
 
 Must not know files, colours or how an arrangement of cameras was found. A thing with the same print on several sides
 gives pairs that fit perfectly and are wrong: so that many pairs contradict each other is the mark of such a thing, and
-two things tell the right arrangement from the others. Most matches fit it; and pictures from nearby directions look
+two things tell the right rotations from the others. Most matches fit it; and pictures from nearby directions look
 alike in it, which pictures of two sides that share a print do not where such a side was folded onto another (missing
 matches as evidence: Zach, Irschara and Bischof 2008).
 """
@@ -17,15 +17,16 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from ...core.job import Job, Span
-from .features import Features
-from .pairs import LEAST, Pair
+from .mapping import Observations
+from .two_view import LEAST_INLIERS
 
 TOLERANCE = 12.0
-"""Degrees between how two cameras are turned to each other, and how their matches say: beyond, they contradict."""
+"""Degrees between how two cameras are turned to each other, and how their matches say: beyond, they contradict. The
+relative rotation of two pictures is right within some five degrees (YCB things), the next side of a box is 90 away."""
 
-_ERROR = 2.0  # pixels: matches that miss their epipolar line by more are left out
-_TRIALS = 500
-_TYPICAL = 3  # a picture's best partners, whose matches say how many it has where it is seen alike
+_MAX_ERROR = 2.0  # pixels of 1000: matches that miss their epipolar line by more are left out
+_TRIALS = 500  # of RANSAC
+_BEST_PARTNERS = 3  # of a picture: their matches say how many it has where it is seen alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,54 +72,52 @@ class ViewGraph:
 
     def among(self, numbers: Sequence[int]) -> ViewGraph:
         """The graph of some of the pictures, which get the numbers 0, 1, ... in the order given."""
-        place = np.full(self.size, -1)
-        place[list(numbers)] = np.arange(len(numbers))
-        kept = (place[self.first] >= 0) & (place[self.second] >= 0)
-        known = (place[self.compared] >= 0).all(1)
-        ends = place[self.first[kept]], place[self.second[kept]]
-        return ViewGraph(
-            len(numbers), *ends, self.turns[kept], self.counts[kept], place[self.compared[known]], self.likeness[known]
-        )  # fmt: skip
+        index = np.full(self.size, -1)
+        index[list(numbers)] = np.arange(len(numbers))
+        kept = (index[self.first] >= 0) & (index[self.second] >= 0)
+        inside = (index[self.compared] >= 0).all(1)
+        ends = index[self.first[kept]], index[self.second[kept]]
+        compared = index[self.compared[inside]], self.likeness[inside]
+        return ViewGraph(len(numbers), *ends, self.turns[kept], self.counts[kept], *compared)
 
 
-def view_graph(
-    features: Sequence[Features],
-    focals: Sequence[tuple[float, int, int]],
-    pairs: Sequence[Pair],
-    compared: Sequence[tuple[int, int]],
-    job: Job | Span,
-) -> ViewGraph:
-    """The graph of all pictures. focals: of each, its camera's focal length, width and height in pixels."""
-    links = list(_links(features, focals, pairs, job))
-    count = len(features)
+def view_graph(seen: Observations, intrinsics: Sequence[tuple[float, int, int]], job: Job | Span) -> ViewGraph:
+    """The graph of all pictures. intrinsics: of each, its camera's focal length, width and height in pixels."""
+    links = list(_links(seen, intrinsics, job))
+    count = len(seen.features)
     common = np.zeros((count, count))
     for first, second, _, matches in links:
         common[first, second] = common[second, first] = matches
-    typical = np.sort(common, axis=1)[:, -_TYPICAL:].mean(1)
-    ends = np.array(compared, np.intp).reshape(-1, 2)
-    alike = common[ends[:, 0], ends[:, 1]] / np.maximum(np.sqrt(typical[ends[:, 0]] * typical[ends[:, 1]]), 1.0)
+    ends = np.array(seen.compared, np.intp).reshape(-1, 2)
     first, second, turns, counts = zip(*links) if links else ((), (), (), ())
     return ViewGraph(
         count, np.array(first, np.intp), np.array(second, np.intp), np.array(turns).reshape(-1, 3, 3),
-        np.array(counts, np.float64), ends, np.sqrt(alike),
+        np.array(counts, np.float64), ends, likeness_of(common, ends),
     )  # fmt: skip
 
 
+def likeness_of(common: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(C,) how alike the pictures of pairs (C, 2) are, of the numbers (N, N) of matches that they have in common."""
+    typical = np.sort(common, axis=1)[:, -_BEST_PARTNERS:].mean(1)
+    alike = common[ends[:, 0], ends[:, 1]] / np.maximum(np.sqrt(typical[ends[:, 0]] * typical[ends[:, 1]]), 1.0)
+    return np.sqrt(alike)
+
+
 def _links(
-    features: Sequence[Features], focals: Sequence[tuple[float, int, int]], pairs: Sequence[Pair], job: Job | Span
+    seen: Observations, intrinsics: Sequence[tuple[float, int, int]], job: Job | Span
 ) -> Iterator[tuple[int, int, np.ndarray, float]]:
     """Both pictures, the second's turn from the first and the number of matches, measured anew with known focal
-    lengths: what the first comparison says, with a guessed one and by homographies, is wrong by several degrees."""
+    lengths: what two-view geometry says with an assumed one, and by homographies, is wrong by several degrees."""
     import pycolmap
 
-    cameras = [pycolmap.Camera.create_from_model_name(1, "SIMPLE_PINHOLE", *focal) for focal in focals]
+    cameras = [pycolmap.Camera.create_from_model_name(1, "SIMPLE_PINHOLE", *values) for values in intrinsics]
     options = pycolmap.RANSACOptions(max_num_trials=_TRIALS, min_num_trials=50, random_seed=0)
-    for number, pair in enumerate(pairs):
-        job.report(number / len(pairs), "checking", f"pair {number + 1} of {len(pairs)}")
+    for number, pair in enumerate(seen.matched):
+        job.report(number / len(seen.matched), "checking", f"pair {number + 1} of {len(seen.matched)}")
         first, second = pair.first, pair.second
-        options.max_error = _ERROR * max(1.0, max(focals[first][1:]) / 1000.0)
+        options.max_error = _MAX_ERROR * max(1.0, max(intrinsics[first][1:]) / 1000.0)
         chosen = np.asarray(pair.geometry.inlier_matches)
-        places = features[first].places[chosen[:, 0]], features[second].places[chosen[:, 1]]
-        found = pycolmap.estimate_essential_matrix(*places, cameras[first], cameras[second], options)
-        if found is not None and found["num_inliers"] >= LEAST:
+        both = seen.features[first].keypoints[chosen[:, 0]], seen.features[second].keypoints[chosen[:, 1]]
+        found = pycolmap.estimate_essential_matrix(*both, cameras[first], cameras[second], options)
+        if found is not None and found["num_inliers"] >= LEAST_INLIERS:
             yield first, second, found["cam2_from_cam1"].rotation.matrix(), float(found["num_inliers"])

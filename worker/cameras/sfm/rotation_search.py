@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The most likely arrangement of cameras where pairs of pictures contradict each other.
+"""A search for the most likely rotations of cameras where pairs of pictures contradict each other.
 
-Must not know pictures or points. A tree of pairs says how all cameras are turned; strong pairs make good trees, and the
-best of them are improved by exchanging one pair after the other while the arrangement gets more likely.
+Must not know pictures or points. Rotation averaging would take the mean of pairs that say different sides; here a
+spanning tree of pairs says how all cameras are turned. Strong pairs make good trees, and the best of them are improved
+by exchanging one pair after the other while the rotations get more likely.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
 
 from ...core.job import Job, Span
-from .viewgraph import TOLERANCE, ViewGraph
+from .view_graph import TOLERANCE, ViewGraph
 
-_TREES = 60  # are tried
+_TREES = 60  # spanning trees are tried
 _CLIMBS = 6  # of the best of them are improved
-_STEPS = 3000  # arrangements are looked at on the way, with up to 32 pictures; of more, fewer
-_OTHERS = 40  # strongest pairs are tried in the place of another
-_GAIN = 1e-4
+_STEPS = 3000  # sets of rotations are looked at on the way, with up to 32 pictures; of more, fewer
+_EXCHANGES = 40  # strongest pairs are tried instead of another
+_GAIN = 1e-4  # of the cost: less is rounding
 
 
-def arranged(graph: ViewGraph, job: Job | Span) -> np.ndarray:
+def searched(graph: ViewGraph, job: Job | Span) -> np.ndarray:
     """The likeliest rotations (size, 3, 3) of the cameras of a connected graph, the same each time."""
     rng = np.random.default_rng(0)
     trees = []
@@ -39,7 +40,7 @@ def arranged(graph: ViewGraph, job: Job | Span) -> np.ndarray:
     return best[1]
 
 
-def whole(graph: ViewGraph) -> np.ndarray:
+def largest_component(graph: ViewGraph) -> np.ndarray:
     """(K,) int: the pictures of the graph's largest connected part, ascending."""
     labels = connected_components(_links(graph, range(len(graph.first))), directed=False)[1]
     return np.flatnonzero(labels == np.bincount(labels).argmax())
@@ -73,14 +74,14 @@ def _links(graph: ViewGraph, chosen: Sequence[int]) -> csr_array:
 def _climbed(
     graph: ViewGraph, tree: Sequence[int], rng: np.random.Generator, job: Job | Span
 ) -> tuple[float, np.ndarray]:
-    """The cost and rotations after exchanges of a tree's pairs that make the arrangement likelier."""
+    """The cost and rotations after exchanges of a tree's pairs that make the rotations likelier."""
     tree, rotations = list(tree), _spread(graph, tree)
     cost, left, better = graph.cost(rotations), _STEPS * min(1.0, (32 / graph.size) ** 2), True
     while better and left > 0:
         better = False
-        for place in rng.permutation(len(tree)):
+        for index in rng.permutation(len(tree)):
             job.check()
-            found, side = rotations, _side(graph, tree, place)
+            found, side = rotations, _side(graph, tree, index)
             others = _crossing(graph, side, rotations)
             left -= len(others)
             moved = [(_moved(graph, rotations, side, other), other) for other in others]
@@ -88,22 +89,22 @@ def _climbed(
                 ((graph.cost(turned), other, turned) for turned, other in moved), default=None, key=lambda f: f[0]
             )
             if found is not None and found[0] < cost - _GAIN:
-                cost, tree[place], rotations, better = *found, True
+                cost, tree[index], rotations, better = *found, True
     return cost, rotations
 
 
-def _side(graph: ViewGraph, tree: Sequence[int], place: int) -> np.ndarray:
+def _side(graph: ViewGraph, tree: Sequence[int], index: int) -> np.ndarray:
     """(size,) bool: the pictures on one side of a tree's pair."""
-    rest = [pair for number, pair in enumerate(tree) if number != place]
+    rest = [pair for number, pair in enumerate(tree) if number != index]
     labels = connected_components(_links(graph, rest), directed=False)[1]
-    return labels == labels[graph.second[tree[place]]]
+    return labels == labels[graph.second[tree[index]]]
 
 
 def _crossing(graph: ViewGraph, side: np.ndarray, rotations: np.ndarray) -> list[int]:
     """The strongest pairs across both sides that the rotations contradict."""
     crossing = np.flatnonzero(side[graph.first] != side[graph.second])
     crossing = crossing[graph.misses(rotations)[crossing] > TOLERANCE]
-    return crossing[np.argsort(-graph.counts[crossing], kind="stable")][:_OTHERS].tolist()
+    return crossing[np.argsort(-graph.counts[crossing], kind="stable")][:_EXCHANGES].tolist()
 
 
 def _moved(graph: ViewGraph, rotations: np.ndarray, side: np.ndarray, pair: int) -> np.ndarray:

@@ -2,10 +2,10 @@
 import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
-from image_to_3d.worker.cameras.sfm.mapping import Solution
-from image_to_3d.worker.cameras.sfm.twins import _astray
-from image_to_3d.worker.cameras.sfm.untangle import arranged, whole
-from image_to_3d.worker.cameras.sfm.viewgraph import TOLERANCE, ViewGraph
+from image_to_3d.worker.cameras.sfm.mapping import Reconstruction
+from image_to_3d.worker.cameras.sfm.rotation_search import largest_component, searched
+from image_to_3d.worker.cameras.sfm.symmetry import _astray
+from image_to_3d.worker.cameras.sfm.view_graph import TOLERANCE, ViewGraph
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
 from scipy.spatial.transform import Rotation
@@ -44,7 +44,7 @@ def turned_from(rotations: np.ndarray) -> np.ndarray:
 
 def test_a_side_that_looks_like_another_is_not_folded_onto_it():
     graph = printed_twice()
-    found = arranged(graph, job())
+    found = searched(graph, job())
     assert turned_from(found).max() < 1.0
     wrong = graph.misses(found) > TOLERANCE
     assert set(graph.counts[wrong]) == {70.0, 60.0} and wrong.sum() == COUNT
@@ -59,11 +59,11 @@ def test_the_truth_is_likelier_than_a_fold():
 
 def test_looking_for_an_arrangement_repeats_and_stops_when_it_should():
     graph = printed_twice()
-    assert np.array_equal(arranged(graph, job()), arranged(graph, job()))
+    assert np.array_equal(searched(graph, job()), searched(graph, job()))
     stopped = job()
     stopped.cancel()
     with pytest.raises(Cancelled):
-        arranged(graph, stopped)
+        searched(graph, stopped)
 
 
 def test_part_of_a_graph_is_the_graph_of_that_part():
@@ -71,12 +71,12 @@ def test_part_of_a_graph_is_the_graph_of_that_part():
     among = graph.among(range(4, 8))
     assert among.size == 4 and np.allclose(among.misses(TRUE[4:8]), 0.0, atol=1e-3) and len(among.compared) == 6
     apart = graph.among(range(4)), graph.among([3, 4, 5, 6, 0])
-    assert whole(apart[0]).tolist() == [0, 1, 2, 3] and whole(apart[1]).tolist() == [0, 1, 2, 3]
+    assert largest_component(apart[0]).tolist() == [0, 1, 2, 3] and largest_component(apart[1]).tolist() == [0, 1, 2, 3]
 
 
 def test_cameras_that_are_turned_otherwise_than_is_likely_are_named_whatever_the_world():
     world = Rotation.from_rotvec([0.3, -1.0, 0.5]).as_matrix()
     rotations = TRUE[[0, 1, 2, 4, 5]] @ world
     rotations[3] = rotations[3] @ Rotation.from_rotvec([0.0, 2.0, 0.0]).as_matrix()
-    found = Solution((0, 1, 2, 4, 5), (), rotations, np.zeros((5, 3)), None, 0.5)
+    found = Reconstruction((0, 1, 2, 4, 5), (), rotations, np.zeros((5, 3)), None, 0.5)
     assert _astray(found, np.arange(COUNT), TRUE) == {4}

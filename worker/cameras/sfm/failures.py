@@ -12,10 +12,10 @@ import numpy as np
 
 from ...pictures.load import Picture
 from .features import Features
-from .pairs import Pair
+from .two_view import TwoView
 
 FEATURELESS = 120
-"""A picture with fewer points gives nothing to hold on to."""
+"""A picture with fewer keypoints gives nothing to hold on to."""
 
 _BLACK = 14.0  # 8-bit: a picture whose brightest hundredth is darker shows nothing
 _TURN = 0.02  # radians between rays of the same point: less than that, a camera has turned but not moved
@@ -31,13 +31,15 @@ def too_few(count: int) -> str:
     return f"{pictures} too few to find out where they were taken from, and three are the least: {ADVICE}"
 
 
-def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Sequence[Pair], placed: int) -> str:
-    """Why only `placed` of the pictures, fewer than are needed, have found their place."""
+def why_not(
+    pictures: Sequence[Picture], features: Sequence[Features], pairs: Sequence[TwoView], registered: int
+) -> str:
+    """Why only `registered` of the pictures, fewer than are needed, have a camera."""
     count = len(pictures)
     black = sum(float(np.percentile(picture.rgb, 99.0)) < _BLACK for picture in pictures)
     if black > count / 2:
         return f"{black} of {count} pictures are almost black: photograph with more light"
-    bare = sum(len(found.places) < FEATURELESS for found in features)
+    bare = sum(len(each.keypoints) < FEATURELESS for each in features)
     if bare > count / 2:
         return (
             f"{bare} of {count} pictures show hardly any detail to hold on to: take sharp photos with more light, and "
@@ -45,13 +47,13 @@ def why_not(pictures: Sequence[Picture], features: Sequence[Features], pairs: Se
         )
     if not pairs:
         return f"no two of the {count} pictures show the same thing from nearby places: {ADVICE}"
-    turned = sum(pair.flat or pair.angle < _TURN for pair in pairs)
+    turned = sum(pair.planar or pair.angle < _TURN for pair in pairs)
     if turned > 0.7 * len(pairs):
         return (
             f"the {count} pictures were taken from one place, as a panorama is, which shows no depth: step sideways or "
             "walk around the thing between two photos"
         )
-    fitting = f"only {placed}" if placed else "none"
+    fitting = f"only {registered}" if registered else "none"
     return f"{fitting} of {count} pictures fit together, and three are the least: {ADVICE}; {NEWSPAPER}"
 
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which pictures were registered, and with which cameras: what a cache keeps of several photos, without their pixels.
+
+Must not know who found the cameras: a file, a calibration or a reconstruction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+
+import numpy as np
+
+from ..core.view import PinholeCamera, View
+from .lens import Lens
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Sparse points on surfaces. positions: (P, 3) float64 in the cameras' world. sightings: (P,) int, in how many
+    pictures each was found."""
+
+    positions: np.ndarray
+    sightings: np.ndarray
+
+    @classmethod
+    def none(cls) -> Points:
+        return cls(np.zeros((0, 3)), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """N pictures and the cameras that took them, in a world of any axes and size.
+
+    pictures: their numbers among the inputs' pictures, or their files as seen from the folder of a list of cameras.
+    lenses: of the pictures' pixels, or as many times more or fewer. rotations: (N, 3, 3), positions: (N, 3), as in
+    View. axes_given: whether somebody chose the world, whose axes are kept where they are sensible. notes: sentences.
+    """
+
+    pictures: tuple[int, ...] | tuple[str, ...]
+    lenses: tuple[Lens, ...]
+    rotations: np.ndarray
+    positions: np.ndarray
+    points: Points
+    axes_given: bool
+    notes: tuple[str, ...]
+
+    def posed_as(self, views: Sequence[View]) -> Registration:
+        """The same pictures where the `views` that became of them are, in those one's world, without points."""
+        rotations, positions = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
+        return replace(self, rotations=rotations, positions=positions, points=Points.none())
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        return {
+            "pictures": np.array(self.pictures),
+            "lenses": np.array([(*astuple(lens.camera), lens.k1, lens.k2, lens.p1, lens.p2) for lens in self.lenses]),
+            "rotations": self.rotations,
+            "positions": self.positions,
+            "points": self.points.positions,
+            "sightings": self.points.sightings,
+            "axes_given": np.array(self.axes_given),
+            "registration_notes": np.array(self.notes, np.str_),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Registration:
+        return cls(
+            tuple(arrays["pictures"].tolist()),
+            tuple(_lens(*numbers) for numbers in arrays["lenses"].tolist()),
+            arrays["rotations"],
+            arrays["positions"],
+            Points(arrays["points"], arrays["sightings"]),
+            bool(arrays["axes_given"]),
+            tuple(arrays["registration_notes"].tolist()),
+        )
+
+
+def _lens(width: float, height: float, fx: float, fy: float, cx: float, cy: float, *distortion: float) -> Lens:
+    return Lens(PinholeCamera(int(width), int(height), fx, fy, cx, cy), *distortion)
