@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_to_3d.tests.pictures.onnx_file import colour_network
+from image_to_3d.tests.methods.matting.onnx_file import colour_network
 from image_to_3d.worker.core.errors import Unable, WeightsMissing
 from image_to_3d.worker.methods.matting import matte, saliency
 from image_to_3d.worker.pictures.load import Picture, load

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def tiny():
     pytest.importorskip("diffusers", reason="diffusers is not installed")
-    from image_to_3d.tests.networks import tiny_shap_e
+    from image_to_3d.tests.methods.shap_e import tiny
 
     return tiny_shap_e
 

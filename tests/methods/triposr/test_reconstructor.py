@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposr
+from image_to_3d.tests.methods.triposr import tiny
 from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
@@ -21,7 +21,7 @@ from image_to_3d.worker.store.weights import WeightStore
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> WeightStore:
     root = tmp_path_factory.mktemp("weights")
-    tiny_triposr.write(root / "triposr")
+    tiny.write(root / "triposr")
     return WeightStore(root)
 
 
@@ -156,7 +156,7 @@ def test_without_weights_the_download_that_would_help_is_named(tmp_path):
 
 
 def test_damaged_weights_are_one_sentence_that_says_what_to_do(tmp_path):
-    tiny_triposr.write(tmp_path / "triposr")
+    tiny.write(tmp_path / "triposr")
     (tmp_path / "triposr" / "model.ckpt").write_bytes(b"nothing")
     with pytest.raises(Unable, match="download again") as caught:
         nerf.Backend().generate(task(WeightStore(tmp_path)), silent())
@@ -165,7 +165,7 @@ def test_damaged_weights_are_one_sentence_that_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize("name", ["decoder.layers.2.bias", "backbone.norm.weight"])
 def test_weights_that_are_not_numbers_are_one_sentence(tmp_path, name):
-    state = dict(tiny_triposr.write(tmp_path / "triposr").state_dict())
+    state = dict(tiny.write(tmp_path / "triposr").state_dict())
     state[name] = torch.full_like(state[name], torch.nan)
     torch.save(state, tmp_path / "triposr" / "model.ckpt")
     with pytest.raises(Unable, match="not finite"):
@@ -177,7 +177,7 @@ def test_half_precision_gives_nearly_the_same_field_and_falls_back_where_it_over
     full, half = (nerf_inference.load(folder, "cpu", half=h)(photo(), 0.85, silent()) for h in (False, True))
     difference = abs(half["code"] - full["code"]).max()
     assert 0 < difference < 0.01 * abs(full["code"]).max()
-    network = tiny_triposr.write(tmp_path)
+    network = tiny.write(tmp_path)
     network.backbone.transformer_blocks[0].attn1.to_out[0].weight *= 1e9
     torch.save(network.state_dict(), tmp_path / "model.ckpt")
     full, half = (nerf_inference.load(tmp_path, "cpu", half=h)(photo(), 0.85, silent()) for h in (False, True))
@@ -191,13 +191,13 @@ def test_a_cancel_is_heard_between_the_layers(weights):
 
 
 def test_the_network_is_loaded_once_until_its_files_change(tmp_path):
-    tiny_triposr.write(tmp_path / "triposr")
+    tiny.write(tmp_path / "triposr")
     store, backend = WeightStore(tmp_path), nerf.Backend()
     backend.generate(task(store), silent())
     loaded, revision = backend._loaded[1], backend.revision("triposr", store)
     backend.generate(task(store), silent())
     assert backend._loaded[1] is loaded
-    tiny_triposr.write(tmp_path / "triposr", seed=1)
+    tiny.write(tmp_path / "triposr", seed=1)
     backend.generate(task(store), silent())
     assert backend._loaded[1] is not loaded and backend.revision("triposr", store) != revision
     backend.unload()

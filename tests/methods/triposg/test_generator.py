@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposg
+from image_to_3d.tests.methods.triposg import tiny
 from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.runtime import memory
@@ -30,7 +30,7 @@ def few_tokens(monkeypatch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("triposg")
-    tiny_triposg.write(path)
+    tiny.write(path)
     return path
 
 
@@ -136,7 +136,7 @@ def test_no_network_is_loaded_while_another_is_in_memory(folder, monkeypatch):
 def test_half_precision_gives_nearly_the_same_shape_and_falls_back_where_it_overflows(folder, tmp_path):
     full, half = (arrays(folder, half=h)["tokens"] for h in (False, True))
     assert 0 < abs(half - full).max() < 0.05 * abs(full).max()
-    tiny_triposg.write(tmp_path)
+    tiny.write(tmp_path)
     state = load_file(tmp_path / FLOW)
     state["blocks.0.ff.net.2.weight"] *= 1e8
     save_file(state, tmp_path / FLOW)
@@ -155,7 +155,7 @@ def test_half_precision_gives_nearly_the_same_shape_and_falls_back_where_it_over
 )
 @pytest.mark.parametrize("half", [False, True])
 def test_weights_that_are_not_numbers_are_one_sentence(tmp_path, path, name, half):
-    tiny_triposg.write(tmp_path)
+    tiny.write(tmp_path)
     state = load_file(tmp_path / path)
     state[name] = torch.full_like(state[name], torch.nan)
     save_file(state, tmp_path / path)
@@ -165,7 +165,7 @@ def test_weights_that_are_not_numbers_are_one_sentence(tmp_path, path, name, hal
 
 
 def test_weights_that_cannot_be_read_are_one_sentence_that_says_what_to_do(tmp_path):
-    tiny_triposg.write(tmp_path, shards=2)
+    tiny.write(tmp_path, shards=2)
     next(tmp_path.glob("transformer/*-00001-of-*")).unlink()
     with pytest.raises(Unable, match="00001-of-00002.safetensors is missing; remove that folder and download again"):
         triposg_inference.load(tmp_path, "cpu")
@@ -181,7 +181,7 @@ def test_an_invisible_thing_is_refused(folder):
 def test_the_full_networks_take_about_what_their_authors_say(monkeypatch):
     monkeypatch.setattr(triposg, "TOKENS", 2048)
     config = triposg_files.TripoSGConfig(
-        triposg.EncoderConfig(), triposg.FlowConfig(), triposg.ShapeConfig(), tiny_triposg.TINY.preparation
+        triposg.EncoderConfig(), triposg.FlowConfig(), triposg.ShapeConfig(), tiny.TINY.preparation
     )
     generator = triposg_inference.Generator(None, config, CPU, half=True)
     assert 3e9 < generator.needed() < 8e9

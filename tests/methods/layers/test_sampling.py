@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposg
+from image_to_3d.tests.methods.triposg import tiny
 from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
@@ -230,7 +230,7 @@ def test_a_thing_that_is_cut_off_and_several_things_are_made_with_a_warning(tmp_
 def large(tmp_path_factory) -> WeightStore:
     """A store with a tiny TripoSG whose field is a ball."""
     root = tmp_path_factory.mktemp("weights")
-    tiny_triposg.write(root / "triposg", shards=2)
+    tiny.write(root / "triposg", shards=2)
     return WeightStore(root)
 
 
