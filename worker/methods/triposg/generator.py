@@ -64,7 +64,7 @@ def load(network: Network, folder: Path, device: str, half: bool | None = None) 
 
 def run(task: Task, generator: Generator, job: Job | Span) -> Field:
     """The field of the thing in the task's picture."""
-    memory.require(generator.device, generator.needed(), {})  # at each run, as nothing is held between; all presets alike
+    memory.require(generator.device, generator.needed(), {})  # nothing is held between runs; all presets need the same
     job.report(0.0, "cutting the object out")
     picture, options = matte.without_background(task.picture, task.weights, task.network.name), task.options
     arrays = generator(picture, options.seed, options.steps, options.guidance, job.span(0.1, 1.0))
