@@ -97,6 +97,10 @@ def test_a_background_that_cannot_be_cut_away_is_said():
     assert len(asset.warnings) == 1 and "background" in asset.warnings[0]
 
 
+def test_there_are_no_photos_beside_the_texture():
+    assert made(slope(photo())).photos == ()
+
+
 def test_what_the_method_says_is_said_first():
     noted = dataclasses.replace(slope(photo()), notes=("by hand",))
     assert made(noted, background="cut").warnings[0] == "by hand" and made(noted).warnings == ("by hand",)
