@@ -24,7 +24,7 @@ from pathlib import Path
 import checkout  # noqa: F401 (first: it names the package)
 import numpy as np
 import torch
-from image_to_3d.tests.networks import tiny_triposg
+from image_to_3d.tests.methods.triposg import tiny
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from image_to_3d.worker.methods.triposg import generator as triposg_inference

@@ -33,7 +33,7 @@ def free(device: torch.device) -> int | None:
 
 
 def fits(device: torch.device, needed: int) -> bool:
-    """Whether `needed` bytes are free there; not where nobody says."""
+    """Whether `needed` bytes are free on the device. Where nobody says, they are not."""
     there = free(device)
     return there is not None and needed <= there
 

@@ -2,20 +2,18 @@
 """From a field to a finished thing: upright, facing the viewer, sized, closed, with the photo where it fits."""
 
 import dataclasses
-from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
-from image_to_3d.worker import finish as assets
-from image_to_3d.worker import methods as backends
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.core.view import PinholeCamera, View
+from image_to_3d.worker.finish.asset import Asset
+from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.geometry.solid import is_closed
-from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.methods import with_network
+from image_to_3d.worker.pipeline.select import settings
 
 TO_GLTF = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])  # x to the viewer, y right, z up
 FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
@@ -43,26 +41,17 @@ def seen_subject() -> np.ndarray:
     return np.uint8(255) * (inside | (np.hypot(x * top, y * top - 0.55) < 0.1)).astype(np.uint8)
 
 
-def field(value=block, subject=None) -> Field:
+def field(value=block, mask=None, rgb=None) -> Field:
+    """Of a red photo, where no other is given."""
     camera = PinholeCamera(SIDE, SIDE, FOCAL, FOCAL, SIDE / 2, SIDE / 2)
-    view = View(camera, FACING, np.array([DISTANCE, 0.0, 0.0]))
-    posed = View(None, subject, view, exact=False)
-    return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, {}, (posed,))
+    rgb = np.zeros((SIDE, SIDE, 3), np.uint8) + np.uint8([200, 30, 30]) if rgb is None else rgb
+    view = View(camera, FACING, np.array([DISTANCE, 0.0, 0.0]), rgb, mask, exact=False)
+    return Field(value, green, np.array([[-0.8] * 3, [0.8] * 3]), TO_GLTF, dict, (view,))
 
 
-def made(found: Field, job: Job | None = None, picture: np.ndarray | None = None, **chosen) -> assets.Asset:
-    info = backends.get("nerf").describe(WeightStore(Path("nowhere")))
-    options = backends.settle(info, "fast", {"grid": 64, "faces": 2000, "texture": 128, **chosen})
-    red = np.zeros((SIDE, SIDE, 3), np.uint8) + np.uint8([200, 30, 30])
-    picture = Picture(
-        red if picture is None else picture,
-        found.pictures[0].subject if found.pictures else None,
-        None,
-        "digest",
-        "block",
-    )
-    plan = assets.plan_for("solid", options)
-    return plan.made_of(found, picture, job or Job(lambda *_: None), lambda name: nullcontext())
+def made(found: Field, job: Job | None = None, **chosen) -> Asset:
+    options = settings(with_network("triposr")[0], "fast", {"grid": 64, "faces": 2000, "texture": 128, **chosen})
+    return finished(found, options.finish, job or Job(lambda *_: None))
 
 
 def welded(mesh) -> np.ndarray:
@@ -94,21 +83,33 @@ def test_a_field_becomes_a_closed_thing_that_stands_upright_and_faces_the_viewer
 
 
 def test_the_photo_is_the_texture_where_it_sees_the_thing_and_the_field_behind_it():
-    mesh = made(field(subject=seen_subject())).mesh
+    mesh = made(field(mask=seen_subject())).mesh
     front, back = colours_towards(mesh, (0, 0, 1)).astype(int), colours_towards(mesh, (0, 0, -1)).astype(int)
     assert np.median(front, axis=0) == pytest.approx([200, 30, 30], abs=6)
     assert len(back) and (np.abs(back - [200, 30, 30]).sum(axis=1) > 60).all()
-    plain = made(field(subject=seen_subject()), photo=False).mesh
+    plain = made(field(mask=seen_subject()), photo=False).mesh
     assert np.median(colours_towards(plain, (0, 0, 1)), axis=0) == pytest.approx([25, 153, 25], abs=4)
 
 
 def test_the_camera_sees_the_thing_where_the_photo_shows_it():
-    asset = made(field(subject=seen_subject()), size=1.15, origin="base")
+    asset = made(field(mask=seen_subject()), size=1.15, origin="base")
     [camera] = asset.cameras
     x, y, z = camera.position
     assert (x, z) == pytest.approx((0.0, DISTANCE), abs=0.15) and y == pytest.approx(0.5, abs=0.1)
     assert camera.rotation[0] == pytest.approx(1.0, abs=0.01)
     assert (camera.width, camera.height) == (SIDE, SIDE)
+
+
+def test_each_view_comes_back_as_a_camera_and_its_photo_in_the_same_order():
+    found = field(mask=seen_subject())
+    [view] = found.views
+    views = [dataclasses.replace(view, name=name, exact=True) for name in ("first", "second")]
+    asset = made(dataclasses.replace(found, views=tuple(views)))
+    assert [camera.name for camera in asset.cameras] == [photo.name for photo in asset.photos] == ["first", "second"]
+    assert all(photo.rgb is view.rgb for photo in asset.photos)
+    for photo in asset.photos:  # in glTF's axes, before the mesh was sized
+        assert photo.position == pytest.approx([0.0, 0.0, DISTANCE])
+        assert photo.rotation == pytest.approx(np.diag([1.0, -1.0, -1.0]))
 
 
 def slanted(points: np.ndarray) -> np.ndarray:
@@ -120,7 +121,7 @@ def slanted(points: np.ndarray) -> np.ndarray:
 def test_a_shape_without_colours_has_those_of_the_photo_mirrored_or_spread_and_says_which(value, words):
     stripes = np.zeros((SIDE, SIDE, 3), np.uint8)
     stripes[:, :, 0] = np.where(np.arange(SIDE)[:, None] // 8 % 2, 240, 20)
-    asset = made(dataclasses.replace(field(value, seen_subject()), colour=None), picture=stripes)
+    asset = made(dataclasses.replace(field(value, seen_subject(), stripes), colour=None))
     assert [words in said for said in asset.warnings] == [True]
     front, back = colours_towards(asset.mesh, (0, 0, 1)), colours_towards(asset.mesh, (0, 0, -1))
     assert np.ptp(front[:, 0].astype(int)) > 150
@@ -131,7 +132,7 @@ def test_a_shape_without_colours_has_those_of_the_photo_mirrored_or_spread_and_s
 def test_a_photo_of_another_outline_is_not_smeared_over_the_thing():
     other = np.zeros((SIDE, SIDE), np.uint8)
     other[70:74, 10:150] = 255
-    asset = made(field(subject=other))
+    asset = made(field(mask=other))
     assert any("outline" in warning for warning in asset.warnings)
     assert np.median(colours_towards(asset.mesh, (0, 0, 1)), axis=0) == pytest.approx([25, 153, 25], abs=4)
 
@@ -154,13 +155,13 @@ def test_a_cancel_is_heard_in_every_stage():
     stages = []
 
     def run(stop: str | None) -> None:
-        def notify(progress: float, stage: str, message: str) -> None:
+        def notify(progress: float, stage: str, message: str, remaining: float | None) -> None:
             stages.append(stage)
             if stage == stop:
                 job.cancel()
 
         job = Job(notify)
-        made(field(subject=seen_subject()), job)
+        made(field(mask=seen_subject()), job)
 
     run(None)
     last = stages[-1]
@@ -172,7 +173,7 @@ def test_a_cancel_is_heard_in_every_stage():
 
 def test_a_field_that_fits_no_picture_has_its_own_colours_and_no_camera():
     bare = field()
-    asset = made(Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, {}, notes=("turned its own way",)))
+    asset = made(Field(bare.value, bare.colour, bare.bounds, bare.to_gltf, dict, notes=("turned its own way",)))
     assert is_closed(welded(asset.mesh)) and asset.cameras == ()
     assert (abs(colours_towards(asset.mesh, (0, 0, 1)) - [26, 153, 26]) <= 1).all()
     assert asset.warnings == ("turned its own way",)

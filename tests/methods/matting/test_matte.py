@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_to_3d.tests.pictures.onnx_file import colour_network
+from image_to_3d.tests.methods.matting.onnx_file import colour_network
 from image_to_3d.worker.core.errors import Unable, WeightsMissing
-from image_to_3d.worker.methods.matting import matte, saliency
+from image_to_3d.worker.methods import all_methods
+from image_to_3d.worker.methods.matting import ISNET, NETWORKS, U2NETP, matte, saliency
+from image_to_3d.worker.methods.method import Network
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.store.weights import WeightStore
 
@@ -27,7 +29,7 @@ def likes_red(tmp_path) -> WeightStore:
     return installed(tmp_path, LIKES_RED)
 
 
-def installed(folder: Path, content: bytes, network: saliency.MatteNetwork = saliency.U2NETP) -> WeightStore:
+def installed(folder: Path, content: bytes, network: Network = U2NETP) -> WeightStore:
     file = folder / "weights" / network.name / network.published.files[0].name
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
@@ -80,18 +82,25 @@ def test_a_network_finds_the_thing_before_a_busy_background(likes_red):
 def test_without_the_network_the_download_that_brings_it_is_named_with_size_and_licence(nothing):
     with pytest.raises(WeightsMissing, match=r"4\.6 MB, Apache-2\.0") as caught:
         matte.subject_alpha(picture(meadow(50, 60).astype(np.uint8)), nothing, "triposr")
-    assert (caught.value.model, caught.value.bytes) == ("triposr", saliency.U2NETP.bytes)
+    assert (caught.value.network, caught.value.bytes) == ("triposr", U2NETP.bytes)
 
 
 def test_the_better_network_is_taken_where_both_are_there(tmp_path, likes_red):
-    assert saliency.installed(likes_red) is saliency.U2NETP
-    assert matte.revision(likes_red) != matte.revision(installed(tmp_path / "both", b"", saliency.ISNET))
-    installed(tmp_path, b"", saliency.ISNET)
-    assert saliency.installed(likes_red) is saliency.ISNET
+    assert saliency.installed(likes_red) is U2NETP
+    installed(tmp_path, b"", ISNET)
+    assert saliency.installed(likes_red) is ISNET
+
+
+def test_which_of_them_is_there_is_part_of_the_revision_of_every_network_that_may_need_one(tmp_path, likes_red):
+    users = [network for method in all_methods() for network in method.networks if network.also]
+    assert {"triposr", "included-generator", "photos", "nerfacto", "triposg", "shap-e"} <= {user.name for user in users}
+    before = [user.revision(likes_red) for user in users]
+    installed(tmp_path, b"", ISNET)
+    assert all(user.revision(likes_red) != old for user, old in zip(users, before, strict=True))
 
 
 def test_networks_come_from_addresses_with_known_sizes_and_hashes():
-    for network in saliency.NETWORKS:
+    for network in NETWORKS:
         assert network.published.address.startswith("https://")
         assert all(len(file.sha256) == 64 and file.bytes > 1_000_000 for file in network.published.files)
 
@@ -128,7 +137,7 @@ def test_a_file_that_is_no_such_network_is_one_sentence(tmp_path, content, reaso
 
 def test_the_network_is_shown_the_photo_as_its_training_did(tmp_path):
     weights = installed(tmp_path, colour_network(320, (0.3, -0.2, 0.1), 0.05))
-    found = saliency.matte(saliency.U2NETP, weights, np.full((40, 50, 3), (200, 100, 0), np.uint8))
+    found = saliency.matte(U2NETP, weights, np.full((40, 50, 3), (200, 100, 0), np.uint8))
     shown = (np.array([1.0, 0.5, 0.0]) - (0.485, 0.456, 0.406)) / (
         0.229,
         0.224,
@@ -162,8 +171,8 @@ def test_specks_that_a_network_sees_beside_the_thing_go(likes_red):
 
 
 def test_importing_the_room_does_not_load_the_library_that_runs_networks():
-    code = "import sys, worker.pictures.matte; sys.exit('onnxruntime' in sys.modules)"
-    root = Path(__file__).resolve().parents[2]
+    code = "import sys, worker.methods.matting.matte; sys.exit('onnxruntime' in sys.modules)"
+    root = Path(__file__).resolve().parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 

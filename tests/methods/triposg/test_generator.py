@@ -7,15 +7,20 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposg
-from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable
+from image_to_3d.tests.methods import asked
+from image_to_3d.tests.methods.asked import silent, task
+from image_to_3d.tests.methods.triposg import tiny
+from image_to_3d.worker.core import job as job_module
+from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.methods.runtime import memory
+from image_to_3d.worker.methods.triposg import METHODS, generator
 from image_to_3d.worker.methods.triposg import files as triposg_files
-from image_to_3d.worker.methods.triposg import generator as triposg_inference
 from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.cache import Cache
+from image_to_3d.worker.store.weights import WeightStore
 from safetensors.torch import load_file, save_file
 
 CPU = torch.device("cpu")
@@ -28,10 +33,16 @@ def few_tokens(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("triposg")
-    tiny_triposg.write(path)
-    return path
+def weights(tmp_path_factory) -> WeightStore:
+    """A store with a tiny TripoSG whose field is a ball."""
+    root = tmp_path_factory.mktemp("weights")
+    tiny.write(root / "triposg", shards=2)
+    return WeightStore(root)
+
+
+@pytest.fixture(scope="module")
+def folder(weights):
+    return weights.root / "triposg"
 
 
 def photo(row: int = 60, column: int = 80, shade: float = 1.0) -> Picture:
@@ -42,13 +53,13 @@ def photo(row: int = 60, column: int = 80, shade: float = 1.0) -> Picture:
     return Picture(rgb, np.where(is_disc, 255, 0).astype(np.uint8), None, "", "disc")
 
 
-def silent() -> Job:
-    return Job(lambda *_: None)
-
-
 def arrays(folder, picture=None, seed=0, steps=3, job=None, half=None):
-    generator = triposg_inference.load(folder, "cpu", half)
-    return generator(picture or photo(), seed, steps, triposg.GUIDANCE, job or silent())
+    loaded = generator.load(METHODS[0].networks[0], folder, "cpu", half)
+    return loaded(picture or photo(), seed, steps, triposg.GUIDANCE, job or silent())
+
+
+def field(weights: WeightStore, picture: Picture | None = None, job: Job | None = None, **options) -> Field:
+    return asked.run(task("triposg", weights, picture or photo(), **{"steps": 3, **options}), job)
 
 
 def sphere(radius: float, count: int = 300) -> np.ndarray:
@@ -56,11 +67,11 @@ def sphere(radius: float, count: int = 300) -> np.ndarray:
     return (directions / np.linalg.norm(directions, axis=1, keepdims=True) * radius).astype(np.float32)
 
 
-def test_the_field_is_positive_inside_and_negative_outside_and_has_no_colour(folder):
-    field = triposg_inference.field(arrays(folder), CPU)
-    assert (field.value(sphere(0.4)) > 0).all() and (field.value(sphere(0.8)) < 0).all()
-    assert field.colour is None and any("colour" in note for note in field.notes)
-    assert abs(field.bounds).max() == pytest.approx(1.005)
+def test_the_field_is_positive_inside_and_negative_outside_and_has_no_colour(weights):
+    found = field(weights)
+    assert (found.value(sphere(0.4)) > 0).all() and (found.value(sphere(0.8)) < 0).all()
+    assert found.colour is None and any("colour" in note for note in found.notes)
+    assert abs(found.bounds).max() == pytest.approx(1.005)
 
 
 def test_the_same_seed_gives_the_same_shape_and_another_seed_or_picture_another(folder):
@@ -71,29 +82,39 @@ def test_the_same_seed_gives_the_same_shape_and_another_seed_or_picture_another(
         assert abs(first["tokens"] - different["tokens"]).max() > 0.01
 
 
-def test_points_may_be_asked_for_in_any_batch(folder, monkeypatch):
-    made = arrays(folder)
-    whole = triposg_inference.field(made, CPU).value(sphere(0.6))
-    monkeypatch.setitem(triposg_inference.BATCH, "cpu", 7)
-    again = triposg_inference.field(made, CPU)
+def test_the_options_are_heard(weights):
+    """Each of the method's options changes the shape, the guidance as far as its own value is not 1."""
+    usual = field(weights).to_arrays()["tokens"]
+    for options in ({"seed": 1}, {"steps": 2}, {"guidance": 1.0}):
+        assert abs(field(weights, **options).to_arrays()["tokens"] - usual).max() > 1e-4
+    assert (field(weights, guidance=triposg.GUIDANCE).to_arrays()["tokens"] == usual).all()
+
+
+def test_points_may_be_asked_for_in_any_batch(weights, monkeypatch):
+    found = field(weights)
+    whole = found.value(sphere(0.6))
+    monkeypatch.setitem(generator.BATCH, "cpu", 7)
+    again = generator.restored(found.to_arrays(), task("triposg", weights, photo()), silent())
     np.testing.assert_allclose(again.value(sphere(0.6)), whole, atol=1e-4)
     assert again.value(sphere(0.6)[:0]).shape == (0,)
 
 
-def test_the_same_field_comes_back_from_the_cache_without_the_networks(folder, tmp_path):
-    made = triposg_inference.field(arrays(folder), CPU)
+def test_the_same_field_comes_back_from_the_cache_without_the_networks(weights, tmp_path):
+    made = field(weights)
     kept = Cache(tmp_path)
     kept.save_arrays("key", made.to_arrays())
-    again = triposg_inference.field(kept.load_arrays("key"), CPU)
+    wanted = task("triposg", WeightStore(tmp_path / "none"), photo())
+    again = generator.restored(kept.load_arrays("key"), wanted, silent())
     assert (again.value(sphere(0.6)) == made.value(sphere(0.6))).all()
-    assert again.pictures[0].view.camera == made.pictures[0].view.camera
+    assert again.views[0].camera == made.views[0].camera and (again.views[0].mask == made.views[0].mask).all()
+    assert (again.views[0].rgb == made.views[0].rgb).all()
 
 
 @pytest.mark.parametrize("row, column", [(60, 80), (30, 40), (89, 129)])
-def test_the_camera_sees_the_thing_where_the_photo_shows_it(folder, row, column):
-    field = triposg_inference.field(arrays(folder, photo(row, column), steps=1), CPU)
-    view = field.pictures[0].view
+def test_the_camera_sees_the_thing_where_the_photo_shows_it(weights, row, column):
+    [view] = field(weights, photo(row, column), steps=1).views
     assert np.linalg.det(view.rotation) == pytest.approx(1.0) and (view.camera.width, view.camera.height) == (160, 120)
+    assert not view.exact
 
     def seen(point):
         x, y, z = view.rotation @ (np.array(point) - view.position)
@@ -103,16 +124,17 @@ def test_the_camera_sees_the_thing_where_the_photo_shows_it(folder, row, column)
     assert seen((0.1, 0.0, 0.0))[0] > column + 1 and seen((0.0, 0.1, 0.0))[1] < row - 1  # x is right, y is up
 
 
-def test_each_step_is_told_and_a_cancel_is_heard_within_one(folder):
+def test_each_step_is_told_and_a_cancel_is_heard_within_one(folder, monkeypatch):
+    monkeypatch.setattr(job_module, "REPORT_INTERVAL", 0.0)
     told = []
-    arrays(folder, steps=4, job=Job(lambda progress, stage, message: told.append((progress, stage))))
-    assert {f"denoising {step}/4" for step in (1, 2, 3, 4)} < {stage for _, stage in told}
-    assert [progress for progress, _ in told] == sorted(progress for progress, _ in told)
-    job = Job(lambda progress, stage, message: job.cancel() if stage == "denoising 2/4" else told.append(stage))
+    arrays(folder, steps=4, job=Job(lambda progress, stage, message, _: told.append((progress, stage, message))))
+    assert {("denoising", f"step {step} of 4") for step in (1, 2, 3, 4)} < {tuple(said) for _, *said in told}
+    assert [progress for progress, *_ in told] == sorted(progress for progress, *_ in told)
+    job = Job(lambda progress, stage, message, _: job.cancel() if message == "step 2 of 4" else told.append(message))
     told.clear()
     with pytest.raises(Cancelled):
         arrays(folder, steps=4, job=job)
-    assert "denoising 1/4" in told and "denoising 3/4" not in told
+    assert "step 1 of 4" in told and "step 3 of 4" not in told
 
 
 def test_no_network_is_loaded_while_another_is_in_memory(folder, monkeypatch):
@@ -136,7 +158,7 @@ def test_no_network_is_loaded_while_another_is_in_memory(folder, monkeypatch):
 def test_half_precision_gives_nearly_the_same_shape_and_falls_back_where_it_overflows(folder, tmp_path):
     full, half = (arrays(folder, half=h)["tokens"] for h in (False, True))
     assert 0 < abs(half - full).max() < 0.05 * abs(full).max()
-    tiny_triposg.write(tmp_path)
+    tiny.write(tmp_path)
     state = load_file(tmp_path / FLOW)
     state["blocks.0.ff.net.2.weight"] *= 1e8
     save_file(state, tmp_path / FLOW)
@@ -155,7 +177,7 @@ def test_half_precision_gives_nearly_the_same_shape_and_falls_back_where_it_over
 )
 @pytest.mark.parametrize("half", [False, True])
 def test_weights_that_are_not_numbers_are_one_sentence(tmp_path, path, name, half):
-    tiny_triposg.write(tmp_path)
+    tiny.write(tmp_path)
     state = load_file(tmp_path / path)
     state[name] = torch.full_like(state[name], torch.nan)
     save_file(state, tmp_path / path)
@@ -165,10 +187,30 @@ def test_weights_that_are_not_numbers_are_one_sentence(tmp_path, path, name, hal
 
 
 def test_weights_that_cannot_be_read_are_one_sentence_that_says_what_to_do(tmp_path):
-    tiny_triposg.write(tmp_path, shards=2)
+    tiny.write(tmp_path, shards=2)
     next(tmp_path.glob("transformer/*-00001-of-*")).unlink()
     with pytest.raises(Unable, match="00001-of-00002.safetensors is missing; remove that folder and download again"):
-        triposg_inference.load(tmp_path, "cpu")
+        arrays(tmp_path)
+
+
+def test_what_is_not_here_is_asked_for_before_anything_is_done(tmp_path):
+    with pytest.raises(WeightsMissing, match="7946 MB, MIT") as caught:
+        field(WeightStore(tmp_path))
+    assert caught.value.network == "triposg"
+
+
+def test_too_little_memory_is_told_before_the_start(weights, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    monkeypatch.setattr(triposg_files, "load_encoder", lambda *_: pytest.fail("it was loaded"))
+    with pytest.raises(OutOfMemory, match="smaller model"):
+        field(weights)
+
+
+def test_other_files_under_the_same_name_change_the_revision(weights, tmp_path):
+    [network] = METHODS[0].networks
+    tiny.write(tmp_path / "triposg", shards=2)
+    here, absent, others = (network.revision(WeightStore(root)) for root in (weights.root, tmp_path / "no", tmp_path))
+    assert here == network.revision(weights) and len({here, absent, others}) == 3
 
 
 def test_an_invisible_thing_is_refused(folder):
@@ -181,24 +223,7 @@ def test_an_invisible_thing_is_refused(folder):
 def test_the_full_networks_take_about_what_their_authors_say(monkeypatch):
     monkeypatch.setattr(triposg, "TOKENS", 2048)
     config = triposg_files.TripoSGConfig(
-        triposg.EncoderConfig(), triposg.FlowConfig(), triposg.ShapeConfig(), tiny_triposg.TINY.preparation
+        triposg.EncoderConfig(), triposg.FlowConfig(), triposg.ShapeConfig(), tiny.TINY.preparation
     )
-    generator = triposg_inference.Generator(None, config, CPU, half=True)
-    assert 3e9 < generator.needed() < 8e9
-    assert 6e9 < triposg_inference.Generator(None, config, CPU, half=False).needed() < 16e9
-
-
-@pytest.mark.parametrize(
-    "free, advice", [(5, "choose the preset balanced"), (2, "choose the preset fast"), (0, "close other programs")]
-)
-def test_too_little_memory_names_the_best_preset_that_fits(monkeypatch, free, advice):
-    monkeypatch.setattr(memory, "free", lambda device: int(free * 1e9))
-    with pytest.raises(OutOfMemory, match=advice) as caught:
-        memory.require(CPU, int(8e9), {"fast": int(1e9), "balanced": int(4e9), "high": int(8e9)})
-    assert caught.value.needed == 8e9 and f"{free:.1f} GB are free" in str(caught.value)
-    memory.require(CPU, int(free * 1e9), {})
-
-
-def test_this_machine_says_how_much_memory_is_free():
-    found = memory.free(CPU)
-    assert found is not None and 1e6 < found < 1e14
+    needed = [generator.Generator(None, config, CPU, half).needed() for half in (True, False)]
+    assert 3e9 < needed[0] < 8e9 and 6e9 < needed[1] < 16e9

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 pytest.importorskip("diffusers", reason="diffusers is not installed")
 
-from image_to_3d.tests.networks import tiny_shap_e  # noqa: E402 (needs diffusers)
+from image_to_3d.tests.methods.shap_e import tiny  # noqa: E402 (needs diffusers)
 from image_to_3d.worker.methods.shap_e import network as shap_e  # noqa: E402
 
 PRIOR = "prior/diffusion_pytorch_model.safetensors"
@@ -20,7 +20,7 @@ RENDERER = "shap_e_renderer/diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shap-e")
-    tiny_shap_e.write(folder)
+    tiny.write(folder)
     return folder
 
 
@@ -42,7 +42,7 @@ def refusal(folder) -> str:
 
 
 def test_the_perceptron_gives_what_diffusers_gives(written):
-    renderer = tiny_shap_e.pipeline().shap_e_renderer
+    renderer = tiny.pipeline().shap_e_renderer
     points = 2.0 * torch.rand(500, 3, generator=torch.Generator().manual_seed(1)) - 1.0
     with torch.inference_mode():
         weights = renderer.params_proj(latents())
@@ -56,7 +56,7 @@ def test_the_perceptron_gives_what_diffusers_gives(written):
 
 
 def test_the_networks_are_those_of_the_folder(written):
-    sampler, wanted = shap_e.load(written), tiny_shap_e.pipeline()
+    sampler, wanted = shap_e.load(written), tiny.pipeline()
     for network, other in zip(sampler.networks, (wanted.image_encoder, wanted.prior, wanted.shap_e_renderer)):
         found, state = network.state_dict(), other.state_dict()
         assert set(state) - set(found) <= {"mesh_decoder.cases", "mesh_decoder.masks"}
@@ -64,7 +64,7 @@ def test_the_networks_are_those_of_the_folder(written):
 
 
 def test_the_published_folders_half_precision_and_older_copy_of_the_renderer_are_read(tmp_path, written):
-    tiny_shap_e.write(tmp_path, half=True)
+    tiny.write(tmp_path, half=True)
     safe = tmp_path / "shap_e_renderer/diffusion_pytorch_model.fp16.safetensors"
     (tmp_path / "renderer").mkdir()
     shutil.copy(tmp_path / "shap_e_renderer/config.json", tmp_path / "renderer/config.json")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from image_to_3d.tests.networks.tiny_triposr import TINY, write, yaml_of
+from image_to_3d.tests.methods.triposr.tiny import TINY, write, yaml_of
 from image_to_3d.worker.methods.triposr import network as triposr
 from safetensors.torch import save_file
 

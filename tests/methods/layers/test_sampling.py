@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Diffusion backend with a tiny generator of random weights."""
+"""The method generator with a tiny network of random weights."""
 
-import dataclasses
 import hashlib
 
 import numpy as np
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposg
-from image_to_3d.worker import methods as backends
-from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, WeightsMissing
+from image_to_3d.tests.methods import asked
+from image_to_3d.tests.methods.asked import silent, task
+from image_to_3d.worker.core import job as job_module
+from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
-from image_to_3d.worker.methods import triposg as diffusion
+from image_to_3d.worker.methods.layers import GENERATOR, sampling
 from image_to_3d.worker.methods.layers.generator_network import IncludedGenerator, IncludedGeneratorConfig, metadata
 from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
-from image_to_3d.worker.methods.runtime import memory
-from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline import generate as generation
 from image_to_3d.worker.store import cache
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.training.run import export
-from image_to_3d.worker.wire.protocol import GenerateParams
+from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult
 from PIL import Image
 
 WIDTHS, BLOCKS = (8, 8, 16, 16), (0, 0, 1, 1)
@@ -44,7 +43,12 @@ def tiny(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tiny):
     torch.set_num_threads(1)
-    monkeypatch.setattr(diffusion, "FILE", tiny)
+    use(tiny, monkeypatch)
+
+
+def use(file, monkeypatch) -> None:
+    """Makes `file` the one that ships."""
+    monkeypatch.setitem(vars(GENERATOR), "file", file)
 
 
 @pytest.fixture
@@ -61,13 +65,8 @@ def photo(alpha: bool = True, column: int = 80) -> Picture:
     return Picture(rgb, np.where(disc, 255, 0).astype(np.uint8) if alpha else None, None, digest, "disc")
 
 
-def task(weights: WeightStore, *pictures: Picture, **options) -> backends.Task:
-    settled = backends.settle(diffusion.Backend().describe(weights), "fast", options)
-    return backends.Task(pictures or (photo(),), "included", settled, "cpu", weights)
-
-
-def made(weights: WeightStore, *pictures: Picture, **options) -> Layers:
-    return diffusion.Backend().generate(task(weights, *pictures, **options), Job(lambda *_: None))
+def made(weights: WeightStore, picture: Picture | None = None, job: Job | None = None, **options) -> Layers:
+    return asked.run(task("included-generator", weights, picture or photo(), **options), job)
 
 
 def test_the_same_seed_imagines_the_same_and_another_one_another_back(weights):
@@ -83,7 +82,7 @@ def test_without_variety_all_seeds_give_the_likeliest(weights):
 
 def test_the_layers_say_where_in_the_photo_the_thing_is(weights):
     found = made(weights, photo(column=50))
-    assert found.subject[60, 50] == 255 and found.subject[60, 120] == 0 and found.front.shape == (32, 32)
+    assert found.view.mask[60, 50] == 255 and found.view.mask[60, 120] == 0 and found.front.shape == (32, 32)
     middle = found.window.left + found.window.side / 2
     assert middle == pytest.approx(50.5, abs=1.0)
 
@@ -100,48 +99,50 @@ def test_around_the_thing_lies_what_is_nearest_in_it(weights):
 
 def test_a_plain_background_is_as_good_as_transparency(weights):
     found = made(weights, photo(alpha=False))
-    assert found.subject[60, 80] == 255 and found.subject[0, 0] == 0
+    assert found.view.mask[60, 80] == 255 and found.view.mask[0, 0] == 0
 
 
 def test_the_mirrored_photo_gives_the_mirrored_likeliest_shape(weights, tmp_path, monkeypatch):
     straight = IncludedGenerator(TINY)  # whose flow does not bend, so that the regression is all there is
     export(straight, metadata(TINY), tmp_path / "generator.safetensors")
-    monkeypatch.setattr(diffusion, "FILE", tmp_path / "generator.safetensors")
+    use(tmp_path / "generator.safetensors", monkeypatch)
     found, mirrored = (made(weights, photo(column=column), variety=0.0) for column in (50, 109))
     rows, columns = np.indices((32, 32)) - 15.5
     inside = rows**2 + columns**2 < 13**2
     np.testing.assert_allclose(found.front[inside], mirrored.front[:, ::-1][inside], atol=1e-3)
 
 
-def test_progress_tells_each_step_of_the_sampler(weights):
+def test_progress_tells_each_step_of_the_sampler(weights, monkeypatch):
+    monkeypatch.setattr(job_module, "REPORT_INTERVAL", 0.0)
     told = []
-    diffusion.Backend().generate(task(weights, steps=5), Job(lambda share, stage, message: told.append((share, stage))))
-    steps = [(share, stage) for share, stage in told if stage.startswith("denoising")]
-    assert [stage for _, stage in steps] == [f"denoising {i}/5" for i in range(1, 6)]
+    made(weights, job=Job(lambda share, stage, message, _: told.append((share, stage, message))), steps=5)
+    steps = [(share, message) for share, stage, message in told if stage == "denoising"]
+    assert [message for _, message in steps] == [f"step {i} of 5" for i in range(1, 6)]
     assert sorted(share for share, _ in steps) == [share for share, _ in steps]
 
 
-def test_a_cancel_is_heard_in_the_middle_of_sampling(weights):
+def test_a_cancel_is_heard_in_the_middle_of_sampling(weights, monkeypatch):
+    monkeypatch.setattr(job_module, "REPORT_INTERVAL", 0.0)
     told = []
 
-    def notify(share: float, stage: str, message: str) -> None:
-        told.append(stage)
-        if stage == "denoising 3/50":
+    def notify(share: float, stage: str, message: str, remaining: float | None) -> None:
+        told.append(message)
+        if message == "step 3 of 50":
             job.cancel()
 
     job = Job(notify)
     with pytest.raises(Cancelled):
-        diffusion.Backend().generate(task(weights, steps=50), job)
-    assert told[-1] == "denoising 3/50"
+        made(weights, job=job, steps=50)
+    assert told[-1] == "step 3 of 50"
 
 
-def test_the_same_layers_come_back_from_the_cache_without_the_network(weights, tmp_path):
+def test_the_same_layers_come_back_from_the_cache_without_the_network(weights, tmp_path, monkeypatch):
     first, kept = made(weights), cache.Cache(tmp_path / "cache")
     kept.save_arrays("key", first.to_arrays())
-    backend = diffusion.Backend()
-    again = backend.restored(kept.load_arrays("key"), task(weights))
-    assert backend._loaded is None and again.window == first.window
-    assert (again.back == first.back).all() and (again.subject == first.subject).all()
+    monkeypatch.setattr(sampling, "load", lambda *_: pytest.fail("it was loaded"))
+    again = sampling.restored(kept.load_arrays("key"), task("included-generator", weights, photo()), silent())
+    assert again.window == first.window and again.view.camera == first.view.camera
+    assert (again.back == first.back).all() and (again.view.mask == first.view.mask).all()
 
 
 def test_a_picture_that_is_transparent_all_over_is_refused(weights):
@@ -162,22 +163,17 @@ def test_a_photo_whose_background_is_not_plain_needs_the_network_that_cuts_out(w
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(WeightsMissing, match="cut out") as caught:
         made(weights, Picture(noise, None, None, "", "noise"))
-    assert caught.value.model == "included"
-
-
-def test_several_photos_are_refused(weights):
-    with pytest.raises(Unable, match="one photo, not 2"):
-        made(weights, photo(), photo())
+    assert caught.value.network == "included-generator"
 
 
 def test_a_damaged_file_and_one_of_another_network_are_named(weights, tiny, tmp_path, monkeypatch):
     cut = tmp_path / "generator.safetensors"
     cut.write_bytes(tiny.read_bytes()[:5000])
-    monkeypatch.setattr(diffusion, "FILE", cut)
+    use(cut, monkeypatch)
     with pytest.raises(Unable, match="generator.safetensors cannot be loaded"):
         made(weights)
-    monkeypatch.setattr(diffusion, "FILE", tmp_path / "gone.safetensors")
-    with pytest.raises(Unable, match="gone.safetensors cannot be loaded"):
+    use(tmp_path / "gone.safetensors", monkeypatch)
+    with pytest.raises(Unable, match="gone.safetensors is missing: install the product again"):
         made(weights)
 
 
@@ -185,19 +181,18 @@ def test_weights_that_are_not_numbers_are_told(weights, tmp_path, monkeypatch):
     broken = IncludedGenerator(TINY)
     broken.flow.head.bias.data.fill_(float("nan"))
     export(broken, metadata(TINY), tmp_path / "generator.safetensors")
-    monkeypatch.setattr(diffusion, "FILE", tmp_path / "generator.safetensors")
+    use(tmp_path / "generator.safetensors", monkeypatch)
     with pytest.raises(Unable, match="not finite"):
         made(weights)
 
 
-def run(tmp_path, picture: Picture, **options):
+def run(tmp_path, picture: Picture, **options) -> GenerateResult:
     rgba = picture.rgb if picture.alpha is None else np.dstack([picture.rgb, picture.alpha])
     Image.fromarray(rgba).save(tmp_path / "disc.png")
-    params = GenerateParams(
-        (str(tmp_path / "disc.png"),), str(tmp_path / "out.glb"), "diffusion", "fast", None, options
-    )
-    job = Job(lambda *_: None)
-    return generation.generate(params, WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu", job)
+    output = str(tmp_path / "out.glb")
+    params = GenerateParams((str(tmp_path / "disc.png"),), output, "fast", "diffusion", options=options)
+    machine = generation.Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
+    return protocol.read(GenerateResult, generation.generate(params, machine, silent()))
 
 
 def test_a_photo_becomes_a_closed_textured_thing_and_only_another_seed_is_made_anew(tmp_path):
@@ -209,7 +204,7 @@ def test_a_photo_becomes_a_closed_textured_thing_and_only_another_seed_is_made_a
     assert np.ptp(mesh.vertices, axis=0).max() == pytest.approx(2.0, abs=1e-3)
     image = np.asarray(mesh.visual.material.baseColorTexture.convert("RGB")).astype(int)
     assert (np.abs(image[: len(image) // 2] - [200, 40, 30]).max(-1) < 40).mean() > 0.5
-    assert done.model == "included" and not done.from_cache and done.warnings == ()
+    assert done.network == "included-generator" and not done.from_cache and done.warnings == ()
     assert run(tmp_path, photo(alpha=False), faces=3000).from_cache
     other = run(tmp_path, photo(alpha=False), faces=3000, seed=1)
     extents = [np.ptp(found.vertices, axis=0) for found in (mesh, trimesh.load(other.glb, force="mesh"))]
@@ -224,54 +219,3 @@ def test_a_thing_that_is_cut_off_and_several_things_are_made_with_a_warning(tmp_
     twins = photo()
     twins.alpha[...] = np.where((abs(rows - 60) < 20) & (abs(abs(columns - 80) - 40) < 20), 255, 0)
     assert any("2 separate things" in text for text in run(tmp_path, twins).warnings)
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory) -> WeightStore:
-    """A store with a tiny TripoSG whose field is a ball."""
-    root = tmp_path_factory.mktemp("weights")
-    tiny_triposg.write(root / "triposg", shards=2)
-    return WeightStore(root)
-
-
-def large_task(weights: WeightStore, **options) -> backends.Task:
-    settled = backends.settle(diffusion.Backend().describe(weights), "fast", {"sampler_steps": 2, **options})
-    return backends.Task((photo(),), "triposg", settled, "cpu", weights)
-
-
-@pytest.fixture
-def few_tokens(monkeypatch):
-    monkeypatch.setattr(triposg, "TOKENS", 48)
-
-
-def test_triposg_gives_a_field_that_comes_back_from_its_arrays(large, few_tokens):
-    backend, asked = diffusion.Backend(), large_task(large)
-    found = backend.generate(asked, Job(lambda *_: None))
-    points = np.random.default_rng(0).uniform(-1, 1, (50, 3)).astype(np.float32)
-    again = diffusion.Backend().restored(found.to_arrays(), asked)
-    np.testing.assert_allclose(again.value(points), found.value(points), atol=1e-5)
-    assert found.value(np.zeros((1, 3), np.float32)) > 0
-
-
-def test_a_large_generator_that_is_not_here_is_asked_for_before_anything_is_done(weights):
-    with pytest.raises(WeightsMissing, match="7946 MB, MIT") as caught:
-        diffusion.Backend().generate(large_task(weights), Job(lambda *_: None))
-    assert caught.value.model == "triposg"
-
-
-def test_too_little_memory_is_told_before_the_start(large, monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: 1000)
-    with pytest.raises(OutOfMemory, match="smaller model"):
-        diffusion.Backend().generate(large_task(large), Job(lambda *_: None))
-
-
-def test_other_files_under_the_same_name_change_the_revision(large, tmp_path):
-    backend = diffusion.Backend()
-    here = backend.revision("triposg", large)
-    assert here != backend.revision("triposg", WeightStore(tmp_path)) and here == backend.revision("triposg", large)
-
-
-def test_the_description_offers_what_ships_as_the_default(weights):
-    info = diffusion.Backend().describe(weights)
-    assert info.default_model == "included" and next(m for m in info.models if m.name == "included").here
-    assert dataclasses.asdict(info)["presets"]["fast"]["steps"] < info.presets["high"]["steps"]

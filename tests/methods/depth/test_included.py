@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker.methods.depth.included import MULTIPLE, IncludedDepth, IncludedDepthConfig, load, metadata
+from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.card import held_out_scores
 from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 
-SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "depth.safetensors"
+SHIPPED = INCLUDED / "depth.safetensors"
 
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path: Path) -> None:

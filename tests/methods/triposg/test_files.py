@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from image_to_3d.tests.networks import tiny_triposg
-from image_to_3d.tests.networks.tiny_triposg import TINY
+from image_to_3d.tests.methods.triposg import tiny
+from image_to_3d.tests.methods.triposg.tiny import TINY
 from image_to_3d.worker.methods.triposg import files as triposg_files
 from image_to_3d.worker.methods.triposg import network as triposg
 from safetensors.torch import load_file, save_file
@@ -19,7 +19,7 @@ FLOW = "transformer/diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("triposg")
-    tiny_triposg.write(folder)
+    tiny.write(folder)
     return folder
 
 
@@ -49,21 +49,21 @@ def test_every_size_is_read_from_the_files(tmp_path):
         flow=triposg.FlowConfig(width=40, layers=4, heads=2, channels=6, context=24),
         shape=triposg.ShapeConfig(24, 1, 12, 2, 2, channels=6, frequencies=5),
     )
-    tiny_triposg.write(tmp_path, other)
+    tiny.write(tmp_path, other)
     assert triposg_files.read_config(tmp_path) == other
     for network in loaded(tmp_path):
         assert not network.training and not any(values.requires_grad for values in network.parameters())
 
 
 def test_weights_in_several_files_are_the_same_weights(written, tmp_path):
-    tiny_triposg.write(tmp_path, shards=3)
+    tiny.write(tmp_path, shards=3)
     assert not (tmp_path / FLOW).exists()
     whole, parts = (network.state_dict() for network in (loaded(written)[1], loaded(tmp_path)[1]))
     assert whole.keys() == parts.keys() and all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_missing_part_of_the_weights_is_named_before_anything_is_loaded(tmp_path):
-    tiny_triposg.write(tmp_path, shards=3)
+    tiny.write(tmp_path, shards=3)
     (tmp_path / "transformer/diffusion_pytorch_model-00002-of-00003.safetensors").unlink()
     with pytest.raises(ValueError, match="transformer/diffusion_pytorch_model-00002-of-00003.safetensors is missing"):
         triposg_files.read_config(tmp_path)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The included generator: its noise, its flow, its file; and that what ships imagines, and imagines well."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from image_to_3d.worker.methods.layers.generator_network import (
@@ -14,12 +12,13 @@ from image_to_3d.worker.methods.layers.generator_network import (
     metadata,
 )
 from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
+from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.generator_card import held_out_scores
 from image_to_3d.worker.training.run import export
 from torch import Generator, Tensor
 from torch.nn import functional
 
-SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "generator.safetensors"
+SHIPPED = INCLUDED / "generator.safetensors"
 WIDTHS = (8, 8, 16, 16)
 TINY = IncludedGeneratorConfig(IncludedObjectConfig(WIDTHS, (0, 0, 1, 1), 32), WIDTHS, (0, 0, 1, 1), 32)
 

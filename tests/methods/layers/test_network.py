@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig, load, metadata
+from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.object_card import held_out_scores
 from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 
-SHIPPED = Path(__file__).resolve().parents[2] / "worker" / "included" / "object.safetensors"
+SHIPPED = INCLUDED / "object.safetensors"
 
 
 def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""What is behind a thing, where a picture's alpha or its plain colour tells."""
+
 import numpy as np
-from image_to_3d.worker.methods.matting.matte import is_one_thing
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pictures.plain import plain_background
 
@@ -41,10 +42,3 @@ def test_a_busy_background_is_not_plain():
 
 def test_an_empty_picture_has_no_subject_and_so_no_background():
     assert plain_background(np.full((20, 20, 3), 200, np.uint8)) is None
-
-
-def test_a_thing_is_shown_whole_and_is_neither_a_speck_nor_the_picture():
-    _, is_disc = disc()
-    assert is_one_thing(is_disc)
-    assert not is_one_thing(np.ones_like(is_disc)) and not is_one_thing(is_disc & (np.indices(is_disc.shape)[0] < 12))
-    assert not is_one_thing(np.indices(is_disc.shape)[0] > 50)  # a landscape below a plain sky
