@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.methods.multiview_fit import grid_training
+from image_to_3d.worker.methods.multiview_fit import grid_training, training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
@@ -124,7 +124,7 @@ def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_pa
 
 
 def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, tmp_path, monkeypatch):
-    monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(training, "PREVIEW_SECONDS", 0.0)
     seen, told = [], []
 
     def show(file) -> None:
@@ -138,7 +138,7 @@ def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, 
     assert seen and max(seen[0]) <= 128 and done.faces
     assert told[-1] is None and None not in told[:-1]
     assert any("ended early" in warning for warning in done.warnings)
-    monkeypatch.setattr(grid_training, "PREVIEW_SECONDS", 60.0)
+    monkeypatch.setattr(training, "PREVIEW_SECONDS", 60.0)
     again = run(shots, tmp_path)
     assert not again.from_cache and not any("ended early" in warning for warning in again.warnings)
 

@@ -36,7 +36,7 @@ _PRESETS = {
     "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
     "high": {"training": "high", "grid": 512, "faces": 100_000, "texture": 2048},
 }
-_RUNNER = f"{__name__}.runner"
+_RUNNER = f"{__name__}.fit"
 
 
 def _engine(name: str, what: str) -> Network:
