@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker as the add-on sees it: requests go in, typed events come out. Must not know bpy, what a backend is, or
+"""The worker as the add-on sees it: requests go in, typed events come out. Must not know bpy, what a method is, or
 where Pythons are installed.
 
 Every request ends in exactly one `Answered` or `Failed`. The worker makes it; where the worker ends first, we do.
@@ -126,9 +126,9 @@ class Client:
                 case protocol.Result(id, result) if id in self._methods:
                     return self._answer(id, result)
                 case protocol.Error(id, code, text, data) if id in self._methods:
-                    return Failed(id, self._methods.pop(id), WireError(_known(code), text, data))
-                case protocol.Notification(_, Progress() | Preview() as told):
-                    return told if told.progressToken in self._methods else None
+                    return Failed(id, self._methods.pop(id), WireError(_code(code), text, data))
+                case protocol.Notification(_, Progress() | Preview() as event):
+                    return event if event.progressToken in self._methods else None
                 case protocol.Error(None, code, text, _):
                     self._child.note(f"the worker could not read a request: {text} ({code})")
                 case _:
@@ -155,7 +155,7 @@ class Client:
         return [*failed, Exited(code, log, self._asked_to_end)]
 
 
-def _known(code: Any) -> ErrorCode:
+def _code(code: Any) -> ErrorCode:
     try:
         return ErrorCode(code)
     except ValueError:

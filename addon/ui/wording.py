@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...worker.wire.protocol import ModelInfo
-from ..session.check import Checked, Entry
+from ...worker.wire.protocol import NetworkInfo
+from ..session.check import CheckResult, Entry
 from ..session.launch import Standing
 from ..session.states import Shown
 from ..session.tasks import Order
@@ -39,9 +39,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60.0 else f"{clock(seconds)} min"
 
 
-def licence(model: ModelInfo) -> str:
+def licence(network: NetworkInfo) -> str:
     """The licence, and what a user would otherwise find out too late."""
-    return model.licence if model.commercial else f"{model.licence}, not for commercial use"
+    return network.licence if network.commercial else f"{network.licence}, not for commercial use"
 
 
 def offline(forced: bool) -> str:
@@ -89,9 +89,9 @@ def done(order: Order) -> str:
     }[order.verb]
 
 
-def build(checked: Checked) -> str:
+def build(check: CheckResult) -> str:
     """What the networks will run on, and why."""
-    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}; {checked.build}")
+    return sentence(f"{', '.join(check.gpus) or 'No usable graphics card'}; {check.build}")
 
 
 def stage(shown: Shown) -> str:

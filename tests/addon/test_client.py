@@ -12,7 +12,7 @@ from image_to_3d.tests.addon.waiting import alive, events_until, until
 from image_to_3d.worker.wire import protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, Progress
 
-GENERATE = protocol.GenerateParams(("p.png",), "o.glb", "depth", "fast")
+GENERATE = protocol.GenerateParams(("p.png",), "o.glb", "fast")
 
 
 def answers(events: list) -> list:
@@ -24,7 +24,7 @@ def test_an_answer_comes_as_the_dataclass_of_its_method(start):
     id = client.request("initialize", protocol.InitializeParams(protocol.VERSION))
     [answer] = events_until(client, Answered)
     assert (answer.id, answer.method) == (id, "initialize")
-    assert answer.result.backends[0].models[1].name == "big"
+    assert answer.result.methods[0].networks[1].name == "big"
 
 
 def test_progress_comes_before_the_answer_and_in_order(start):
@@ -83,7 +83,7 @@ def test_a_flood_of_garbage_costs_one_poll_only_a_few_milliseconds_of_work(start
 def test_a_worker_that_dies_during_a_request_answers_it_with_the_end_of_its_log(start, code):
     client = start({"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": code}]})
     client.request("generate", GENERATE)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     events = events_until(client, Exited)
     exited = ErrorCode.WORKER_EXITED
     assert [(a.id, a.error.code) for a in answers(events)] == [(1, exited), (2, exited)]
@@ -116,14 +116,14 @@ def test_an_answer_of_the_wrong_shape_is_a_failure_and_not_an_exception(start, r
 
 def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_error(start):
     client = start(
-        {"generate": [{"error": [-32012, "missing", {"model": "big"}]}], "models/list": [{"error": [-1, "odd", {}]}]}
+        {"generate": [{"error": [-32012, "missing", {"network": "big"}]}], "catalogue": [{"error": [-1, "odd", {}]}]}
     )
     client.request("generate", GENERATE)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     failures: list = []
     until(lambda: failures.extend(client.poll()) or len(failures) == 2)
     assert [f.error.code for f in failures] == [ErrorCode.WEIGHTS_MISSING, ErrorCode.INTERNAL_ERROR]
-    assert failures[0].error.data == {"model": "big"}
+    assert failures[0].error.data == {"network": "big"}
 
 
 def test_closing_its_stdin_ends_the_worker(start):
@@ -174,7 +174,7 @@ def test_a_worker_that_reads_nothing_does_not_make_requests_wait(tmp_path):
     client = Client(command, tmp_path, tmp_path / "log", os.environ)
     began = time.monotonic()
     for _ in range(50):
-        client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "depth", "fast"))
+        client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "fast"))
         client.poll()
     assert time.monotonic() - began < 10  # it would be for ever
     client.kill()
@@ -206,6 +206,6 @@ def test_a_log_that_cannot_be_written_is_said_in_one_sentence(tmp_path):
 def test_a_worker_that_closes_its_stdout_is_ended(tmp_path):
     command = [sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()"]
     client = Client(command, tmp_path, Path(tmp_path / "log"), os.environ)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     events = events_until(client, Exited)
     assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED and not events[-1].expected

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for what processes do, within a bound."""
+"""Waiting for what processes do, within a bound; and what they are mostly asked for."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from image_to_3d.addon.session.client import Client, Event
+from image_to_3d.addon.session.jobs import Recipe
+from image_to_3d.worker.wire.protocol import SelectParams
 
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine; nothing here takes longer than a start of Python
 
@@ -38,3 +40,8 @@ def events_until(client: Client, kind: type) -> list[Event]:
 
     until(poll)
     return events
+
+
+def recipe(picture: str = "/pictures/a.png", network: str | None = None, method: str = "depth") -> Recipe:
+    """What the panel asks for; its network is left to the worker."""
+    return Recipe(SelectParams((picture,), "Depth", network), {method: "fast"}, {method: {"faces": 500}})
