@@ -17,7 +17,6 @@ from ...worker.wire.protocol import (
     GenerateResult,
     MethodInfo,
     SelectParams,
-    SelectResult,
     Value,
     WireError,
 )

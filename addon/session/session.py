@@ -297,7 +297,7 @@ class Session:
         )
 
     def _submit(self) -> None:
-        """Hands the pending job to the worker; a selection that it has been asked for already is not asked for twice."""
+        """Hands the pending job to the worker, which is asked but once to select."""
         job, self._pending = self._pending, None
         if job.method == "select":
             self.selection.ask(job.params)

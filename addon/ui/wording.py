@@ -34,6 +34,14 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def remaining(seconds: float | None) -> str:
+    """How long something will still take, no more exactly than it is known; "" where it is not."""
+    if seconds is None:
+        return ""
+    about = f"{max(5, round(seconds / 5) * 5)} s" if seconds < 57.5 else f"{round(seconds / 60)} min"
+    return f"about {about} left"
+
+
 def duration(seconds: float) -> str:
     """How long something took."""
     return f"{seconds:.1f} s" if seconds < 60.0 else f"{clock(seconds)} min"
@@ -92,6 +100,12 @@ def done(order: Order) -> str:
 def build(check: CheckResult) -> str:
     """What the networks will run on, and why."""
     return sentence(f"{', '.join(check.gpus) or 'No usable graphics card'}; {check.build}")
+
+
+def sizes(check: CheckResult) -> str:
+    """What takes how much of the disk, and what is free; "" where nothing is known."""
+    free = [] if check.free is None else [f"{size(check.free)} free"]
+    return ", ".join([*(f"{what} {size(bytes)}" for what, bytes in check.sizes if bytes), *free])
 
 
 def stage(shown: Shown) -> str:
