@@ -2,7 +2,9 @@
 """Who must not know what: the walls between the rooms, read off the imports."""
 
 import ast
+import graphlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,13 +41,23 @@ def offenders(folder: str, banned: tuple[str, ...], top_only: bool = False) -> l
     ]
 
 
+ACTING = ("os", "pathlib", "shutil", "subprocess", "tempfile", "threading", "time", "envs")
+ACTING += tuple(f"addon.session.{name}" for name in ("client", "jobs", "process", "tasks"))
+"""What it takes to start something, to wait, or to touch a file."""
+
+
 @pytest.mark.parametrize(
     "folder, banned",
     [
         ("worker", ("bpy", "addon", "envs")),
         ("addon", ("torch", "numpy", "PIL", "scipy", "worker.methods", "worker.geometry", "worker.app")),
         ("addon/session", ("bpy", "addon.ui")),
-        ("addon/ui/scene.py", ("worker.app", "worker.wire.server", "addon.session")),
+        (
+            "addon/ui/scene.py",
+            ("worker.wire", "addon.session", *("addon.ui." + name for name in ("timer", "properties"))),
+        ),
+        ("addon/ui/panels.py", ACTING),
+        ("addon/ui/environment_panels.py", ACTING),
         ("envs", ("bpy", "torch", "worker", "addon")),
     ],
 )
@@ -73,3 +85,30 @@ def test_what_runs_before_anything_is_installed_needs_the_standard_library_only(
 def test_rooms_import_each_other_relatively(folder):
     for path in files(folder):
         assert not offenders(str(path.relative_to(ROOT)), ("image_to_3d",)), path
+
+
+def test_only_one_file_of_the_addon_touches_blenders_data():
+    touching = [path.name for path in files("addon") if "bpy.data" in path.read_text("utf-8")]
+    assert touching == ["scene.py"]
+
+
+@pytest.mark.parametrize("folder", ["addon/session", "addon/ui"])
+def test_nothing_is_imported_inside_a_function(folder):
+    for path in files(folder):
+        assert imports(path) == imports(path, top_only=True), path
+
+
+@pytest.mark.parametrize("folder", ["addon", "worker", "envs"])
+def test_no_circle_of_imports(folder):
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files(folder)}
+    arrows = {name: set(imported_modules(path, modules)) - {name} for name, path in modules.items()}
+    graphlib.TopologicalSorter(arrows).prepare()  # raises CycleError, which names the circle
+
+
+def imported_modules(path: Path, modules: dict[str, Path]) -> Iterator[str]:
+    """Those of `modules` that a file imports when it is imported itself."""
+    for name in imports(path, top_only=True):
+        for module in (name, f"{name}.__init__", name.rpartition(".")[0], name.rpartition(".")[0] + ".__init__"):
+            if module in modules:
+                yield module
+                break

@@ -41,7 +41,7 @@ class OrderEnded:
 
 @dataclass(frozen=True)
 class CheckEnded:
-    """A check is over; its result is in `Environments.last_check`, or why there is none in `Environments.check_error`."""
+    """A check is over; its result is in `Environments.last_check`, or what was wrong in `Environments.check_error`."""
 
     check: Check
 

@@ -3,9 +3,10 @@
 
 The script maps a method to a list of steps; after the last one the request is answered. Steps:
     {"progress": [fraction, stage, message, seconds left]} (the last two may be missing)   {"result": {...}}
-    {"error": [code, message, data]}   {"print": "garbage"}   {"stderr": bytes}   {"die": exit code or -signal}   {"touch": path}
-    {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}
-    {"write": "text"} and {"copy": path} (make the GLB)
+    {"error": [code, message, data]}   {"print": "garbage"}   {"stderr": bytes}   {"die": exit code or -signal}
+    {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}   {"touch": path}
+    {"write": "text"} and {"copy": path} (make the GLB)   {"wait_for": name of a file beside the script}
+    {"shipped": true} (offers what the product does)
     {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
 `deaf` ignores cancel, end of stdin and SIGTERM. Each request is noted as a line of JSON in SCRIPT.json.requests.
 """
@@ -134,6 +135,13 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
                 Path(request["params"]["output"]).write_text(text)
             case {"copy": path}:
                 shutil.copy(path, request["params"]["output"])
+            case {"shipped": True}:
+                shipped = Path(__file__).resolve().parents[2] / "addon" / "session" / "catalogue.json"
+                result = {**OFFERED, **json.loads(shipped.read_text())}
+                return send({"id": number, "result": result})
+            case {"wait_for": name}:
+                while not Path(sys.argv[1]).with_name(name).exists():
+                    time.sleep(0.01)
             case {"touch": path}:
                 Path(path).touch()
             case {"spawn": path}:

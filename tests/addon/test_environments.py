@@ -383,6 +383,43 @@ def test_a_worker_is_ended_before_its_environment_is_changed(session, envs, make
     assert not alive(pid) and session.state is State.IDLE and len(envs.calls("repair")) == 1
 
 
+def test_each_method_gets_a_worker_of_its_own_environment_and_there_is_one_at_a_time(
+    session, envs, make_ready, command, monkeypatch, requests
+):
+    envs.follow({"check": [{"say": found("ready")}], "create": [{"say": {"state": "ready", "python": "x"}}]})
+    make_ready()
+    script, started, alive_then = command({"initialize": [{"shipped": True}]}), [], []
+
+    def start(python: Path) -> list[str]:
+        started.append(python.parent.parent.name.partition("@")[0])
+        alive_then.append([each["pid"] for each in requests("initialize") if alive(each["pid"])])
+        return script
+
+    monkeypatch.setattr(launch, "worker_command", start)
+    session.look()
+    session.generate(recipe(network="included"))
+    wait_for(session, lambda: len(session.results.waiting) == 1)
+
+    session.need("nerf")
+    assert session.interpreter.standing is Standing.ABSENT and not session.can_begin and session.can_order
+    session.generate(recipe(network="nerfacto", method="nerfstudio"))
+    assert session.state is State.READY and len(session.results.waiting) == 1
+    session.give_order(tasks.making("nerf", session.environments.standing("nerf")))
+    make_ready("nerf")
+    wait_for(session, lambda: session.environments.done)
+    assert [call["arguments"][0] for call in envs.calls("create")] == ["nerf"] and session.state is State.IDLE
+    session.generate(recipe(network="nerfacto", method="nerfstudio"))
+    wait_for(session, lambda: len(session.results.waiting) == 2)
+
+    session.need("core")
+    assert session.can_begin
+    session.generate(recipe(network="included"))
+    wait_for(session, lambda: len(session.results.waiting) == 3)
+    assert started == ["core", "nerf", "core"] and alive_then == [[], [], []]
+    assert [each["params"]["network"] for each in requests("generate")] == ["included", "nerfacto", "included"]
+    assert session.problem is None and session.environments.problem is None
+
+
 @pytest.mark.parametrize(
     "standing, verb",
     [

@@ -10,7 +10,7 @@ from image_to_3d.addon.session import catalogue, jobs, launch, states
 from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
-from image_to_3d.tests.addon.waiting import alive, recipe, until
+from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
 from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
 
 
@@ -68,14 +68,14 @@ def job_folders(settings: Settings) -> list[Path]:
 
 
 def test_a_job_starts_the_worker_and_ends_with_a_mesh_to_import(session, follow, first):
-    follow({"generate": [{"progress": [0.25, "estimating depth"]}, {"write": "glb"}]})
+    follow({"generate": [{"progress": [0.25, "estimating depth", "tile 3", 40.0]}, {"write": "glb"}]})
     assert session.state is State.IDLE
     generate(session)
     assert session.state is State.STARTING
     wait_for(session, State.READY)
     finished = session.results.waiting[0]
     assert Path(finished.result.glb).read_text() == "glb"
-    assert session.shown == states.Shown(0.25, "estimating depth")
+    assert session.shown == states.Shown(0.25, "estimating depth", "tile 3", remaining=40.0)
     session.results.imported(finished)
     assert session.results.last.faces == 2 and session.problem is None and not job_folders(first)
 
@@ -240,7 +240,7 @@ def test_a_download_asks_again_what_is_here(session, follow):
     follow({"catalogue": [{"result": listed}]})
     session.download("triposr")
     wait_for(session, State.READY)
-    until(lambda: session.tick() or session.methods == ())
+    tick_until(session, lambda: session.methods == ())
 
 
 def test_a_refused_introduction_is_shown_and_the_worker_is_ended(session, follow):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from image_to_3d.addon.session.client import Client, Event
 from image_to_3d.addon.session.jobs import Recipe
+from image_to_3d.addon.session.session import Session
 from image_to_3d.worker.wire.protocol import SelectParams
 
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine; nothing here takes longer than a start of Python
@@ -20,6 +21,11 @@ def until(what: Callable[[], object]) -> object:
             return found
         time.sleep(0.005)  # leaves the processor to the process that is waited for
     raise AssertionError(f"not within {PATIENCE} seconds: {what}")
+
+
+def tick_until(session: Session, what: Callable[[], object]) -> None:
+    """Ticks as the timer does, until something is so."""
+    until(lambda: (session.tick(), what())[1])
 
 
 def alive(pid: int) -> bool:

@@ -35,7 +35,8 @@ class Layout:
     """
 
     def __init__(self, whole: "Layout | None" = None) -> None:
-        self.texts, self.buttons = (whole.texts, whole.buttons) if whole else ([], {})
+        parts = (whole.texts, whole.buttons, whole.pressed) if whole else ([], {}, [])
+        self.texts, self.buttons, self.pressed = parts
         self.root = whole.root if whole else self
         if not whole:
             self.context = "INVOKE_DEFAULT"
@@ -53,7 +54,13 @@ class Layout:
 
     def operator(self, name: str, text: str | None = None, **_) -> "Layout":
         self.buttons[name] = text
-        return Layout()
+        self.pressed.append(Layout())
+        return self.pressed[-1]
+
+    @property
+    def environments(self) -> list[str]:
+        """Those that the buttons are about."""
+        return [button.environment for button in self.pressed if hasattr(button, "environment")]
 
     def prop(self, own: object, name: str, **_) -> None:
         getattr(own, name)
@@ -212,6 +219,26 @@ def test_the_chosen_model_decides_which_environment_is_looked_at(bpy, bare):
     bpy.context.window_manager.image_to_3d.category = "Other"
     timer(bare)._tick()
     assert session.environments.needed == "nerf" and "nerf" in session.interpreter.reason
+
+
+def test_a_network_with_packages_of_its_own_offers_to_set_them_up_and_others_go_on(bpy, bare, wheelhouse):
+    own, session = bpy.context.window_manager.image_to_3d, timer(bare).session()
+    own.category, own.category_NeRF.network = "NeRF", "nerfacto"
+    timer(bare)._tick()
+    entries = [{**ENTRY, "name": "nerf", "label": "NeRF", "need": {"download": 5_000_000_000, "disk": 1}}]
+    bare.follow({"check": [{"say": found(environments=entries)}], "create": [{"wait": "ever"}]})
+    session.environments.want(bare("session.tasks").Check(("nerf",), deep=True))
+    run_until(bare, lambda session: session.environments.entry("nerf"))
+    box = drawn(bpy, bare)
+    assert "5 GB to download" in box.said and box.buttons == {"image_to_3d.set_up": "Set Up"}
+    assert box.environments == ["nerf"] and bpy.ops.image_to_3d.generate.poll()
+    bpy.ops.image_to_3d.set_up(environment="nerf")
+    assert session.environments.order == bare("session.tasks").Order("create", "nerf")
+    bpy.ops.image_to_3d.cancel()
+    run_until(bare, lambda session: not session.moving)
+    own.category, own.category_NeRF.network = "Depth", "AUTOMATIC"
+    timer(bare)._tick()
+    assert session.environments.needed == "core"
 
 
 def test_what_was_moved_is_where_the_preferences_point_to(bpy, bare, tmp_path):
