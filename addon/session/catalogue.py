@@ -72,14 +72,9 @@ def suits(method: MethodInfo, several: bool) -> bool:
     return (method.pictures == "several") == several
 
 
-def method_of(methods: Methods, network: str) -> MethodInfo:
-    """The method that runs the network of that name; raises KeyError."""
-    return {each.name: method for method in methods for each in method.networks}[network]
-
-
-def network_named(methods: Methods, name: str) -> NetworkInfo:
-    """The network of that name; raises KeyError."""
-    return {each.name: each for method in methods for each in method.networks}[name]
+def find(methods: Methods, network: str) -> tuple[MethodInfo, NetworkInfo]:
+    """The network of that name and the method that runs it; raises KeyError."""
+    return {each.name: (method, each) for method in methods for each in method.networks}[network]
 
 
 def environments(methods: Methods) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def read(data: dict[str, Any]) -> CheckResult:
         gpus=tuple(_text(each["name"]) for each in hardware.get("gpus") or ()),
         build=_text(torch.get("reason")),
         warning=_text(torch.get("warning")),
-        free=_count(data.get("free_bytes")),
+        free=count(data.get("free_bytes")),
         sizes=tuple((_text(what), size) for what, size in (data.get("sizes") or {}).items() if type(size) is int),
         report=_text(data.get("text")),
     )
@@ -94,9 +94,9 @@ def _entry(data: dict[str, Any]) -> Entry:
         label=_text(data.get("label")) or _text(data["name"]),
         standing=Standing(data["state"]),
         reason=_text(data.get("reason")),
-        bytes=_count(data.get("bytes")),
-        download=_count(need.get("download")),
-        disk=_count(need.get("disk")),
+        bytes=count(data.get("bytes")),
+        download=count(need.get("download")),
+        disk=count(need.get("disk")),
         estimated=bool(need.get("estimated")),
         licence=_text(data.get("licence")),
         log_tail=_text(data.get("log_tail")),
@@ -118,5 +118,6 @@ def _text(value: Any) -> str:
     return value
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A number of bytes, None where it is none."""
     return value if type(value) is int and value >= 0 else None

@@ -85,13 +85,11 @@ class Client:
 
     def cancel(self, id: int) -> None:
         """Asks the worker to give up on a request. Its answer still comes."""
-        if id in self._methods:
-            self._child.write(protocol.encode(protocol.Notification(protocol.CANCELLED, protocol.Cancelled(id))))
+        self._notify(id, protocol.CANCELLED, protocol.Cancelled(id))
 
     def enough(self, id: int) -> None:
         """Asks the worker to finish a request with what it has. Its answer still comes."""
-        if id in self._methods:
-            self._child.write(protocol.encode(protocol.Notification(protocol.ENOUGH, protocol.Enough(id))))
+        self._notify(id, protocol.ENOUGH, protocol.Enough(id))
 
     def poll(self) -> list[Event]:
         """What happened since last time, in order. Never waits."""
@@ -118,6 +116,10 @@ class Client:
 
     def log_tail(self) -> str:
         return self._child.log_tail()
+
+    def _notify(self, id: int, method: str, params: Any) -> None:
+        if id in self._methods:
+            self._child.write(protocol.encode(protocol.Notification(method, params)))
 
     def _read(self, line: bytes) -> Event | None:
         try:

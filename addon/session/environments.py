@@ -20,7 +20,7 @@ from .check import CheckResult, Entry
 from .launch import CORE, Interpreter, Settings, Standing
 from .process import CannotStart
 from .states import CHECK_AFTER, CHECK_LIMIT, QUIET_LIMIT, Problem, Shown
-from .tasks import UNFINISHED, Advanced, Check, Ended, EnvironmentTask, Order
+from .tasks import UNFINISHED, Check, Ended, EnvironmentTask, Order
 
 
 class Report(Enum):
@@ -33,25 +33,13 @@ class Report(Enum):
 
 
 @dataclass(frozen=True)
-class OrderEnded:
-    """An order is over; how it went is in `Environments.problem` and `Environments.done`."""
+class Over:
+    """An order or a check is over. Its end is told by `problem` and `done`, or `last_check` and `check_error`.
 
-    order: Order
+    `suspect_works`: whether the environment that was suspected turned out to work, None where none was tried.
+    """
 
-
-@dataclass(frozen=True)
-class CheckEnded:
-    """A check is over; its result is in `Environments.last_check`, or what was wrong in `Environments.check_error`."""
-
-    check: Check
-
-
-@dataclass(frozen=True)
-class Judged:
-    """An environment that was suspected has been tried."""
-
-    name: str
-    works: bool
+    suspect_works: bool | None = None
 
 
 class Environments:
@@ -104,9 +92,9 @@ class Environments:
         settings = self._settings()
         self.interpreter = launch.find(settings, self.needed)
         if settings.python is None:
-            names = dict.fromkeys((self.needed, *self.names))
-            new = tuple(name for name in names if self._is_new(settings, name))
-            if new:
+            keys = {name: (settings.root, name) for name in (self.needed, *self.names)}
+            if new := tuple(name for name, key in keys.items() if key not in self._examined):
+                self._examined.update(keys.values())
                 self.want(Check(new))
 
     def need(self, name: str) -> None:
@@ -162,7 +150,7 @@ class Environments:
         """Asks the order that is carried out to end."""
         self._cancelled = True
         if self._carrying_out:
-            self._carrying_out.stop()
+            self._carrying_out.terminate()
 
     def kill(self) -> None:
         """Ends the order that is carried out, and all that it started, at once."""
@@ -186,14 +174,14 @@ class Environments:
         """Ends everything; waits for a moment only."""
         running = [task for task in (self._carrying_out, self._checking) if task]
         for task in running:
-            task.stop()
+            task.terminate()
         for task in running:
             task.close()
         self._carrying_out = self._checking = self._wanted = self.order = None
 
     # ---- what the timer does
 
-    def tick(self, quiet: bool) -> list[OrderEnded | CheckEnded | Judged]:
+    def tick(self, quiet: bool) -> list[Over]:
         """Drains what came, watches the clock, and begins a check that is due; one that nobody waits for only while
         it is `quiet`. Returns what is over."""
         over = [*self._hear_order(), *self._hear_check()]
@@ -203,21 +191,21 @@ class Environments:
                 over += self._begin_check()
         return over
 
-    def _hear_order(self) -> list[OrderEnded]:
+    def _hear_order(self) -> list[Over]:
         if not self._carrying_out:
             return []
-        for event in self._carrying_out.poll():
+        for event in self._carrying_out.events():
             self._heard_at = self._clock()
             match event:
-                case Advanced(stage, fraction, message, here, of):
-                    self.shown = Shown(fraction, stage, message, here, of)
+                case Shown():
+                    self.shown = event
                 case Ended(error, log):
                     return [self._end_order(error, log)]
         if self._clock() > self._heard_at + QUIET_LIMIT:
             self._carrying_out.kill()
         return []
 
-    def _end_order(self, error: str | None, log: str) -> OrderEnded:
+    def _end_order(self, error: str | None, log: str) -> Over:
         order, self.order, self._carrying_out = self.order, None, None
         if error is None:
             self.done, self._moved = order, order.folder
@@ -225,9 +213,9 @@ class Environments:
             self.problem, self.failed = Problem(error, log=log), order
         self.want(Check(self.names))
         self._not_before = self._clock()
-        return OrderEnded(order)
+        return Over()
 
-    def _begin_check(self) -> list[CheckEnded | Judged]:
+    def _begin_check(self) -> list[Over]:
         check, self._wanted = self._wanted, None
         self.check_error = ""
         try:
@@ -237,10 +225,10 @@ class Environments:
             return self._end_check(check, str(error))
         return []
 
-    def _hear_check(self) -> list[CheckEnded | Judged]:
+    def _hear_check(self) -> list[Over]:
         if not self._checking:
             return []
-        for event in self._checking.poll():
+        for event in self._checking.events():
             match event:
                 case Ended(error, _, data):
                     check, self._checking = self._checking.task, None
@@ -249,15 +237,14 @@ class Environments:
             self._checking.kill()
         return []
 
-    def _end_check(self, check: Check, error: str) -> list[CheckEnded | Judged]:
+    def _end_check(self, check: Check, error: str) -> list[Over]:
         self.check_error = "" if check is self._unwanted else error
         if self.report is Report.WANTED:
             self.report = Report.DUE
         if not (check.deep and self._suspected in check.names):
-            return [CheckEnded(check)]
+            return [Over()]
         name, self._suspected = self._suspected, ""
-        standing = launch.find(self._settings(), name).standing
-        return [CheckEnded(check)] if error else [CheckEnded(check), Judged(name, standing is Standing.READY)]
+        return [Over(None if error else launch.find(self._settings(), name).standing is Standing.READY)]
 
     def _read(self, data: dict | None) -> str:
         """Keeps a check's result; returns what is wrong with it, "" if nothing is."""
@@ -266,9 +253,3 @@ class Environments:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return f"what the check said cannot be read ({error!r})"
         return "" if data else UNFINISHED
-
-    def _is_new(self, settings: Settings, name: str) -> bool:
-        key = settings.root, name
-        new = key not in self._examined
-        self._examined.add(key)
-        return new

@@ -10,16 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...worker.wire.protocol import (
-    DownloadParams,
-    ErrorCode,
-    GenerateParams,
-    GenerateResult,
-    MethodInfo,
-    SelectParams,
-    Value,
-    WireError,
-)
+from ...worker.core.options import Value
+from ...worker.wire import protocol
+from ...worker.wire.protocol import DownloadParams, GenerateParams, MethodInfo, NetworkInfo, SelectParams
 from .states import Problem
 
 
@@ -58,7 +51,7 @@ class Job:
 class Finished:
     """A mesh on disk that waits for its import; `folder` is removed after it."""
 
-    result: GenerateResult
+    result: protocol.GenerateResult
     folder: Path
 
 
@@ -67,7 +60,7 @@ class Results:
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
-        self.last: GenerateResult | None = None
+        self.last: protocol.GenerateResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -85,11 +78,11 @@ class Results:
             self.discard(finished)
 
 
-def problem(message: str, error: WireError | None, log: str) -> Problem:
+def problem(message: str, error: protocol.WireError | None, log: str) -> Problem:
     """What went wrong, as the panel shows it; `log` is the worker's, for an error that brings none."""
     if error is None:
         return Problem(message, log=log)
-    network = error.data.get("network") if error.code is ErrorCode.WEIGHTS_MISSING else None
+    network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
     missing = DownloadParams(network) if isinstance(network, str) else None
     return Problem(message, error.code, error.data.get("log") or log, missing)
 
@@ -99,22 +92,15 @@ def selection(recipe: Recipe, environment: str) -> Job:
     return Job("select", recipe.question, "starting", environment, recipe=recipe)
 
 
-def generation(recipe: Recipe, method: MethodInfo, network: str, temporary: Path) -> Job:
+def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, temporary: Path) -> Job:
     """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
+    pictures, preset, options = recipe.question.pictures, recipe.presets[method.name], recipe.options[method.name]
     folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))
-    params = GenerateParams(
-        recipe.question.pictures,
-        str(folder / "result.glb"),
-        recipe.presets[method.name],
-        method.category,
-        network,
-        recipe.options[method.name],
-        previews=str(folder),
-        photos=str(folder),
-    )
+    glb, beside = str(folder / "result.glb"), str(folder)
+    params = GenerateParams(pictures, glb, preset, method.category, network.name, options, beside, beside)
     return Job("generate", params, "starting", method.environment, folder)
 
 
-def download(method: MethodInfo, network: str) -> Job:
+def download(method: MethodInfo, network: NetworkInfo) -> Job:
     """Fetches the weights of one of the method's networks."""
-    return Job("networks/download", DownloadParams(network), "connecting", method.environment)
+    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment)

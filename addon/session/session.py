@@ -20,26 +20,14 @@ from typing import Any
 
 from ...worker.wire import protocol
 from ...worker.wire.protocol import ErrorCode, Preview, Progress, SelectParams, SelectResult, WireError
-from . import catalogue, jobs, launch
+from . import catalogue, jobs, launch, states
 from .client import Answered, Client, Event, Exited, Failed
-from .environments import CheckEnded, Environments, Judged, OrderEnded
+from .environments import Environments, Over
 from .jobs import Finished, Job, Recipe, Results
 from .launch import Interpreter, Settings
 from .process import CannotStart
 from .selection import Selection
-from .states import (
-    CANCEL_GRACE,
-    FORCE_AFTER,
-    LOOK_AGAIN,
-    MOVING,
-    QUIET_LIMIT,
-    REST_AFTER,
-    START_LIMIT,
-    STOP_LIMIT,
-    Problem,
-    Shown,
-    State,
-)
+from .states import MOVING, Problem, Shown, State
 from .tasks import Order
 
 
@@ -86,17 +74,12 @@ class Session:
     @property
     def can_begin(self) -> bool:
         """A job can begin."""
-        return self.can_order and self.interpreter.python is not None
-
-    @property
-    def can_order(self) -> bool:
-        """An environment can be made, repaired, moved or removed."""
-        return not self.moving
+        return not self.moving and self.interpreter.python is not None
 
     @property
     def can_force(self) -> bool:
         """Something that was asked to end takes long to do so."""
-        return self.state is State.STOPPING and self._clock() > self._since + FORCE_AFTER
+        return self.state is State.STOPPING and self._clock() > self._since + states.FORCE_AFTER
 
     @property
     def can_end_early(self) -> bool:
@@ -112,7 +95,7 @@ class Session:
         """The method and network that are taken, None while the worker has still to say so. Raises KeyError where the
         question names a network that is not offered."""
         if question.network:
-            return SelectResult(catalogue.method_of(self.methods, question.network).name, question.network)
+            return SelectResult(catalogue.find(self.methods, question.network)[0].name, question.network)
         return self.selection.answer if question == self.selection.question else None
 
     # ---- what the user does
@@ -145,11 +128,11 @@ class Session:
 
     def download(self, network: str) -> None:
         """Fetches the weights of one network."""
-        self._begin(jobs.download(catalogue.method_of(self.methods, network), network))
+        self._begin(jobs.download(*catalogue.find(self.methods, network)))
 
     def give_order(self, order: Order) -> None:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
-        if not self.can_order:
+        if self.moving:
             return
         self.problem, self._ordered = None, order
         self._began_at = self._heard_at = self._clock()
@@ -242,8 +225,8 @@ class Session:
     def _generation(self, recipe: Recipe, selected: SelectResult) -> Job | None:
         """The job that makes the recipe with what was selected; None, with the reason in `problem`, without one."""
         try:
-            method = catalogue.method_of(self.methods, selected.network)
-            return jobs.generation(recipe, method, selected.network, self._settings().temporary)
+            method, network = catalogue.find(self.methods, selected.network)
+            return jobs.generation(recipe, method, network, self._settings().temporary)
         except KeyError:
             self._fail("the worker offers other networks than before: choose again")
         except OSError as error:
@@ -384,12 +367,11 @@ class Session:
         self._drop_pending()
         self.force_stop()
 
-    def _hear_environments(self, over: OrderEnded | CheckEnded | Judged) -> None:
-        match over:
-            case Judged(works=True) if self.problem:
-                self.problem = replace(self.problem, message=f"{self.problem.message}; its Python was tried and works")
-            case Judged():
-                self.problem = None  # the box about a broken environment says more
+    def _hear_environments(self, over: Over) -> None:
+        if over.suspect_works and self.problem:
+            self.problem = replace(self.problem, message=f"{self.problem.message}; its Python was tried and works")
+        elif over.suspect_works is False:
+            self.problem = None  # the box about a broken environment says more
         self.look()
 
     def _after_exit(self) -> None:
@@ -407,20 +389,20 @@ class Session:
         now = self._clock()
         waited = now - self._since
         starting = self._client is not None and not self._introduced and self.state is not State.STOPPING
-        if starting and now - self._started_at > START_LIMIT:
-            self._not_introduced(f"the worker did not answer within {START_LIMIT:.0f} seconds of its start")
+        if starting and now - self._started_at > states.START_LIMIT:
+            self._not_introduced(f"the worker did not answer within {states.START_LIMIT:.0f} seconds of its start")
             return
         match self.state:
-            case State.ABSENT if waited > LOOK_AGAIN:
+            case State.ABSENT if waited > states.LOOK_AGAIN:
                 self.look()
-            case State.BUSY if now - self._heard_at > QUIET_LIMIT:
-                self._fail(f"nothing was heard for {QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
+            case State.BUSY if now - self._heard_at > states.QUIET_LIMIT:
+                self._fail(f"nothing was heard for {states.QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
                 self.force_stop()
-            case State.CANCELLING if waited > CANCEL_GRACE:
+            case State.CANCELLING if waited > states.CANCEL_GRACE:
                 self.force_stop()
-            case State.STOPPING if waited > STOP_LIMIT:
+            case State.STOPPING if waited > states.STOP_LIMIT:
                 self._leave_behind()
-            case State.READY if waited > REST_AFTER:
+            case State.READY if waited > states.REST_AFTER:
                 self.rest()
 
     def _leave_behind(self) -> None:

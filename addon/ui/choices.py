@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import bpy
 
 from ...worker.wire.protocol import MethodInfo, NetworkInfo, SelectParams, SelectResult, Value
-from ..session.catalogue import Methods, method_of, network_named, of_category, suits
+from ..session.catalogue import Methods, find, of_category, suits
 from ..session.jobs import Recipe
 from . import properties
 
@@ -19,12 +19,13 @@ from . import properties
 @dataclass(frozen=True)
 class Choice:
     """`network` is None where it is the worker's choice, which is not known yet; `method` is the first then that takes
-    so many pictures."""
+    so many pictures. `mismatch`: why what was chosen cannot be taken, and what to do about it; "" if it can."""
 
     recipe: Recipe
     method: MethodInfo
     network: NetworkInfo | None
     is_automatic: bool
+    mismatch: str = ""
 
 
 def chosen(
@@ -44,26 +45,24 @@ def chosen(
         _of_all(suitable, options) if automatic else {},
     )
     recipe = Recipe(question, {method.name: properties.preset(own, method) for method in offered}, options)
-    if answer := selected(question):
-        network = answer.network
-        return Choice(recipe, method_of(methods, network), network_named(methods, network), automatic)
-    return Choice(recipe, suitable[0], None, automatic)
+    answer = selected(question)
+    method, info = find(methods, answer.network) if answer else (suitable[0], None)
+    trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
+    mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
+    return Choice(recipe, method, info, automatic, mismatch)
 
 
-def mismatch(context: bpy.types.Context, choice: Choice, methods: Methods) -> str:
-    """Why what was chosen cannot be taken, and what to do about it; "" if it can."""
-    own = properties.settings(context)
+def _mismatch(own: bpy.types.PropertyGroup, method: MethodInfo, network: str, methods: Methods) -> str:
     several = properties.is_several(own)
-    if suits(choice.method, several):
+    if suits(method, several):
         return ""
-    here_too = any(suits(method, several) for method in of_category(methods, own.category))
-    label = own.category if choice.is_automatic or not here_too and several else choice.network.label
+    others = [each.category for each in methods if suits(each, several)]
     if not several:
-        return f"{label} needs more than one picture: choose more{', or the network Automatic' if here_too else ''}"
-    if here_too:
-        return f"{label} takes one picture: choose the network Automatic for several"
-    others = [method.category for method in methods if suits(method, several)]
-    return f"{label} takes one picture: choose {f'the model {others[0]}' if others else 'just one'}"
+        hint = ", or the network Automatic" if own.category in others else ""
+        return f"{network or own.category} needs more than one picture: choose more{hint}"
+    if own.category in others:
+        return f"{network} takes one picture: choose the network Automatic for several"
+    return f"{own.category} takes one picture: choose {f'the model {others[0]}' if others else 'just one'}"
 
 
 def _of_all(methods: list[MethodInfo], options: dict[str, dict[str, Value]]) -> dict[str, Value]:

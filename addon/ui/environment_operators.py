@@ -29,7 +29,7 @@ class _Ordering:
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return timer.session().can_order
+        return not timer.session().moving
 
     def give(self, order: Order) -> Returned:
         timer.session().give_order(order)
@@ -45,7 +45,7 @@ class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return not grey(cls, preferences.why_not_fetched()) and timer.session().can_order
+        return not grey(cls, preferences.why_not_fetched()) and not timer.session().moving
 
     def invoke(self, context: Context, event: Event) -> Returned:
         verb = wording.verb(timer.session().environments.standing(self._name()))
@@ -118,7 +118,7 @@ class IMAGE_TO_3D_OT_check(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return timer.session().can_order and not timer.session().environments.checking
+        return not timer.session().moving and not timer.session().environments.checking
 
     def execute(self, context: Context) -> Returned:
         environments = timer.session().environments

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
@@ -19,9 +19,13 @@ Returned = set[str]
 
 
 def session_operator(
-    name: str, label: str, description: str, act: Callable[[Session], None], why_not: Callable[[Session], str]
+    name: str,
+    label: str,
+    description: str,
+    act: Callable[[Session], object],
+    why_not: Callable[[Session], str] = lambda session: "",
 ) -> type[Operator]:
-    """An operator that has the session do something, and is grey for the reason that `why_not` gives."""
+    """An operator that does something which concerns the session, and is grey for the reason that `why_not` gives."""
 
     def poll(cls: type[Operator], context: Context) -> bool:
         return not grey(cls, why_not(timer.session()))
@@ -43,16 +47,26 @@ def grey(operator: type[Operator], reason: str) -> str:
     return reason
 
 
-class IMAGE_TO_3D_OT_choose_picture(Operator):
+class _Taking:
+    """What the operators have in common that take files."""
+
+    bl_options = {"INTERNAL"}
+
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
+    files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
+
+    def take(self, context: Context, names: list[str]) -> Returned:
+        properties.choose(properties.settings(context), [os.path.join(self.directory, name) for name in names])
+        return {"FINISHED"}
+
+
+class IMAGE_TO_3D_OT_choose_picture(_Taking, Operator):
     """Choose the picture to make a mesh of, or several of one thing, a folder of them, or a video"""
 
     bl_idname = "image_to_3d.choose_picture"
     bl_label = "Choose a Picture"
-    bl_options = {"INTERNAL"}
 
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
-    files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
     filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
@@ -75,20 +89,14 @@ class IMAGE_TO_3D_OT_choose_picture(Operator):
 
     def execute(self, context: Context) -> Returned:
         names = [file.name for file in self.files if file.name]
-        several = [str(Path(self.directory) / name) for name in names] if len(names) > 1 else [self.filepath]
-        properties.choose(properties.settings(context), several)
-        return {"FINISHED"}
+        return self.take(context, names if len(names) > 1 else [self.filepath])
 
 
-class IMAGE_TO_3D_OT_drop_picture(Operator):
+class IMAGE_TO_3D_OT_drop_picture(_Taking, Operator):
     """Take the dropped pictures, or the dropped video, for the next mesh"""
 
     bl_idname = "image_to_3d.drop_picture"
     bl_label = "Image to 3D"
-    bl_options = {"INTERNAL"}
-
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
-    files: CollectionProperty(type=OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, context: Context) -> Returned:
         dropped = [file.name for file in self.files]
@@ -97,10 +105,9 @@ class IMAGE_TO_3D_OT_drop_picture(Operator):
         if not names:
             self.report({"WARNING"}, "Neither a picture nor a video was dropped")
             return {"CANCELLED"}
-        properties.choose(properties.settings(context), [str(Path(self.directory) / name) for name in names])
         if context.space_data and context.space_data.type == "VIEW_3D":
             context.space_data.show_region_ui = True
-        return {"FINISHED"}
+        return self.take(context, names)
 
 
 class IMAGE_TO_3D_FH_picture(FileHandler):
@@ -114,18 +121,6 @@ class IMAGE_TO_3D_FH_picture(FileHandler):
     @classmethod
     def poll_drop(cls, context: Context) -> bool:
         return context.area is not None and context.area.type == "VIEW_3D"
-
-
-class IMAGE_TO_3D_OT_clear_picture(Operator):
-    """Choose no picture"""
-
-    bl_idname = "image_to_3d.clear_picture"
-    bl_label = "Clear Picture"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context: Context) -> Returned:
-        properties.choose(properties.settings(context), [])
-        return {"FINISHED"}
 
 
 class IMAGE_TO_3D_OT_generate(Operator):
@@ -152,7 +147,7 @@ def can_be_set_up() -> bool:
     """Whether what is missing for the chosen method can be installed now."""
     session = timer.session()
     missing = session.interpreter.python is None and session.interpreter.standing is not None
-    return missing and session.can_order and not preferences.why_not_fetched()
+    return missing and not session.moving and not preferences.why_not_fetched()
 
 
 def why_not(context: Context) -> str:
@@ -166,9 +161,10 @@ def why_not(context: Context) -> str:
         return f"{session.interpreter.reason}; {preferences.why_not_fetched()}".removesuffix("; ")
     if not properties.settings(context).picture:
         return "choose a picture first"
-    if reason := timer.mismatch(context):
-        return reason
-    network = timer.chosen(context).network
+    choice = timer.chosen(context)
+    if choice.mismatch:
+        return choice.mismatch
+    network = choice.network
     # before a worker has told, somebody may have put them there
     if network is None or network.here or not network.bytes or not session.up_to_date:
         return ""
@@ -209,17 +205,6 @@ class IMAGE_TO_3D_OT_reset_option(Operator):
         return {"FINISHED"}
 
 
-class IMAGE_TO_3D_OT_preferences(Operator):
-    """Open the add-on's preferences: folder, device, what is installed"""
-
-    bl_idname = "image_to_3d.preferences"
-    bl_label = "Preferences"
-    bl_options = {"INTERNAL"}
-
-    def execute(self, context: Context) -> Returned:
-        return bpy.ops.preferences.addon_show(module=preferences.PACKAGE)
-
-
 class IMAGE_TO_3D_OT_add_mesh(Operator):
     """Bring the finished mesh into the scene"""
 
@@ -247,12 +232,22 @@ CLASSES = (
     IMAGE_TO_3D_OT_choose_picture,
     IMAGE_TO_3D_OT_drop_picture,
     IMAGE_TO_3D_FH_picture,
-    IMAGE_TO_3D_OT_clear_picture,
     IMAGE_TO_3D_OT_generate,
     IMAGE_TO_3D_OT_download,
     IMAGE_TO_3D_OT_reset_option,
-    IMAGE_TO_3D_OT_preferences,
     IMAGE_TO_3D_OT_add_mesh,
+    session_operator(
+        "clear_picture",
+        "Clear Picture",
+        "Choose no picture",
+        lambda session: properties.choose(properties.settings(bpy.context), []),
+    ),
+    session_operator(
+        "preferences",
+        "Preferences",
+        "Open the add-on's preferences: folder, device, what is installed",
+        lambda session: bpy.ops.preferences.addon_show(module=preferences.PACKAGE),
+    ),
     session_operator(
         "cancel",
         "Cancel",
@@ -281,7 +276,7 @@ CLASSES = (
         Session.rest,
         lambda session: "" if session.state is State.READY else "no worker is resting",
     ),
-    session_operator("dismiss", "Dismiss", "Hide this message", Session.dismiss, lambda session: ""),
+    session_operator("dismiss", "Dismiss", "Hide this message", Session.dismiss),
 )
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -58,7 +58,7 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         _draw_picture(layout, context)
         choice = timer.chosen(context)
         _draw_choice(layout, context, choice)
-        reason = timer.mismatch(context) if properties.settings(context).picture else ""
+        reason = choice.mismatch if properties.settings(context).picture else ""
         if reason := reason or choice.is_automatic and not session.problem and session.selection.problem:
             drawing.text(layout, context, wording.sentence(reason), "INFO")
         elif choice.network and choice.network.bytes and not choice.network.here:
@@ -176,7 +176,7 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
         column.operator("image_to_3d.choose_picture", text="Choose a Picture", icon="FILE_IMAGE")
         return
     box = layout.box().column()
-    if icon := previews.icon():
+    if icon := previews.chosen.icon():
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
     more = len(own.others.splitlines())
@@ -224,7 +224,7 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
     column = layout.column(align=True)
     column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
-    if icon := previews.making():
+    if icon := previews.making.icon():
         column.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
         said = "Finishing" if shown.enough else "Stop and Mesh Now"
         column.operator("image_to_3d.enough", text=said, icon="CHECKMARK")

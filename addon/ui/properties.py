@@ -151,7 +151,7 @@ def _on_change(own: PropertyGroup, context: bpy.types.Context) -> None:
 
 
 def _on_picture(own: PropertyGroup, context: bpy.types.Context) -> None:
-    previews.show(bpy.path.abspath(own.picture) if own.picture else "")
+    previews.chosen.show(bpy.path.abspath(own.picture) if own.picture else "")
     _on_change(own, context)
 
 

@@ -28,7 +28,6 @@ _WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 _session: Session | None = None
 _drawn_second = -1
-_previewed = ""
 _waiting_since: float | None = None
 
 
@@ -40,11 +39,6 @@ def session() -> Session:
 def chosen(context: bpy.types.Context) -> choices.Choice:
     """What the settings ask for, as far as it is known what that is."""
     return choices.chosen(context, _session.methods, _session.selected)
-
-
-def mismatch(context: bpy.types.Context) -> str:
-    """Why what was chosen cannot be taken, "" if it can."""
-    return choices.mismatch(context, chosen(context), _session.methods)
 
 
 def look() -> None:
@@ -75,7 +69,8 @@ def _tick() -> float:
     properties.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
-    _follow_the_preview()
+    if _session.shown.preview != previews.making.path:
+        previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
         _copy_report()
     if changed or _second_has_passed():
@@ -93,7 +88,7 @@ def _follow_the_choice() -> None:
     choice = chosen(bpy.context)
     _session.need(choice.method.environment)
     question = choice.recipe.question
-    answerable = question.pictures and choice.is_automatic and not mismatch(bpy.context)
+    answerable = question.pictures and choice.is_automatic and not choice.mismatch
     _session.selection.ask(question if answerable else None)
 
 
@@ -103,13 +98,6 @@ def _follow_what_was_moved() -> None:
         preferences.preferences().folder = str(folder)
         if bpy.context.preferences.use_preferences_save:  # else Blender asks the user, as for any other change
             bpy.ops.wm.save_userpref()
-
-
-def _follow_the_preview() -> None:
-    global _previewed
-    if _session.shown.preview != _previewed:
-        _previewed = _session.shown.preview
-        previews.show_making(_previewed)
 
 
 def _copy_report() -> None:

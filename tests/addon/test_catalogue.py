@@ -36,7 +36,8 @@ def test_the_names_of_networks_are_unique_so_that_a_name_tells_the_method():
     names = [(network.name, method) for method in methods for network in method.networks]
     assert len(dict(names)) == len(names)
     for name, method in names:
-        assert catalogue.method_of(methods, name) is method and catalogue.network_named(methods, name).name == name
+        found, network = catalogue.find(methods, name)
+        assert found is method and network.name == name
 
 
 @pytest.fixture

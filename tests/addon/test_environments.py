@@ -401,7 +401,7 @@ def test_each_method_gets_a_worker_of_its_own_environment_and_there_is_one_at_a_
     wait_for(session, lambda: len(session.results.waiting) == 1)
 
     session.need("nerf")
-    assert session.interpreter.standing is Standing.ABSENT and not session.can_begin and session.can_order
+    assert session.interpreter.standing is Standing.ABSENT and not session.can_begin and not session.moving
     session.generate(recipe(network="nerfacto", method="nerfstudio"))
     assert session.state is State.READY and len(session.results.waiting) == 1
     session.give_order(tasks.making("nerf", session.environments.standing("nerf")))

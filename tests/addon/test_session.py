@@ -341,7 +341,7 @@ def test_close_leaves_no_process_and_no_folder(session, follow, first):
 
 
 def test_all_that_a_job_writes_goes_into_its_own_folder_which_goes_with_it(tmp_path):
-    job = jobs.generation(recipe(), catalogue.shipped()[0], "included", tmp_path)
+    job = jobs.generation(recipe(), *catalogue.find(catalogue.shipped(), "included"), tmp_path)
     assert {Path(job.params.output).parent, Path(job.params.previews), Path(job.params.photos)} == {job.folder}
     job.discard()
     assert list(tmp_path.iterdir()) == []

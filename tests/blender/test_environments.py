@@ -278,7 +278,7 @@ def test_disabling_ends_an_order_and_a_check(bpy, bare, wheelhouse):
     bare.follow({"create": [{"wait": "deaf"}]})
     bpy.ops.image_to_3d.set_up()
     run_until(bare, lambda session: session.shown.stage == "deaf")
-    child = timer(bare).session().environments._carrying_out._child
+    child = timer(bare).session().environments._carrying_out
     addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
     assert child._process.wait(PATIENCE) is not None
     addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
