@@ -137,7 +137,7 @@ class Session:
         self.problem, self._ordered = None, order
         self._began_at = self._heard_at = self._clock()
         if self._client:
-            self._client.stop()
+            self._client.end()
             self._go(State.STOPPING)
         else:
             self._carry_out()
@@ -171,7 +171,7 @@ class Session:
     def rest(self) -> None:
         """Ends a worker that has nothing to do, to free its memory."""
         if self.state is State.READY and self._client:
-            self._client.stop()
+            self._client.end()
             self._go(State.STOPPING)
 
     def dismiss(self) -> None:
@@ -206,7 +206,7 @@ class Session:
         for over in self.environments.tick(quiet=not self.moving):
             self._hear_environments(over)
         if self._client:
-            for event in self._client.poll():
+            for event in self._client.events():
                 self._hear(event)
         self._watch_clock()
         if self.selection.due and self.can_begin and self._reach(self.environments.needed):
@@ -260,7 +260,7 @@ class Session:
         elif self._client is None:
             self._start(settings, name, wanted)
         elif self._wanted != wanted:
-            self._client.stop()
+            self._client.end()
             self._go(State.STOPPING)
         else:
             return self._introduced

@@ -15,14 +15,8 @@ from ..session.session import Session
 from ..session.states import State
 from . import drawing, preferences, properties, wording
 
-ICONS = {
-    Standing.READY: "CHECKMARK",
-    Standing.ABSENT: "RADIOBUT_OFF",
-    Standing.INCOMPLETE: "ERROR",
-    Standing.OUTDATED: "ERROR",
-    Standing.BROKEN: "ERROR",
-    None: "QUESTION",
-}
+ICONS = {Standing.READY: "CHECKMARK", Standing.ABSENT: "RADIOBUT_OFF", None: "QUESTION"}
+"""Of an environment in any other state: "ERROR"."""
 
 
 def wants_box(session: Session) -> bool:
@@ -81,17 +75,12 @@ def _draw_need(layout: UILayout, context: Context, environments: Environments) -
 
 def draw_problem(box: UILayout, context: Context, session: Session) -> None:
     """How the last order failed."""
-    environments, own = session.environments, properties.settings(context)
-    failed, problem = environments.failed, environments.problem
-    header = box.row()
-    title = header.row()
-    title.alert = True
+    environments, failed = session.environments, session.environments.failed
     doing = failed.doing if failed else "this"
-    title.label(text=f"{doing.capitalize()} did not work", icon="ERROR")
-    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
-    drawing.text(box, context, wording.sentence(problem.message))
+    drawing.failure(box, context, f"{doing.capitalize()} did not work", environments.problem.message)
     entry = environments.entry(failed.name) if failed else None
-    draw_log_and_report(box, own, environments, problem.log or (entry.log_tail if entry else ""))
+    log = environments.problem.log or (entry.log_tail if entry else "")
+    draw_log_and_report(box, properties.settings(context), environments, log)
 
 
 def draw_log_and_report(box: UILayout, own: bpy.types.PropertyGroup, environments: Environments, log: str) -> None:
@@ -142,7 +131,7 @@ def draw_section(layout: UILayout, context: Context, session: Session) -> None:
 def _draw_row(box: UILayout, context: Context, environments: Environments, name: str) -> None:
     standing, entry = environments.standing(name), environments.entry(name)
     row = box.split(factor=0.36)
-    row.label(text=_title(name, standing, entry), icon=ICONS[standing])
+    row.label(text=_title(name, standing, entry), icon=ICONS.get(standing, "ERROR"))
     row = row.split(factor=0.34)
     row.label(text=_size(standing, entry))
     buttons = row.row(align=True)

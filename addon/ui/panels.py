@@ -19,11 +19,7 @@ from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences
 
 THUMBNAIL_SCALE = 6.0
 
-STAGES = {
-    State.STARTING: "Starting the worker",
-    State.CANCELLING: "Cancelling",
-    State.STOPPING: "Stopping",
-}
+STAGES = {State.STARTING: "Starting the worker", State.CANCELLING: "Cancelling", State.STOPPING: "Stopping"}
 
 
 class _Sidebar:
@@ -85,7 +81,9 @@ class IMAGE_TO_3D_PT_resting(_Part, Panel):
 
     def draw(self, context: Context) -> None:
         session, layout = timer.session(), self.layout
-        _draw_generate(layout)
+        row = layout.row()
+        row.scale_y = 1.6
+        row.operator("image_to_3d.generate", icon="MESH_MONKEY")
         if session.results.waiting and (reason := timer.why_not_added(context)):
             drawing.text(layout, context, wording.sentence(reason), "TIME")
         if session.problem:
@@ -214,12 +212,6 @@ def _draw_missing(layout: UILayout, context: Context, network: NetworkInfo) -> N
         drawing.text(box, context, wording.sentence(offline), "URL")
 
 
-def _draw_generate(layout: UILayout) -> None:
-    row = layout.row()
-    row.scale_y = 1.6
-    row.operator("image_to_3d.generate", icon="MESH_MONKEY")
-
-
 def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
     column = layout.column(align=True)
@@ -242,12 +234,7 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
     box = layout.box().column()
-    header = box.row()
-    title = header.row()
-    title.alert = True
-    title.label(text="That did not work", icon="ERROR")
-    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
-    drawing.text(box, context, wording.sentence(problem.message))
+    drawing.failure(box, context, "That did not work", problem.message)
     if problem.missing:
         box.operator("image_to_3d.download", icon="IMPORT").network = problem.missing.network
     if timer.session().environments.checking and problem.code is ErrorCode.WORKER_EXITED:

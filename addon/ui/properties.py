@@ -88,7 +88,7 @@ def kind(own: PropertyGroup) -> Literal["pictures", "video", "folder"]:
 def preset(own: PropertyGroup, method: MethodInfo) -> str:
     """The chosen preset of the category, or a usual one where the method has none of that name."""
     chosen = getattr(own, _attribute("category", method.category)).preset
-    return next(name for name in (chosen, PREFERRED_PRESET, *method.presets) if name in method.presets)
+    return next((name for name in (chosen, PREFERRED_PRESET, *method.presets) if name in method.presets), "")
 
 
 def changed(own: PropertyGroup, method: MethodInfo) -> dict[str, Value]:
@@ -99,7 +99,7 @@ def changed(own: PropertyGroup, method: MethodInfo) -> dict[str, Value]:
 
 def expected(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
     """The value of an option under the chosen preset."""
-    return method.presets[preset(own, method)].get(option.name, option.default)
+    return method.presets.get(preset(own, method), {}).get(option.name, option.default)
 
 
 def value(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
@@ -294,7 +294,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
 
 
 def _category_group(methods: Methods) -> dict[str, object]:
-    names = list(dict.fromkeys(name for method in methods for name in method.presets))
+    names = list(dict.fromkeys(name for method in methods for name in method.presets)) or [PREFERRED_PRESET]
     networks = [(AUTOMATIC, "Automatic", "The best network whose weights are here")]
     networks += [(each.name, each.label, each.help) for method in methods for each in method.networks]
     return {
@@ -316,7 +316,7 @@ def _method_group(method: MethodInfo, siblings: Methods) -> dict[str, object]:
 
 
 def _option_property(siblings: Methods, method: MethodInfo, option: Option) -> object:
-    usual = method.presets.get(PREFERRED_PRESET) or next(iter(method.presets.values()))
+    usual = method.presets.get(PREFERRED_PRESET) or next(iter(method.presets.values()), {})
     return _property(
         option,
         default=_stored(option, usual.get(option.name, option.default)),
@@ -331,14 +331,12 @@ def _property(option: Option, **more: object) -> object:
         case "bool":
             return BoolProperty(**more)
         case "choice":
-            return EnumProperty(
-                items=[(each, each.replace("_", " ").capitalize(), "") for each in option.choices], **more
-            )
+            items = [(each, each.replace("_", " ").capitalize(), "") for each in option.choices]
+            return EnumProperty(items=items, **more)
         case "int":
             low, high = _limits(option, -(2**31), 2**31 - 1)
-            return IntProperty(
-                min=int(low), max=int(high), subtype="PIXEL" if option.unit == "pixels" else "NONE", **more
-            )
+            subtype = "PIXEL" if option.unit == "pixels" else "NONE"
+            return IntProperty(min=int(low), max=int(high), subtype=subtype, **more)
     low, high = (_stored(option, limit) for limit in _limits(option, -3.4e38, 3.4e38))
     subtype = {"degrees": "ANGLE", "metres": "DISTANCE"}.get(option.unit, "NONE")
     return FloatProperty(min=low, max=high, subtype=subtype, step=10, precision=2, **more)

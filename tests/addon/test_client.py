@@ -71,7 +71,7 @@ def test_a_flood_of_garbage_costs_one_poll_only_a_few_milliseconds_of_work(start
 
     def poll() -> bool:
         nonlocal longest
-        lines = client._child.poll()
+        lines = client.poll()
         longest = max(longest, len(lines))
         return any(b'"result"' in line for line in lines)
 
@@ -88,8 +88,8 @@ def test_a_worker_that_dies_during_a_request_answers_it_with_the_end_of_its_log(
     exited = ErrorCode.WORKER_EXITED
     assert [(a.id, a.error.code) for a in answers(events)] == [(1, exited), (2, exited)]
     assert "last words" in answers(events)[0].error.data["log"]
-    assert events[-1].code == code and not events[-1].expected
-    assert client.poll() == []
+    assert events[-1] == Exited(code)
+    assert client.events() == []
 
 
 def test_a_worker_that_dies_before_it_answers_anything_is_reported(start):
@@ -121,30 +121,30 @@ def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_err
     client.request("generate", GENERATE)
     client.request("catalogue", protocol.Empty())
     failures: list = []
-    until(lambda: failures.extend(client.poll()) or len(failures) == 2)
+    until(lambda: failures.extend(client.events()) or len(failures) == 2)
     assert [f.error.code for f in failures] == [ErrorCode.WEIGHTS_MISSING, ErrorCode.INTERNAL_ERROR]
     assert failures[0].error.data == {"network": "big"}
 
 
 def test_closing_its_stdin_ends_the_worker(start):
     client = start({})
-    client.stop()
+    client.end()
     [exited] = events_until(client, Exited)
-    assert exited == Exited(0, "", True)
+    assert exited == Exited(0)
 
 
 def test_a_worker_deaf_to_everything_is_terminated_and_then_killed_as_time_passes(start, clock):
     client = start({"generate": [{"progress": [0.1, "deaf"]}, {"wait": "deaf"}]})
     client.request("generate", GENERATE)
     events_until(client, Progress)
-    client.stop()
-    client.poll()
+    client.end()
+    client.events()
     assert alive(client.pid)
     clock.now += process.EXIT_AFTER_EOF
-    client.poll()
+    client.events()
     clock.now += process.EXIT_AFTER_TERMINATE
     events = events_until(client, Exited)
-    assert events[-1].code in (-15, -9) and events[-1].expected
+    assert events[-1].code in (-15, -9)
     assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED
 
 
@@ -163,7 +163,7 @@ def test_a_grandchild_that_holds_the_pipe_open_does_not_hide_that_the_worker_is_
     client = start({"generate": [{"spawn": str(pid_file)}, {"progress": [0.5, "spawned"]}, {"die": 4}]})
     client.request("generate", GENERATE)
     events_until(client, Progress)
-    until(lambda: client.poll() == [] and client._child._process.returncode is not None)
+    until(lambda: client.events() == [] and client._process.returncode is not None)
     clock.now += process.DRAIN_AFTER_EXIT
     assert events_until(client, Exited)[-1].code == 4
     until(lambda: not alive(int(pid_file.read_text())))
@@ -175,7 +175,7 @@ def test_a_worker_that_reads_nothing_does_not_make_requests_wait(tmp_path):
     began = time.monotonic()
     for _ in range(50):
         client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "fast"))
-        client.poll()
+        client.events()
     assert time.monotonic() - began < 10  # it would be for ever
     client.kill()
     assert len(answers(events_until(client, Exited))) == 50
@@ -188,7 +188,6 @@ def test_close_ends_even_a_deaf_worker_and_may_be_called_twice(start):
     client.close()
     client.close()
     until(lambda: not alive(client.pid))
-    assert client.poll() == []
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/", "/dev/null"])
@@ -208,4 +207,4 @@ def test_a_worker_that_closes_its_stdout_is_ended(tmp_path):
     client = Client(command, tmp_path, Path(tmp_path / "log"), os.environ)
     client.request("catalogue", protocol.Empty())
     events = events_until(client, Exited)
-    assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED and not events[-1].expected
+    assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED

@@ -286,7 +286,7 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced_without_a_word(s
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    session._client._child.kill()
+    session._client.kill()
     wait_for(session, State.IDLE)
     assert session.problem is None
     generate(session)

@@ -41,7 +41,7 @@ def events_until(client: Client, kind: type) -> list[Event]:
     events: list[Event] = []
 
     def poll() -> bool:
-        events.extend(client.poll())
+        events.extend(client.events())
         return any(isinstance(event, kind) for event in events)
 
     until(poll)
