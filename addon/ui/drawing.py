@@ -34,6 +34,16 @@ def text(layout: UILayout, context: Context, text: str, icon: str = "NONE", widt
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 
 
+def failure(layout: UILayout, context: Context, title: str, message: str) -> None:
+    """A title in red, with a button that takes it away, and what it was."""
+    header = layout.row()
+    red = header.row()
+    red.alert = True
+    red.label(text=title, icon="ERROR")
+    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
+    text(layout, context, wording.sentence(message))
+
+
 def note(layout: UILayout, context: Context, said: str) -> None:
     """A text that is there for who looks for it."""
     column = layout.column()

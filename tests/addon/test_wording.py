@@ -8,7 +8,7 @@ from image_to_3d.addon.session.states import Shown
 from image_to_3d.addon.session.tasks import Order, Verb
 from image_to_3d.addon.ui import wording
 from image_to_3d.envs.progress import Stage
-from image_to_3d.worker.wire.protocol import ModelInfo
+from image_to_3d.worker.wire.protocol import NetworkInfo
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_sizes_are_told_in_decimal_units(bytes, said):
 
 
 def test_a_licence_that_forbids_commercial_use_says_so():
-    model = ModelInfo("a", "A", "CC-BY-NC-4.0", False, 1, False, "")
-    assert "not for commercial use" in wording.licence(model)
+    network = NetworkInfo("a", "A", "CC-BY-NC-4.0", False, 1, False, "")
+    assert "not for commercial use" in wording.licence(network)
 
 
 def test_text_is_wrapped_at_the_width_and_long_words_stand_alone():

@@ -10,11 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import launch as environment
-from image_to_3d.addon.session import states
-from image_to_3d.addon.session import tasks as errands
+from image_to_3d.addon.session import launch, process, states, tasks
 from image_to_3d.addon.session.environments import Report
-from image_to_3d.addon.session.launch import Place, Standing
+from image_to_3d.addon.session.launch import Settings, Standing
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.addon.session.tasks import Check, Order
@@ -22,23 +20,23 @@ from image_to_3d.addon.ui import report
 from image_to_3d.envs.machine.platforms import python_in
 from image_to_3d.envs.specs import spec
 from image_to_3d.envs.states import write_marker
-from image_to_3d.tests.addon.waiting import alive, until
+from image_to_3d.tests.addon.waiting import alive, recipe, until
 
 FAKE = Path(__file__).with_name("fake_envs.py")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def first(tmp_path: Path) -> Settings:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     (tmp_path / "root").mkdir()
-    return Place(tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "offered.json", online=True)
+    return Settings(tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "catalogue.json", online=True)
 
 
 @pytest.fixture
-def settings(place: Place) -> dict[str, Place]:
+def settings(first: Settings) -> dict[str, Settings]:
     """The settings of the moment, which a test may change."""
-    return {"now": place}
+    return {"now": first}
 
 
 @pytest.fixture
@@ -58,15 +56,15 @@ def envs(monkeypatch, tmp_path):
 
     fake = Envs()
     fake.follow({})
-    monkeypatch.setattr(errands, "ENVS", (sys.executable, str(FAKE), str(fake.path)))
+    monkeypatch.setattr(tasks, "ENVS", (sys.executable, str(FAKE), str(fake.path)))
     return fake
 
 
 @pytest.fixture
-def make_ready(place):
+def make_ready(first):
     """Makes an environment ready as far as `envs.status` looks: a marker, and a folder with an interpreter."""
 
-    def make(name: str = "core", root: Path = place.root) -> None:
+    def make(name: str = "core", root: Path = first.root) -> None:
         folder = root / "environments" / f"{name}@1"
         python = python_in(folder)
         python.parent.mkdir(parents=True)
@@ -120,7 +118,7 @@ def wait_for(session: Session, what) -> None:
 
 
 def checked(session: Session) -> bool:
-    return session.care.checked is not None and not session.care.checking
+    return session.environments.last_check is not None and not session.environments.checking
 
 
 # ---- checks
@@ -129,17 +127,17 @@ def checked(session: Session) -> bool:
 def test_an_environment_is_checked_some_seconds_after_the_start_and_only_once(session, envs, clock):
     envs.follow({"check": [{"say": found()}, {"exit": 1}]})
     session.tick()
-    assert session.care.checking and not envs.calls()
+    assert session.environments.checking and not envs.calls()
     clock.now += states.CHECK_AFTER + 0.1
     wait_for(session, lambda: checked(session))
-    entry = session.care.checked.entry("core")
+    entry = session.environments.last_check.entry("core")
     assert (entry.standing, entry.download, entry.disk) == (Standing.ABSENT, 300_000_000, 1_400_000_000)
-    assert session.care.checked.gpus == ("Card 3000",) and session.care.check_error == ""
+    assert session.environments.last_check.gpus == ("Card 3000",) and session.environments.check_error == ""
     clock.now += 100
     session.look()
     session.tick()
     [call] = envs.calls()
-    assert call["arguments"][:2] == ["core", "--files"] and not session.care.checking
+    assert call["arguments"][:2] == ["core", "--files"] and not session.environments.checking
 
 
 @pytest.mark.skipif(os.name != "posix", reason="niceness is POSIX's")
@@ -148,42 +146,40 @@ def test_a_check_leaves_the_processor_to_others_and_an_order_does_not(session, e
     clock.now += states.CHECK_AFTER + 0.1
     session.tick()
     [call] = until(envs.calls)
-    assert os.getpriority(os.PRIO_PROCESS, call["pid"]) >= errands_niceness()
+    assert os.getpriority(os.PRIO_PROCESS, call["pid"]) >= niceness()
     session.give_order(Order("create"))
     [call] = until(lambda: envs.calls("create"))
     assert call["niceness"] == os.nice(0)
 
 
-def errands_niceness() -> int:
-    from image_to_3d.addon.session import process
-
+def niceness() -> int:
     return min(os.nice(0) + 1, process.GENTLE)
 
 
 def test_a_check_waits_until_no_job_runs(session, envs, clock, make_ready, command, monkeypatch):
     make_ready()
     script = command({"generate": [{"progress": [0.5, "half"]}, {"wait": "cancel"}]})
-    monkeypatch.setattr(environment, "worker_command", lambda python: script)
+    monkeypatch.setattr(launch, "worker_command", lambda python: script)
     session.look()
-    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
+    session.generate(recipe())
     wait_for(session, lambda: session.shown.fraction == 0.5)
     clock.now += states.CHECK_AFTER + 0.1
     session.tick()
-    assert session.care.checking and not envs.calls()
+    assert session.environments.checking and not envs.calls()
     envs.follow({"check": [{"say": found("ready")}]})
     session.cancel()
     wait_for(session, lambda: checked(session))
 
 
-def test_a_python_of_the_users_own_is_not_checked(envs, place, clock):
-    session = Session(lambda: dataclasses.replace(place, python=Path(sys.executable)), clock)
+def test_a_python_of_the_users_own_is_not_checked(envs, first, clock):
+    session = Session(lambda: dataclasses.replace(first, python=Path(sys.executable)), clock)
     session.look()
     clock.now += 100
     session.tick()
-    assert not session.care.checking and session.state is State.IDLE
+    assert not session.environments.checking and session.state is State.IDLE
 
 
-def test_another_model_may_need_another_environment_which_is_looked_at_and_checked(session, envs, clock, make_ready):
+def test_another_method_may_need_another_environment_which_is_looked_at_and_checked(session, envs, clock, make_ready):
     make_ready()
     session.look()
     assert session.state is State.IDLE
@@ -191,33 +187,33 @@ def test_another_model_may_need_another_environment_which_is_looked_at_and_check
     envs.follow({"check": [{"say": found("ready")}]})
     wait_for(session, lambda: checked(session))
     session.need("nerf")
-    assert session.state is State.ABSENT and session.found.standing is Standing.ABSENT
+    assert session.state is State.ABSENT and session.interpreter.standing is Standing.ABSENT
     envs.follow({"check": [{"say": found(name="nerf", label="NeRF")}]})
-    wait_for(session, lambda: checked(session) and session.care.checked.entry("nerf"))
-    assert session.care.checked.entry("core").standing is Standing.READY
+    wait_for(session, lambda: checked(session) and session.environments.last_check.entry("nerf"))
+    assert session.environments.last_check.entry("core").standing is Standing.READY
     session.need("core")
-    assert session.state is State.IDLE and not session.care.checking
+    assert session.state is State.IDLE and not session.environments.checking
     assert [call["arguments"][0] for call in envs.calls()] == ["core", "nerf"]
 
 
-def test_a_model_of_an_environment_that_we_do_not_have_is_explained_and_can_be_left(session):
+def test_a_method_of_an_environment_that_we_do_not_have_is_explained_and_can_be_left(session):
     session.need("of another version")
-    assert session.state is State.ABSENT and "of another version" in session.found.reason
+    assert session.state is State.ABSENT and "of another version" in session.interpreter.reason
     session.need("core")
-    assert session.found.standing is Standing.ABSENT
+    assert session.interpreter.standing is Standing.ABSENT
 
 
-def test_damage_that_a_check_finds_is_what_the_panel_says(session, envs, clock, make_ready, place):
+def test_damage_that_a_check_finds_is_what_the_panel_says(session, envs, clock, make_ready, first):
     make_ready()
     session.look()
     assert session.state is State.IDLE
     damage = {"folder": "core@1", "reason": "a file of numpy is gone", "when": "now"}
-    write = [str(place.root / "environments" / "core.broken.json"), json.dumps(damage)]
+    write = [str(first.root / "environments" / "core.broken.json"), json.dumps(damage)]
     envs.follow({"check": [{"write": write}, {"say": found("broken")}, {"exit": 1}]})
     clock.now += states.CHECK_AFTER + 0.1
     wait_for(session, lambda: checked(session))
-    assert session.state is State.ABSENT and session.found.standing is Standing.BROKEN
-    assert "a file of numpy is gone" in session.found.reason and session.problem is None
+    assert session.state is State.ABSENT and session.interpreter.standing is Standing.BROKEN
+    assert "a file of numpy is gone" in session.interpreter.reason and session.problem is None
 
 
 @pytest.mark.parametrize(
@@ -234,8 +230,8 @@ def test_damage_that_a_check_finds_is_what_the_panel_says(session, envs, clock, 
 def test_a_check_that_cannot_be_understood_is_no_problem_of_the_panels(session, envs, clock, steps):
     envs.follow({"check": steps})
     clock.now += states.CHECK_AFTER + 0.1
-    wait_for(session, lambda: session.care.check_error)
-    assert session.problem is None and session.care.problem is None and not session.care.checking
+    wait_for(session, lambda: session.environments.check_error)
+    assert session.problem is None and session.environments.problem is None and not session.environments.checking
 
 
 def test_a_check_that_never_ends_is_ended(session, envs, clock):
@@ -244,30 +240,30 @@ def test_a_check_that_never_ends_is_ended(session, envs, clock):
     session.tick()
     [call] = until(envs.calls)
     clock.now += states.CHECK_LIMIT + 1
-    wait_for(session, lambda: session.care.check_error)
+    wait_for(session, lambda: session.environments.check_error)
     assert not alive(call["pid"])
 
 
 def test_a_check_can_be_stopped(session, envs, clock):
     envs.follow({"check": [{"wait": "ever"}]})
-    session.care.want(Check(("core",), deep=True))
+    session.environments.want(Check(("core",), deep=True))
     session.tick()
     [call] = until(envs.calls)
     assert "--files" not in call["arguments"]
-    session.care.stop_check()
-    wait_for(session, lambda: not session.care.checking)
-    assert session.care.check_error == "" and not alive(call["pid"])
+    session.environments.stop_check()
+    wait_for(session, lambda: not session.environments.checking)
+    assert session.environments.check_error == "" and not alive(call["pid"])
 
 
 def test_a_size_that_was_counted_is_not_forgotten_by_a_check_that_does_not_count(session, envs):
     envs.follow({"check": [{"say": found("ready", bytes=1234)}], "check --files": [{"say": found("ready")}]})
-    session.care.want(Check(("core",), deep=True))
+    session.environments.want(Check(("core",), deep=True))
     wait_for(session, lambda: checked(session))
-    session.care.checked = dataclasses.replace(session.care.checked, free=None)
-    session.care.want(Check(("core",)))
-    session.care.ask_for_report()
-    wait_for(session, lambda: session.care.checked.free is not None)
-    assert session.care.checked.entry("core").bytes == 1234
+    session.environments.last_check = dataclasses.replace(session.environments.last_check, free=None)
+    session.environments.want(Check(("core",)))
+    session.environments.ask_for_report()
+    wait_for(session, lambda: session.environments.last_check.free is not None)
+    assert session.environments.last_check.entry("core").bytes == 1234
 
 
 # ---- a worker that does not start
@@ -276,19 +272,19 @@ def test_a_size_that_was_counted_is_not_forgotten_by_a_check_that_does_not_count
 @pytest.fixture
 def dying_worker(monkeypatch, command):
     script = command({"initialize": [{"stderr": 20}, {"die": 1}]})
-    monkeypatch.setattr(environment, "worker_command", lambda python: script)
+    monkeypatch.setattr(launch, "worker_command", lambda python: script)
 
 
-def test_a_worker_that_does_not_start_has_its_environment_tried(session, envs, make_ready, dying_worker, place):
+def test_a_worker_that_does_not_start_has_its_environment_tried(session, envs, make_ready, dying_worker, first):
     make_ready()
     session.look()
     damage = {"folder": "core@1", "reason": "torch cannot be imported", "when": "now"}
-    write = [str(place.root / "environments" / "core.broken.json"), json.dumps(damage)]
+    write = [str(first.root / "environments" / "core.broken.json"), json.dumps(damage)]
     envs.follow({"check": [{"write": write}, {"say": found("broken")}, {"exit": 1}]})
-    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
+    session.generate(recipe())
     wait_for(session, lambda: session.problem)
     wait_for(session, lambda: checked(session))
-    assert session.found.standing is Standing.BROKEN and "torch cannot be imported" in session.found.reason
+    assert session.interpreter.standing is Standing.BROKEN and "torch cannot be imported" in session.interpreter.reason
     assert session.problem is None
     [call] = envs.calls()
     assert "--files" not in call["arguments"]
@@ -300,7 +296,7 @@ def test_a_worker_that_does_not_start_in_a_good_environment_keeps_its_own_messag
     make_ready()
     session.look()
     envs.follow({"check": [{"say": found("ready")}]})
-    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
+    session.generate(recipe())
     wait_for(session, lambda: checked(session))
     assert "exit code 1" in session.problem.message and "was tried" in session.problem.message
     assert "last words" in session.problem.log and session.state is State.IDLE
@@ -313,41 +309,41 @@ def progress(fraction: float, **more) -> dict:
     return {"say": {"stage": "torch", "progress": fraction, "message": "fetching torch", **more}}
 
 
-def test_setting_up_shows_stages_and_bytes_and_ends_ready(session, envs, place, make_ready):
+def test_setting_up_shows_stages_and_bytes_and_ends_ready(session, envs, first, make_ready):
     envs.follow({"create": [progress(0.5, bytes=120, of=300), {"wait": "ever"}]})
     session.give_order(Order("create"))
-    assert session.state is State.CARING
+    assert session.state is State.SETTING_UP
     wait_for(session, lambda: session.shown == states.Shown(0.5, "torch", "fetching torch", 120, 300))
     session.cancel()
     wait_for(session, lambda: session.state is State.ABSENT)
-    assert session.care.problem is None and session.care.done is None
+    assert session.environments.problem is None and session.environments.done is None
     envs.follow({"create": [progress(0.5), {"say": {"state": "ready", "python": "x"}}], "check": [{"say": found()}]})
     session.give_order(Order("create"))
     make_ready()
     wait_for(session, lambda: session.state is State.IDLE)
-    assert session.care.done == Order("create") and session.care.problem is None
+    assert session.environments.done == Order("create") and session.environments.problem is None
     wait_for(session, lambda: checked(session))
-    [first, second] = envs.calls("create")
-    assert first["arguments"] == ["core", "--root", str(place.root), "--json", "--device", "auto"]
-    assert "UV_OFFLINE" not in first["variables"]
+    [call, _] = envs.calls("create")
+    assert call["arguments"] == ["core", "--root", str(first.root), "--json", "--device", "auto"]
+    assert "UV_OFFLINE" not in call["variables"]
 
 
 @pytest.mark.parametrize(
     "steps, message",
     [
         ([{"say": {"state": "absent", "error": "the disk is full"}}, {"exit": 1}], "the disk is full"),
-        ([{"stderr": "garbage"}, {"exit": 3}], errands.UNFINISHED),
-        ([{"print": "{"}, {"print": "[]"}, {"say": {"stage": 1}}, {"exit": 1}], errands.UNFINISHED),
+        ([{"stderr": "garbage"}, {"exit": 3}], tasks.UNFINISHED),
+        ([{"print": "{"}, {"print": "[]"}, {"say": {"stage": 1}}, {"exit": 1}], tasks.UNFINISHED),
     ],
 )
 def test_setting_up_that_fails_says_why_and_can_be_tried_again(session, envs, steps, message):
     envs.follow({"create": [{"stderr": "last words"}, *steps]})
     session.give_order(Order("create"))
     wait_for(session, lambda: session.state is State.ABSENT)
-    assert session.care.problem.message == message and session.care.failed == Order("create")
-    assert "last words" in session.care.problem.log
+    assert session.environments.problem.message == message and session.environments.failed == Order("create")
+    assert "last words" in session.environments.problem.log
     session.give_order(Order("create"))
-    assert session.state is State.CARING and session.care.problem is None
+    assert session.state is State.SETTING_UP and session.environments.problem is None
 
 
 def test_setting_up_that_does_not_hear_a_cancel_is_killed(session, envs, clock):
@@ -360,7 +356,7 @@ def test_setting_up_that_does_not_hear_a_cancel_is_killed(session, envs, clock):
     assert session.state is State.STOPPING and alive(call["pid"])
     clock.now += 2.1
     wait_for(session, lambda: session.state is State.ABSENT)
-    assert not alive(call["pid"]) and session.care.problem is None
+    assert not alive(call["pid"]) and session.environments.problem is None
 
 
 def test_an_order_that_says_nothing_for_long_is_ended(session, envs, clock):
@@ -369,22 +365,59 @@ def test_an_order_that_says_nothing_for_long_is_ended(session, envs, clock):
     until(lambda: envs.calls("create"))
     clock.now += states.QUIET_LIMIT + 1
     wait_for(session, lambda: session.state is State.ABSENT)
-    assert session.care.problem.message == errands.UNFINISHED
+    assert session.environments.problem.message == tasks.UNFINISHED
 
 
 def test_a_worker_is_ended_before_its_environment_is_changed(session, envs, make_ready, command, monkeypatch):
     make_ready()
     script = command({})
-    monkeypatch.setattr(environment, "worker_command", lambda python: script)
+    monkeypatch.setattr(launch, "worker_command", lambda python: script)
     session.look()
-    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
+    session.generate(recipe())
     wait_for(session, lambda: session.state is State.READY)
     pid = session._client.pid
     envs.follow({"repair": [{"say": {"state": "ready", "python": "x"}}], "check": [{"say": found("ready")}]})
-    session.give_order(errands.making("core", session.found.standing))
+    session.give_order(tasks.making("core", session.interpreter.standing))
     assert session.state is State.STOPPING and not envs.calls("repair")
-    wait_for(session, lambda: session.care.done)
+    wait_for(session, lambda: session.environments.done)
     assert not alive(pid) and session.state is State.IDLE and len(envs.calls("repair")) == 1
+
+
+def test_each_method_gets_a_worker_of_its_own_environment_and_there_is_one_at_a_time(
+    session, envs, make_ready, command, monkeypatch, requests
+):
+    envs.follow({"check": [{"say": found("ready")}], "create": [{"say": {"state": "ready", "python": "x"}}]})
+    make_ready()
+    script, started, alive_then = command({"initialize": [{"shipped": True}]}), [], []
+
+    def start(python: Path) -> list[str]:
+        started.append(python.parent.parent.name.partition("@")[0])
+        alive_then.append([each["pid"] for each in requests("initialize") if alive(each["pid"])])
+        return script
+
+    monkeypatch.setattr(launch, "worker_command", start)
+    session.look()
+    session.generate(recipe(network="included"))
+    wait_for(session, lambda: len(session.results.waiting) == 1)
+
+    session.need("nerf")
+    assert session.interpreter.standing is Standing.ABSENT and not session.can_begin and not session.moving
+    session.generate(recipe(network="nerfacto", method="nerfstudio"))
+    assert session.state is State.READY and len(session.results.waiting) == 1
+    session.give_order(tasks.making("nerf", session.environments.standing("nerf")))
+    make_ready("nerf")
+    wait_for(session, lambda: session.environments.done)
+    assert [call["arguments"][0] for call in envs.calls("create")] == ["nerf"] and session.state is State.IDLE
+    session.generate(recipe(network="nerfacto", method="nerfstudio"))
+    wait_for(session, lambda: len(session.results.waiting) == 2)
+
+    session.need("core")
+    assert session.can_begin
+    session.generate(recipe(network="included"))
+    wait_for(session, lambda: len(session.results.waiting) == 3)
+    assert started == ["core", "nerf", "core"] and alive_then == [[], [], []]
+    assert [each["params"]["network"] for each in requests("generate")] == ["included", "nerfacto", "included"]
+    assert session.problem is None and session.environments.problem is None
 
 
 @pytest.mark.parametrize(
@@ -399,16 +432,15 @@ def test_a_worker_is_ended_before_its_environment_is_changed(session, envs, make
     ],
 )
 def test_what_makes_an_environment_ready_depends_on_its_state(standing, verb):
-    assert errands.making("nerf", standing) == Order(verb, "nerf")
+    assert tasks.making("nerf", standing) == Order(verb, "nerf")
 
 
-def test_without_a_network_packages_come_from_the_wheelhouse_alone(place):
-    offline = dataclasses.replace(place, online=False, wheelhouse=Path("/wheels"))
-    assert errands.can_fetch(offline) and not errands.can_fetch(dataclasses.replace(offline, wheelhouse=None))
+def test_without_a_network_packages_come_from_the_wheelhouse_alone(first):
+    offline = dataclasses.replace(first, online=False, wheelhouse=Path("/wheels"))
     for verb in ("create", "repair"):
-        command = errands.order_command(offline, Order(verb))
+        command = tasks.order_command(offline, Order(verb))
         assert command[command.index("--wheelhouse") + 1] == "/wheels"
-    assert "--wheelhouse" not in errands.order_command(offline, Order("remove"))
+    assert "--wheelhouse" not in tasks.order_command(offline, Order("remove"))
 
 
 def test_in_offline_mode_uv_is_told_so(session, envs, settings):
@@ -422,20 +454,20 @@ def test_what_was_moved_is_told_once_and_checked_where_it_is_now(session, envs, 
     new = tmp_path / "new"
     envs.follow({"move": [{"say": {"state": "ready", "python": "x", "root": str(new)}}], "check": [{"say": found()}]})
     session.give_order(Order("move", folder=new))
-    wait_for(session, lambda: session.care.done)
-    assert session.care.take_moved() == new and session.care.take_moved() is None
+    wait_for(session, lambda: session.environments.done)
+    assert session.environments.take_moved() == new and session.environments.take_moved() is None
     assert envs.calls("move")[0]["arguments"][0] == str(new)
     make_ready(root=new)
     settings["now"] = dataclasses.replace(settings["now"], root=new)
     session.look()
-    assert session.state is State.IDLE and session.care.checking
+    assert session.state is State.IDLE and session.environments.checking
 
 
 def test_what_could_not_be_moved_stays(session, envs, tmp_path):
     envs.follow({"move": [{"say": {"state": "absent", "error": "no room there"}}, {"exit": 1}]})
     session.give_order(Order("move", folder=tmp_path / "new"))
-    wait_for(session, lambda: session.care.problem)
-    assert session.care.take_moved() is None and session.care.failed.doing == "moving"
+    wait_for(session, lambda: session.environments.problem)
+    assert session.environments.take_moved() is None and session.environments.failed.doing == "moving"
 
 
 def test_close_leaves_no_process_behind(session, envs):
@@ -453,18 +485,18 @@ def test_close_leaves_no_process_behind(session, envs):
 
 def test_a_report_waits_for_a_check_if_there_was_none(session, envs):
     envs.follow({"check": [{"say": found(text="## Report of a check\n")}]})
-    session.care.ask_for_report()
-    assert session.care.report is Report.WANTED
-    wait_for(session, lambda: session.care.report is Report.DUE)
+    session.environments.ask_for_report()
+    assert session.environments.report is Report.WANTED
+    wait_for(session, lambda: session.environments.report is Report.DUE)
     assert "## Report of a check" in report.text(session, "4.3")
-    session.care.ask_for_report()
-    assert session.care.report is Report.DUE and len(envs.calls()) == 1
+    session.environments.ask_for_report()
+    assert session.environments.report is Report.DUE and len(envs.calls()) == 1
 
 
 def test_a_report_comes_also_when_the_check_does_not_work(session, envs):
     envs.follow({"check": [{"exit": 3}]})
-    session.care.ask_for_report()
-    wait_for(session, lambda: session.care.report is Report.DUE)
+    session.environments.ask_for_report()
+    wait_for(session, lambda: session.environments.report is Report.DUE)
     assert "could not be checked" in report.text(session, "4.3")
 
 
