@@ -7,3 +7,8 @@ VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mt
 
 CAMERA_LISTS = (".json", "_par.txt")
 """Of files that say where the pictures beside them were taken: transforms.json and its like, Middlebury's list."""
+
+
+def is_camera_list(name: str) -> bool:
+    """Whether a file of that name lists cameras."""
+    return name.lower().endswith(CAMERA_LISTS)
