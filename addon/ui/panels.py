@@ -149,18 +149,14 @@ def _draw_networks(column: UILayout, session: Session) -> None:
             row.label(text=network.label, icon="CHECKMARK" if network.here else "BLANK1")
             row = row.split(factor=0.45)
             row.label(text=wording.licence(network))
-            _download_or_state(row, network)
+            if network.here or not network.bytes:
+                row.label(text="installed" if network.here else "not installed")
+                continue
+            size = wording.size(network.bytes)
+            row.operator("image_to_3d.download", text=size, icon="IMPORT").network = network.name
     row = column.row()
     row.label(text=wording.sentence(preferences.offline() or "online access is on"), icon="URL")
     row.operator("image_to_3d.free_memory")
-
-
-def _download_or_state(row: UILayout, network: NetworkInfo) -> None:
-    if network.here or not network.bytes:
-        row.label(text="installed" if network.here else "not installed")
-        return
-    text = wording.size(network.bytes)
-    row.operator("image_to_3d.download", text=text, icon="IMPORT").network = network.name
 
 
 # ---- parts of the main panel
