@@ -195,7 +195,8 @@ class Session:
         self.selection.ask(None)
         self._drop_pending()
         self._end_running()
-        self.results.clear()
+        for finished in [*self.results.waiting]:
+            self.results.discard(finished)
         self.state = State.ABSENT
 
     # ---- what the timer does

@@ -41,11 +41,11 @@ def failure(layout: UILayout, context: Context, title: str, message: str) -> Non
     text(layout, context, wording.sentence(message))
 
 
-def note(layout: UILayout, context: Context, said: str) -> None:
+def note(layout: UILayout, context: Context, aside: str) -> None:
     """A text that is there for who looks for it."""
     column = layout.column()
     column.active = False
-    text(column, context, said)
+    text(column, context, aside)
 
 
 def log(layout: UILayout, lines: str) -> None:

@@ -64,8 +64,8 @@ def _draw_need(layout: UILayout, context: Context, environments: Environments) -
         return
     if need := wording.need(entry):
         drawing.text(layout, context, need)
-    told = environments.problem.message if environments.problem else ""
-    for text in (*(each.text for each in check.findings if not each.ok and each.text != told), check.warning):
+    above = environments.problem.message if environments.problem else ""
+    for text in (*(each.text for each in check.findings if not each.ok and each.text != above), check.warning):
         if text:
             drawing.text(layout, context, wording.sentence(text), "ERROR")
     if check.build:
