@@ -9,7 +9,7 @@ def register() -> None:
     from .session import catalogue
     from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
 
-    preferences.register(draw=panels.draw_preferences, changed=timer.look)
+    preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
     properties.register(catalogue.shipped(), changed=timer.wake)
     operators.register()

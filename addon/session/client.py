@@ -8,10 +8,7 @@ Every request ends in exactly one `Answered` or `Failed`. The worker makes it; w
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...worker.wire import protocol
@@ -54,18 +51,10 @@ class Client(Child):
     """One worker process, started when made. Raises CannotStart. `end` and `kill` end it; `events` goes on with that
     until `Exited` comes."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        folder: Path,
-        log: Path,
-        variables: Mapping[str, str],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, *as_child: Any) -> None:
         self._methods: dict[int, str] = {}
-        self._last_id = 0
-        self._left = False
-        super().__init__(command, folder, log, variables, clock)
+        self._last_id, self._left = 0, False
+        super().__init__(*as_child)
 
     def request(self, method: str, params: Any) -> int:
         """Sends a request; the number returned is the `id` of the event that will answer it."""

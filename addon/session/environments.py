@@ -97,11 +97,6 @@ class Environments:
                 self._examined.update(keys.values())
                 self.want(Check(new))
 
-    def need(self, name: str) -> None:
-        """From now on the environment of that name is the one that is needed."""
-        self.needed = name
-        self.look()
-
     def want(self, check: Check) -> None:
         """Has that looked at as soon as nothing else goes on."""
         before = self._wanted or Check(())

@@ -72,11 +72,6 @@ class Results:
         self.waiting.remove(finished)
         shutil.rmtree(finished.folder, ignore_errors=True)
 
-    def clear(self) -> None:
-        """Removes all that wait."""
-        for finished in [*self.waiting]:
-            self.discard(finished)
-
 
 def problem(message: str, error: protocol.WireError | None, log: str) -> Problem:
     """What went wrong, as the panel shows it; `log` is the worker's, for an error that brings none."""

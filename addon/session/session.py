@@ -115,7 +115,7 @@ class Session:
     def need(self, name: str) -> None:
         """The chosen method needs the environment of that name."""
         if name != self.environments.needed:
-            self.environments.need(name)
+            self.environments.needed = name
             self.look()
 
     def generate(self, recipe: Recipe) -> None:
@@ -195,7 +195,8 @@ class Session:
         self.selection.ask(None)
         self._drop_pending()
         self._end_running()
-        self.results.clear()
+        for finished in [*self.results.waiting]:
+            self.results.discard(finished)
         self.state = State.ABSENT
 
     # ---- what the timer does
@@ -303,8 +304,11 @@ class Session:
     def _hear(self, event: Event) -> None:
         self._heard_at = self._clock()
         match event:
-            case Progress(token) | Preview(token) if self._running and token == self._running[0]:
-                self._follow(event)
+            case Progress(token, fraction, stage, message, remaining) if self._is_running(token):
+                now = {"fraction": fraction, "stage": stage, "message": message, "remaining": remaining}
+                self._progress = replace(self._progress, **now)
+            case Preview(token, file) if self._is_running(token):
+                self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result):
                 self._describe(result.methods)
                 self._introduced = True
@@ -321,17 +325,13 @@ class Session:
                 self._client, self._introduced = None, False
                 self._after_exit()
 
-    def _follow(self, event: Progress | Preview) -> None:
-        if isinstance(event, Preview):
-            self._progress = replace(self._progress, preview=event.file)
-            return
-        now = {"fraction": event.progress, "stage": event.stage, "message": event.message}
-        self._progress = replace(self._progress, **now, remaining=event.remaining)
+    def _is_running(self, id: int) -> bool:
+        return self._running is not None and id == self._running[0]
 
     def _hear_result(self, id: int, result: Any) -> None:
         if isinstance(result, SelectResult):
             self.selection.end(id, result)
-        if not self._running or id != self._running[0]:
+        if not self._is_running(id):
             return
         job, self._running = self._running[1], None
         wanted = self.state is State.BUSY  # else it was cancelled, but it was done before it heard
@@ -351,7 +351,7 @@ class Session:
         self.selection.end(id, None, "" if unwanted else error.message)
         if method == "initialize" and not unwanted:
             self._not_introduced(error.message, error)
-        elif self._running and id == self._running[0]:
+        elif self._is_running(id):
             if not unwanted:
                 self._fail(error.message, error)
             self._end_running()

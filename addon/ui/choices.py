@@ -38,12 +38,8 @@ def chosen(
     options = {method.name: properties.changed(own, method) for method in offered}
     network = properties.of_the_category(own).network
     automatic = network == properties.AUTOMATIC
-    question = SelectParams(
-        properties.pictures(own),
-        own.category,
-        None if automatic else network,
-        _of_all(suitable, options) if automatic else {},
-    )
+    deciding = _of_all(suitable, options) if automatic else {}
+    question = SelectParams(properties.pictures(own), own.category, None if automatic else network, deciding)
     recipe = Recipe(question, {method.name: properties.preset(own, method) for method in offered}, options)
     answer = selected(question)
     method, info = find(methods, answer.network) if answer else (suitable[0], None)

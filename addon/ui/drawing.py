@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import blf
 from bpy.types import Context, UILayout
 
@@ -44,11 +41,11 @@ def failure(layout: UILayout, context: Context, title: str, message: str) -> Non
     text(layout, context, wording.sentence(message))
 
 
-def note(layout: UILayout, context: Context, said: str) -> None:
+def note(layout: UILayout, context: Context, aside: str) -> None:
     """A text that is there for who looks for it."""
     column = layout.column()
     column.active = False
-    text(column, context, said)
+    text(column, context, aside)
 
 
 def log(layout: UILayout, lines: str) -> None:
@@ -57,14 +54,3 @@ def log(layout: UILayout, lines: str) -> None:
     column.scale_y = 0.7
     for line in lines.splitlines()[-LOG_LINES:]:
         column.label(text=line)
-
-
-@contextmanager
-def at_once(layout: UILayout) -> Iterator[None]:
-    """Buttons that are drawn within do their work without asking first.
-
-    The setting belongs to the whole panel, whatever part of it is asked, so it has to be set back.
-    """
-    layout.operator_context = "EXEC_DEFAULT"
-    yield
-    layout.operator_context = "INVOKE_DEFAULT"

@@ -21,7 +21,7 @@ DIALOG_WIDTH = 420  # pixels at scale 1
 
 
 class _Ordering:
-    """What the operators have in common that change environments: one at a time."""
+    """What the operators have in common that concern one environment, or all: one at a time."""
 
     bl_options = {"INTERNAL"}
 
@@ -107,14 +107,11 @@ class IMAGE_TO_3D_OT_move(_Ordering, Operator):
         return self.give(Order("move", folder=Path(self.directory)))
 
 
-class IMAGE_TO_3D_OT_check(Operator):
+class IMAGE_TO_3D_OT_check(_Ordering, Operator):
     """Try this environment out: every file, every import, a calculation on the device"""
 
     bl_idname = "image_to_3d.check"
     bl_label = "Check"
-    bl_options = {"INTERNAL"}
-
-    environment: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:

@@ -49,8 +49,9 @@ def _draw_button(layout: UILayout, environments: Environments) -> None:
     row.scale_y = 1.4
     failed = environments.failed and environments.failed.name == environments.needed
     verb = "Try Again" if failed else wording.verb(environments.interpreter.standing)
-    with drawing.at_once(row):  # what the dialog would say is said here
-        row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = environments.needed
+    row.operator_context = "EXEC_DEFAULT"  # at once: what the dialog would say is said here
+    row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = environments.needed
+    row.operator_context = "INVOKE_DEFAULT"  # it belongs to the whole panel, whatever part of it is asked
 
 
 def _draw_need(layout: UILayout, context: Context, environments: Environments) -> None:
@@ -63,8 +64,8 @@ def _draw_need(layout: UILayout, context: Context, environments: Environments) -
         return
     if need := wording.need(entry):
         drawing.text(layout, context, need)
-    told = environments.problem.message if environments.problem else ""
-    for text in (*(each.text for each in check.findings if not each.ok and each.text != told), check.warning):
+    above = environments.problem.message if environments.problem else ""
+    for text in (*(each.text for each in check.findings if not each.ok and each.text != above), check.warning):
         if text:
             drawing.text(layout, context, wording.sentence(text), "ERROR")
     if check.build:

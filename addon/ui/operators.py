@@ -72,12 +72,7 @@ class IMAGE_TO_3D_OT_choose_picture(_Taking, Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     # Blender's file browser reads the way to show files from a property of this name
     display_type: EnumProperty(
-        items=[
-            ("DEFAULT", "Default", ""),
-            ("LIST_VERTICAL", "List", ""),
-            ("LIST_HORIZONTAL", "Short List", ""),
-            ("THUMBNAIL", "Thumbnails", ""),
-        ],
+        items=[(way, way, "") for way in ("DEFAULT", "LIST_VERTICAL", "LIST_HORIZONTAL", "THUMBNAIL")],
         default="THUMBNAIL",
         options={"HIDDEN", "SKIP_SAVE"},
     )

@@ -149,18 +149,14 @@ def _draw_networks(column: UILayout, session: Session) -> None:
             row.label(text=network.label, icon="CHECKMARK" if network.here else "BLANK1")
             row = row.split(factor=0.45)
             row.label(text=wording.licence(network))
-            _download_or_state(row, network)
+            if network.here or not network.bytes:
+                row.label(text="installed" if network.here else "not installed")
+                continue
+            size = wording.size(network.bytes)
+            row.operator("image_to_3d.download", text=size, icon="IMPORT").network = network.name
     row = column.row()
     row.label(text=wording.sentence(preferences.offline() or "online access is on"), icon="URL")
     row.operator("image_to_3d.free_memory")
-
-
-def _download_or_state(row: UILayout, network: NetworkInfo) -> None:
-    if network.here or not network.bytes:
-        row.label(text="installed" if network.here else "not installed")
-        return
-    text = wording.size(network.bytes)
-    row.operator("image_to_3d.download", text=text, icon="IMPORT").network = network.name
 
 
 # ---- parts of the main panel
@@ -218,8 +214,8 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     if icon := previews.making.icon():
         column.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
-        said = "Finishing" if shown.enough else "Stop and Mesh Now"
-        column.operator("image_to_3d.enough", text=said, icon="CHECKMARK")
+        label = "Finishing" if shown.enough else "Stop and Mesh Now"
+        column.operator("image_to_3d.enough", text=label, icon="CHECKMARK")
     row = column.row(align=True)
     row.scale_y = 1.6
     if session.can_force:
@@ -228,8 +224,8 @@ def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     else:
         row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
         row.operator("image_to_3d.cancel", icon="X")
-    said = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
-    drawing.note(layout, context, "  ".join(text for text in said if text))
+    parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
+    drawing.note(layout, context, "  ".join(part for part in parts if part))
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:

@@ -29,12 +29,8 @@ _DEVICES = (
 )
 
 
-def _draw(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
-    """Replaced by what `register` is given."""
-
-
-def _changed() -> None:
-    """Replaced by what `register` is given."""
+_draw: Callable[[bpy.types.AddonPreferences, bpy.types.UILayout, bpy.types.Context], None]
+_changed: Callable[[], None]
 
 
 def _on_change(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
@@ -69,7 +65,7 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        _draw(self, context)
+        _draw(self, self.layout, context)
 
 
 def preferences() -> IMAGE_TO_3D_AP_preferences:
@@ -113,9 +109,8 @@ def settings() -> Settings:
     )
 
 
-def register(
-    draw: Callable[[IMAGE_TO_3D_AP_preferences, bpy.types.Context], None], changed: Callable[[], None]
-) -> None:
+def register(draw: Callable[..., None], changed: Callable[[], None]) -> None:
+    """`draw` is given the preferences, a layout and the context."""
     global _draw, _changed
     _draw, _changed = draw, changed
     bpy.utils.register_class(IMAGE_TO_3D_AP_preferences)

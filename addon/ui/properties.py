@@ -37,8 +37,7 @@ _described: Methods = ()
 _quiet = False
 
 
-def _changed() -> None:
-    """Replaced by what `register` is given."""
+_changed: Callable[[], None]
 
 
 def settings(context: bpy.types.Context) -> PropertyGroup:

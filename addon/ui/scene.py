@@ -44,7 +44,7 @@ def add_mesh(context: bpy.types.Context, path: str, name: str) -> bpy.types.Obje
     new = [thing for thing in bpy.data.objects if thing not in before]
     meshes = [thing for thing in new if thing.type == "MESH"]
     if len(meshes) != 1:
-        _remove(new)
+        bpy.data.batch_remove(new)
         raise CannotAdd(f"the file has {len(meshes)} meshes instead of one")
     [mesh] = meshes
     _stand_alone(mesh, [thing for thing in new if thing is not mesh])
@@ -117,7 +117,7 @@ def _stand_alone(mesh: bpy.types.Object, others: list[bpy.types.Object]) -> None
     mesh.data.transform(world)
     mesh.matrix_world = Matrix.Identity(4)
     mesh.rotation_mode = "XYZ"  # the importer leaves quaternions, which nobody likes to type
-    _remove(others)
+    bpy.data.batch_remove(others)
     bpy.context.view_layer.update()  # else its list of objects still has places for what was removed
 
 
@@ -126,11 +126,6 @@ def _put_into_collection(context: bpy.types.Context, mesh: bpy.types.Object) -> 
     for collection in mesh.users_collection:
         collection.objects.unlink(mesh)
     context.collection.objects.link(mesh)
-
-
-def _remove(things: list[bpy.types.Object]) -> None:
-    for thing in things:
-        bpy.data.objects.remove(thing)
 
 
 def _name(mesh: bpy.types.Object, name: str) -> None:

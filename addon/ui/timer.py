@@ -41,11 +41,6 @@ def chosen(context: bpy.types.Context) -> choices.Choice:
     return choices.chosen(context, _session.methods, _session.selected)
 
 
-def look() -> None:
-    """The preferences have changed: there may be an environment now, or none."""
-    _session.look()
-
-
 def wake() -> None:
     """Looks at the worker at once instead of at the next tick: something has just begun, or was chosen."""
     if bpy.app.timers.is_registered(_tick):
@@ -72,7 +67,8 @@ def _tick() -> float:
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
-        _copy_report()
+        _session.environments.report = Report.COPIED
+        bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
     _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
@@ -98,11 +94,6 @@ def _follow_what_was_moved() -> None:
         preferences.preferences().folder = str(folder)
         if bpy.context.preferences.use_preferences_save:  # else Blender asks the user, as for any other change
             bpy.ops.wm.save_userpref()
-
-
-def _copy_report() -> None:
-    _session.environments.report = Report.COPIED
-    bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
 
 
 def _second_has_passed() -> bool:

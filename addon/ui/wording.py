@@ -66,16 +66,13 @@ def verb(standing: Standing | None) -> str:
 
 def standing(standing: Standing | None, reason: str) -> str:
     """What is the matter with an environment, for someone who only wants meshes."""
-    match standing:
-        case Standing.INCOMPLETE:
-            return "Setting up was begun but not finished. What was downloaded is kept."
-        case Standing.OUTDATED:
-            return "This version of the add-on needs other packages than the last."
-        case Standing.BROKEN:
-            return sentence(reason)
-        case Standing.READY:
-            return "It is ready. Repairing looks at every file again."
-    return "Has to be set up once, before the first mesh."
+    said = {
+        Standing.INCOMPLETE: "Setting up was begun but not finished. What was downloaded is kept.",
+        Standing.OUTDATED: "This version of the add-on needs other packages than the last.",
+        Standing.BROKEN: sentence(reason),
+        Standing.READY: "It is ready. Repairing looks at every file again.",
+    }
+    return said.get(standing, "Has to be set up once, before the first mesh.")
 
 
 def need(entry: Entry) -> str:

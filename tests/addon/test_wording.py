@@ -77,3 +77,17 @@ def test_an_amount_of_bytes_is_told_as_far_as_it_is_known():
 def test_each_stage_of_an_installation_has_words(stage):
     said = wording.stage(Shown(0.25, stage))
     assert said[0].isupper() and said.endswith("  25%")
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (None, ""),
+        (1.0, "about 5 s left"),
+        (41.7, "about 40 s left"),
+        (59.0, "about 1 min left"),
+        (200.0, "about 3 min left"),
+    ],
+)
+def test_the_time_that_remains_is_told_no_more_exactly_than_it_is_known(seconds, words):
+    assert wording.remaining(seconds) == words
