@@ -112,6 +112,16 @@ def test_each_view_comes_back_as_a_camera_and_its_photo_in_the_same_order():
         assert photo.rotation == pytest.approx(np.diag([1.0, -1.0, -1.0]))
 
 
+def test_field_of_view_and_shift_describe_the_photos_frame():
+    """Blender's: a shift of 1 is one longer side of the picture; all pixels are square."""
+    found = field()
+    view = View(PinholeCamera(64, 48, 50.0, 60.0, 33.0, 22.5), FACING, np.array([DISTANCE, 0.0, 0.0]), name="askew")
+    [camera] = made(dataclasses.replace(found, views=(view,)), photo=False).cameras
+    assert (camera.width, camera.height) == (64, 40)
+    assert np.tan(np.radians(camera.fov_degrees) / 2.0) * 50.0 == pytest.approx(32.0)
+    assert camera.shift == pytest.approx((-1.0 / 64.0, (22.5 - 24.0) * 50.0 / 60.0 / 64.0))
+
+
 def slanted(points: np.ndarray) -> np.ndarray:
     """The block, cut behind so that it looks the same from the front and no side is like another."""
     return np.minimum(block(points), 0.15 + points @ np.float32([1.0, 0.9, 0.35])).astype(np.float32)
