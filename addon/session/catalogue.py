@@ -2,7 +2,7 @@
 """What the worker offers, kept on disk so that the panel is complete before the worker's first start. Knows no bpy.
 
 `catalogue.json` beside this file ships with the add-on and is what the worker of this very version says (`-m worker
-catalogue --json` prints it); the last thing a worker said is kept in a folder of the user's and holds what only it
+models --json` prints it); the last thing a worker said is kept in a folder of the user's and holds what only it
 knows: which weights are here.
 """
 

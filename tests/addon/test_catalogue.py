@@ -22,7 +22,7 @@ def offered(tmp_path):
 
 
 def test_what_ships_is_what_the_worker_of_this_version_offers(offered):
-    how = "write it anew: python -m worker catalogue --json > addon/session/catalogue.json"
+    how = "write it anew: python -m worker models --json > addon/session/catalogue.json"
     assert catalogue.shape(catalogue.shipped()) == catalogue.shape(offered), how
 
 
