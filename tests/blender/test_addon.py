@@ -145,9 +145,9 @@ def test_what_only_one_of_the_methods_has_does_not_decide_between_them(bpy, addo
     own = own_settings(bpy)
     own.picture = picture
     own.method_depth.option_solid = True
-    own.method_depth.option_background = "keep"
-    assert chosen(bpy, addon).recipe.question.options == {"background": "keep"}
-    assert own.method_layers.option_background == "keep"
+    own.method_depth.option_faces = 4321
+    assert chosen(bpy, addon).recipe.question.options == {"faces": 4321}
+    assert own.method_layers.option_faces == 4321
 
 
 def test_nothing_of_ours_is_saved_into_the_file(bpy, addon, picture, tmp_path):
