@@ -122,14 +122,6 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _lock(options: argparse.Namespace) -> int:
-    from .locking import relock  # on use: for developers, and every other command is to start quickly
-
-    for path in relock.relock(options.root, options.platforms or relock.PLATFORMS, Terminal(sys.stderr)):
-        sys.stdout.write(f"{path}\n")
-    return 0
-
-
 def _run(options: argparse.Namespace) -> int:
     if options.command == "test":
         return _run_pytest(options, "test", options.arguments)
@@ -176,5 +168,4 @@ _ACTIONS = {
     "remove": _remove,
     "check": _check,
     "report": _report,
-    "lock": _lock,
 }

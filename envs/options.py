@@ -26,8 +26,6 @@ def parser(actions: Mapping[str, Action]) -> argparse.ArgumentParser:
     add["report"]("write a text for a bug report, with nothing private in it").add_argument(
         "names", nargs="*", metavar="name"
     )
-    locked = add["lock"]("write the locks anew from the specs (for developers)")
-    locked.add_argument("platforms", nargs="*", metavar="platform")
     return made
 
 

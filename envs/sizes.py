@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much an environment downloads and how much of the disk it takes, before anything is downloaded.
 
-Reads locks/sizes.json, which `python3 -m envs lock` writes. Asks no network, no disk and no uv.
+Reads locks/sizes.json, which `python3 -m tests.locking` writes. Asks no network, no disk and no uv.
 """
 
 import dataclasses

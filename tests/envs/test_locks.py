@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The locks in the repository are what `python3 -m envs lock` promises to write."""
+"""The locks in the repository are what `python3 -m tests.locking` promises to write."""
 
 import re
 
 import pytest
 from image_to_3d.envs import specs
-from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
 from image_to_3d.envs.specs import BLENDERS, input_path, lock_path, spec
 
 CUDA = re.compile(r"torch|torchvision|torchaudio|triton|(nvidia|cuda)-.*")

@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.locking import weigh as weighing
-from image_to_3d.envs.locking import wheels
-from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
-from image_to_3d.envs.locking.wheels import Wheel, best, lying_in, weigh
+from image_to_3d.tests.locking import weigh as weighing
+from image_to_3d.tests.locking import wheels
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
+from image_to_3d.tests.locking.wheels import Wheel, best, wheels_in, weigh
 from image_to_3d.envs.machine.builds import CUDA_BUILDS
 from image_to_3d.envs.machine.hardware import Hardware
 from image_to_3d.envs.machine.torchbuild import TorchBuild, choose
@@ -102,7 +102,7 @@ def offer(*names: str) -> list[Wheel]:
     ],
 )
 def test_a_platform_gets_the_most_special_wheel_that_runs_on_it(platform, ending):
-    wheels_offered = offer(
+    wheels_available = offer(
         "a-1.0-cp312-cp312-manylinux_2_28_x86_64.whl",
         "a-1.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
         "a-1.0-cp311-cp311-manylinux2014_x86_64.whl",
@@ -118,8 +118,8 @@ def test_a_platform_gets_the_most_special_wheel_that_runs_on_it(platform, ending
         "a-1.0-cp311-cp311-macosx_11_0_x86_64.whl",
         "a-1.0-py3-none-any.whl",
     )
-    assert best(wheels_offered, platform, "3.11").name == f"a-1.0-{ending}"
-    assert best(wheels_offered[-1:], platform, "3.11").name == "a-1.0-py3-none-any.whl"
+    assert best(wheels_available, platform, "3.11").name == f"a-1.0-{ending}"
+    assert best(wheels_available[-1:], platform, "3.11").name == "a-1.0-py3-none-any.whl"
 
 
 def test_no_wheel_is_found_where_none_fits():
@@ -192,7 +192,7 @@ def test_a_wheel_with_a_directory_larger_than_what_is_fetched_at_first_is_weighe
 def test_a_wheel_in_a_folder_is_found_by_package_and_version(tmp_path):
     for name in ("torch-1.0+cpu-cp311-cp311-linux_x86_64.whl", "torch-1.1-cp311-cp311-linux_x86_64.whl"):
         (tmp_path / name).write_bytes(wheel_of({"torch/a.py": b"12345"}))
-    (found,) = lying_in(tmp_path, "torch", "1.0+cpu")
+    (found,) = wheels_in(tmp_path, "torch", "1.0+cpu")
     assert found.version == "1.0+cpu"
     assert weigh(found, PipConfig()).unpacked == 5
 
@@ -205,11 +205,11 @@ def index(monkeypatch, tmp_path):
     """An index that has a wheel of everything for any platform, of 10 bytes and 30 unpacked; what was asked for."""
     asked = []
 
-    def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
+    def wheels_of(package: str, version: str, config: PipConfig) -> list[Wheel]:
         asked.append(package)
         return [Wheel(f"{package}-{version}-py3-none-any.whl", "https://host/", 10)]
 
-    monkeypatch.setattr(wheels, "offered", offered)
+    monkeypatch.setattr(wheels, "wheels_of", wheels_of)
     monkeypatch.setattr(wheels, "weigh", lambda wheel, config: Size(wheel.size, 30, 1))
     monkeypatch.setattr(weighing, "PATH", tmp_path / "sizes.json")
     (tmp_path / "sizes.json").write_text("{}")
@@ -245,6 +245,6 @@ def test_platforms_that_are_not_asked_for_keep_their_sizes(index):
 
 
 def test_a_package_that_the_index_does_not_have_is_named(index, monkeypatch):
-    monkeypatch.setattr(wheels, "offered", lambda package, version, config: offer("a-1-cp39-cp39-win32.whl"))
+    monkeypatch.setattr(wheels, "wheels_of", lambda package, version, config: offer("a-1-cp39-cp39-win32.whl"))
     with pytest.raises(EnvironmentProblem, match="no wheel of torch .* for macos-arm64"):
         table("macos-arm64", "a==1\n")
