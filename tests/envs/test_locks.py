@@ -5,8 +5,8 @@ import re
 
 import pytest
 from image_to_3d.envs import specs
-from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
 from image_to_3d.envs.specs import BLENDERS, input_path, lock_path, spec
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
 
 CUDA = re.compile(r"torch|torchvision|torchaudio|triton|(nvidia|cuda)-.*")
 

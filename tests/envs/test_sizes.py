@@ -12,16 +12,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.tests.locking import weigh as weighing
-from image_to_3d.tests.locking import wheels
-from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
-from image_to_3d.tests.locking.wheels import Wheel, best, wheels_in, weigh
 from image_to_3d.envs.machine.builds import CUDA_BUILDS
 from image_to_3d.envs.machine.hardware import Hardware
 from image_to_3d.envs.machine.torchbuild import TorchBuild, choose
 from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.sizes import Size, need, pins_in, sizes
 from image_to_3d.envs.specs import lock_path, spec
+from image_to_3d.tests.locking import weigh as weighing
+from image_to_3d.tests.locking import wheels
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
+from image_to_3d.tests.locking.wheels import Wheel, best, weigh, wheels_in
 
 PYPI = TorchBuild("torch", None, (), "", key="pypi")
 
