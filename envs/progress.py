@@ -26,7 +26,7 @@ class Amount:
 
 
 class Report(Protocol):
-    """Told when something happened: the stage, how much of that stage is done (0..1), and one line for the user."""
+    """Called when something happened: the stage, how much of that stage is done (0..1), and one line for the user."""
 
     def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None: ...
 
@@ -39,26 +39,23 @@ class Bar:
     reached: float = 0.0
 
     def plan(self, amounts: Mapping[Stage, int]) -> None:
-        """Gives the stages that fetch lengths in proportion to their bytes; to be told before the first of them."""
+        """Gives the stages that fetch lengths in proportion to their bytes; to be called before the first of them."""
         room, total = sum(self.lengths[stage] for stage in _FETCHED), sum(amounts.get(stage, 0) for stage in _FETCHED)
         if total:
             self.lengths.update({stage: room * amounts.get(stage, 0) / total for stage in _FETCHED})
 
     def overall(self, stage: Stage, part: float) -> float:
         """How far the whole installation is, 0..1, when ``part`` (0..1) of ``stage`` is done."""
-        if stage == "move":
-            return self._grown_to(part)
-        before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
-        now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
-        return self._grown_to(now)
-
-    def _grown_to(self, now: float) -> float:
+        now = part
+        if stage != "move":
+            before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
+            now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
         self.reached = max(self.reached, round(min(now, 1.0), 4))
         return self.reached
 
 
 def plan(report: Report, amounts: Mapping[Stage, int]) -> None:
-    """Tells ``report`` how many bytes each stage will bring, if it shows a bar."""
+    """Gives ``report`` the bytes that each stage will bring, if it shows a bar."""
     if isinstance(report, JsonLines | Terminal):
         report.bar.plan(amounts)
 
@@ -113,7 +110,5 @@ class Terminal:
 
     def _line(self, share: float, message: str) -> str:
         filled = round(share * _STEPS)
-        line = (
-            f"[{'#' * filled}{'.' * (_STEPS - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
-        )
-        return line[: shutil.get_terminal_size().columns - 1]
+        bar, seconds = f"{'#' * filled}{'.' * (_STEPS - filled)}", time.monotonic() - self._began
+        return f"[{bar}] {share:4.0%} {seconds:4.0f} s  {message}"[: shutil.get_terminal_size().columns - 1]

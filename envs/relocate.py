@@ -36,7 +36,7 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     if _moved_already(old, new):
         report("ready", 1.0, f"everything is in {new_root} already")
         return status(new_root, "core")
-    _see_whether_possible(old, new)
+    _require_possible(old, new)
     with folders_explained(new_root):
         old.environments.mkdir(parents=True, exist_ok=True)  # for the lock, where only the journal was left to remove
         with guard.hold(old.lock, wait, lambda message: report("wait", 0.0, message)):
@@ -61,7 +61,7 @@ def _moved_already(old: Places, new: Places) -> bool:
     return not left and _journal(new) is None and new.environments.is_dir()
 
 
-def _see_whether_possible(old: Places, new: Places) -> None:
+def _require_possible(old: Places, new: Places) -> None:
     if new.root == old.root:
         raise EnvironmentProblem(f"everything is in {new.root} already: choose another folder to move it to")
     if new.root.is_relative_to(old.root):
@@ -88,12 +88,12 @@ def _bring(old: Places, new: Places, report: Report) -> None:
         if not os.path.lexists(new.root / path.relative_to(old.root))
     ]
     sizes = [path.lstat().st_size for path, _ in todo]
-    total, done, told = sum(sizes), 0, -_STEP
+    total, done, reported = sum(sizes), 0, -_STEP
     if old.root.stat().st_dev != new.root.stat().st_dev:
-        _see_whether_it_fits(new.root, total)
+        _require_space(new.root, total)
     for (source, target), size in zip(todo, sizes):
-        if done - told >= _STEP:
-            told = done
+        if done - reported >= _STEP:
+            reported = done
             report("move", _BROUGHT * done / max(total, 1), f"moving {source.parent}", Amount(done, total))
         target.parent.mkdir(parents=True, exist_ok=True)
         _bring_one(source, target, old.root, new.root)
@@ -133,7 +133,7 @@ def _bring_one(source: Path, target: Path, root: Path, new_root: Path) -> None:
         raise
 
 
-def _see_whether_it_fits(new_root: Path, bytes_needed: int) -> None:
+def _require_space(new_root: Path, bytes_needed: int) -> None:
     free = shutil.disk_usage(new_root).free
     if bytes_needed > free:
         raise EnvironmentProblem(
@@ -154,10 +154,10 @@ def _make_environments(old: Places, new: Places, report: Report, wait: float) ->
 def _as_part(report: Report, begin: float, share: float) -> Report:
     bar = Bar()
 
-    def told(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+    def report_part(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
         report("move", begin + share * bar.overall(stage, part), message, amount)
 
-    return told
+    return report_part
 
 
 def _remove(old: Places) -> None:
@@ -174,10 +174,7 @@ def _remove(old: Places) -> None:
 
 def _journal(new: Places) -> dict | None:
     """None if nothing was begun. A journal is put in place whole, so it can be read."""
-    try:
-        return json.loads(new.journal.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
+    return json.loads(new.journal.read_text(encoding="utf-8")) if new.journal.exists() else None
 
 
 def _write_journal(new: Places, old: Places) -> None:

@@ -18,40 +18,14 @@ PYTHONS = ("3.11", "3.12")  # in this order: the worker's code runs on both, mor
 BLENDERS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}  # bpy's version for each Blender we support
 _HERE = Path(__file__).resolve().parent
 
-_CORE_IMPORTS = (
-    "numpy",
-    "scipy",
-    "PIL",
-    "pillow_heif",
-    "skimage",
-    "trimesh",
-    "fast_simplification",
-    "onnxruntime",
-    "safetensors",
-    "huggingface_hub",
-    "rich",
-    "torch",
-    "transformers",
-    "diffusers",
-)
-_NERF_IMPORTS = (
-    "numpy",
-    "scipy",
-    "PIL",
-    "skimage",
-    "trimesh",
-    "fast_simplification",
-    "onnxruntime",
-    "rich",
-    "torch",
-    "nerfacc",
-    "nerfstudio.fields.nerfacto_field",
-    "nerfstudio.models.nerfacto",
-    "nerfstudio.models.neus_facto",
-    "nerfstudio.exporter.marching_cubes",
-    "torchmetrics.image.lpip",
-    "av",
-)
+# Modules that the worker loads late are among them: what is imported when an environment is made is compiled then, and
+# the first use need not wait for it.
+_CORE_IMPORTS = """numpy scipy PIL pillow_heif skimage trimesh fast_simplification onnxruntime safetensors rich torch
+huggingface_hub transformers transformers.models.depth_anything.modeling_depth_anything diffusers
+diffusers.pipelines.shap_e transformers.models.dinov2.modeling_dinov2 transformers.models.clip.modeling_clip"""
+_NERF_IMPORTS = """numpy scipy PIL skimage trimesh fast_simplification onnxruntime rich torch torchmetrics.image.lpip av
+nerfacc nerfstudio.fields.nerfacto_field nerfstudio.models.nerfacto nerfstudio.models.neus_facto
+nerfstudio.exporter.marching_cubes"""
 # From the packages' metadata; GPL are x265 and x264 inside the wheels of pillow-heif and av, LGPL is libheif in there.
 _LICENCE = "Free software (BSD, MIT, Apache 2.0, MPL, LGPL, GPL); with an NVIDIA card also NVIDIA's own CUDA libraries"
 
@@ -82,14 +56,11 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            from .machine.supported import (  # needs ctypes, for which Blender's start should not wait
-                this_system,
-                why_not,
-            )
+            from .machine import host  # needs ctypes, for which Blender's start should not wait
 
-            raise EnvironmentProblem(
-                why_not(this_system()) or f"no packages are locked for {self.name} on {platform_name()}", "architecture"
-            ) from error
+            why = host.why_not(host.this_system())
+            why = why or f"no packages are locked for {self.name} on {platform_name()}"
+            raise EnvironmentProblem(why, "architecture") from error
         for placeholder, value in self.substitutions:
             text = text.replace(placeholder, value)
         return text
@@ -103,26 +74,20 @@ class Spec:
 
 
 def core() -> Spec:
-    return Spec("core", "Image to 3D", lock_path("core"), _CORE_IMPORTS, torch=True, worker=True, licence=_LICENCE)
+    imports = tuple(_CORE_IMPORTS.split())
+    return Spec("core", "Image to 3D", lock_path("core"), imports, torch=True, worker=True, licence=_LICENCE)
 
 
 def nerf() -> Spec:
     """nerfstudio's fields and models, and what finds the cameras, for which Linux on arm64 has no package."""
     poses = () if platform_name() == "linux-arm64" else ("pycolmap",)
-    return Spec(
-        "nerf",
-        "Many photos (NeRF)",
-        lock_path("nerf"),
-        (*_NERF_IMPORTS, *poses),
-        torch=True,
-        worker=True,
-        exact=True,
-        licence=_LICENCE,
-    )
+    imports = (*_NERF_IMPORTS.split(), *poses)
+    path = lock_path("nerf")
+    return Spec("nerf", "Many photos (NeRF)", path, imports, torch=True, worker=True, exact=True, licence=_LICENCE)
 
 
 def test() -> Spec:
-    imports = (*_CORE_IMPORTS, "pytest", "pytest_timeout")
+    imports = (*_CORE_IMPORTS.split(), "pytest", "pytest_timeout")
     return Spec("test", "Tests", lock_path("test"), imports, torch=True, worker=True, licence=_LICENCE)
 
 

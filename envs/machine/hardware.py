@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine can compute on: its graphics cards, how new their driver is, its processor and memory.
+"""What this machine can compute on: its graphics cards, how new their driver is, its memory.
 
 Asked only by the installer and by checks, which are processes of their own, never by Blender. Knows no torch and no
 environment. Nothing here raises or hangs: what could not be found out is None, and why is one of the notes.
@@ -15,7 +15,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -57,25 +57,19 @@ class Hardware:
     """A machine. ``system``, ``machine``: as for people ("Ubuntu 24.04 (Linux 6.8.0)", "x86_64").
 
     ``gpus``: those that a driver answers for. ``driver``: version of NVIDIA's driver; ``cuda``: the newest CUDA that it
-    can run, None where CUDA does not work; ``rocm``: version of AMD's ROCm where it is installed; ``metal``: whether
-    torch can use Apple's graphics; ``notes``: sentences on what is there and does not work, each with what to do.
+    can run, None where CUDA does not work; ``metal``: whether torch can use Apple's graphics; ``notes``: sentences on
+    what is there and does not work, each with what to do.
     """
 
     system: str
     machine: str
-    processor: str
     cores: int
     memory_bytes: int | None
     gpus: tuple[Gpu, ...] = ()
     driver: str | None = None
     cuda: tuple[int, int] | None = None
-    rocm: str | None = None
     metal: bool = False
     notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
 
     def summary(self) -> str:
         """One line for people."""
@@ -83,7 +77,7 @@ class Hardware:
         cards = "; ".join(str(gpu) for gpu in self.gpus) or "no graphics card that torch can use"
         driver = f"; NVIDIA driver {self.driver}" if self.driver else ""
         cuda = f" (CUDA {self.cuda[0]}.{self.cuda[1]})" if self.driver and self.cuda else ""
-        return f"{self.system}, {self.processor or self.machine}, {self.cores} cores, {memory}; {cards}{driver}{cuda}"
+        return f"{self.system}, {self.machine}, {self.cores} cores, {memory}; {cards}{driver}{cuda}"
 
 
 @dataclass
@@ -101,28 +95,26 @@ def find(limit: float = LIMIT, filesystem: Path = _SYSTEM_FILES) -> Hardware:
 
     ``filesystem`` stands for the machine's root folder, whose files are read on Linux.
     """
-    memory, processor = host.memory_bytes(), host.processor()
-    graphics = _Graphics()
+    memory, graphics = host.memory_bytes(), _Graphics()
     metal = sys.platform == "darwin" and platform.machine() == "arm64"
     if metal:
-        graphics.gpus.append(Gpu(processor or "Apple silicon", "apple", memory))
+        name = host.sysctl("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace")
+        graphics.gpus.append(Gpu(name or "Apple silicon", "apple", memory))
     elif sys.platform != "darwin":
         _add_nvidia(graphics, limit, filesystem)
         if sys.platform == "linux":
             _add_radeon(graphics, filesystem)
     _follow_hiding(graphics)
     return Hardware(
-        system=host.system(),
-        machine=platform.machine(),
-        processor=processor,
-        cores=os.cpu_count() or 1,
-        memory_bytes=memory,
-        gpus=tuple(graphics.gpus),
-        driver=graphics.driver,
-        cuda=graphics.cuda,
-        rocm=radeon.rocm_version(filesystem) if sys.platform == "linux" else None,
-        metal=metal,
-        notes=tuple(graphics.notes),
+        host.description(),
+        platform.machine(),
+        os.cpu_count() or 1,
+        memory,
+        tuple(graphics.gpus),
+        graphics.driver,
+        graphics.cuda,
+        metal,
+        tuple(graphics.notes),
     )
 
 
@@ -170,35 +162,29 @@ def _ask_nvidia(limit: float) -> nvidia.Found:
     """What nvidia.py prints, from a process that may hang or crash instead of ours."""
     nothing: nvidia.Found = {"driver": None, "cuda": None, "gpus": [], "notes": []}
     variables = {name: value for name, value in os.environ.items() if name not in _HIDING}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     try:
         child = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).with_name("nvidia.py"))],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             env=variables,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            **pipes,
         )
     except OSError as error:
         return {**nothing, "notes": [f"NVIDIA's driver could not be asked ({error.strerror}): set up again later"]}
     try:
-        said = child.communicate(timeout=limit)[0]
+        output = child.communicate(timeout=limit)[0]
         how = f"it ended with code {child.returncode}"
     except subprocess.TimeoutExpired:
-        _abandon(child)
-        said, how = b"", f"it did not answer in {limit:.0f} seconds"
+        child.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that hangs in the system's core hears no signal
+            child.communicate(timeout=1.0)
+        output, how = b"", f"it did not answer in {limit:.0f} seconds"
     try:
-        return json.loads(said)
+        return json.loads(output)
     except ValueError:
         note = f"NVIDIA's driver is there, but does not work ({how}): restart the machine, or install the driver again"
         return {**nothing, "notes": [note]}
-
-
-def _abandon(child: "subprocess.Popen[bytes]") -> None:
-    """Ends ``child``. One that hangs in the system's core hears no signal and is left behind."""
-    child.kill()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.communicate(timeout=1.0)
 
 
 def _driver_in_proc(filesystem: Path) -> str | None:

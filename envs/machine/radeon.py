@@ -46,14 +46,6 @@ def trouble(filesystem: Path = Path("/")) -> str | None:
     return None
 
 
-def rocm_version(filesystem: Path = Path("/")) -> str | None:
-    """The version of ROCm that is installed in its usual place. torch brings its own, so there need not be one."""
-    try:
-        return (filesystem / "opt/rocm/.info/version").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
-
-
 def _number(properties: Path) -> int:
     return int(properties.parent.name) if properties.parent.name.isdigit() else 0
 

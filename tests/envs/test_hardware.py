@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -443,11 +444,8 @@ def test_architectures_are_written_as_compilers_write_them(amd, target, architec
 @LINUX_ONLY
 def test_a_radeon_is_among_the_hardware(amd, instead_of_python):
     instead_of_python(f"echo '{NOTHING}'")
-    (amd / "opt/rocm/.info").mkdir(parents=True)
-    (amd / "opt/rocm/.info/version").write_text("7.2.0-43\n")
     hardware = find(filesystem=amd)
     assert hardware.gpus == (Gpu("AMD Radeon RX 7900 XTX", "amd", 24 * GIB, None, "gfx1100"),)
-    assert hardware.rocm == "7.2.0-43"
 
 
 @LINUX_ONLY
@@ -466,35 +464,20 @@ def test_a_radeon_that_cannot_be_used_is_a_note(amd, instead_of_python, monkeypa
 def test_this_machine_can_be_told_in_one_line_and_as_json():
     hardware = find()
     assert hardware.cores >= 1
-    assert hardware.memory_bytes > GIB // 2
+    assert sys.platform == "win32" or hardware.memory_bytes > GIB // 2
     assert hardware.system in hardware.summary()
-    assert json.loads(json.dumps(hardware.as_dict()))["machine"] == hardware.machine
+    assert json.loads(json.dumps(asdict(hardware)))["machine"] == hardware.machine
 
 
 def test_the_line_for_people_names_cards_memory_driver_and_cuda():
     card = Gpu("RTX 3060", "nvidia", 12 * GIB, (8, 6))
-    hardware = Hardware("Windows 11", "AMD64", "Ryzen", 16, 32 * GIB, (card,), "580.1", (13, 0))
+    hardware = Hardware("Windows 11", "AMD64", 16, 32 * GIB, (card,), "580.1", (13, 0))
     assert hardware.summary() == (
-        "Windows 11, Ryzen, 16 cores, 32 GiB; RTX 3060 (12 GiB, compute capability 8.6); "
+        "Windows 11, AMD64, 16 cores, 32 GiB; RTX 3060 (12 GiB, compute capability 8.6); "
         "NVIDIA driver 580.1 (CUDA 13.0)"
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("processor\t: 0\nmodel name\t: AMD Ryzen 9 7950X\nmodel name\t: AMD Ryzen 9 7950X\n", "AMD Ryzen 9 7950X"),
-        ("processor\t: 0\nBogoMIPS\t: 50.00\nHardware\t: Raspberry Pi\n", "Raspberry Pi"),
-        ("processor\t: 0\n", ""),
-    ],
-)
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="reads a file of Linux's core")
-def test_the_processors_name_comes_from_the_core(tmp_path, text, name):
-    (tmp_path / "cpuinfo").write_text(text)
-    assert host.processor(tmp_path / "cpuinfo") == name
-    assert host.processor(tmp_path / "none") == ""
-
-
 @pytest.mark.skipif(sys.platform == "darwin", reason="asks whether this is a translated Python on a Mac")
 def test_only_a_mac_translates():
-    assert not host.is_translated()
+    assert not host.this_system().translated

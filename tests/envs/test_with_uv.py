@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.envs import installer, states
+from image_to_3d.envs.check import verify
 from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.places import Places, default_root
 from image_to_3d.envs.specs import Spec
 from image_to_3d.envs.states import State, status
 from image_to_3d.envs.uv.uvtool import find_or_fetch
-from image_to_3d.envs.verify import verify
 
 
 def make_wheel(folder: Path) -> str:
