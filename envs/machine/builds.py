@@ -52,20 +52,11 @@ class CudaBuild:
 
 _OLD_X86 = frozenset({(5, 0), (6, 0), (7, 0), (7, 5), (8, 0), (8, 6), (9, 0)})
 _NEW_X86 = frozenset({(7, 5), (8, 0), (8, 6), (9, 0), (10, 0), (12, 0)})
+_ARM = {(8, 0), (9, 0), (10, 0), (11, 0), (12, 0)}
 CUDA_BUILDS = (  # the newest first: it is preferred
+    CudaBuild((13, 0), 580, {"linux-x86_64": _NEW_X86, "windows-x86_64": _NEW_X86, "linux-arm64": frozenset(_ARM)}),
     CudaBuild(
-        (13, 0),
-        580,
-        {
-            "linux-x86_64": _NEW_X86,
-            "windows-x86_64": _NEW_X86,
-            "linux-arm64": frozenset({(8, 0), (9, 0), (10, 0), (11, 0), (12, 0)}),
-        },
-    ),
-    CudaBuild(
-        (12, 6),
-        525,
-        {"linux-x86_64": _OLD_X86, "windows-x86_64": _OLD_X86, "linux-arm64": frozenset({(8, 0), (9, 0)})},
+        (12, 6), 525, {"linux-x86_64": _OLD_X86, "windows-x86_64": _OLD_X86, "linux-arm64": frozenset({(8, 0), (9, 0)})}
     ),
 )
 ROCM = "7.2"

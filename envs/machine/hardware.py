@@ -27,7 +27,6 @@ _HIDING = {  # variables that hide cards, and whose; AMD's software follows NVID
     "HIP_VISIBLE_DEVICES": ("amd",),
     "ROCR_VISIBLE_DEVICES": ("amd",),
 }
-_EVERYTHING = ("", "-1")  # such values hide every card
 _NVIDIA, _MICROSOFT = "0x10de", "0x1414"  # as vendors are numbered by pcisig.com; the second is WSL's stand-in
 _SYSTEM_FILES = Path("/")
 
@@ -52,7 +51,7 @@ class Gpu:
         return f"{self.name} ({', '.join(details)})" if details else self.name
 
 
-@dataclass(frozen=True)
+@dataclass
 class Hardware:
     """A machine. ``system``, ``machine``: as for people ("Ubuntu 24.04 (Linux 6.8.0)", "x86_64").
 
@@ -65,11 +64,11 @@ class Hardware:
     machine: str
     cores: int
     memory_bytes: int | None
-    gpus: tuple[Gpu, ...] = ()
+    gpus: list[Gpu] = field(default_factory=list)
     driver: str | None = None
     cuda: tuple[int, int] | None = None
     metal: bool = False
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """One line for people."""
@@ -80,96 +79,67 @@ class Hardware:
         return f"{self.system}, {self.machine}, {self.cores} cores, {memory}; {cards}{driver}{cuda}"
 
 
-@dataclass
-class _Graphics:
-    """What is gathered of the cards, card by card."""
-
-    gpus: list[Gpu] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    driver: str | None = None
-    cuda: tuple[int, int] | None = None
-
-
 def find(limit: float = LIMIT, filesystem: Path = _SYSTEM_FILES) -> Hardware:
     """This machine. Never raises; takes ``limit`` seconds at most, plus some milliseconds.
 
     ``filesystem`` stands for the machine's root folder, whose files are read on Linux.
     """
-    memory, graphics = host.memory_bytes(), _Graphics()
-    metal = sys.platform == "darwin" and platform.machine() == "arm64"
-    if metal:
-        name = host.sysctl("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace")
-        graphics.gpus.append(Gpu(name or "Apple silicon", "apple", memory))
-    elif sys.platform != "darwin":
-        _add_nvidia(graphics, limit, filesystem)
-        if sys.platform == "linux":
-            _add_radeon(graphics, filesystem)
-    _follow_hiding(graphics)
-    return Hardware(
-        host.description(),
-        platform.machine(),
-        os.cpu_count() or 1,
-        memory,
-        tuple(graphics.gpus),
-        graphics.driver,
-        graphics.cuda,
-        metal,
-        tuple(graphics.notes),
-    )
+    found = Hardware(host.description(), platform.machine(), os.cpu_count() or 1, host.memory_bytes())
+    if sys.platform != "darwin":
+        _add_nvidia(found, limit, filesystem)
+    elif found.machine == "arm64":
+        found.metal = True
+        found.gpus.append(Gpu(host.apple_processor() or "Apple silicon", "apple", found.memory_bytes))
+    if sys.platform == "linux":
+        cards = radeon.cards(filesystem)
+        trouble = radeon.trouble(filesystem) if cards else None
+        found.notes += [trouble] if trouble else []
+        found.gpus += (
+            [] if trouble else [Gpu(each.name, "amd", each.memory_bytes, None, each.architecture) for each in cards]
+        )
+    _follow_hiding(found)
+    return found
 
 
-def _add_nvidia(graphics: _Graphics, limit: float, filesystem: Path) -> None:
-    found = _ask_nvidia(limit)
-    graphics.driver = found["driver"] or _driver_in_proc(filesystem)
-    graphics.cuda = (found["cuda"][0], found["cuda"][1]) if found["cuda"] else None
-    for card in found["gpus"]:
-        capability = (card["capability"][0], card["capability"][1]) if card["capability"] else None
-        graphics.gpus.append(Gpu(card["name"], "nvidia", card["memory_bytes"], capability))
-    vendors = _vendors(filesystem)
-    if not vendors or vendors & {_NVIDIA, _MICROSOFT} or found["gpus"]:
-        graphics.notes += found["notes"]  # else: a driver that waits for a card that is not there troubles nobody
-    if _NVIDIA in vendors and not graphics.driver and not found["notes"]:
-        graphics.notes.append(
+def _add_nvidia(found: Hardware, limit: float, filesystem: Path) -> None:
+    answer, vendors = _ask_nvidia(limit), _vendors(filesystem)
+    found.driver = answer["driver"] or nvidia.driver_in_proc(filesystem)
+    found.cuda = tuple(answer["cuda"]) if answer["cuda"] else None
+    for card in answer["gpus"]:
+        capability = tuple(card["capability"]) if card["capability"] else None
+        found.gpus.append(Gpu(card["name"], "nvidia", card["memory_bytes"], capability))
+    if not vendors or vendors & {_NVIDIA, _MICROSOFT} or answer["gpus"]:
+        found.notes += answer["notes"]  # else: a driver that waits for a card that is not there troubles nobody
+    if _NVIDIA in vendors and not found.driver and not answer["notes"]:
+        found.notes.append(
             "an NVIDIA card is in this machine, but not its driver: install NVIDIA's driver to use the card"
         )
 
 
-def _add_radeon(graphics: _Graphics, filesystem: Path) -> None:
-    cards = radeon.cards(filesystem)
-    trouble = radeon.trouble(filesystem) if cards else None
-    if trouble:
-        graphics.notes.append(trouble)
-        return
-    graphics.gpus += [Gpu(card.name, "amd", card.memory_bytes, None, card.architecture) for card in cards]
-
-
-def _follow_hiding(graphics: _Graphics) -> None:
+def _follow_hiding(found: Hardware) -> None:
     for name, kinds in _HIDING.items():
         value = os.environ.get(name)
-        if value is None or not any(gpu.kind in kinds for gpu in graphics.gpus):
+        if value is None or not any(gpu.kind in kinds for gpu in found.gpus):
             continue
-        which = "some" if value.strip() not in _EVERYTHING else "all"
-        graphics.notes.append(
-            f"{name} is set to {value!r}, which hides {which} graphics cards from what is started here: "
-            "remove this variable to use them"
+        all_hidden = value.strip() in ("", "-1")
+        found.notes.append(
+            f"{name} is set to {value!r}, which hides {'all' if all_hidden else 'some'} graphics cards from what is "
+            "started here: remove this variable to use them"
         )
-        if which == "all":
-            graphics.gpus = [gpu for gpu in graphics.gpus if gpu.kind not in kinds]
-            graphics.cuda = None if "nvidia" in kinds else graphics.cuda
+        if all_hidden:
+            found.gpus = [gpu for gpu in found.gpus if gpu.kind not in kinds]
+            found.cuda = None if "nvidia" in kinds else found.cuda
 
 
 def _ask_nvidia(limit: float) -> nvidia.Found:
     """What nvidia.py prints, from a process that may hang or crash instead of ours."""
     nothing: nvidia.Found = {"driver": None, "cuda": None, "gpus": [], "notes": []}
-    variables = {name: value for name, value in os.environ.items() if name not in _HIDING}
+    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("nvidia.py"))]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    variables = {name: value for name, value in os.environ.items() if name not in _HIDING}
+    window = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     try:
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("nvidia.py"))],
-            env=variables,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            **pipes,
-        )
+        child = subprocess.Popen(command, env=variables, creationflags=window, **pipes)
     except OSError as error:
         return {**nothing, "notes": [f"NVIDIA's driver could not be asked ({error.strerror}): set up again later"]}
     try:
@@ -187,21 +157,11 @@ def _ask_nvidia(limit: float) -> nvidia.Found:
         return {**nothing, "notes": [note]}
 
 
-def _driver_in_proc(filesystem: Path) -> str | None:
-    try:
-        return nvidia.version_in_proc((filesystem / "proc/driver/nvidia/version").read_text(encoding="utf-8"))
-    except OSError:
-        return None
-
-
 def _vendors(filesystem: Path) -> set[str]:
     """Who made the graphics cards on the PCI bus, as numbers in text; empty where the system does not say."""
     found: set[str] = set()
     for device in (filesystem / "sys/bus/pci/devices").glob("*"):
-        try:
+        with contextlib.suppress(OSError):
             kind, vendor = ((device / name).read_text(encoding="utf-8").strip() for name in ("class", "vendor"))
-        except OSError:
-            continue
-        if kind.startswith("0x03"):  # display controllers
-            found.add(vendor)
+            found |= {vendor} if kind.startswith("0x03") else set()  # display controllers
     return found

@@ -51,7 +51,7 @@ def this_system() -> System:
         musl=sys.platform == "linux" and glibc is None and bool(glob.glob("/lib/ld-musl-*")),
         macos=_numbers(platform.mac_ver()[0]),
         # developer.apple.com, "About the Rosetta translation environment"
-        translated=sys.platform == "darwin" and sysctl("sysctl.proc_translated") == b"\x01\0\0\0",
+        translated=sys.platform == "darwin" and _sysctl("sysctl.proc_translated") == b"\x01\0\0\0",
     )
 
 
@@ -101,7 +101,12 @@ def memory_bytes() -> int | None:
         return None
 
 
-def sysctl(name: str) -> bytes:
+def apple_processor() -> str:
+    """Apple's name for it, which is the name of its graphics, too."""
+    return _sysctl("machdep.cpu.brand_string").rstrip(b"\0").decode(errors="replace")
+
+
+def _sysctl(name: str) -> bytes:
     """What macOS's core knows by ``name`` (sysctlbyname(3)); empty if it does not."""
     buffer, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
     failed = ctypes.CDLL(None).sysctlbyname(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0))

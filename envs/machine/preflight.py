@@ -44,7 +44,10 @@ def examine(places: Places, need: Need, name: str) -> None:
 
 def findings(places: Places, need: Need, name: str, system: System | None = None) -> tuple[Finding, ...]:
     """Everything that was looked at, the gravest first. Takes some ten milliseconds."""
-    found = [_system(system or this_system()), _folder(places)]
+    system = system or this_system()
+    trouble = why_not(system)
+    fits = Finding("system", not trouble, trouble or f"there are packages for {PLATFORMS[system.platform]}")
+    found = [fits, _folder(places)]
     if all(each.ok for each in found):
         found.append(_space(places, need, name))
     if sys.platform == "win32":
@@ -61,17 +64,9 @@ def path_length(root: Path, name: str, long_paths_allowed: bool) -> Finding:
     most = LONGEST_PATH - LONGEST_MODULE - len(f"\\environments\\{name}@12345678\\Lib\\site-packages\\")
     if long_paths_allowed or len(str(root)) <= most:
         return Finding("path length", True, f"{root} is short enough")
-    return Finding(
-        "path length",
-        False,
-        f"the path of the folder {root} is too long for Windows: choose one of at most {most} characters, for example "
-        "C:\\image_to_3d, or allow long paths in Windows",
-    )
-
-
-def _system(system: System) -> Finding:
-    trouble = why_not(system)
-    return Finding("system", trouble is None, trouble or f"there are packages for {PLATFORMS[system.platform]}")
+    trouble = f"the path of the folder {root} is too long for Windows"
+    advice = f"choose one of at most {most} characters, for example C:\\image_to_3d, or allow long paths in Windows"
+    return Finding("path length", False, f"{trouble}: {advice}")
 
 
 def _folder(places: Places) -> Finding:
@@ -96,13 +91,12 @@ def _space(places: Places, need: Need, name: str) -> Finding:
     wanted = max(0, need.disk - reusable(places, name)) + MARGIN
     copied = need.disk if not _can_link(cache, here) else 0
     same_disk = os.stat(here).st_dev == os.stat(cache).st_dev
-    demands = [(cache, wanted + copied)] if same_disk else [(cache, wanted), (here, copied)]
     about = "about " if need.estimated else ""
-    for folder, bytes_ in demands:
+    for folder, count in [(cache, wanted + copied)] if same_disk else [(cache, wanted), (here, copied)]:
         free = shutil.disk_usage(folder).free
-        if free < bytes_:
-            lack = f"{name} needs {about}{_size(bytes_)} on the disk of {folder}, where {_size(free)} are free"
-            advice = f"free {_size(bytes_ - free)} there, or choose a folder on another disk"
+        if free < count:
+            lack = f"{name} needs {about}{_size(count)} on the disk of {folder}, where {_size(free)} are free"
+            advice = f"free {_size(count - free)} there, or choose a folder on another disk"
             return Finding("space", False, f"{lack}: {advice}")
     free = shutil.disk_usage(here).free
     return Finding("space", True, f"{name} needs {about}{_size(wanted)}, and {_size(free)} are free")

@@ -25,9 +25,8 @@ class Radeon:
 
 def cards(filesystem: Path = Path("/")) -> tuple[Radeon, ...]:
     """Every card that KFD drives; the folder ``filesystem`` stands for the machine's root."""
-    nodes = sorted((filesystem / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"), key=_number)
-    found = [_card(filesystem, _properties(node)) for node in nodes]
-    return tuple(card for card in found if card is not None)
+    nodes = sorted((filesystem / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"))
+    return tuple(filter(None, (_card(filesystem, _properties(node)) for node in nodes)))
 
 
 def trouble(filesystem: Path = Path("/")) -> str | None:
@@ -46,16 +45,9 @@ def trouble(filesystem: Path = Path("/")) -> str | None:
     return None
 
 
-def _number(properties: Path) -> int:
-    return int(properties.parent.name) if properties.parent.name.isdigit() else 0
-
-
 def _properties(path: Path) -> dict[str, int]:
     """Lines of a name and a number. Empty for a node that this process may not see (another container's)."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return {}
+    lines = [line.split() for line in _text(path).splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
 
 

@@ -22,12 +22,8 @@ from .platforms import platform_name
 Device = Literal["cuda", "rocm", "mps", "cpu"]
 
 _INDEX = "https://download.pytorch.org/whl"
-_WHEEL_TAGS = {
-    "linux-x86_64": ("linux", "x86_64"),
-    "linux-arm64": ("linux", "aarch64"),
-    "windows-x86_64": ("win", "amd64"),
-    "macos-arm64": ("macosx", "arm64"),
-}
+_WHEEL_TAGS = {"linux-x86_64": "linux.*x86_64", "linux-arm64": "linux.*aarch64"}
+_WHEEL_TAGS |= {"windows-x86_64": "win.*amd64", "macos-arm64": "macosx.*arm64"}
 
 
 @dataclass(frozen=True)
@@ -94,29 +90,23 @@ def _best(gpus: list[Gpu], hardware: Hardware, platform: str) -> CudaBuild | Non
 
 
 def _with_cuda(build: CudaBuild, gpus: list[Gpu], hardware: Hardware, platform: str) -> TorchBuild:
-    used = [gpu for gpu in gpus if build.runs_on(gpu, platform)]
-    warnings = [
-        f"{gpu.name} will not be used: torch for CUDA {_dotted(build.cuda)}, which {used[0].name} needs, is not for it"
-        for gpu in gpus
-        if gpu not in used
-    ]
-    usual = CUDA_BUILDS[0]
+    used, usual = [gpu for gpu in gpus if build.runs_on(gpu, platform)], CUDA_BUILDS[0]
+    needs = f"torch for CUDA {_dotted(build.cuda)}, which {used[0].name} needs"
+    warnings = [f"{gpu.name} will not be used: {needs}, is not for it" for gpu in gpus if gpu not in used]
     if build is not usual and all(usual.runs_on(gpu, platform) for gpu in gpus):
         warnings.append(
             f"{_driver(hardware)} is older than torch's usual build wants: the build for CUDA "
             f"{_dotted(build.cuda)} is used, which works; for the usual one, install driver {usual.driver} or newer, "
             "then set up again"
         )
-    # PyPI's wheels for Linux are this build; those for Windows are made without CUDA.
-    from_pypi = build is usual and platform.startswith("linux")
+    reason = f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}"
+    warning = "; ".join(warnings) or None
+    if build is usual and platform.startswith(
+        "linux"
+    ):  # PyPI's wheels for Linux are it, those for Windows have no CUDA
+        return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, "cuda", "pypi", warning)
     return TorchBuild(
-        f"torch=={TORCH}" if from_pypi else f"torch=={TORCH}+{build.key}",
-        None if from_pypi else f"{_INDEX}/{build.key}",
-        PYTHONS,
-        f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}",
-        "cuda",
-        "pypi" if from_pypi else build.key,
-        "; ".join(warnings) or None,
+        f"torch=={TORCH}+{build.key}", f"{_INDEX}/{build.key}", PYTHONS, reason, "cuda", build.key, warning
     )
 
 
@@ -141,41 +131,32 @@ def _why_not_nvidia(gpus: list[Gpu], hardware: Hardware, platform: str) -> str:
         return "; ".join(hardware.notes) or f"CUDA does not work on {newest.name}: install NVIDIA's driver again"
     if fitting:
         least = min(build.driver for build in fitting)
-        return (
-            f"{_driver(hardware)} is too old for {newest.name}, so the processor is used: "
-            f"install driver {least} or newer, then set up again"
-        )
-    return f"torch {TORCH} has no build for {newest}, so the processor is used: {_age(newest, platform)}"
-
-
-def _age(gpu: Gpu, platform: str) -> str:
+        advice = f"install driver {least} or newer, then set up again"
+        return f"{_driver(hardware)} is too old for {newest.name}, so the processor is used: {advice}"
     every = {each for build in CUDA_BUILDS for each in build.compiled.get(platform, ())}
-    if gpu.capability and every and gpu.capability < min(every):
-        return f"the card is too old, {_dotted(min(every))} is the least"
-    if gpu.capability and every and gpu.capability > max(every):
-        return "the card is newer than this version of Image to 3D: look for a newer one"
-    return f"there is none for such cards on {platform}"
+    age = f"there is none for such cards on {platform}"
+    if newest.capability and every and newest.capability < min(every):
+        age = f"the card is too old, {_dotted(min(every))} is the least"
+    elif newest.capability and every and newest.capability > max(every):
+        age = "the card is newer than this version of Image to 3D: look for a newer one"
+    return f"torch {TORCH} has no build for {newest}, so the processor is used: {age}"
 
 
 def _why_not_amd(gpus: list[Gpu], platform: str) -> str:
     if platform != "linux-x86_64":
         return f"torch has no build for AMD's cards on {platform}, so the processor is used"
-    return (
-        f"torch's build for ROCm {ROCM} is not for {' and '.join(str(gpu) for gpu in gpus)}, so the processor is used: "
-        f"it is for {', '.join(sorted(ROCM_ARCHITECTURES))}"
-    )
+    cards, architectures = " and ".join(map(str, gpus)), ", ".join(sorted(ROCM_ARCHITECTURES))
+    return f"torch's build for ROCm {ROCM} is not for {cards}, so the processor is used: it is for {architectures}"
 
 
 def _provided(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild | None:
     """A wheel in one of the folders that the user's pip looks into: it goes first, whatever the hardware is."""
-    for python in PYTHONS:
-        for folder in config.folders:
-            version = _version_in(folder, platform, python)
-            if version:
-                key = version.partition("+")[2] or "pypi"
-                device = _device_of(key, hardware, platform)
-                reason = f"torch {version} lies in {folder}"
-                return TorchBuild(f"torch=={version}", None, (python,), reason, device, key)
+    for python, folder in ((python, folder) for python in PYTHONS for folder in config.folders):
+        version = _version_in(folder, platform, python)
+        if version:
+            key = version.partition("+")[2] or "pypi"
+            device, reason = _device_of(key, hardware, platform), f"torch {version} lies in {folder}"
+            return TorchBuild(f"torch=={version}", None, (python,), reason, device, key)
     return None
 
 
@@ -191,11 +172,9 @@ def _device_of(key: str, hardware: Hardware, platform: str) -> Device:
 
 def _version_in(folder: Path, platform: str, python: str) -> str | None:
     """For example 2.13.0+cpu, from the name of a wheel (packaging.python.org, "Binary distribution format")."""
-    system, machine = _WHEEL_TAGS.get(platform, ("", ""))
-    tag = f"cp{python.replace('.', '')}"
-    pattern = re.compile(rf"torch-({re.escape(TORCH)}(?:\+[\w.]+)?)-{tag}-{tag}-.*{system}.*{machine}\.whl")
-    found = sorted(match[1] for match in map(pattern.fullmatch, os.listdir(folder)) if match)
-    return found[0] if found and system else None
+    tag, where = f"cp{python.replace('.', '')}", _WHEEL_TAGS.get(platform, "no wheel")
+    pattern = re.compile(rf"torch-({re.escape(TORCH)}(?:\+[\w.]+)?)-{tag}-{tag}-.*{where}\.whl")
+    return min((match[1] for match in map(pattern.fullmatch, os.listdir(folder)) if match), default=None)
 
 
 def _driver(hardware: Hardware) -> str:

@@ -197,8 +197,11 @@ def test_what_a_card_or_an_old_driver_does_not_tell_is_left_open():
         ("nothing of the kind", None),
     ],
 )
-def test_the_drivers_version_is_in_a_file_too(text, version):
-    assert nvidia.version_in_proc(text) == version
+def test_the_drivers_version_is_in_a_file_too(tmp_path, text, version):
+    assert nvidia.driver_in_proc(tmp_path) is None
+    (tmp_path / "proc/driver/nvidia").mkdir(parents=True)
+    (tmp_path / "proc/driver/nvidia/version").write_text(text)
+    assert nvidia.driver_in_proc(tmp_path) == version
 
 
 # --- the process that asks, and what becomes of its answer ---
@@ -258,8 +261,8 @@ CARD = {"name": "RTX", "memory_bytes": 12 * GIB, "capability": [8, 6]}
 def test_the_answer_becomes_cards(instead_of_python, machine):
     instead_of_python(f"echo '{json.dumps({**ANSWER, 'gpus': [CARD]})}'")
     hardware = find(filesystem=machine)
-    assert hardware.gpus == (Gpu("RTX", "nvidia", 12 * GIB, (8, 6)),)
-    assert (hardware.driver, hardware.cuda, hardware.notes) == ("580.1", (13, 0), ())
+    assert hardware.gpus == [Gpu("RTX", "nvidia", 12 * GIB, (8, 6))]
+    assert (hardware.driver, hardware.cuda, hardware.notes) == ("580.1", (13, 0), [])
 
 
 def test_cards_that_this_session_hides_are_asked_about_all_the_same(instead_of_python, machine, monkeypatch):
@@ -276,7 +279,7 @@ def test_who_hides_every_card_gets_none(instead_of_python, machine, monkeypatch,
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     instead_of_python(f"echo '{json.dumps({**ANSWER, 'gpus': [CARD]})}'")
     hardware = find(filesystem=machine)
-    assert (hardware.gpus, hardware.cuda) == ((), None)
+    assert (hardware.gpus, hardware.cuda) == ([], None)
     assert "hides all graphics cards" in hardware.notes[0]
 
 
@@ -295,7 +298,7 @@ def test_a_card_without_a_driver_is_told(instead_of_python, machine):
 def test_a_failing_driver_is_told_only_where_it_could_have_a_card(instead_of_python, machine, vendor, is_told):
     (machine / "sys/bus/pci/devices/0000:01:00.0/vendor").write_text(vendor)
     instead_of_python(f"echo '{FAILING}'")
-    assert find(filesystem=machine).notes == (("it is broken",) if is_told else ())
+    assert find(filesystem=machine).notes == (["it is broken"] if is_told else [])
 
 
 @LINUX_ONLY
@@ -383,7 +386,7 @@ def test_a_real_libcuda_alone_is_asked_through_its_signatures(driver, machine):
     if (Path("/usr/lib") / "libnvidia-ml.so.1").exists() or Path("/proc/driver/nvidia").exists():
         pytest.skip("this machine has an NVIDIA driver of its own")
     hardware = find(filesystem=machine)
-    assert hardware.gpus == (Gpu("by CUDA", "nvidia", 24 * GIB, (12, 1)),)
+    assert hardware.gpus == [Gpu("by CUDA", "nvidia", 24 * GIB, (12, 1))]
 
 
 @pytest.mark.parametrize(("how", "said"), [("18", "updated"), ("hangs", "did not answer"), ("crashes", "code -6")])
@@ -445,7 +448,7 @@ def test_architectures_are_written_as_compilers_write_them(amd, target, architec
 def test_a_radeon_is_among_the_hardware(amd, instead_of_python):
     instead_of_python(f"echo '{NOTHING}'")
     hardware = find(filesystem=amd)
-    assert hardware.gpus == (Gpu("AMD Radeon RX 7900 XTX", "amd", 24 * GIB, None, "gfx1100"),)
+    assert hardware.gpus == [Gpu("AMD Radeon RX 7900 XTX", "amd", 24 * GIB, None, "gfx1100")]
 
 
 @LINUX_ONLY
@@ -453,7 +456,7 @@ def test_a_radeon_that_cannot_be_used_is_a_note(amd, instead_of_python, monkeypa
     instead_of_python(f"echo '{NOTHING}'")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     denied = find(filesystem=amd)
-    assert (denied.gpus, "usermod -aG render,video" in denied.notes[0]) == ((), True)
+    assert (denied.gpus, "usermod -aG render,video" in denied.notes[0]) == ([], True)
     (amd / "dev/kfd").unlink()
     assert "--device /dev/kfd" in find(filesystem=amd).notes[0]
 
