@@ -34,12 +34,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """``status`` is the truth as far as ``depth`` goes; ``versions`` and ``device`` are empty unless it was tried."""
+    """``status`` is the truth as far as ``depth`` goes; ``trial`` is empty unless it was tried."""
 
     status: Status
     depth: Depth
-    versions: dict[str, str] = field(default_factory=dict)
-    device: str = ""
+    trial: Trial = Trial()
 
 
 def check(root: Path, name: str, depth: Depth = "deep", device: str = "auto") -> CheckResult:
@@ -62,7 +61,7 @@ def check(root: Path, name: str, depth: Depth = "deep", device: str = "auto") ->
         return CheckResult(Status(name, State.BROKEN, str(problem), folder=now.folder), depth)
     with contextlib.suppress(OSError):
         withdraw_verdict(verdict, depth)
-    return CheckResult(status(root, name), depth, trial.versions, trial.device)
+    return CheckResult(status(root, name), depth, trial)
 
 
 def _examine(root: Path, now: Status, depth: Depth, device: str) -> Trial:

@@ -55,9 +55,12 @@ def damaged_in_cache(cache: Path, packages: list[str]) -> list[str]:
 
 def write_manifest(folder: Path) -> None:
     """To be called once, when everything is installed."""
-    site = _site_packages(folder)
+    site, python = _site_packages(folder), python_in(folder)
     lists = {info.name: (info / "RECORD").stat().st_size for info in _packages(site)}
-    own = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _own_files(folder, site)}
+    # What Python reads when it starts and no package brought: the venv's configuration, and hooks of uv's.
+    launcher = [] if python.is_symlink() else [python]
+    files = [folder / "pyvenv.cfg", *launcher, *sorted(site.glob("_virtualenv.*"))]
+    own = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     (folder / MANIFEST).write_text(json.dumps({"packages": lists, "own": own}, indent=1), encoding="utf-8")
 
 
@@ -78,13 +81,6 @@ def _packages(site: Path) -> list[Path]:
 def _package(info: str) -> str:
     """tiny for tiny-1.0.dist-info."""
     return info.partition("-")[0]
-
-
-def _own_files(folder: Path, site: Path) -> list[Path]:
-    """What Python reads when it starts and no package brought: the venv's configuration, and hooks of uv's."""
-    python = python_in(folder)
-    launcher = [] if python.is_symlink() else [python]
-    return [folder / "pyvenv.cfg", *launcher, *sorted(site.glob("_virtualenv.*"))]
 
 
 def _read_lists(site: Path) -> tuple[list[Damage], dict[str, list[_Claim]]]:

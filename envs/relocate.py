@@ -80,18 +80,15 @@ def _require_possible(old: Places, new: Places) -> None:
 
 def _bring(old: Places, new: Places, report: Report) -> None:
     """Links or copies what is not there yet. Files are put in place whole, so what is there is right."""
-    new.root.mkdir(parents=True, exist_ok=True)
-    todo = [
-        (path, new.root / path.relative_to(old.root))
-        for folder in old.movable
-        for path in _files(folder)
-        if not os.path.lexists(new.root / path.relative_to(old.root))
-    ]
-    sizes = [path.lstat().st_size for path, _ in todo]
-    total, done, reported = sum(sizes), 0, -_STEP
-    if old.root.stat().st_dev != new.root.stat().st_dev:
-        _require_space(new.root, total)
-    for (source, target), size in zip(todo, sizes):
+    paths = [path for folder in old.movable for path in _files(folder)]
+    pairs = [(path, new.root / path.relative_to(old.root)) for path in paths]
+    missing = [(source, target, source.lstat().st_size) for source, target in pairs if not os.path.lexists(target)]
+    total, done, reported = sum(size for _, _, size in missing), 0, -_STEP
+    free = shutil.disk_usage(new.root).free
+    if total > free and old.root.stat().st_dev != new.root.stat().st_dev:
+        lack = f"the disk of {new.root} has {free >> 20} MB free and {total >> 20} MB are to be moved"
+        raise EnvironmentProblem(f"{lack}: free some space or choose another folder", "space")
+    for source, target, size in missing:
         if done - reported >= _STEP:
             reported = done
             report("move", _BROUGHT * done / max(total, 1), f"moving {source.parent}", Amount(done, total))
@@ -133,16 +130,6 @@ def _bring_one(source: Path, target: Path, root: Path, new_root: Path) -> None:
         raise
 
 
-def _require_space(new_root: Path, bytes_needed: int) -> None:
-    free = shutil.disk_usage(new_root).free
-    if bytes_needed > free:
-        raise EnvironmentProblem(
-            f"the disk of {new_root} has {free >> 20} MB free and {bytes_needed >> 20} MB are to be moved: "
-            "free some space or choose another folder",
-            "space",
-        )
-
-
 def _make_environments(old: Places, new: Places, report: Report, wait: float) -> None:
     """Makes all that have a marker: also what is outdated or broken in the old root is right in the new one."""
     wanted = [name for name in names() if old.marker(name).exists()]
@@ -162,8 +149,7 @@ def _as_part(report: Report, begin: float, share: float) -> Report:
 
 def _remove(old: Places) -> None:
     """Markers first: what is half removed must not pass for an environment."""
-    markers = [old.marker(name) for name in names()] + [old.verdict(name) for name in names()]
-    for path in markers:
+    for path in [place(name) for name in names() for place in (old.marker, old.verdict)]:
         path.unlink(missing_ok=True)
     for folder in (*(each for name in names() for each in old.folders(name)), *old.movable):
         if folder.is_symlink():

@@ -19,8 +19,6 @@ from . import sizes
 from .check import CheckResult, check
 from .errors import EnvironmentProblem
 from .machine import hardware, preflight, torchbuild
-from .machine.hardware import Hardware
-from .machine.platforms import executable
 from .machine.preflight import Finding
 from .machine.torchbuild import TorchBuild
 from .network import pipconfig
@@ -30,10 +28,9 @@ from .places import Places, package_root
 from .redaction import redact
 from .specs import Spec, spec
 from .states import Depth, State
-from .uv.uvtool import UV
 
 TAIL = 40  # lines of a log
-_MAIN_PACKAGES = ("torch", "numpy", "scipy", "pillow", "transformers", "diffusers", "nerfacc", "nerfstudio", "pycolmap")
+_UNSAID = ("name", "label", "licence", "log_tail")  # in the report
 
 Gathered = dict[str, Any]
 
@@ -49,15 +46,46 @@ def gather(root: Path, names: Iterable[str], depth: Depth = "quick", device: str
     build = torchbuild.choose(config, machine) if machine else None
     results = [check(root, name, depth, device) for name in names]
     gathered: Gathered = {
+        "product": _product(),
+        "platform": platform.platform(),
+        "python": f"{platform.python_version()} ({sys.executable})",
         "root": str(root),
         "hardware": asdict(machine) if machine else None,
         "torch": asdict(build) if build else None,
+        "network": _network(config),
         "free_bytes": _free(root),
         "findings": [asdict(each) for each in findings + (_findings(places, results, build) if machine else [])],
         "environments": [_environment(places, each, build) for each in results],
         "sizes": disk_usage(places) if depth == "deep" else None,
     }
-    return {**gathered, "text": redact("\n".join(_text(gathered, machine, config)).rstrip() + "\n")}
+    return {**gathered, "text": text(gathered)}
+
+
+def text(gathered: Gathered) -> str:
+    """``gathered`` in Markdown, without names of users and machines, home folders, passwords and tokens."""
+    facts, logs = {name: value for name, value in gathered.items() if name != "environments"}, []
+    facts["findings"] = [each["text"] for each in gathered["findings"] if not each["ok"]]
+    for each in gathered["environments"]:
+        facts[each["name"]] = {name: value for name, value in each.items() if name not in _UNSAID}
+        if each["state"] != State.READY.value and each["log_tail"]:
+            log = each["log_tail"].replace("```", "'''")
+            logs += ["", f"End of the log of {each['name']}:", "```", log, "```"]
+    lines = ["### Image to 3D: environments", "", *_listed("", facts), *logs]
+    return redact("\n".join(lines) + "\n")
+
+
+def _listed(name: str, value: Any) -> Iterator[str]:
+    """A Markdown list of what is known, by its name; what holds nothing but numbers and texts in one line."""
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _listed(name, each)
+    elif not isinstance(value, dict):
+        yield from [f"- {name}: {value}"] if value is not None else []
+    elif any(isinstance(each, dict | list | tuple) for each in value.values()):
+        for key, each in value.items():
+            yield from _listed(f"{name} {key}".strip(), each)
+    else:
+        yield f"- {name}: {', '.join(f'{key} {each}' for key, each in value.items())}"
 
 
 def disk_usage(places: Places) -> dict[str, int]:
@@ -100,8 +128,8 @@ def _environment(places: Places, result: CheckResult, build: TorchBuild | None) 
         "bytes": _size_of(now.folder, set()) if result.depth == "deep" and now.folder else None,
         "need": _need(wanted, build),
         "licence": wanted.licence,
-        "versions": result.versions or None,
-        "device": result.device or None,
+        "versions": result.trial.versions or None,
+        "device": result.trial.device or None,
         "log_tail": _tail(places.log(now.name)),
     }
 
@@ -152,72 +180,18 @@ def _tail(path: Path) -> str | None:
         return None
 
 
-def _text(gathered: Gathered, machine: Hardware | None, config: PipConfig) -> Iterator[str]:
-    """The bug report in Markdown: what a maintainer asks first."""
-    yield f"### Image to 3D {_product()}: environments"
-    yield ""
-    yield from [f"- machine: {machine.summary()}", *(f"- note: {each}" for each in machine.notes)] if machine else []
-    yield f"- platform: {platform.platform()}; envs runs in Python {platform.python_version()} ({sys.executable})"
-    yield f"- uv: {_uv(Places(Path(gathered['root'])))}"
-    if torch := gathered["torch"]:
-        yield f"- torch for this machine: {torch['requirement']} on {torch['device']}, since {torch['reason']}"
-        yield from [f"- warning: {torch['warning']}"] if torch["warning"] else []
-    yield f"- folder: {gathered['root']}, {_size(gathered['free_bytes'])} free"
-    if gathered["sizes"]:
-        yield "- sizes: " + ", ".join(f"{name} {_size(size)}" for name, size in gathered["sizes"].items())
-    yield from _network(config)
-    for each in gathered["environments"]:
-        yield from ("", *_environment_text(each))
-    yield ""
-    yield from (f"- {each['text']}" for each in gathered["findings"] if not each["ok"])
-    for each in gathered["environments"]:
-        if each["state"] != State.READY.value and each["log_tail"]:
-            log = each["log_tail"].replace("```", "'''")
-            yield from ("", f"End of the log of {each['name']}:", "```", log, "```")
-
-
-def _network(config: PipConfig) -> Iterator[str]:
+def _network(config: PipConfig) -> Gathered:
     """How packages are fetched, without logins. Of a proxy only that there is one."""
-    proxy = config.proxy or urllib.request.getproxies().keys() - {"no"}
-    yield f"- indexes: {', '.join(map(without_password, config.indexes)) or 'none'}"
-    yield f"- find-links: {', '.join(map(without_password, config.find_links)) or 'none'}"
-    used = {"proxy": proxy, "certificates of one's own": config.cert, "client certificate": config.client_cert}
-    yield f"- {', '.join(f'{what}: {_yes(each)}' for what, each in used.items())}"
-
-
-def _environment_text(each: Gathered) -> Iterator[str]:
-    yield f"**{each['name']}**: {each['state']} ({each['reason']})"
-    yield from [f"- interpreter: {each['python']}"] if each["python"] else []
-    yield from [f"- on the disk: {_size(each['bytes'])}"] if each["bytes"] is not None else []
-    if need := each["need"]:
-        about = "about " if need["estimated"] else ""
-        sizes_ = f"{about}{_size(need['download'])} of downloads and {about}{_size(need['disk'])} on the disk"
-        yield f"- takes {sizes_}, {need['packages']} packages"
-    yield from [f"- tried on: {each['device']}"] if each["device"] else []
-    if versions := each["versions"]:
-        main = [f"{name} {version}" for name, version in versions.items() if name.lower() in _MAIN_PACKAGES]
-        yield f"- {len(versions)} packages, among them {', '.join(main) or 'none of the main ones'}"
-
-
-def _uv(places: Places) -> str:
-    """Which uv would be used, as far as that is known without starting one."""
-    if (places.tools / f"uv-{UV}" / executable("uv")).exists():
-        return UV
-    found = shutil.which("uv")
-    return f"the one at {found}, if it is of the series of {UV}" if found else "not here yet"
+    proxies = urllib.request.getproxies().keys() - {"no"}
+    return {
+        "indexes": " ".join(map(without_password, config.indexes)),
+        "find-links": " ".join(map(without_password, config.find_links)),
+        "proxy": "yes" if config.proxy or proxies else "no",
+        "certificates of one's own": "yes" if config.cert or config.client_cert else "no",
+    }
 
 
 def _product() -> str:
     """Read and not imported: the worker is not ours to know."""
     found = re.search(r'__version__ = "(.+?)"', (package_root() / "worker" / "__init__.py").read_text(encoding="utf-8"))
     return found[1] if found else "unknown"
-
-
-def _size(count: int | None) -> str:
-    if count is None:
-        return "unknown"
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-
-
-def _yes(known: object) -> str:
-    return "yes" if known else "no"

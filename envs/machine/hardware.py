@@ -53,15 +53,13 @@ class Gpu:
 
 @dataclass
 class Hardware:
-    """A machine. ``system``, ``machine``: as for people ("Ubuntu 24.04 (Linux 6.8.0)", "x86_64").
+    """A machine.
 
     ``gpus``: those that a driver answers for. ``driver``: version of NVIDIA's driver; ``cuda``: the newest CUDA that it
     can run, None where CUDA does not work; ``metal``: whether torch can use Apple's graphics; ``notes``: sentences on
     what is there and does not work, each with what to do.
     """
 
-    system: str
-    machine: str
     cores: int
     memory_bytes: int | None
     gpus: list[Gpu] = field(default_factory=list)
@@ -70,24 +68,16 @@ class Hardware:
     metal: bool = False
     notes: list[str] = field(default_factory=list)
 
-    def summary(self) -> str:
-        """One line for people."""
-        memory = f"{self.memory_bytes / 2**30:.0f} GiB" if self.memory_bytes else "unknown memory"
-        cards = "; ".join(str(gpu) for gpu in self.gpus) or "no graphics card that torch can use"
-        driver = f"; NVIDIA driver {self.driver}" if self.driver else ""
-        cuda = f" (CUDA {self.cuda[0]}.{self.cuda[1]})" if self.driver and self.cuda else ""
-        return f"{self.system}, {self.machine}, {self.cores} cores, {memory}; {cards}{driver}{cuda}"
-
 
 def find(limit: float = LIMIT, filesystem: Path = _SYSTEM_FILES) -> Hardware:
     """This machine. Never raises; takes ``limit`` seconds at most, plus some milliseconds.
 
     ``filesystem`` stands for the machine's root folder, whose files are read on Linux.
     """
-    found = Hardware(host.description(), platform.machine(), os.cpu_count() or 1, host.memory_bytes())
+    found = Hardware(os.cpu_count() or 1, host.memory_bytes())
     if sys.platform != "darwin":
         _add_nvidia(found, limit, filesystem)
-    elif found.machine == "arm64":
+    elif platform.machine() == "arm64":
         found.metal = True
         found.gpus.append(Gpu(host.apple_processor() or "Apple silicon", "apple", found.memory_bytes))
     if sys.platform == "linux":

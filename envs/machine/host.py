@@ -78,21 +78,6 @@ def why_not(system: System) -> str | None:
     return None
 
 
-def description() -> str:
-    """The system for people: "Ubuntu 24.04.1 LTS (Linux 6.8.0)", "Windows 11 (build 22631)", "macOS 14.5"."""
-    if sys.platform == "win32":
-        version = sys.getwindowsversion()  # platform.release() asks the WMI service, which may take long to answer
-        name = "11" if version.major == 10 and version.build >= 22000 else f"{version.major}"
-        return f"Windows {name} (build {version.build})"
-    if sys.platform == "darwin":
-        return f"macOS {platform.mac_ver()[0]}"
-    kernel = f"{platform.system()} {platform.release()}"
-    try:
-        return f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')} ({kernel})"
-    except OSError:
-        return kernel
-
-
 def memory_bytes() -> int | None:
     """All the machine's memory; None where the system does not say (Windows, which would want a library for it)."""
     try:

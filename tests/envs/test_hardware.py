@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.envs.machine import host, nvidia, radeon
-from image_to_3d.envs.machine.hardware import Gpu, Hardware, find
+from image_to_3d.envs.machine.hardware import Gpu, find
 
 GIB = 2**30
 HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -464,21 +464,11 @@ def test_a_radeon_that_cannot_be_used_is_a_note(amd, instead_of_python, monkeypa
 # --- the machine itself ---
 
 
-def test_this_machine_can_be_told_in_one_line_and_as_json():
+def test_this_machine_can_be_told_as_json():
     hardware = find()
     assert hardware.cores >= 1
     assert sys.platform == "win32" or hardware.memory_bytes > GIB // 2
-    assert hardware.system in hardware.summary()
-    assert json.loads(json.dumps(asdict(hardware)))["machine"] == hardware.machine
-
-
-def test_the_line_for_people_names_cards_memory_driver_and_cuda():
-    card = Gpu("RTX 3060", "nvidia", 12 * GIB, (8, 6))
-    hardware = Hardware("Windows 11", "AMD64", 16, 32 * GIB, (card,), "580.1", (13, 0))
-    assert hardware.summary() == (
-        "Windows 11, AMD64, 16 cores, 32 GiB; RTX 3060 (12 GiB, compute capability 8.6); "
-        "NVIDIA driver 580.1 (CUDA 13.0)"
-    )
+    assert json.loads(json.dumps(asdict(hardware)))["cores"] == hardware.cores
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="asks whether this is a translated Python on a Mac")

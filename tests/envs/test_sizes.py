@@ -63,7 +63,7 @@ def test_every_build_that_is_in_the_table_of_builds_has_a_size_and_says_that_it_
 
 
 def test_the_build_that_a_machine_without_a_card_gets_is_measured():
-    bare = Hardware("Linux", "x86_64", 2, 1 << 33)
+    bare = Hardware(2, 1 << 33)
     chosen = choose(PipConfig(), bare, "linux-x86_64")
     assert not need(spec("core"), chosen, "linux-x86_64").estimated
 

@@ -36,7 +36,7 @@ M2 = Gpu("Apple M2", "apple", 16 * 2**30)
 
 
 def machine(*gpus: Gpu, driver: str | None = None, cuda: tuple[int, int] | None = None, **more) -> Hardware:
-    return Hardware("a system", "a machine", 8, 16 * 2**30, gpus, driver, cuda, **more)
+    return Hardware(8, 16 * 2**30, gpus, driver, cuda, **more)
 
 
 NEW = {"driver": "590.44.01", "cuda": (13, 1)}
