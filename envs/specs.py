@@ -21,8 +21,9 @@ _HERE = Path(__file__).resolve().parent
 # Modules that the worker loads late are among them: what is imported when an environment is made is compiled then, and
 # the first use need not wait for it.
 _CORE_IMPORTS = """numpy scipy PIL pillow_heif skimage trimesh fast_simplification onnxruntime safetensors rich torch
-huggingface_hub transformers transformers.models.depth_anything.modeling_depth_anything diffusers
-diffusers.pipelines.shap_e transformers.models.dinov2.modeling_dinov2 transformers.models.clip.modeling_clip"""
+huggingface_hub transformers transformers.models.depth_anything.modeling_depth_anything
+transformers.models.dinov2.modeling_dinov2 transformers.models.clip.modeling_clip diffusers
+diffusers.pipelines.shap_e.pipeline_shap_e_img2img diffusers.pipelines.shap_e.renderer"""
 _NERF_IMPORTS = """numpy scipy PIL skimage trimesh fast_simplification onnxruntime rich torch torchmetrics.image.lpip av
 nerfacc nerfstudio.fields.nerfacto_field nerfstudio.models.nerfacto nerfstudio.models.neus_facto
 nerfstudio.exporter.marching_cubes"""
