@@ -19,8 +19,6 @@ from .running import process_environment, run, with_package, worker_command
 from .specs import BLENDERS
 from .states import Depth, State, Status, status
 
-Task = Callable[[Report], Status]
-
 _DOING = {"create": "setting up", "repair": "repairing", "move": "moving", "remove": "removing"}
 _DEVICES = ("auto", "cuda", "rocm", "mps", "cpu")
 CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
@@ -48,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     where = f"folder for environments and caches (default: {HOME_VARIABLE} or %(default)s)"
     shared.add_argument("--root", type=Path, default=default_root(), help=where)
     device = argparse.ArgumentParser(add_help=False)
-    on = "what torch is to compute on (auto: the best there is)"
-    device.add_argument("--device", choices=_DEVICES, default="auto", help=on)
+    device.add_argument("--device", choices=_DEVICES, default="auto", help="what torch is to compute on")
 
     def add(verb: str, action: Callable[..., int], text: str, *parents: argparse.ArgumentParser):
         command = commands.add_parser(verb, help=text, description=text, parents=[shared, *parents])
@@ -86,35 +83,16 @@ def _add_tasks(add: Callable[..., argparse.ArgumentParser], device: argparse.Arg
     wheels = argparse.ArgumentParser(add_help=False)
     offline = "take all from this folder of wheels, offline"
     wheels.add_argument("--wheelhouse", type=Path, metavar="FOLDER", help=offline)
-    create = add("create", _create, "make an environment (nothing is done if it is ready)", wheels, device, progress)
+    create = add("create", _do, "make an environment (nothing is done if it is ready)", wheels, device, progress)
     create.add_argument("name", nargs="?", default="core")
     create.add_argument("--anew", action="store_true", help="even if it is ready")
     anew = "look at every byte of an environment, and make it anew if anything is wrong"
-    add("repair", _repair, anew, wheels, device, progress).add_argument("name", nargs="?", default="core")
-    elsewhere = add("move", _move, "move environments, weights, results and caches to another folder", progress)
+    add("repair", _do, anew, wheels, device, progress).add_argument("name", nargs="?", default="core")
+    elsewhere = add("move", _do, "move environments, weights, results and caches to another folder", progress)
     empty = "an empty folder, or one that is not there yet"
     elsewhere.add_argument("new_root", type=Path, metavar="NEW_ROOT", help=empty)
     elsewhere.set_defaults(name="core")
-    add("remove", _remove, "remove an environment", progress).add_argument("name")
-
-
-def _create(options: argparse.Namespace) -> int:
-    return _do(
-        options, lambda report: installer.create(options.root, options.name, report, _how(options), options.anew)
-    )
-
-
-def _repair(options: argparse.Namespace) -> int:
-    return _do(options, lambda report: installer.repair(options.root, options.name, report, _how(options)))
-
-
-def _remove(options: argparse.Namespace) -> int:
-    return _do(options, lambda report: installer.remove(options.root, options.name, report, options.wait))
-
-
-def _move(options: argparse.Namespace) -> int:
-    new_root = _absolute(options.new_root)
-    return _do(options, lambda report: move(options.root, new_root, report, options.wait), root=str(new_root))
+    add("remove", _do, "remove an environment", progress).add_argument("name")
 
 
 def _how(options: argparse.Namespace) -> How:
@@ -122,17 +100,23 @@ def _how(options: argparse.Namespace) -> How:
     return How(wheelhouse, options.device, options.wait)
 
 
-def _do(options: argparse.Namespace, task: Task, **also: str) -> int:
-    """Does ``task`` and says how far it is and how it ended: in JSON lines on stdout, or on a terminal's stderr.
+_TASKS: dict[str, Callable[[argparse.Namespace, Report], Status]] = {
+    "create": lambda options, report: installer.create(options.root, options.name, report, _how(options), options.anew),
+    "repair": lambda options, report: installer.repair(options.root, options.name, report, _how(options)),
+    "move": lambda options, report: move(options.root, _absolute(options.new_root), report, options.wait),
+    "remove": lambda options, report: installer.remove(options.root, options.name, report, options.wait),
+}
 
-    ``also``: what a program gets to know besides, when it went well.
-    """
+
+def _do(options: argparse.Namespace) -> int:
+    """Does what was asked for and says how far it is and how it ended: in JSON lines on stdout, or in lines on stderr."""
+    task = _TASKS[options.verb]
     if not options.json:
-        _show(task)
+        task(options, Terminal(sys.stderr))
         return 0
     lines = JsonLines(sys.stdout)
     try:
-        ended = task(lines)
+        ended = task(options, lines)
     except EnvironmentProblem as problem:
         state = status(options.root, options.name).state.value
         lines.write({"state": state, "error": str(problem), "kind": problem.kind})
@@ -141,17 +125,9 @@ def _do(options: argparse.Namespace, task: Task, **also: str) -> int:
         state = status(options.root, options.name).state.value
         lines.write({"state": state, "error": f"{_DOING[options.verb]} was cancelled"})
         return CANCELLED
+    also = {"root": str(_absolute(options.new_root))} if options.verb == "move" else {}
     lines.write({"state": ended.state.value, "python": str(ended.python) if ended.python else None, **also})
     return 0
-
-
-def _show(task: Task) -> Status:
-    """Shows progress on stderr: stdout belongs to what is run."""
-    terminal = Terminal(sys.stderr)
-    try:
-        return task(terminal)
-    finally:
-        terminal.done()
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -198,7 +174,7 @@ def _run_pytest(root: Path, name: str, arguments: list[str]) -> int:
 def _make_ready(root: Path, name: str) -> Path:
     """The interpreter of ``name``, made first if need be."""
     now = status(root, name)
-    return now.python or _show(lambda report: installer.create(root, name, report)).python
+    return now.python or installer.create(root, name, Terminal(sys.stderr)).python
 
 
 def _absolute(path: Path) -> Path:

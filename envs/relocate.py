@@ -33,19 +33,15 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     Raises EnvironmentProblem; then ``root`` is as it was, unless all has arrived and only the removal was left.
     """
     old, new = Places(root), Places(new_root)
-    if _moved_already(old, new):
+    left = any(folder.exists() for folder in (old.environments, *old.movable))
+    if not left and _journal(new) is None and new.environments.is_dir():  # it was interrupted at the very end
         report("ready", 1.0, f"everything is in {new_root} already")
         return status(new_root, "core")
     _require_possible(old, new)
     with folders_explained(new_root):
         old.environments.mkdir(parents=True, exist_ok=True)  # for the lock, where only the journal was left to remove
         with guard.hold(old.lock, wait, lambda message: report("wait", 0.0, message)):
-            _write_journal(new, old)
-            _bring(old, new, report)
-            _make_environments(old, new, report, wait)
-            _bring(old, new, report)  # what was written meanwhile
-            report("move", _MADE, f"removing {root}")
-            _remove(old)
+            _move(old, new, report, wait)
     # The lock's file, which Windows does not let go before.
     shutil.rmtree(reachable(old.environments), ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -55,10 +51,16 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     return status(new_root, "core")
 
 
-def _moved_already(old: Places, new: Places) -> bool:
-    """Whether nothing is left to do: so it is for who was interrupted at the very end and asks again."""
-    left = any(folder.exists() for folder in (old.environments, *old.movable))
-    return not left and _journal(new) is None and new.environments.is_dir()
+def _move(old: Places, new: Places, report: Report, wait: float) -> None:
+    new.root.mkdir(parents=True, exist_ok=True)
+    beside = new.journal.with_name(f"{new.journal.name}.{os.getpid()}")
+    beside.write_text(json.dumps({"from": str(old.root)}), encoding="utf-8")
+    os.replace(beside, new.journal)
+    _bring(old, new, report)
+    _make_environments(old, new, report, wait)
+    _bring(old, new, report)  # what was written meanwhile
+    report("move", _MADE, f"removing {old.root}")
+    _remove(old)
 
 
 def _require_possible(old: Places, new: Places) -> None:
@@ -135,16 +137,12 @@ def _make_environments(old: Places, new: Places, report: Report, wait: float) ->
     wanted = [name for name in names() if old.marker(name).exists()]
     share = (_MADE - _BROUGHT) / max(len(wanted), 1)
     for number, name in enumerate(wanted):
-        create(new.root, name, _as_part(report, _BROUGHT + number * share, share), How(wait=wait))
+        begin, bar = _BROUGHT + number * share, Bar()
 
+        def report_part(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+            report("move", begin + share * bar.overall(stage, part), message, amount)  # noqa: B023 called at once
 
-def _as_part(report: Report, begin: float, share: float) -> Report:
-    bar = Bar()
-
-    def report_part(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
-        report("move", begin + share * bar.overall(stage, part), message, amount)
-
-    return report_part
+        create(new.root, name, report_part, How(wait=wait))
 
 
 def _remove(old: Places) -> None:
@@ -161,10 +159,3 @@ def _remove(old: Places) -> None:
 def _journal(new: Places) -> dict | None:
     """None if nothing was begun. A journal is put in place whole, so it can be read."""
     return json.loads(new.journal.read_text(encoding="utf-8")) if new.journal.exists() else None
-
-
-def _write_journal(new: Places, old: Places) -> None:
-    new.root.mkdir(parents=True, exist_ok=True)
-    beside = new.journal.with_name(f"{new.journal.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"from": str(old.root)}), encoding="utf-8")
-    os.replace(beside, new.journal)

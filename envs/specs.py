@@ -37,8 +37,8 @@ class Spec:
 
     ``label`` and ``licence`` are what people read in the panel, ``licence`` in one line. ``requirements`` is a lock
     (or, for bpy, a spec with an exact version) and ``text`` its content. ``torch``: it gets the build of torch that
-    fits the machine. ``worker``: the worker must answer in it. ``exact``: the lock is the whole truth, and is installed
-    without asking its packages what else they want.
+    fits the machine. ``bpy``: its version, in the spec of a Blender. ``worker``: the worker must answer in it.
+    ``exact``: the lock is the whole truth, and is installed without asking its packages what else they want.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Spec:
     imports: tuple[str, ...]
     torch: bool
     pythons: tuple[str, ...] = PYTHONS
-    substitutions: tuple[tuple[str, str], ...] = ()
+    bpy: str = ""
     worker: bool = False
     exact: bool = False
     licence: str = ""
@@ -62,9 +62,7 @@ class Spec:
             why = host.why_not(host.this_system())
             why = why or f"no packages are locked for {self.name} on {platform_name()}"
             raise EnvironmentProblem(why, "architecture") from error
-        for placeholder, value in self.substitutions:
-            text = text.replace(placeholder, value)
-        return text
+        return text.replace("{bpy}", self.bpy)
 
     @property
     def fingerprint(self) -> str:
@@ -101,7 +99,7 @@ def blender(version: str) -> Spec:
         ("bpy", "pytest", "pytest_timeout"),
         torch=False,
         pythons=("3.11",),
-        substitutions=(("{bpy}", BLENDERS[version]),),
+        bpy=BLENDERS[version],
         licence="GPL-3.0-or-later (Blender)",
     )
 

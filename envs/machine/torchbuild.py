@@ -21,26 +21,34 @@ from .platforms import platform_name
 
 Device = Literal["cuda", "rocm", "mps", "cpu"]
 
-_INDEX = "https://download.pytorch.org/whl"
 _WHEEL_TAGS = {"linux-x86_64": "linux.*x86_64", "linux-arm64": "linux.*aarch64"}
 _WHEEL_TAGS |= {"windows-x86_64": "win.*amd64", "macos-arm64": "macosx.*arm64"}
 
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """``requirement`` for uv, an ``index`` to ask in addition, the ``pythons`` it exists for, and why it was chosen.
+    """``key``: its name in the table of sizes ("cpu", "cu126", "pypi" ...); ``device``: what it computes on.
 
-    ``device`` is what it computes on, ``key`` its name in the table of sizes ("cpu", "cu126", "pypi" ...), and
-    ``warning`` a sentence for the user where graphics cards are not used, or not as well as they could be.
+    ``reason``: why it was chosen; ``warning``: a sentence for the user where graphics cards are not used, or not as
+    well as they could be; ``pythons``: those that it exists for; ``local``: whether the user has its wheel.
     """
 
-    requirement: str
-    index: str | None
-    pythons: tuple[str, ...]
+    key: str
+    device: Device
     reason: str
-    device: Device = "cpu"
-    key: str = "pypi"
     warning: str | None = None
+    pythons: tuple[str, ...] = PYTHONS
+    local: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """For uv."""
+        return f"torch=={TORCH}" if self.key == "pypi" else f"torch=={TORCH}+{self.key}"
+
+    @property
+    def index(self) -> str | None:
+        """An index to ask in addition."""
+        return None if self.local or self.key == "pypi" else f"https://download.pytorch.org/whl/{self.key}"
 
 
 def choose(config: PipConfig, hardware: Hardware, platform: str | None = None, device: str = "auto") -> TorchBuild:
@@ -65,8 +73,7 @@ def _choose(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild:
     if provided:
         return provided
     if platform == "macos-arm64":
-        reason = "PyPI has the build for Apple silicon"
-        return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, "mps" if hardware.metal else "cpu")
+        return TorchBuild("pypi", "mps" if hardware.metal else "cpu", "PyPI has the build for Apple silicon")
     nvidia = [gpu for gpu in hardware.gpus if gpu.kind == "nvidia"]
     amd = [gpu for gpu in hardware.gpus if gpu.kind == "amd"]
     build = _best(nvidia, hardware, platform)
@@ -75,9 +82,12 @@ def _choose(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild:
     trouble = [_why_not_nvidia(nvidia, hardware, platform)] if nvidia else []
     supported = [gpu for gpu in amd if gpu.architecture in ROCM_ARCHITECTURES]
     if supported and platform == "linux-x86_64":
-        return _with_rocm(supported[0], "; ".join(trouble) or None)
+        reason = f"{supported[0].name} can run ROCm {ROCM}"
+        return TorchBuild(f"rocm{ROCM}", "rocm", reason, "; ".join(trouble) or None)
     trouble += [_why_not_amd(amd, platform)] if amd else []
-    return _without(platform, "; ".join(trouble or hardware.notes) or None)
+    warning = "; ".join(trouble or hardware.notes) or None
+    reason = "the graphics card cannot be used" if warning else "no graphics card that torch can use was found"
+    return TorchBuild("cpu" if platform.startswith("linux") else "pypi", "cpu", reason, warning)  # PyPI's brings CUDA
 
 
 def _best(gpus: list[Gpu], hardware: Hardware, platform: str) -> CudaBuild | None:
@@ -99,28 +109,9 @@ def _with_cuda(build: CudaBuild, gpus: list[Gpu], hardware: Hardware, platform: 
             f"{_dotted(build.cuda)} is used, which works; for the usual one, install driver {usual.driver} or newer, "
             "then set up again"
         )
+    from_pypi = build is usual and platform.startswith("linux")  # PyPI's wheels for Windows have no CUDA
     reason = f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}"
-    warning = "; ".join(warnings) or None
-    if build is usual and platform.startswith(
-        "linux"
-    ):  # PyPI's wheels for Linux are it, those for Windows have no CUDA
-        return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, "cuda", "pypi", warning)
-    return TorchBuild(
-        f"torch=={TORCH}+{build.key}", f"{_INDEX}/{build.key}", PYTHONS, reason, "cuda", build.key, warning
-    )
-
-
-def _with_rocm(gpu: Gpu, warning: str | None) -> TorchBuild:
-    key = f"rocm{ROCM}"
-    reason = f"{gpu.name} can run ROCm {ROCM}"
-    return TorchBuild(f"torch=={TORCH}+{key}", f"{_INDEX}/{key}", PYTHONS, reason, "rocm", key, warning)
-
-
-def _without(platform: str, warning: str | None) -> TorchBuild:
-    reason = "the graphics card cannot be used" if warning else "no graphics card that torch can use was found"
-    if platform.startswith("linux"):  # PyPI's wheels for Linux bring CUDA
-        return TorchBuild(f"torch=={TORCH}+cpu", f"{_INDEX}/cpu", PYTHONS, reason, "cpu", "cpu", warning)
-    return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, warning=warning)
+    return TorchBuild("pypi" if from_pypi else build.key, "cuda", reason, "; ".join(warnings) or None)
 
 
 def _why_not_nvidia(gpus: list[Gpu], hardware: Hardware, platform: str) -> str:
@@ -156,7 +147,7 @@ def _provided(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuil
         if version:
             key = version.partition("+")[2] or "pypi"
             device, reason = _device_of(key, hardware, platform), f"torch {version} lies in {folder}"
-            return TorchBuild(f"torch=={version}", None, (python,), reason, device, key)
+            return TorchBuild(key, device, reason, pythons=(python,), local=True)
     return None
 
 

@@ -109,27 +109,20 @@ class Tracker:
             self._show(_FETCHED, f"{self.what}: putting files into place")
 
     def _look(self) -> None:
-        """At how much has arrived."""
+        """At how much has arrived, of what is coming as far as the size of each of them is known."""
         if not self._fetching or not (self._coming or self._begun):
             return
-        began = time.thread_time()
-        amount = Amount(self.arrivals.measure(), self._awaited())
+        began, known = time.thread_time(), {normal(name): size for name, size in self.sizes.items()}
+        all_known = self._coming and self._coming <= known.keys()
+        amount = Amount(self.arrivals.measure(), sum(map(known.get, self._coming)) if all_known else None)
         self.pause = min(max(_PAUSES[0], _THRIFT * (time.thread_time() - began)), _PAUSES[1])
-        part = min(amount.bytes / amount.of, 1.0) if amount.of else self._downloaded()
+        # Else the share of the downloads that have ended. Their total grows while uv begins them.
+        ended = sum(self._begun[name] for name in self._ended & self._begun.keys())
+        part = min(amount.bytes / amount.of, 1.0) if amount.of else ended / (sum(self._begun.values()) or 1.0)
         names = ", ".join(sorted(self._begun.keys() - self._ended))
         of = f" of {amount.of / 1e6:.0f}" if amount.of else ""
         message = f"{self.what}: {amount.bytes / 1e6:.0f}{of} MB unpacked" + (f", fetching {names}" if names else "")
         self._show(_FETCHED * part, message, amount)
-
-    def _awaited(self) -> int | None:
-        """Bytes of all that is coming; None unless each of them is known."""
-        known = {normal(name): size for name, size in self.sizes.items()}
-        return sum(known[name] for name in self._coming) if self._coming and self._coming <= known.keys() else None
-
-    def _downloaded(self) -> float:
-        """The share of the downloads that have ended. Their total grows while uv begins them."""
-        ended = sum(self._begun[name] for name in self._ended & self._begun.keys())
-        return ended / (sum(self._begun.values()) or 1.0)
 
     def _show(self, part: float, message: str, amount: Amount | None = None) -> None:
         self._part = max(self._part, part)

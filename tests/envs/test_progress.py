@@ -151,32 +151,12 @@ def test_a_program_gets_one_json_object_per_line():
     assert third == second | {"of": 10}
 
 
-class FakeTerminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    stream = FakeTerminal()
-    terminal = Terminal(stream)
-    terminal("packages", 0.0, "one")
-    terminal("torch", 1.0, "two " * 40)
-    terminal.done()
-    first, second, last = stream.getvalue().split("\r")[1:]
-    assert first.startswith("[##..................]  10%")
-    assert max(len(each) for each in (first, second)) <= 60 + len("\x1b[K")
-    assert last == "\x1b[K"
-    assert "\n" not in stream.getvalue()
-
-
-def test_a_log_gets_a_line_for_each_new_thing_and_each_step_of_the_bar_and_no_more():
+def test_a_terminal_gets_a_line_for_each_new_thing_and_each_step_of_the_bar_and_no_more():
     stream = io.StringIO()
     terminal = Terminal(stream)
     for megabytes in range(101):
         terminal("torch", megabytes / 100, f"installing torch: {megabytes} of 100 MB unpacked")
     terminal("verify", 0.0, "trying core")
-    terminal.done()
     lines = stream.getvalue().splitlines()
     assert lines[0] == "[ 40%] installing torch: 0 of 100 MB unpacked"
     assert lines[-1] == "[ 90%] trying core"

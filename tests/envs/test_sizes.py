@@ -23,7 +23,7 @@ from image_to_3d.tests.locking import wheels
 from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
 from image_to_3d.tests.locking.wheels import Wheel, best, weigh, wheels_in
 
-PYPI = TorchBuild("torch", None, (), "", key="pypi")
+PYPI = TorchBuild("pypi", "cpu", "")
 
 
 def build(key: str) -> TorchBuild:

@@ -77,6 +77,12 @@ def test_it_is_installed_from_the_wheelhouse_alone_and_works(tmp_path, tiny):
     assert verify(made.python, tiny, tmp_path / "data").versions == {"tiny": "1.0"}
 
 
+def test_what_is_imported_is_compiled_when_it_is_made(tmp_path, tiny):
+    installer.create(tmp_path / "data", "core", silent)
+    compiled = Places(tmp_path / "data").compiled("core")
+    assert [path.name.partition(".")[0] for path in compiled.rglob("tiny.*.pyc")] == ["tiny"]
+
+
 def test_a_wheel_that_is_not_the_locked_one_is_refused(tmp_path, tiny):
     tiny.requirements.write_text(f"tiny==1.0 --hash=sha256:{'0' * 64}\n")
     with pytest.raises(EnvironmentProblem, match="not the one that was locked"):
