@@ -109,7 +109,7 @@ _TASKS: dict[str, Callable[[argparse.Namespace, Report], Status]] = {
 
 
 def _do(options: argparse.Namespace) -> int:
-    """Does what was asked for and says how far it is and how it ended: in JSON lines on stdout, or in lines on stderr."""
+    """Does what was asked for; says how far it is and how it ended in JSON lines on stdout, or in lines on stderr."""
     task = _TASKS[options.verb]
     if not options.json:
         task(options, Terminal(sys.stderr))
