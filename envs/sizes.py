@@ -94,9 +94,6 @@ def _pins(spec: Spec, platform: str | None) -> dict[str, str]:
 
 
 @functools.cache
-def _table() -> dict[str, dict[str, dict]]:
-    return json.loads(PATH.read_text(encoding="utf-8"))
-
-
 def _known(platform: str | None) -> dict[str, dict]:
-    return _table().get(platform or platform_name(), {"packages": {}, "torch": {}})
+    table = json.loads(PATH.read_text(encoding="utf-8"))
+    return table.get(platform or platform_name(), {"packages": {}, "torch": {}})

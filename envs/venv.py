@@ -71,10 +71,16 @@ class VenvBuilder:
         """
         forgotten: set[str] = set()
         while True:
+            folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
             try:
-                return self._make()
-            except _DamagedCache as problem:
-                damaged = set(problem.packages) - forgotten
+                self._install(folder)
+                write_manifest(folder)
+                self.report("verify", 0.0, f"trying {self.wanted.name}")
+                verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
+                return folder
+            except (EnvironmentProblem, OSError, KeyboardInterrupt) as problem:
+                damaged = set(_damaged(problem, folder)) - forgotten
+                shutil.rmtree(reachable(folder), ignore_errors=True)
                 if not damaged:  # also when it is fetched anew: what was fetched is no better, or something spoils it
                     raise
             self.forget(sorted(damaged))
@@ -85,21 +91,6 @@ class VenvBuilder:
         if packages:
             what = f"removing what is damaged from the cache ({', '.join(packages)})"
             self.uv.run(["cache", "clean", *packages], "python", what, self.report)
-
-    def _make(self) -> Path:
-        folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
-        try:
-            self._install(folder)
-            write_manifest(folder)
-            self.report("verify", 0.0, f"trying {self.wanted.name}")
-            verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
-            return folder
-        except (EnvironmentProblem, OSError, KeyboardInterrupt) as problem:
-            damaged = _damaged(problem, folder)
-            shutil.rmtree(reachable(folder), ignore_errors=True)
-            if damaged:
-                raise _DamagedCache(problem, damaged) from problem
-            raise
 
     def _install(self, folder: Path) -> None:
         venv = ["venv", "--no-project", "--python", self._interpreter(), str(folder)]
@@ -139,14 +130,6 @@ class VenvBuilder:
             advice = f"or install Python {' or '.join(pythons)} (https://www.python.org)"
             raise EnvironmentProblem(f"{problem}, {advice}", problem.kind, problem.output) from problem
         return pythons[0]
-
-
-class _DamagedCache(EnvironmentProblem):
-    """Says what the problem says whose cause it is; ``packages`` are damaged in uv's cache."""
-
-    def __init__(self, problem: EnvironmentProblem, packages: list[str]) -> None:
-        super().__init__(str(problem), problem.kind, problem.output)
-        self.packages = packages
 
 
 def _damaged(problem: BaseException, folder: Path) -> list[str]:
