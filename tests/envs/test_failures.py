@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the user is told what to do, with what programs really said (see said.txt)."""
+"""Whether the user is told what to do, with what programs really said (see outputs.txt)."""
 
 import re
 import signal
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from image_to_3d.envs.failures import classify, classify_exit
 
-_TEXT = (Path(__file__).parent / "said.txt").read_text(encoding="utf-8")
-SAID = [section.partition("\n")[::2] for section in re.split(r"^=== ", _TEXT, flags=re.MULTILINE)[1:]]
+_TEXT = (Path(__file__).parent / "outputs.txt").read_text(encoding="utf-8")
+OUTPUTS = [section.partition("\n")[::2] for section in re.split(r"^=== ", _TEXT, flags=re.MULTILINE)[1:]]
 
 
-@pytest.mark.parametrize(("expected", "said"), SAID, ids=[expected[:60] for expected, _ in SAID])
-def test_what_was_said_becomes_what_to_do_and_the_programs_own_words(expected, said):
+@pytest.mark.parametrize(("expected", "output"), OUTPUTS, ids=[expected[:60] for expected, _ in OUTPUTS])
+def test_what_was_said_becomes_what_to_do_and_the_programs_own_words(expected, output):
     kind, *words = [part.strip() for part in expected.split("|")]
-    failure = classify(said)
+    failure = classify(output)
     sentence = str(failure)
     assert failure.kind == kind.split()[0], failure
     assert all(word in sentence for word in words), sentence
@@ -26,7 +26,7 @@ def test_what_was_said_becomes_what_to_do_and_the_programs_own_words(expected, s
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("output", "sentence"),
     [
         ("error: something new at https://me:secret@host/simple", "something new at https://host/simple"),
         ("error: No plan found\n\n  cause: Because a wants b\n  cause: x", "No plan found: x"),
@@ -34,8 +34,8 @@ def test_what_was_said_becomes_what_to_do_and_the_programs_own_words(expected, s
         ("", "it said nothing about why"),
     ],
 )
-def test_what_is_not_known_is_told_in_the_programs_own_words(said, sentence):
-    failure = classify(said)
+def test_what_is_not_known_is_told_in_the_programs_own_words(output, sentence):
+    failure = classify(output)
     assert (failure.kind, str(failure)) == ("other", sentence)
 
 
