@@ -21,6 +21,7 @@ from .states import Depth, State, Status, status
 
 _DOING = {"create": "setting up", "repair": "repairing", "move": "moving", "remove": "removing"}
 _DEVICES = ("auto", "cuda", "rocm", "mps", "cpu")
+_DEVICE = "what torch is to compute on (auto: the best there is)"
 CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
 
 
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     where = f"folder for environments and caches (default: {HOME_VARIABLE} or %(default)s)"
     shared.add_argument("--root", type=Path, default=default_root(), help=where)
     device = argparse.ArgumentParser(add_help=False)
-    device.add_argument("--device", choices=_DEVICES, default="auto", help="what torch is to compute on")
+    device.add_argument("--device", choices=_DEVICES, default="auto", help=_DEVICE)
 
     def add(verb: str, action: Callable[..., int], text: str, *parents: argparse.ArgumentParser):
         command = commands.add_parser(verb, help=text, description=text, parents=[shared, *parents])

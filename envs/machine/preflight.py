@@ -4,6 +4,7 @@
 Installs and downloads nothing; a file of a few bytes is made and removed to see whether a folder can be written.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -111,18 +112,11 @@ def reusable(places: Places, name: str) -> int:
         package = normal(package)
         brought = package.startswith(_WITH_TORCH) or (package == "torch" and version.startswith(TORCH))
         if (package, version) in pins or (brought and spec(name).torch):
-            total += _recorded(info / "RECORD")
+            with contextlib.suppress(OSError, UnicodeDecodeError):  # the package's list, whose lines end in sizes
+                lines = (info / "RECORD").read_text(encoding="utf-8").splitlines()
+                numbers = [line.rpartition(",")[2] for line in lines]
+                total += Size(0, sum(int(number) for number in numbers if number.isdigit()), len(lines)).disk
     return total
-
-
-def _recorded(path: Path) -> int:
-    """Bytes on the disk of the files in a package's list, whose lines end in sizes."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return 0
-    numbers = [line.rpartition(",")[2] for line in lines]
-    return Size(0, sum(int(number) for number in numbers if number.isdigit()), len(lines)).disk
 
 
 def _can_link(cache: Path, environments: Path) -> bool:

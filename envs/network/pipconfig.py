@@ -59,7 +59,7 @@ class PipConfig:
         pinned by its sha256, so an index cannot slip another file in. With one index it makes no difference, but that
         uv would no longer say that it was refused access (401, 403).
         """
-        # uv does not read the proxies of a system's settings; variables, which it reads, come first in them.
+        # The system's settings, which uv does not read; variables, which it reads, come first in them.
         proxies = urllib.request.getproxies() if sys.platform in ("win32", "darwin") else {}
         wanted = {
             "UV_DEFAULT_INDEX": self.index_url,
