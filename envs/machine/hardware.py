@@ -17,9 +17,9 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from . import host, nvidia, radeon
+from .builds import Gpu
 
 LIMIT = 10.0  # seconds for NVIDIA's driver to answer; a card that sleeps needs one or two to wake up
 _HIDING = {  # variables that hide cards, and whose; AMD's software follows NVIDIA's, too
@@ -29,26 +29,6 @@ _HIDING = {  # variables that hide cards, and whose; AMD's software follows NVID
 }
 _NVIDIA, _MICROSOFT = "0x10de", "0x1414"  # as vendors are numbered by pcisig.com; the second is WSL's stand-in
 _SYSTEM_FILES = Path("/")
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One card. ``capability``: of NVIDIA's, its compute capability; ``architecture``: of AMD's, for example gfx1100.
-
-    ``memory_bytes`` is all its memory, which on Apple's is the machine's; None where the driver does not say.
-    """
-
-    name: str
-    kind: Literal["nvidia", "amd", "apple"]
-    memory_bytes: int | None = None
-    capability: tuple[int, int] | None = None
-    architecture: str | None = None
-
-    def __str__(self) -> str:
-        details = [f"{self.memory_bytes / 2**30:.0f} GiB"] if self.memory_bytes else []
-        details += [f"compute capability {self.capability[0]}.{self.capability[1]}"] if self.capability else []
-        details += [self.architecture] if self.architecture and self.architecture not in self.name else []
-        return f"{self.name} ({', '.join(details)})" if details else self.name
 
 
 @dataclass
@@ -84,9 +64,7 @@ def find(limit: float = LIMIT, filesystem: Path = _SYSTEM_FILES) -> Hardware:
         cards = radeon.cards(filesystem)
         trouble = radeon.trouble(filesystem) if cards else None
         found.notes += [trouble] if trouble else []
-        found.gpus += (
-            [] if trouble else [Gpu(each.name, "amd", each.memory_bytes, None, each.architecture) for each in cards]
-        )
+        found.gpus += [] if trouble else cards
     _follow_hiding(found)
     return found
 

@@ -15,8 +15,8 @@ from typing import Literal
 from ..errors import EnvironmentProblem
 from ..network.pipconfig import PipConfig
 from ..specs import PYTHONS, TORCH
-from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild
-from .hardware import Gpu, Hardware
+from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild, Gpu
+from .hardware import Hardware
 from .platforms import platform_name
 
 Device = Literal["cuda", "rocm", "mps", "cpu"]

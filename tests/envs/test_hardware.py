@@ -426,13 +426,13 @@ def amd(tmp_path):
 
 
 def test_a_radeon_is_told_with_its_name_architecture_and_memory(amd):
-    assert radeon.cards(amd) == (radeon.Radeon("AMD Radeon RX 7900 XTX", "gfx1100", 24 * GIB),)
+    assert radeon.cards(amd) == [Gpu("AMD Radeon RX 7900 XTX", "amd", 24 * GIB, None, "gfx1100")]
 
 
 def test_a_radeon_that_no_table_knows_is_called_by_its_architecture(amd):
     shutil.rmtree(amd / "usr")
     shutil.rmtree(amd / "sys/class/drm")
-    assert radeon.cards(amd) == (radeon.Radeon("AMD graphics (gfx1100)", "gfx1100", None),)
+    assert radeon.cards(amd) == [Gpu("AMD graphics (gfx1100)", "amd", None, None, "gfx1100")]
 
 
 @pytest.mark.parametrize(
