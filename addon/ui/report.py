@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 
-from ...envs.telling.redaction import redact
+from ...envs.redaction import redact
 from ..session.session import Session
 
 

@@ -28,7 +28,6 @@ _SECRET = (
 )
 _SEPARATORS = re.compile(r"(?:/|\\\\)+")
 _QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
-
 _LOGINS = (
     # In an address: up to the last @ before the path; then where a password holds a stroke; then without //.
     (r"//[^/\s'\"<>]{1,500}@", "//"),
@@ -67,26 +66,20 @@ _TOKENS = (
 
 def redact(text: str) -> str:
     """``text`` without home folders, names of users and machines, passwords, tokens and e-mail addresses."""
-    for secret in sorted(_secrets(), key=len, reverse=True):
+    secrets = {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= 6}
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "<hidden>")
     text = _replaced(text, _LOGINS)
     for home in _homes():
         text = re.sub(rf"{_as_written(home)}(?![\w-])", "~", text, flags=re.IGNORECASE)
-    text = _replaced(text, _FOLDERS)
-    text = _replaced(text, _TOKENS)
-    text = _without_names(text, _users(), "<user>")
-    return _without_names(text, _machines(), "<machine>")
+    text = _replaced(text, (*_FOLDERS, *_TOKENS))
+    return _without_names(_without_names(text, _users(), "<user>"), _machines(), "<machine>")
 
 
 def _replaced(text: str, patterns: Iterable[tuple[str, str]]) -> str:
     for pattern, instead in patterns:
         text = re.sub(pattern, instead, text, flags=re.IGNORECASE | re.MULTILINE)
     return text
-
-
-def _secrets() -> set[str]:
-    """Values of variables that are called a secret."""
-    return {value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= 6}
 
 
 def _homes() -> list[str]:
@@ -101,8 +94,7 @@ def _users() -> set[str]:
     names = {os.environ.get(name, "") for name in ("USER", "USERNAME", "LOGNAME", "SUDO_USER")}
     with contextlib.suppress(OSError, KeyError, ImportError):  # nobody that the system knows
         names.add(getpass.getuser())
-    names |= {re.split(r"[\\/]", home)[-1] for home in _homes()}
-    return names | _full_names()
+    return names | {re.split(r"[\\/]", home)[-1] for home in _homes()} | _full_names()
 
 
 def _full_names() -> set[str]:
@@ -110,10 +102,9 @@ def _full_names() -> set[str]:
         return set()
     import pwd
 
-    try:
+    with contextlib.suppress(KeyError):
         return {pwd.getpwuid(os.getuid()).pw_gecos.split(",")[0]}
-    except KeyError:
-        return set()
+    return set()
 
 
 def _machines() -> set[str]:
@@ -132,11 +123,10 @@ def _without_names(text: str, names: Iterable[str], instead: str) -> str:
 
 def _as_written(name: str) -> str:
     """A pattern for ``name`` in all the ways in which paths, addresses and JSON are written."""
-    composed, apart = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
-    ways = {composed, apart}
+    ways = {unicodedata.normalize(form, name) for form in ("NFC", "NFD")}
     ways |= {quote(way, safe="/\\:") for way in ways} | {json.dumps(way)[1:-1].replace("\\\\", "\\") for way in ways}
     patterns = [_SEPARATORS.sub(_any_separators, re.escape(way)) for way in sorted(ways)]
-    return "(?:" + "|".join(patterns) + ")"
+    return f"(?:{'|'.join(patterns)})"
 
 
 def _any_separators(match: re.Match[str]) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fills one folder with an environment, by uv: interpreter, virtual environment, packages, torch, and tries it.
+"""Makes a virtual environment in a folder of its own, by uv: interpreter, packages, torch; and tries it.
 
 Knows nothing of markers and locks: whether the folder comes into use is not decided here.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import sizes
+from .check import verify
 from .contents import damaged_packages, inspect_files, write_manifest
 from .errors import EnvironmentProblem
 from .machine.platforms import python_in, reachable
@@ -21,19 +22,18 @@ from .places import Places
 from .progress import Report, Stage
 from .specs import PYTHONS, Spec
 from .uv.uvrun import Uv
-from .verify import verify
 
 # What uv says, for ever, of a package in its cache that it cannot use. Seen by damaging each file of a cache.
 _UNUSABLE = re.compile(
     r"Failed to install: \S+ \(([\w.-]+)==|Failed to download `([\w.-]+)==[^`]*`\s+cause: Failed to deserialize"
 )
 _BESIDE = ("--index-strategy", "unsafe-best-match", "--index")  # an index that is asked beside the others, as pip does
-_NOT_DAMAGE = ("space", "permission", "locked")  # it was the target that could not be written
+_NOT_DAMAGE = ("space", "permission")  # it was the target that could not be written
 
 
 @dataclass(frozen=True)
-class Filler:
-    """What is put into folders: ``wanted``, with torch's ``build`` (None without torch), from where ``config`` says."""
+class VenvBuilder:
+    """Makes what is ``wanted``, with torch's ``build`` (None without torch), from where ``config`` says."""
 
     uv: Uv
     places: Places
@@ -45,37 +45,42 @@ class Filler:
     @property
     def downloads(self) -> dict[Stage, int]:
         """Bytes that each stage fetches if nothing is here yet, as far as they are known."""
-        known = sizes.sizes(self.wanted, self.build)
-        locked = sizes.sizes(self.wanted)
-        packages = sum(each.download for each in locked.values())
-        return {"packages": packages, "torch": sum(each.download for each in known.values()) - packages}
+        packages = sum(each.download for each in sizes.sizes(self.wanted).values())
+        known = sum(each.download for each in sizes.sizes(self.wanted, self.build).values())
+        return {"packages": packages, "torch": known - packages}
 
-    def fill(self) -> Path:
+    def make(self) -> Path:
         """A new folder with the environment, verified. Raises EnvironmentProblem and leaves no folder.
 
         Where the network fails, what was fetched before may be all that is needed.
         """
         try:
-            return self._fill_from_sound_packages()
+            return self._make_from_sound_packages()
         except EnvironmentProblem as problem:
             if problem.kind != "network" or "UV_OFFLINE" in self.uv.variables:
                 raise
             offline = replace(self.uv, variables={**self.uv.variables, "UV_OFFLINE": "1"})
             with contextlib.suppress(EnvironmentProblem):
-                return replace(self, uv=offline)._fill_from_sound_packages()
+                return replace(self, uv=offline)._make_from_sound_packages()
             raise
 
-    def _fill_from_sound_packages(self) -> Path:
+    def _make_from_sound_packages(self) -> Path:
         """Packages that turn out to be damaged in uv's cache are taken out of it and fetched once more.
 
         uv names one of them at a time.
         """
         forgotten: set[str] = set()
         while True:
+            folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
             try:
-                return self._fill()
-            except _DamagedCache as problem:
-                damaged = set(problem.packages) - forgotten
+                self._install(folder)
+                write_manifest(folder)
+                self.report("verify", 0.0, f"trying {self.wanted.name}")
+                verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
+                return folder
+            except (EnvironmentProblem, OSError, KeyboardInterrupt) as problem:
+                damaged = set(_damaged(problem, folder)) - forgotten
+                shutil.rmtree(reachable(folder), ignore_errors=True)
                 if not damaged:  # also when it is fetched anew: what was fetched is no better, or something spoils it
                     raise
             self.forget(sorted(damaged))
@@ -87,27 +92,8 @@ class Filler:
             what = f"removing what is damaged from the cache ({', '.join(packages)})"
             self.uv.run(["cache", "clean", *packages], "python", what, self.report)
 
-    def _fill(self) -> Path:
-        folder = self.places.environments / f"{self.wanted.name}@{secrets.token_hex(4)}"
-        try:
-            self._install(folder)
-            write_manifest(folder)
-            self.report("verify", 0.0, f"trying {self.wanted.name}")
-            verify(python_in(folder), self.wanted, self.places.root, self.build.device if self.build else "auto")
-        except EnvironmentProblem as problem:
-            damaged = _damaged(problem, folder)
-            shutil.rmtree(reachable(folder), ignore_errors=True)
-            if damaged:
-                raise _DamagedCache(problem, damaged) from problem
-            raise
-        except (OSError, KeyboardInterrupt):
-            shutil.rmtree(reachable(folder), ignore_errors=True)
-            raise
-        return folder
-
     def _install(self, folder: Path) -> None:
-        base = self._interpreter()
-        venv = ["venv", "--no-project", "--python", base, str(folder)]
+        venv = ["venv", "--no-project", "--python", self._interpreter(), str(folder)]
         self.uv.run(venv, "python", "making the virtual environment", self.report)
         requirements = folder / "requirements.txt"
         requirements.write_text(self.wanted.text, encoding="utf-8")
@@ -131,32 +117,26 @@ class Filler:
             raise EnvironmentProblem(
                 f"no build of torch fits Python {' or '.join(PYTHONS)}: remove its wheel from pip's find-links"
             )
+        # --system: an active virtual environment must not become the base of ours, it may vanish.
+        find = ["python", "find", "--system", "--no-project", "--no-python-downloads"]
         for version in pythons:
-            # --system: an active virtual environment must not become the base of ours, it may vanish.
-            find = ["python", "find", "--system", "--no-project", "--no-python-downloads", version]
-            try:
-                said = self.uv.run(find, "python", f"looking for Python {version}", self.report)
-            except EnvironmentProblem:
-                continue
-            return said.strip().splitlines()[-1]
+            with contextlib.suppress(EnvironmentProblem):
+                output = self.uv.run([*find, version], "python", f"looking for Python {version}", self.report)
+                return output.strip().splitlines()[-1]
         what = f"no Python {' or '.join(pythons)} is on this machine, and fetching one"
-        self.uv.run(["python", "install", "--no-bin", pythons[0]], "python", what, self.report)
+        try:
+            self.uv.run(["python", "install", "--no-bin", pythons[0]], "python", what, self.report)
+        except EnvironmentProblem as problem:
+            advice = f"or install Python {' or '.join(pythons)} (https://www.python.org)"
+            raise EnvironmentProblem(f"{problem}, {advice}", problem.kind, problem.output) from problem
         return pythons[0]
 
 
-class _DamagedCache(EnvironmentProblem):
-    """Says what the problem says whose cause it is; ``packages`` are damaged in uv's cache."""
-
-    def __init__(self, problem: EnvironmentProblem, packages: list[str]) -> None:
-        super().__init__(str(problem), problem.kind, problem.said)
-        self.packages = packages
-
-
-def _damaged(problem: EnvironmentProblem, folder: Path) -> list[str]:
+def _damaged(problem: BaseException, folder: Path) -> list[str]:
     """Packages that came out of uv's cache damaged, so that ``folder`` could not be filled or does not work."""
-    if problem.kind in _NOT_DAMAGE:
+    if not isinstance(problem, EnvironmentProblem) or problem.kind in _NOT_DAMAGE:
         return []
-    unusable = sorted({first or second for first, second in _UNUSABLE.findall(problem.said)})
-    if unusable or problem.said:  # uv did not get as far as that there were all files to look at
+    unusable = sorted({first or second for first, second in _UNUSABLE.findall(problem.output)})
+    if unusable or problem.output:  # uv did not get as far as that there were all files to look at
         return unusable
     return damaged_packages(inspect_files(folder, every_byte=True))

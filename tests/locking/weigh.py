@@ -13,11 +13,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
-from ..errors import EnvironmentProblem
-from ..machine.builds import CUDA_BUILDS, ROCM
-from ..network.pipconfig import PipConfig
-from ..sizes import PATH, Size, pins_in
-from ..specs import PYTHONS, TORCH
+from ...envs.errors import EnvironmentProblem
+from ...envs.machine.builds import CUDA_BUILDS, ROCM
+from ...envs.network.pipconfig import PipConfig
+from ...envs.sizes import PATH, Size, pins_in
+from ...envs.specs import PYTHONS, TORCH
 from . import wheels
 
 _AT_ONCE = 6  # connections
@@ -70,7 +70,7 @@ def _weighed(pins: Mapping[str, str], platform: str, config: PipConfig, known: E
 
 def _weigh(name: str, version: str, platform: str, config: PipConfig) -> Size:
     try:
-        wheel = wheels.best(wheels.offered(name, version, config), platform, PYTHONS[0])
+        wheel = wheels.best(wheels.wheels_of(name, version, config), platform, PYTHONS[0])
         if wheel is None:
             raise EnvironmentProblem(f"the index has no wheel of {name} {version} for {platform}: lock again")
         return wheels.weigh(wheel, config)
@@ -88,8 +88,8 @@ def _local_cpu(platform: str, config: PipConfig) -> Entry | None:
     """The build without CUDA for Linux, which PyPI does not have, from a folder in pip's configuration."""
     if not platform.startswith("linux"):
         return None
-    lying = [wheel for folder in config.folders for wheel in wheels.lying_in(folder, "torch", f"{TORCH}+cpu")]
-    wheel = wheels.best(lying, platform, PYTHONS[0])
+    local = [wheel for folder in config.folders for wheel in wheels.wheels_in(folder, "torch", f"{TORCH}+cpu")]
+    wheel = wheels.best(local, platform, PYTHONS[0])
     return {"torch": list(astuple(wheels.weigh(wheel, config)))} if wheel else None
 
 

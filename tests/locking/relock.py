@@ -11,14 +11,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import EnvironmentProblem
-from ..network import pipconfig
-from ..network.pipconfig import PipConfig
-from ..places import Places
-from ..progress import Report
-from ..specs import PYTHONS, TORCH, input_path, lock_path
-from ..uv import uvtool
-from ..uv.uvrun import Uv, uv_variables
+from ...envs.errors import EnvironmentProblem
+from ...envs.network import pipconfig
+from ...envs.network.pipconfig import PipConfig
+from ...envs.places import Places
+from ...envs.progress import Report
+from ...envs.specs import PYTHONS, TORCH, input_path, lock_path
+from ...envs.uv import uvtool
+from ...envs.uv.uvrun import Uv, uv_variables
 from . import weigh
 
 # uv's names for our platforms. glibc 2.28 and macOS 14 are what torch's wheels want.
@@ -67,7 +67,7 @@ def _lock(uv: Uv, name: str, platform: str, report: Report) -> Path:
         lock.write_text(text, encoding="utf-8")
         for python in PYTHONS:
             _try_out(uv, lock, Path(folder), platform, python, f"trying {name} for {platform}", report)
-    head = f"# Made by `python3 -m envs lock` for {platform}, Python {PYTHONS[0]}, torch {TORCH}. Do not edit.\n"
+    head = f"# Made by `python3 -m tests.locking` for {platform}, Python {PYTHONS[0]}, torch {TORCH}. Do not edit.\n"
     target = lock_path(name, platform)
     target.write_text(head + text, encoding="utf-8", newline="\n")
     return target

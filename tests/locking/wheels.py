@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..network.download import read
-from ..network.pipconfig import PYPI, PipConfig
-from ..sizes import Size
+from ...envs.network.download import read
+from ...envs.network.pipconfig import PYPI, PipConfig
+from ...envs.sizes import Size
 
 _TAIL = 1 << 17  # bytes; holds the whole directory of all but the largest wheels
 _SIMPLE_JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}  # packaging.python.org, "Simple repository API"
@@ -42,7 +42,7 @@ class Wheel:
         return python.split("."), abi, platforms.split(".")
 
 
-def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
+def wheels_of(package: str, version: str, config: PipConfig) -> list[Wheel]:
     """The wheels of ``package`` in ``version`` that the user's index has. Raises OSError or ValueError."""
     address = f"{(config.index_url or PYPI).rstrip('/')}/{package}/"
     files = json.loads(read(address, config, headers=_SIMPLE_JSON))["files"]
@@ -50,7 +50,7 @@ def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
     return [wheel for wheel in wheels if wheel.version == version]
 
 
-def lying_in(folder: Path, package: str, version: str) -> list[Wheel]:
+def wheels_in(folder: Path, package: str, version: str) -> list[Wheel]:
     return [Wheel(path.name, path, path.stat().st_size) for path in folder.glob(f"{package}-{version}-*.whl")]
 
 
