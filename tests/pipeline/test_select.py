@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which method and network are taken for some pictures, where the user named none, and which refuse them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_to_3d.worker.core.errors import Invalid, MethodUnavailable, Unable
+from image_to_3d.worker.methods import all_methods, with_network
+from image_to_3d.worker.pictures.gather import Inputs
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.select import select
+from image_to_3d.worker.store.weights import WeightStore
+
+LARGE = "depth-anything-v2-small"
+
+
+@pytest.fixture
+def nothing(tmp_path) -> WeightStore:
+    return WeightStore(tmp_path / "nothing")
+
+
+@pytest.fixture
+def everything(tmp_path) -> WeightStore:
+    return store_with(tmp_path, lambda name: True)
+
+
+def store_with(folder: Path, wanted: Callable[[str], bool]) -> WeightStore:
+    """A store in which all files of those networks are there, though empty."""
+    store = WeightStore(folder / "weights")
+    for network in (network for method in all_methods() for network in method.networks if network.published):
+        for file in network.published.files if wanted(network.name) else ():
+            path = store.root / network.name / file.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return store
+
+
+def scene() -> Picture:
+    rows, columns = np.mgrid[:120, :160]
+    return Picture(np.stack([rows * 2, columns, (rows * columns) % 256], -1).astype(np.uint8), None, None, "", "scene")
+
+
+def thing(alpha: bool = True) -> Picture:
+    """A red disc, on nothing or on plain white."""
+    rows, columns = np.indices((120, 160))
+    disc = (rows - 60) ** 2 + (columns - 80) ** 2 < 45**2
+    rgb = np.where(disc[..., None], [200, 40, 30], [255, 255, 255]).astype(np.uint8)
+    return Picture(rgb, np.where(disc, 255, 0).astype(np.uint8) if alpha else None, None, "", "thing")
+
+
+def inputs(*pictures: Picture, cameras: Path | None = None) -> Inputs:
+    return Inputs(pictures, False, cameras, ())
+
+
+def chosen(found: Inputs, weights: WeightStore, category=None, network=None, **options) -> str:
+    return select(found, category, network, options, weights).network.name
+
+
+@pytest.mark.parametrize("category", ["depth", "Depth", None])
+def test_a_scene_goes_to_depth_anything_as_soon_as_its_weights_are_there(nothing, everything, category):
+    assert chosen(inputs(scene()), everything, category) == LARGE
+    assert chosen(inputs(scene()), nothing, category) == "included"
+
+
+@pytest.mark.parametrize("alpha", [True, False])
+def test_a_cut_out_thing_goes_to_the_object_network_whatever_else_is_there(everything, alpha):
+    found = inputs(thing(alpha))
+    assert chosen(found, everything, "depth") == "included-object"
+    assert chosen(found, everything, "depth", background="keep") == LARGE, "with an option that only reliefs have"
+    assert chosen(found, everything, "depth", LARGE) == LARGE, "or where the user says so"
+
+
+def test_metric_networks_are_never_taken_by_themselves(tmp_path):
+    """They are for rooms or for streets, which nobody knows of a photo."""
+    store = store_with(tmp_path, lambda name: "metric" in name)
+    assert with_network("depth-anything-v2-metric-indoor-small")[1].is_here(store)
+    assert chosen(inputs(scene()), store, "depth") == "included"
+
+
+def test_what_ships_is_the_first_choice_of_generators_whatever_else_is_there(nothing, everything):
+    for store in (nothing, everything):
+        assert chosen(inputs(thing()), store, "diffusion") == "included-generator"
+
+
+def test_a_network_that_is_not_here_is_still_chosen_where_there_is_no_other(nothing):
+    assert chosen(inputs(thing()), nothing, "nerf") == "triposr"
+
+
+@pytest.mark.parametrize("found", [inputs(scene(), thing()), inputs(cameras=Path("transforms.json"))])
+def test_several_pictures_and_lists_of_cameras_go_to_who_learns_several(everything, found):
+    assert chosen(found, everything) == chosen(found, everything, "nerf") == "photos"
+
+
+@pytest.mark.parametrize("category", ["depth", "diffusion"])
+def test_several_photos_are_refused_by_categories_for_one(everything, category):
+    with pytest.raises(Unable, match="takes one photo, not 2: choose one"):
+        chosen(inputs(scene(), thing()), everything, category)
+
+
+@pytest.mark.parametrize("network", [n.name for m in all_methods() if m.pictures == "one" for n in m.networks])
+def test_several_photos_are_refused_by_networks_for_one(everything, network):
+    with pytest.raises(Unable, match="takes one photo, not 2: choose one"):
+        chosen(inputs(scene(), thing()), everything, network=network)
+
+
+def test_names_that_there_are_not_are_refused_and_so_is_a_network_of_another_category(everything):
+    with pytest.raises(MethodUnavailable, match="gpt"):
+        chosen(inputs(scene()), everything, network="gpt")
+    with pytest.raises(Invalid, match="magic"):
+        chosen(inputs(scene()), everything, "magic")
+    with pytest.raises(Invalid, match="triposr is one of NeRF"):
+        chosen(inputs(scene()), everything, "depth", "triposr")
