@@ -72,11 +72,13 @@ def test_a_cut_out_thing_goes_to_the_object_network_whatever_else_is_there(every
     assert chosen(found, everything, "depth", LARGE) == LARGE, "or where the user says so"
 
 
-def test_metric_networks_are_never_taken_by_themselves(tmp_path):
+def test_metric_networks_are_never_taken_by_themselves(tmp_path, monkeypatch):
     """They are for rooms or for streets, which nobody knows of a photo."""
     store = store_with(tmp_path, lambda name: "metric" in name)
     assert with_network("depth-anything-v2-metric-indoor-small")[1].is_here(store)
     assert chosen(inputs(scene()), store, "depth") == "included"
+    monkeypatch.setitem(vars(with_network("included")[1]), "file", tmp_path / "gone")
+    assert chosen(inputs(scene()), store, "depth") == LARGE, "which is then asked for"
 
 
 def test_what_ships_is_the_first_choice_of_generators_whatever_else_is_there(nothing, everything):
