@@ -77,7 +77,8 @@ def test_metric_networks_are_never_taken_by_themselves(tmp_path, monkeypatch):
     store = store_with(tmp_path, lambda name: "metric" in name)
     assert with_network("depth-anything-v2-metric-indoor-small")[1].is_here(store)
     assert chosen(inputs(scene()), store, "depth") == "included"
-    monkeypatch.setitem(vars(with_network("included")[1]), "file", tmp_path / "gone")
+    for shipped in ("included", "included-object"):
+        monkeypatch.setitem(vars(with_network(shipped)[1]), "file", tmp_path / "gone")
     assert chosen(inputs(scene()), store, "depth") == LARGE, "which is then asked for"
 
 
