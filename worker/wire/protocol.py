@@ -9,7 +9,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
-    estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, as far as it is known
+    estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
     history           Empty            -> History             the results that are kept, the newest first
     history/fetch     FetchParams      -> GenerateResult      one of them again, as it was; nothing is run
@@ -222,11 +222,11 @@ class RemoveParams:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Provenance:
     """How a result was made, to be kept with it and to make it again.
 
-    `pictures` are paths as they were given, `digests` the sha256 of what was read, in their order. `options` are all, as
-    they were used. `revision` tells the network's weights from others; `version` is the program's; `date` is ISO 8601,
+    `pictures` are paths as they were given, `digests` the sha256 of what was read, in their order. `options` are all,
+    as they were used. `revision` tells the network's weights from others; `version` is the program's; `date` is ISO 8601,
     UTC, of when it was made first.
     """
 
@@ -248,8 +248,8 @@ class Recipe:
 class GenerateResult:
     """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user.
 
-    `cameras`: of all photos whose place is known, in the order in which they were given. `key`: its HistoryEntry's, "" if
-    it was not kept.
+    `cameras`: of all photos whose place is known, in the order in which they were given. `key`: its HistoryEntry's,
+    "" if it was not kept.
     """
 
     glb: str
@@ -260,7 +260,7 @@ class GenerateResult:
     faces: int
     seconds: dict[str, float]
     from_cache: bool
-    recipe: Recipe | None = None
+    provenance: Provenance | None = None
     key: str = ""
     cameras: tuple[CameraInfo, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -276,7 +276,7 @@ class HistoryEntry:
     faces: int
     seconds: float
     bytes: int
-    recipe: Recipe
+    provenance: Provenance
     thumbnail: str = ""
     clay: str = ""
 
