@@ -226,8 +226,8 @@ class Provenance:
     """How a result was made, to be kept with it and to make it again.
 
     `pictures` are paths as they were given, `digests` the sha256 of what was read, in their order. `options` are all,
-    as they were used. `revision` tells the network's weights from others; `version` is the program's; `date` is ISO 8601,
-    UTC, of when it was made first.
+    as they were used. `revision` tells the network's weights from others; `version` is the program's; `date` is ISO
+    8601, UTC, of when it was made first.
     """
 
     pictures: tuple[str, ...]
