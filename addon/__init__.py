@@ -1,32 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blender's side of the product. Knows bpy and the standard library; talks to the worker, never imports it.
 
-The modules without bpy (client, session and what they need) can be imported anywhere: what needs it is imported on use.
+The modules without bpy (session/) can be imported anywhere: what needs it is imported when Blender registers it.
 """
 
 
 def register() -> None:
-    from .session import catalogue as offered
-    from .ui import environment_operators, operators, panels, preferences, previews, properties
-    from .ui import timer as host
+    from .session import catalogue
+    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
 
-    preferences.register()
+    preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
-    properties.register(offered.shipped())
+    properties.register(catalogue.shipped(), changed=timer.wake)
     operators.register()
     environment_operators.register()
     panels.register()
-    host.register()
+    timer.register()
 
 
 def unregister() -> None:
-    from .ui import environment_operators, operators, panels, preferences, previews, properties
-    from .ui import timer as host
+    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
 
-    host.unregister()
-    panels.unregister()
-    environment_operators.unregister()
-    operators.unregister()
-    properties.unregister()
-    previews.unregister()
-    preferences.unregister()
+    for each in (timer, panels, environment_operators, operators, properties, previews, preferences):
+        each.unregister()

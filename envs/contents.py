@@ -49,19 +49,18 @@ def inspect_files(folder: Path, every_byte: bool = False) -> list[Damage]:
 
 def damaged_in_cache(cache: Path, packages: list[str]) -> list[str]:
     """Those of ``packages`` that are damaged in uv's cache as well: its files may be the very same ones."""
-    found = set()
-    for info in cache.glob("archive-v*/*/*.dist-info"):
-        package = _package(info.name)
-        if package in packages and _against_lists(info.parent, every_byte=True):
-            found.add(package)
-    return sorted(found)
+    infos = [each for each in cache.glob("archive-v*/*/*.dist-info") if _package(each.name) in packages]
+    return sorted({_package(each.name) for each in infos if _against_lists(each.parent, every_byte=True)})
 
 
 def write_manifest(folder: Path) -> None:
     """To be called once, when everything is installed."""
-    site = _site_packages(folder)
+    site, python = _site_packages(folder), python_in(folder)
     lists = {info.name: (info / "RECORD").stat().st_size for info in _packages(site)}
-    own = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _own_files(folder, site)}
+    # What Python reads when it starts and no package brought: the venv's configuration, and hooks of uv's.
+    launcher = [] if python.is_symlink() else [python]
+    files = [folder / "pyvenv.cfg", *launcher, *sorted(site.glob("_virtualenv.*"))]
+    own = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     (folder / MANIFEST).write_text(json.dumps({"packages": lists, "own": own}, indent=1), encoding="utf-8")
 
 
@@ -84,30 +83,22 @@ def _package(info: str) -> str:
     return info.partition("-")[0]
 
 
-def _own_files(folder: Path, site: Path) -> list[Path]:
-    """What Python reads when it starts and no package brought: the venv's configuration, and hooks of uv's."""
-    python = python_in(folder)
-    launcher = [] if python.is_symlink() else [python]
-    return [folder / "pyvenv.cfg", *launcher, *sorted(site.glob("_virtualenv.*"))]
-
-
 def _read_lists(site: Path) -> tuple[list[Damage], dict[str, list[_Claim]]]:
     """Lists that cannot be read, and what the others say: files by their path as it is in the lists."""
     damaged, claims = [], defaultdict(list)
     for info in _packages(site):
-        package = _package(info.name)
+        package, record = _package(info.name), info / "RECORD"
         try:
-            with (info / "RECORD").open(encoding="utf-8", newline="") as file:
-                rows = [(name, _Claim(package, digest, size)) for name, digest, size in csv.reader(file)]
+            with record.open(encoding="utf-8", newline="") as file:
+                rows = {name: _Claim(package, digest, size) for name, digest, size in csv.reader(file)}
         except FileNotFoundError:
-            damaged.append(Damage(info / "RECORD", package, "gone"))
+            damaged.append(Damage(record, package, "gone"))
             continue
         except (OSError, ValueError, csv.Error):
-            damaged.append(Damage(info / "RECORD", package, "not readable"))
-            continue
-        if f"{info.name}/METADATA" not in {name for name, _ in rows}:
-            damaged.append(Damage(info / "RECORD", package, "not readable"))
-        for name, claim in rows:
+            rows = {}
+        if f"{info.name}/METADATA" not in rows:
+            damaged.append(Damage(record, package, "not readable"))
+        for name, claim in rows.items():
             claims[name].append(claim)
     return damaged, claims
 
@@ -157,23 +148,17 @@ def _against_manifest(folder: Path, site: Path) -> list[Damage]:
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        lists = {f"{name}/RECORD": (_package(name), size) for name, size in manifest["packages"].items()}
-        expected = {site / name: found for name, found in lists.items()}
+        expected = {site / f"{name}/RECORD": (_package(name), size) for name, size in manifest["packages"].items()}
         expected |= {folder / name: ("", size) for name, size in manifest["own"].items()}
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [Damage(path, "", "not readable")]
-    now = {each: _size(each) for each in expected}
-    return [
-        Damage(each, package, "gone" if now[each] is None else "of another size")
-        for each, (package, size) in expected.items()
-        if now[each] != size
-    ]
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
+    damaged = []
+    for each, (package, size) in expected.items():
+        try:
+            if each.stat().st_size != size:
+                damaged.append(Damage(each, package, "of another size"))
+        except OSError:
+            damaged.append(Damage(each, package, "gone"))
+    return damaged

@@ -6,29 +6,22 @@ from typing import Literal
 Kind = Literal[
     "space",  # the disk or the quota is full
     "network",  # somebody cannot be reached, or does not answer as it should
-    "proxy",
-    "certificate",
-    "login",  # a server wants another user or password
-    "locked",  # another program holds a file: an antivirus program, an editor, another Blender
-    "architecture",  # made for another processor or system
-    "permission",
+    "proxy",  # a proxy, a certificate or a login is in the way
+    "permission",  # a file cannot be written, or another program, such as an antivirus scanner, holds it
     "hash",  # a file is not the one that was locked
-    "packages",  # an index has no package or version that fits
-    "interpreter",  # no Python could be found or fetched
+    "architecture",  # made for another processor, graphics card or system
     "libraries",  # the system lacks a library
-    "processor",  # ended by the system: an instruction that the processor lacks, a crash in native code
-    "memory",
-    "unknown",
+    "other",
 ]
 
 
 class EnvironmentProblem(Exception):
     """An environment could not be found, made, checked or run. ``kind`` is for programs, the message for people.
 
-    ``said``: all that the program which failed has said, if it was one; it may hold passwords, and is not to be shown.
+    ``output``: what the program which failed has printed, if it was one; it may hold passwords, and is not to be shown.
     """
 
-    def __init__(self, message: str, kind: Kind = "unknown", said: str = "") -> None:
+    def __init__(self, message: str, kind: Kind = "other", output: str = "") -> None:
         super().__init__(message)
         self.kind = kind
-        self.said = said
+        self.output = output

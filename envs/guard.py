@@ -25,28 +25,30 @@ _PAUSE = 0.2
 def hold(path: Path, wait: float, waiting: Callable[[str], None]) -> Iterator[int]:
     """Holds the lock while the block runs; yields its descriptor, for a child process to hold it as well.
 
-    ``wait``: seconds after which EnvironmentProblem names the holder. ``waiting`` is told once, if somebody holds it.
+    ``wait``: seconds after which EnvironmentProblem names the holder. ``waiting`` is called once, if somebody holds it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _acquire(descriptor, path, wait, waiting)
-        _sign(descriptor)
+        owner = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.strftime("%H:%M:%S")}
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps(owner).encode())
         yield descriptor
     finally:
         os.close(descriptor)
 
 
 def _acquire(descriptor: int, path: Path, wait: float, waiting: Callable[[str], None]) -> None:
-    end = time.monotonic() + wait
-    told = False
+    end, waits = time.monotonic() + wait, False
     while not _try(descriptor):
         if time.monotonic() >= end:
             raise EnvironmentProblem(
                 f"another installation is going on ({holder(path)}): wait for it or end it, then try again"
             )
-        if not told:
+        if not waits:
             waiting(f"waiting for another installation ({holder(path)})")
-            told = True
+        waits = True
         time.sleep(_PAUSE)
 
 
@@ -57,13 +59,6 @@ def holder(path: Path) -> str:
         return f"process {owner['process']} on {owner['machine']} since {owner['since']}"
     except (OSError, ValueError, TypeError, KeyError):
         return "by a process that has not said who it is"
-
-
-def _sign(descriptor: int) -> None:
-    owner = {"process": os.getpid(), "machine": socket.gethostname(), "since": time.strftime("%H:%M:%S")}
-    os.ftruncate(descriptor, 0)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, json.dumps(owner).encode())
 
 
 if sys.platform == "win32":

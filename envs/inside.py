@@ -25,6 +25,7 @@ def failed_imports(modules: list[str]) -> dict[str, str]:
 
 
 def best_device() -> str:
+    """What torch itself would choose."""
     torch = importlib.import_module("torch")  # only here, in the environment, may this room load it
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 

@@ -4,22 +4,20 @@
 What was in use before stays in use until the new one is verified. Knows the order of the steps, not the steps.
 """
 
-import dataclasses
+import ctypes
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
 
 from . import guard, sizes
-from .checking import check
+from .check import check
 from .contents import damaged_in_cache, damaged_packages, inspect_files
 from .errors import EnvironmentProblem
-from .filling import Filler
-from .flushing import flush
 from .machine import hardware, preflight, torchbuild
 from .machine.platforms import reachable
 from .machine.torchbuild import TorchBuild
@@ -31,6 +29,7 @@ from .specs import Spec, spec
 from .states import State, Status, status, write_marker
 from .uv import uvtool
 from .uv.uvrun import Uv, uv_variables
+from .venv import VenvBuilder
 
 WAIT = 1800.0  # seconds to wait for another installer: it may be making just what we want
 
@@ -51,7 +50,7 @@ def create(root: Path, name: str, report: Report, how: How = How(), anew: bool =
     Raises EnvironmentProblem with the sentence for the user; what was in use before is then still in use.
     """
     places, wanted = Places(root), spec(name)
-    with _prepared(places, how, report) as held:
+    with _prepared(places, name, how, report) as held:
         now = status(root, name)
         if now.state is not State.READY or anew:
             damaged = _damaged(now, report) if now.state is State.BROKEN else []
@@ -66,7 +65,7 @@ def repair(root: Path, name: str, report: Report, how: How = How()) -> Status:
     What is fine comes out of uv's cache; what is damaged there as well is fetched again. Raises and returns as create.
     """
     places, wanted = Places(root), spec(name)
-    with _prepared(places, how, report) as held:
+    with _prepared(places, name, how, report) as held:
         damaged = _damaged(status(root, name), report)
         if damaged or not _works(places, name, report, how):
             _install(places, wanted, report, how, held, damaged)
@@ -91,12 +90,19 @@ def remove(root: Path, name: str, report: Report, wait: float = WAIT) -> Status:
 
 
 @contextmanager
-def _prepared(places: Places, how: How, report: Report) -> Iterator[int]:
-    """Holds the lock of the root, whose folder is made if need be; yields the lock's descriptor."""
+def _prepared(places: Places, name: str, how: How, report: Report) -> Iterator[int]:
+    """Holds the lock of the root, whose folder is made if need be; yields the lock's descriptor.
+
+    Before and after, what an installer left behind that was killed is taken away.
+    """
     with folders_explained(places.root):
         places.environments.mkdir(parents=True, exist_ok=True)
         with guard.hold(places.lock, how.wait, lambda message: report("wait", 0.0, message)) as held:
-            yield held
+            try:
+                _clear_away(places, name)
+                yield held
+            finally:
+                _clear_away(places, name)
 
 
 def _damaged(now: Status, report: Report) -> list[str]:
@@ -119,55 +125,56 @@ def _works(places: Places, name: str, report: Report, how: How) -> bool:
 
 def _install(places: Places, wanted: Spec, report: Report, how: How, held: int, damaged: list[str]) -> None:
     """Puts a new folder in use; ``damaged``: packages that may be damaged in uv's cache as well."""
-    _clear_away(places, wanted.name)
     config = _sources(how)
     build = torchbuild.choose(config, hardware.find(), device=how.device) if wanted.torch else None
     preflight.examine(places, sizes.need(wanted, build), wanted.name)
     report("uv", 0.0, "getting the installer uv")
     uv_path = uvtool.find_or_fetch(places.tools, config)
+    variables = uv_variables(places, config.uv_variables())
+    if how.wheelhouse:  # which was asked for, and counts more than variables of the user's own
+        variables |= {**config.uv_variables(), "UV_OFFLINE": "1"}
     places.log(wanted.name).parent.mkdir(parents=True, exist_ok=True)
     try:
         with places.log(wanted.name).open("w", encoding="utf-8") as log:
-            _note(log, build)
-            variables = {**uv_variables(places, config.uv_variables()), **_without_network(how, config)}
-            filler = Filler(Uv(uv_path, places, variables, log, held), places, wanted, config, build, report)
-            plan(report, filler.downloads)
-            filler.forget(damaged_in_cache(places.cache, damaged))
-            _put_in_use(places, wanted, filler.fill(), build)
+            if build:
+                log.write(f"torch: {build.requirement} for {build.device}, since {build.reason}\n")
+                log.write(f"warning: {build.warning}\n" if build.warning else "")
+            builder = VenvBuilder(Uv(uv_path, places, variables, log, held), places, wanted, config, build, report)
+            plan(report, builder.downloads)
+            builder.forget(damaged_in_cache(places.cache, damaged))
+            _put_in_use(places, wanted, builder.make(), build)
     except (EnvironmentProblem, OSError):
         _clear_compiled(places, wanted.name)  # it may be the cause, and is no loss
         raise
-    finally:
-        _clear_away(places, wanted.name)
 
 
 def _put_in_use(places: Places, wanted: Spec, folder: Path, build: TorchBuild | None) -> None:
-    flush(folder)  # or a power failure might keep the marker, and lose files that were written before it
+    _flush(folder)  # or a power failure might keep the marker, and lose files that were written before it
     torch, device, key = (build.requirement, build.device, build.key) if build else ("", "", "")
     write_marker(places.marker(wanted.name), folder, wanted.fingerprint, torch, device, key)
     places.verdict(wanted.name).unlink(missing_ok=True)
 
 
+def _flush(folder: Path) -> None:
+    """Waits until everything on the file system of ``folder`` is on its disk, by syncfs(2) of Linux alone: sync(2)
+    would wait for other disks as well. Elsewhere, the next look at the files' sizes finds what is missing."""
+    if sys.platform != "linux":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        getattr(ctypes.CDLL(None), "syncfs", lambda _: None)(descriptor)  # a C library may lack it
+    finally:
+        os.close(descriptor)
+
+
 def _sources(how: How) -> PipConfig:
     """Where packages may come from."""
+    config = pipconfig.read()
     if how.wheelhouse is None:
-        return pipconfig.read()
+        return config
     if not how.wheelhouse.is_dir():
         raise EnvironmentProblem(f"there is no folder {how.wheelhouse}: name the folder that holds the wheels")
-    return dataclasses.replace(
-        pipconfig.read(), index_url=None, extra_index_urls=(), find_links=(str(how.wheelhouse),), no_index=True
-    )
-
-
-def _without_network(how: How, config: PipConfig) -> dict[str, str]:
-    """A wheelhouse that was asked for counts more than variables of the user's own."""
-    return {**config.uv_variables(), "UV_OFFLINE": "1"} if how.wheelhouse else {}
-
-
-def _note(log: TextIO, build: TorchBuild | None) -> None:
-    if build:
-        log.write(f"torch: {build.requirement} for {build.device}, since {build.reason}\n")
-        log.write(f"warning: {build.warning}\n" if build.warning else "")
+    return replace(config, index_url=None, extra_index_urls=(), find_links=(str(how.wheelhouse),), no_index=True)
 
 
 def _clear_compiled(places: Places, name: str) -> None:
@@ -191,15 +198,11 @@ def folders_explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        place = error.filename or root
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise EnvironmentProblem(
-                f"the disk of {root} is full: free some space or choose another folder", "space"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise EnvironmentProblem(
-                f"{error.filename or root} cannot be written ({os.strerror(error.errno)}): choose another folder",
-                "permission",
-            ) from error
-        raise EnvironmentProblem(
-            f"{error.filename or root} cannot be used ({error.strerror}): choose another folder"
-        ) from error
+            kind, sentence = "space", f"the disk of {root} is full: free some space or choose another folder"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            kind, sentence = "permission", f"{place} cannot be written ({error.strerror}): choose another folder"
+        else:
+            kind, sentence = "other", f"{place} cannot be used ({error.strerror}): choose another folder"
+        raise EnvironmentProblem(sentence, kind) from error

@@ -33,30 +33,12 @@ class Places:
 
     root: Path
 
-    @property
-    def environments(self) -> Path:
-        return self.root / "environments"
-
-    @property
-    def tools(self) -> Path:
-        return self.root / "tools"
-
-    @property
-    def pythons(self) -> Path:
-        return self.root / "pythons"
-
-    @property
-    def cache(self) -> Path:
-        return self.root / "cache" / "packages"
-
-    @property
-    def lock(self) -> Path:
-        return self.environments / "installing.lock"
-
-    @property
-    def journal(self) -> Path:
-        """There while everything is being moved to this root from another one."""
-        return self.root / "moving.json"
+    environments = property(lambda self: self.root / "environments")
+    tools = property(lambda self: self.root / "tools")
+    pythons = property(lambda self: self.root / "pythons")
+    cache = property(lambda self: self.root / "cache" / "packages")
+    lock = property(lambda self: self.environments / "installing.lock")
+    journal = property(lambda self: self.root / "moving.json")  # there while everything is being moved to this root
 
     @property
     def movable(self) -> list[Path]:
@@ -79,8 +61,6 @@ class Places:
 
     def folders(self, name: str) -> list[Path]:
         """Every folder, in use or half made, that belongs to the environment ``name``."""
-        if not self.environments.is_dir():
-            return []
         return sorted(path for path in self.environments.glob(f"{name}@*") if path.is_dir())
 
 

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows how far an installation is: a live line on a terminal, plain lines in a log, JSON lines for a program."""
+"""Shows how far an installation is: lines on a terminal, JSON lines for a program."""
 
 import json
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal, Protocol, TextIO
@@ -13,7 +11,7 @@ Stage = Literal["wait", "uv", "python", "packages", "torch", "verify", "move", "
 # How much of the bar each stage gets where nothing is known of bytes.
 _LENGTHS: dict[Stage, float] = {"wait": 0.0, "uv": 0.05, "python": 0.05, "packages": 0.3, "torch": 0.5, "verify": 0.1}
 _ORDER: tuple[Stage, ...] = ("wait", "uv", "python", "packages", "torch", "verify", "ready")
-_STEPS = 20  # of a bar of characters
+_STEPS = 20  # of the bar on a terminal
 _FETCHED: tuple[Stage, ...] = ("packages", "torch")
 
 
@@ -26,7 +24,7 @@ class Amount:
 
 
 class Report(Protocol):
-    """Told when something happened: the stage, how much of that stage is done (0..1), and one line for the user."""
+    """Called when something happened: the stage, how much of that stage is done (0..1), and one line for the user."""
 
     def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None: ...
 
@@ -39,26 +37,23 @@ class Bar:
     reached: float = 0.0
 
     def plan(self, amounts: Mapping[Stage, int]) -> None:
-        """Gives the stages that fetch lengths in proportion to their bytes; to be told before the first of them."""
+        """Gives the stages that fetch lengths in proportion to their bytes; to be called before the first of them."""
         room, total = sum(self.lengths[stage] for stage in _FETCHED), sum(amounts.get(stage, 0) for stage in _FETCHED)
         if total:
             self.lengths.update({stage: room * amounts.get(stage, 0) / total for stage in _FETCHED})
 
     def overall(self, stage: Stage, part: float) -> float:
         """How far the whole installation is, 0..1, when ``part`` (0..1) of ``stage`` is done."""
-        if stage == "move":
-            return self._grown_to(part)
-        before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
-        now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
-        return self._grown_to(now)
-
-    def _grown_to(self, now: float) -> float:
+        now = part
+        if stage != "move":
+            before = sum(self.lengths[each] for each in _ORDER[: _ORDER.index(stage)])
+            now = before + self.lengths.get(stage, 0.0) * min(max(part, 0.0), 1.0)
         self.reached = max(self.reached, round(min(now, 1.0), 4))
         return self.reached
 
 
 def plan(report: Report, amounts: Mapping[Stage, int]) -> None:
-    """Tells ``report`` how many bytes each stage will bring, if it shows a bar."""
+    """Gives ``report`` the bytes that each stage will bring, if it shows a bar."""
     if isinstance(report, JsonLines | Terminal):
         report.bar.plan(amounts)
 
@@ -83,37 +78,18 @@ class JsonLines:
 
 
 class Terminal:
-    """A bar that is redrawn in place; where the stream is not a terminal, a line for each new thing that is done.
-
-    Of what goes on (its message is the same up to the colon) a log gets a line for each step of the bar.
-    """
+    """A line for each new thing that is done, and of what goes on (its message is the same up to the colon) one for
+    each step of the bar."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream, self._live = stream, stream.isatty()
-        self._began = time.monotonic()
+        self._stream = stream
         self._last: tuple[str, int] = ("", 0)
         self.bar = Bar()
 
     def __call__(self, stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
         share = self.bar.overall(stage, part)
-        if not self._live:
-            now = message.partition(":")[0], int(share * _STEPS)
-            if now != self._last:
-                self._stream.write(f"[{share:4.0%}] {message}\n")
-            self._last = now
-        else:
-            self._stream.write(f"\r{self._line(share, message)}\x1b[K")
-        self._stream.flush()
-
-    def done(self) -> None:
-        """Takes the live line away, so that what follows starts on a line of its own."""
-        if self._live:
-            self._stream.write("\r\x1b[K")
+        now = message.partition(":")[0], int(share * _STEPS)
+        if now != self._last:
+            self._stream.write(f"[{share:4.0%}] {message}\n")
             self._stream.flush()
-
-    def _line(self, share: float, message: str) -> str:
-        filled = round(share * _STEPS)
-        line = (
-            f"[{'#' * filled}{'.' * (_STEPS - filled)}] {share:4.0%} {time.monotonic() - self._began:4.0f} s  {message}"
-        )
-        return line[: shutil.get_terminal_size().columns - 1]
+        self._last = now

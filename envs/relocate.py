@@ -33,19 +33,15 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     Raises EnvironmentProblem; then ``root`` is as it was, unless all has arrived and only the removal was left.
     """
     old, new = Places(root), Places(new_root)
-    if _moved_already(old, new):
+    left = any(folder.exists() for folder in (old.environments, *old.movable))
+    if not left and _journal(new) is None and new.environments.is_dir():  # it was interrupted at the very end
         report("ready", 1.0, f"everything is in {new_root} already")
         return status(new_root, "core")
-    _see_whether_possible(old, new)
+    _require_possible(old, new)
     with folders_explained(new_root):
         old.environments.mkdir(parents=True, exist_ok=True)  # for the lock, where only the journal was left to remove
         with guard.hold(old.lock, wait, lambda message: report("wait", 0.0, message)):
-            _write_journal(new, old)
-            _bring(old, new, report)
-            _make_environments(old, new, report, wait)
-            _bring(old, new, report)  # what was written meanwhile
-            report("move", _MADE, f"removing {root}")
-            _remove(old)
+            _move(old, new, report, wait)
     # The lock's file, which Windows does not let go before.
     shutil.rmtree(reachable(old.environments), ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -55,13 +51,19 @@ def move(root: Path, new_root: Path, report: Report, wait: float = WAIT) -> Stat
     return status(new_root, "core")
 
 
-def _moved_already(old: Places, new: Places) -> bool:
-    """Whether nothing is left to do: so it is for who was interrupted at the very end and asks again."""
-    left = any(folder.exists() for folder in (old.environments, *old.movable))
-    return not left and _journal(new) is None and new.environments.is_dir()
+def _move(old: Places, new: Places, report: Report, wait: float) -> None:
+    new.root.mkdir(parents=True, exist_ok=True)
+    beside = new.journal.with_name(f"{new.journal.name}.{os.getpid()}")
+    beside.write_text(json.dumps({"from": str(old.root)}), encoding="utf-8")
+    os.replace(beside, new.journal)
+    _bring(old, new, report)
+    _make_environments(old, new, report, wait)
+    _bring(old, new, report)  # what was written meanwhile
+    report("move", _MADE, f"removing {old.root}")
+    _remove(old)
 
 
-def _see_whether_possible(old: Places, new: Places) -> None:
+def _require_possible(old: Places, new: Places) -> None:
     if new.root == old.root:
         raise EnvironmentProblem(f"everything is in {new.root} already: choose another folder to move it to")
     if new.root.is_relative_to(old.root):
@@ -80,20 +82,17 @@ def _see_whether_possible(old: Places, new: Places) -> None:
 
 def _bring(old: Places, new: Places, report: Report) -> None:
     """Links or copies what is not there yet. Files are put in place whole, so what is there is right."""
-    new.root.mkdir(parents=True, exist_ok=True)
-    todo = [
-        (path, new.root / path.relative_to(old.root))
-        for folder in old.movable
-        for path in _files(folder)
-        if not os.path.lexists(new.root / path.relative_to(old.root))
-    ]
-    sizes = [path.lstat().st_size for path, _ in todo]
-    total, done, told = sum(sizes), 0, -_STEP
-    if old.root.stat().st_dev != new.root.stat().st_dev:
-        _see_whether_it_fits(new.root, total)
-    for (source, target), size in zip(todo, sizes):
-        if done - told >= _STEP:
-            told = done
+    paths = [path for folder in old.movable for path in _files(folder)]
+    pairs = [(path, new.root / path.relative_to(old.root)) for path in paths]
+    missing = [(source, target, source.lstat().st_size) for source, target in pairs if not os.path.lexists(target)]
+    total, done, reported = sum(size for _, _, size in missing), 0, -_STEP
+    free = shutil.disk_usage(new.root).free
+    if total > free and old.root.stat().st_dev != new.root.stat().st_dev:
+        lack = f"the disk of {new.root} has {free >> 20} MB free and {total >> 20} MB are to be moved"
+        raise EnvironmentProblem(f"{lack}: free some space or choose another folder", "space")
+    for source, target, size in missing:
+        if done - reported >= _STEP:
+            reported = done
             report("move", _BROUGHT * done / max(total, 1), f"moving {source.parent}", Amount(done, total))
         target.parent.mkdir(parents=True, exist_ok=True)
         _bring_one(source, target, old.root, new.root)
@@ -133,37 +132,22 @@ def _bring_one(source: Path, target: Path, root: Path, new_root: Path) -> None:
         raise
 
 
-def _see_whether_it_fits(new_root: Path, bytes_needed: int) -> None:
-    free = shutil.disk_usage(new_root).free
-    if bytes_needed > free:
-        raise EnvironmentProblem(
-            f"the disk of {new_root} has {free >> 20} MB free and {bytes_needed >> 20} MB are to be moved: "
-            "free some space or choose another folder",
-            "space",
-        )
-
-
 def _make_environments(old: Places, new: Places, report: Report, wait: float) -> None:
     """Makes all that have a marker: also what is outdated or broken in the old root is right in the new one."""
     wanted = [name for name in names() if old.marker(name).exists()]
     share = (_MADE - _BROUGHT) / max(len(wanted), 1)
     for number, name in enumerate(wanted):
-        create(new.root, name, _as_part(report, _BROUGHT + number * share, share), How(wait=wait))
+        begin, bar = _BROUGHT + number * share, Bar()
 
+        def report_part(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
+            report("move", begin + share * bar.overall(stage, part), message, amount)  # noqa: B023 called at once
 
-def _as_part(report: Report, begin: float, share: float) -> Report:
-    bar = Bar()
-
-    def told(stage: Stage, part: float, message: str, amount: Amount | None = None) -> None:
-        report("move", begin + share * bar.overall(stage, part), message, amount)
-
-    return told
+        create(new.root, name, report_part, How(wait=wait))
 
 
 def _remove(old: Places) -> None:
     """Markers first: what is half removed must not pass for an environment."""
-    markers = [old.marker(name) for name in names()] + [old.verdict(name) for name in names()]
-    for path in markers:
+    for path in [place(name) for name in names() for place in (old.marker, old.verdict)]:
         path.unlink(missing_ok=True)
     for folder in (*(each for name in names() for each in old.folders(name)), *old.movable):
         if folder.is_symlink():
@@ -174,14 +158,4 @@ def _remove(old: Places) -> None:
 
 def _journal(new: Places) -> dict | None:
     """None if nothing was begun. A journal is put in place whole, so it can be read."""
-    try:
-        return json.loads(new.journal.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-
-
-def _write_journal(new: Places, old: Places) -> None:
-    new.root.mkdir(parents=True, exist_ok=True)
-    beside = new.journal.with_name(f"{new.journal.name}.{os.getpid()}")
-    beside.write_text(json.dumps({"from": str(old.root)}), encoding="utf-8")
-    os.replace(beside, new.journal)
+    return json.loads(new.journal.read_text(encoding="utf-8")) if new.journal.exists() else None

@@ -34,6 +34,11 @@ def worker_command(python: Path, arguments: list[str]) -> list[str]:
     return [str(python), "-P", "-m", "worker", *arguments]
 
 
+def with_package(variables: dict[str, str]) -> dict[str, str]:
+    """Makes the package's modules importable by name from whatever working directory the user is in."""
+    return {**variables, "PYTHONPATH": str(package_root())}
+
+
 def run(command: list[str], variables: dict[str, str], folder: Path | None = None) -> int:
     """Runs ``command`` to its end and returns its exit code; on POSIX this process becomes the command instead."""
     sys.stdout.flush()
@@ -41,15 +46,6 @@ def run(command: list[str], variables: dict[str, str], folder: Path | None = Non
     if os.name == "posix":
         os.chdir(folder or ".")
         os.execve(command[0], command, variables)
-    return _run_and_wait(command, variables, folder)
-
-
-def with_package(variables: dict[str, str]) -> dict[str, str]:
-    """Makes the package's modules importable by name from whatever working directory the user is in."""
-    return {**variables, "PYTHONPATH": str(package_root())}
-
-
-def _run_and_wait(command: list[str], variables: dict[str, str], folder: Path | None) -> int:
     # Ctrl-C reaches the child as well; we wait for how it ends instead of dying before it.
     previous = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:

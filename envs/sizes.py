@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much an environment downloads and how much of the disk it takes, before anything is downloaded.
 
-Reads locks/sizes.json, which `python3 -m envs lock` writes. Asks no network, no disk and no uv.
+Reads locks/sizes.json, which `python3 -m tests.locking` writes. Asks no network, no disk and no uv.
 """
 
-import dataclasses
 import functools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .machine.platforms import platform_name
@@ -44,46 +42,39 @@ class Need:
     build that is, or left out.
     """
 
-    download_bytes: int
-    disk_bytes: int
+    download: int
+    disk: int
     packages: int
     estimated: bool = False
 
 
 def need(spec: Spec, build: TorchBuild | None = None, platform: str | None = None) -> Need:
     """For ``spec`` with torch's ``build`` (None where the spec has no torch) on ``platform`` (default: this one)."""
-    wanted = _pins(spec, platform)
-    known = sizes(spec, build, platform)
-    estimated = bool(wanted.keys() - known.keys()) or (build is not None and not _is_measured(build, platform))
-    packages = len(wanted.keys() | known.keys())
+    wanted, known = _pins(spec, platform), sizes(spec, build, platform)
+    measured = build is None or not _known(platform)["torch"].get(build.key, {"estimated": True})["estimated"]
     return Need(
-        sum(each.download for each in known.values()), sum(each.disk for each in known.values()), packages, estimated
+        sum(each.download for each in known.values()),
+        sum(each.disk for each in known.values()),
+        len(wanted.keys() | known.keys()),
+        estimated=bool(wanted.keys() - known.keys()) or not measured,
     )
 
 
 def sizes(spec: Spec, build: TorchBuild | None = None, platform: str | None = None) -> dict[str, Size]:
     """The sizes that are known, by the package's name as in the lock; torch and what its build brings among them."""
     known = _known(platform)["packages"]
-    pins = _pins(spec, platform)
-    locked = {
-        name: Size(*known[f"{name}=={version}"]) for name, version in pins.items() if f"{name}=={version}" in known
-    }
+    pins = {name: f"{name}=={version}" for name, version in _pins(spec, platform).items()}
+    locked = {name: Size(*known[pin]) for name, pin in pins.items() if pin in known}
     return {**_brought(build, platform), **locked}
 
 
 def _brought(build: TorchBuild | None, platform: str | None) -> dict[str, Size]:
     """What a build of torch brings: of the build itself, or of the largest that is known."""
-    builds = _known(platform)["torch"]
+    builds = {key: each["packages"] for key, each in _known(platform)["torch"].items()}
     if build is None or not builds:
         return {}
-    largest = max(builds, key=lambda key: sum(download for download, _, _ in builds[key]["packages"].values()))
-    entry = builds.get(build.key, builds[largest])
-    return {name: Size(*size) for name, size in entry["packages"].items()}
-
-
-def _is_measured(build: TorchBuild, platform: str | None) -> bool:
-    entry = _known(platform)["torch"].get(build.key)
-    return entry is not None and not entry["estimated"]
+    largest = max(builds.values(), key=lambda packages: sum(download for download, _, _ in packages.values()))
+    return {name: Size(*size) for name, size in builds.get(build.key, largest).items()}
 
 
 def pins_in(text: str) -> dict[str, str]:
@@ -91,16 +82,18 @@ def pins_in(text: str) -> dict[str, str]:
     return dict(_PIN.findall(text))
 
 
+def normal(name: str) -> str:
+    """A package's name as all names are compared (packaging.python.org, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _pins(spec: Spec, platform: str | None) -> dict[str, str]:
     if platform not in (None, platform_name()):
-        spec = dataclasses.replace(spec, requirements=lock_path(spec.name, platform))
+        spec = replace(spec, requirements=lock_path(spec.name, platform))
     return pins_in(spec.text)
 
 
-def _known(platform: str | None) -> Mapping[str, dict]:
-    return _read().get(platform or platform_name(), {"packages": {}, "torch": {}})
-
-
 @functools.cache
-def _read() -> dict[str, dict[str, dict]]:
-    return json.loads(PATH.read_text(encoding="utf-8"))
+def _known(platform: str | None) -> dict[str, dict]:
+    table = json.loads(PATH.read_text(encoding="utf-8"))
+    return table.get(platform or platform_name(), {"packages": {}, "torch": {}})

@@ -18,40 +18,15 @@ PYTHONS = ("3.11", "3.12")  # in this order: the worker's code runs on both, mor
 BLENDERS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}  # bpy's version for each Blender we support
 _HERE = Path(__file__).resolve().parent
 
-_CORE_IMPORTS = (
-    "numpy",
-    "scipy",
-    "PIL",
-    "pillow_heif",
-    "skimage",
-    "trimesh",
-    "fast_simplification",
-    "onnxruntime",
-    "safetensors",
-    "huggingface_hub",
-    "rich",
-    "torch",
-    "transformers",
-    "diffusers",
-)
-_NERF_IMPORTS = (
-    "numpy",
-    "scipy",
-    "PIL",
-    "skimage",
-    "trimesh",
-    "fast_simplification",
-    "onnxruntime",
-    "rich",
-    "torch",
-    "nerfacc",
-    "nerfstudio.fields.nerfacto_field",
-    "nerfstudio.models.nerfacto",
-    "nerfstudio.models.neus_facto",
-    "nerfstudio.exporter.marching_cubes",
-    "torchmetrics.image.lpip",
-    "av",
-)
+# Modules that the worker loads late are among them: what is imported when an environment is made is compiled then, and
+# the first use need not wait for it.
+_CORE_IMPORTS = """numpy scipy PIL pillow_heif skimage trimesh fast_simplification onnxruntime safetensors rich torch
+huggingface_hub transformers transformers.models.depth_anything.modeling_depth_anything
+transformers.models.dinov2.modeling_dinov2 transformers.models.clip.modeling_clip diffusers
+diffusers.pipelines.shap_e.pipeline_shap_e_img2img diffusers.pipelines.shap_e.renderer"""
+_NERF_IMPORTS = """numpy scipy PIL skimage trimesh fast_simplification onnxruntime rich torch torchmetrics.image.lpip av
+nerfacc nerfstudio.fields.nerfacto_field nerfstudio.models.nerfacto nerfstudio.models.neus_facto
+nerfstudio.exporter.marching_cubes"""
 # From the packages' metadata; GPL are x265 and x264 inside the wheels of pillow-heif and av, LGPL is libheif in there.
 _LICENCE = "Free software (BSD, MIT, Apache 2.0, MPL, LGPL, GPL); with an NVIDIA card also NVIDIA's own CUDA libraries"
 
@@ -62,8 +37,8 @@ class Spec:
 
     ``label`` and ``licence`` are what people read in the panel, ``licence`` in one line. ``requirements`` is a lock
     (or, for bpy, a spec with an exact version) and ``text`` its content. ``torch``: it gets the build of torch that
-    fits the machine. ``worker``: the worker must answer in it. ``exact``: the lock is the whole truth, and is installed
-    without asking its packages what else they want.
+    fits the machine. ``bpy``: its version, in the spec of a Blender. ``worker``: the worker must answer in it.
+    ``exact``: the lock is the whole truth, and is installed without asking its packages what else they want.
     """
 
     name: str
@@ -72,7 +47,7 @@ class Spec:
     imports: tuple[str, ...]
     torch: bool
     pythons: tuple[str, ...] = PYTHONS
-    substitutions: tuple[tuple[str, str], ...] = ()
+    bpy: str = ""
     worker: bool = False
     exact: bool = False
     licence: str = ""
@@ -82,14 +57,12 @@ class Spec:
         try:
             text = self.requirements.read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            from .machine.supported import this_system, why_not
+            from .machine import host  # needs ctypes, for which Blender's start should not wait
 
-            raise EnvironmentProblem(
-                why_not(this_system()) or f"no packages are locked for {self.name} on {platform_name()}", "architecture"
-            ) from error
-        for placeholder, value in self.substitutions:
-            text = text.replace(placeholder, value)
-        return text
+            why = host.why_not(host.this_system())
+            why = why or f"no packages are locked for {self.name} on {platform_name()}"
+            raise EnvironmentProblem(why, "architecture") from error
+        return text.replace("{bpy}", self.bpy)
 
     @property
     def fingerprint(self) -> str:
@@ -100,26 +73,20 @@ class Spec:
 
 
 def core() -> Spec:
-    return Spec("core", "Image to 3D", lock_path("core"), _CORE_IMPORTS, torch=True, worker=True, licence=_LICENCE)
+    imports = tuple(_CORE_IMPORTS.split())
+    return Spec("core", "Image to 3D", lock_path("core"), imports, torch=True, worker=True, licence=_LICENCE)
 
 
 def nerf() -> Spec:
     """nerfstudio's fields and models, and what finds the cameras, for which Linux on arm64 has no package."""
     poses = () if platform_name() == "linux-arm64" else ("pycolmap",)
-    return Spec(
-        "nerf",
-        "Many photos (NeRF)",
-        lock_path("nerf"),
-        (*_NERF_IMPORTS, *poses),
-        torch=True,
-        worker=True,
-        exact=True,
-        licence=_LICENCE,
-    )
+    imports = (*_NERF_IMPORTS.split(), *poses)
+    path = lock_path("nerf")
+    return Spec("nerf", "Many photos (NeRF)", path, imports, torch=True, worker=True, exact=True, licence=_LICENCE)
 
 
 def test() -> Spec:
-    imports = (*_CORE_IMPORTS, "pytest", "pytest_timeout")
+    imports = (*_CORE_IMPORTS.split(), "pytest", "pytest_timeout")
     return Spec("test", "Tests", lock_path("test"), imports, torch=True, worker=True, licence=_LICENCE)
 
 
@@ -132,7 +99,7 @@ def blender(version: str) -> Spec:
         ("bpy", "pytest", "pytest_timeout"),
         torch=False,
         pythons=("3.11",),
-        substitutions=(("{bpy}", BLENDERS[version]),),
+        bpy=BLENDERS[version],
         licence="GPL-3.0-or-later (Blender)",
     )
 

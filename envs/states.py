@@ -81,9 +81,7 @@ _Content = TypeVar("_Content", Marker, Verdict)
 def status(root: Path, name: str = "core") -> Status:
     """The state of the environment ``name`` below ``root``; raises EnvironmentProblem for a name we do not have."""
     found = marked(root, name)
-    if found.state is not State.READY or not found.folder:
-        return found
-    verdict = _read_verdict(Places(root).verdict(name))
+    verdict = _read_verdict(Places(root).verdict(name)) if found.state is State.READY else None
     if verdict is None or verdict.folder != found.folder.name:
         return found
     return Status(name, State.BROKEN, verdict.reason, folder=found.folder)
@@ -91,25 +89,21 @@ def status(root: Path, name: str = "core") -> Status:
 
 def marked(root: Path, name: str) -> Status:
     """The state as the marker has it, whatever a check has found since."""
-    places, wanted = Places(root), spec(name)
+    places, wanted, folder = Places(root), spec(name), None
     if not places.marker(name).exists():
         if places.folders(name):
             return Status(name, State.INCOMPLETE, f"setting up {name} was begun but not finished")
         return Status(name, State.ABSENT, f"{name} has not been set up in {root}")
     try:
         marker = read_marker(places.marker(name))
-    except EnvironmentProblem as error:
-        return Status(name, State.BROKEN, str(error))
-    folder = places.environments / marker.folder
-    python = python_in(folder)
-    if not python.exists():  # follows links: false as well when the base interpreter was uninstalled
-        return Status(name, State.BROKEN, f"the interpreter {python} of {name} is gone: repair it", folder=folder)
-    try:
-        fingerprint = wanted.fingerprint
-    except EnvironmentProblem as error:
-        return Status(name, State.BROKEN, str(error), folder=folder)
-    if marker.fingerprint != fingerprint:
-        return Status(name, State.OUTDATED, f"{name} was made for another version of this product", folder=folder)
+        folder = places.environments / marker.folder
+        python = python_in(folder)
+        if not python.exists():  # follows links: false as well when the base interpreter was uninstalled
+            raise EnvironmentProblem(f"the interpreter {python} of {name} is gone: repair it")
+        if marker.fingerprint != wanted.fingerprint:
+            return Status(name, State.OUTDATED, f"{name} was made for another version of this product", folder=folder)
+    except EnvironmentProblem as problem:
+        return Status(name, State.BROKEN, str(problem), folder=folder)
     return Status(name, State.READY, f"{name} is ready", python, folder)
 
 
@@ -117,11 +111,11 @@ def read_marker(path: Path) -> Marker:
     """Raises EnvironmentProblem for a marker that is damaged, or that names anything but a folder beside it."""
     try:
         marker = _read(path, Marker)
-        if not marker.folder or Path(marker.folder).name != marker.folder:
-            raise ValueError(f"{marker.folder} is no folder of environments")
+        if marker.folder and Path(marker.folder).name == marker.folder:
+            return marker
+        raise ValueError(f"{marker.folder} is no folder of environments")
     except (OSError, ValueError, TypeError) as error:
         raise EnvironmentProblem(f"the marker file {path} cannot be read: repair the environment") from error
-    return marker
 
 
 def write_marker(path: Path, folder: Path, fingerprint: str, torch: str, device: str = "", build: str = "") -> None:
@@ -155,11 +149,10 @@ def _read(path: Path, kind: type[_Content]) -> _Content:
     if not isinstance(content, dict):
         raise TypeError(f"{path} holds no object")
     known = {field.name: field.type for field in fields(kind)}
-    made = kind(**{name: value for name, value in content.items() if name in known})
-    for name, value in asdict(made).items():
-        if not isinstance(value, int if known[name] is int else str):
-            raise TypeError(f"{name} in {path} is not of its type")
-    return made
+    found = {name: value for name, value in content.items() if name in known}
+    if any(not isinstance(value, int if known[name] is int else str) for name, value in found.items()):
+        raise TypeError(f"a field in {path} is not of its type")
+    return kind(**found)
 
 
 def _write(path: Path, content: Marker | Verdict) -> None:

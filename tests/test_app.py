@@ -49,7 +49,7 @@ def test_a_device_that_does_not_exist_is_refused_at_once(job):
 
 def test_nothing_is_done_before_initialize(job):
     with pytest.raises(WireError) as caught:
-        App().list_models(protocol.Empty(), job)
+        App().catalogue(protocol.Empty(), job)
     assert caught.value.code == ErrorCode.INVALID_REQUEST
 
 
@@ -60,9 +60,9 @@ def test_every_request_of_the_protocol_has_a_handler():
 def test_a_download_is_refused_while_network_use_is_not_allowed(tmp_path, job):
     app = started(tmp_path, job, online=False)
     with pytest.raises(Unable, match="online"):
-        app.download_model(protocol.DownloadParams("depth", "depth-anything-v2-small"), job)
+        app.download(protocol.DownloadParams("depth-anything-v2-small"), job)
 
 
 def test_what_needs_no_download_is_there_at_once(tmp_path, job):
-    answer = started(tmp_path, job).download_model(protocol.DownloadParams("depth", "included"), job)
+    answer = started(tmp_path, job).download(protocol.DownloadParams("included"), job)
     assert answer == protocol.DownloadResult("included", 0)

@@ -56,7 +56,7 @@ def made(run, photo, tmp_path_factory) -> tuple[Path, dict]:
 
 def test_generate_makes_a_textured_upright_glb_named_after_the_photo(made):
     path, result = made
-    assert result["name"] == "Größe 1" and not result["from_cache"] and result["model"] == "included"
+    assert result["name"] == "Größe 1" and not result["from_cache"] and result["network"] == "included"
     scene = trimesh.load(path, force="scene")
     (mesh,) = scene.geometry.values()
     assert scene.graph.nodes_geometry == ["Größe 1"]
@@ -73,6 +73,22 @@ def test_a_second_run_comes_from_the_cache(run, photo, made, tmp_path):
     assert again["from_cache"] and (tmp_path / "2.glb").read_bytes() == path.read_bytes()
     unlike = {"seconds": 0, "from_cache": 0, "glb": ""}
     assert again | unlike == result | unlike
+
+
+def test_nothing_is_taken_from_the_cache_or_kept_there_where_that_is_asked_for(run, photo, made, tmp_path):
+    path, _ = made
+    for number in range(2):
+        out = tmp_path / f"{number}.glb"
+        anew = json.loads(run("generate", photo, "-o", out, "--preset", "fast", "--no-cache", "--json").stdout)
+        assert not anew["from_cache"] and "network" in anew["seconds"] and out.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["depth", "Depth", "included"])
+def test_a_model_or_a_network_is_found_by_its_name(run, photo, made, tmp_path, name):
+    path, result = made
+    done = run("generate", photo, "-o", tmp_path / "out.glb", "--preset", "fast", "--model", name, "--json")
+    assert json.loads(done.stdout)["network"] == result["network"]
+    assert (tmp_path / "out.glb").read_bytes() == path.read_bytes()
 
 
 def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
@@ -92,7 +108,7 @@ def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
         (("{folder}/missing.png", "-o", "{folder}/out.glb"), "missing.png"),
         (("{photo}", "-o", "{folder}/out.glb", "--preset", "ultra"), "balanced"),
         (("{photo}", "-o", "{folder}/out.glb", "--model", "depth-anything-v2-small"), "99 MB"),
-        (("{photo}", "-o", "{folder}/out.glb", "--backend", "magic"), "depth"),
+        (("{photo}", "-o", "{folder}/out.glb", "--model", "magic"), "included"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5"), "nearest"),
         (("{photo}", "{other}", "-o", "{folder}/out.glb"), "one photo"),
@@ -136,20 +152,20 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing(photo, tmp_path):
 
 def test_models_tells_licence_size_and_what_is_here(run):
     done = run("models", "--json")
-    backends = json.loads(done.stdout)["backends"]
-    assert [backend["name"] for backend in backends] == ["depth", "nerf", "diffusion"]
-    models = {model["name"]: model for backend in backends for model in backend["models"]}
-    assert models["included"]["here"] and not models["depth-anything-v2-small"]["here"]
-    assert models["depth-anything-v2-small"]["licence"] == "Apache-2.0" and models["triposr"]["licence"] == "MIT"
+    methods = json.loads(done.stdout)["methods"]
+    assert list(dict.fromkeys(method["category"] for method in methods)) == ["Depth", "NeRF", "Diffusion"]
+    networks = {network["name"]: network for method in methods for network in method["networks"]}
+    assert networks["included"]["here"] and not networks["depth-anything-v2-small"]["here"]
+    assert networks["depth-anything-v2-small"]["licence"] == "Apache-2.0" and networks["triposr"]["licence"] == "MIT"
     shown = run("models").stdout
-    assert all(name in shown for name in models) and "99 MB" in shown
+    assert all(name in shown for name in networks) and "99 MB" in shown
 
 
 def test_doctor_names_what_works_and_what_is_missing(run):
     done = run("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
-    assert done.returncode == 0 and checks["torch"]["ok"] and checks["depth/included"]["ok"]
-    assert not checks["depth/depth-anything-v2-small"]["ok"] and checks["depth/depth-anything-v2-small"]["advice"]
+    assert done.returncode == 0 and checks["torch"]["ok"] and checks["included"]["ok"]
+    assert not checks["depth-anything-v2-small"]["ok"] and checks["depth-anything-v2-small"]["advice"]
     assert "ok" in run("doctor").stdout
 
 

@@ -27,9 +27,9 @@ def test_it_prints_one_line_of_json_wherever_it_is_called_from(tmp_path):
     (tmp_path / "numpy.py").write_text("raise SystemExit('a file in the user\\'s folder was imported')")
     done = run("--device", "cpu", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    expected = {"product": __version__, "protocol": protocol.VERSION, "device": "cpu", "backends": ["depth"]}
+    expected = {"product": __version__, "protocol": protocol.VERSION, "device": "cpu", "methods": ["depth"]}
     found = json.loads(done.stdout)
-    assert found | {"backends": found["backends"][:1]} == expected
+    assert found | {"methods": found["methods"][:1]} == expected
 
 
 def test_a_device_that_there_is_not_is_one_sentence_and_exit_code_1(tmp_path):
@@ -68,7 +68,7 @@ def test_a_worker_that_never_answers_is_ended(played):
 
 
 def test_a_worker_that_answers_and_never_ends_is_ended(played):
-    result = {"version": 1, "worker": "1", "backends": []}
+    result = {"version": 1, "worker": "1", "methods": []}
     lines = "".join(json.dumps({"jsonrpc": "2.0", "id": id, "result": r}) + "\n" for id, r in ((1, result), (2, {})))
     played(f"import sys, time; sys.stdout.write({lines!r}); sys.stdout.flush(); time.sleep(1000)")
     with pytest.raises(Unable, match="did not answer and end within 1.5 s"):

@@ -40,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """A check's result. `build` says which torch fits this machine and why, `warning` what about it is a pity;
     `sizes` are bytes by what takes them; `report` is Markdown without names or tokens."""
 
@@ -58,46 +58,48 @@ class Checked:
         """What was found about that environment, None where it was not looked at."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
-    def after(self, before: Checked | None) -> Checked:
+    def after(self, before: CheckResult | None) -> CheckResult:
         """This check and what an earlier one of the same folder knows beyond it."""
         if before is None or before.root != self.root:
             return self
-        known = {entry.name: entry for entry in before.entries}
-        looked_at = {entry.name: _with_size(entry, known.get(entry.name)) for entry in self.entries}
-        return dataclasses.replace(self, entries=tuple((known | looked_at).values()), sizes=self.sizes or before.sizes)
+        earlier = {entry.name: entry for entry in before.entries}
+        looked_at = {entry.name: _with_size(entry, earlier.get(entry.name)) for entry in self.entries}
+        return dataclasses.replace(
+            self, entries=tuple((earlier | looked_at).values()), sizes=self.sizes or before.sizes
+        )
 
 
-def read(said: dict[str, Any]) -> Checked:
+def read(data: dict[str, Any]) -> CheckResult:
     """Reads a check's JSON object. Raises ValueError, KeyError or TypeError where it is none."""
-    torch, hardware = said.get("torch") or {}, said.get("hardware") or {}
-    return Checked(
-        root=_text(said["root"]),
-        entries=tuple(_entry(each) for each in said["environments"]),
+    torch, hardware = data.get("torch") or {}, data.get("hardware") or {}
+    return CheckResult(
+        root=_text(data["root"]),
+        entries=tuple(_entry(each) for each in data["environments"]),
         findings=tuple(
-            Finding(_text(each["name"]), bool(each["ok"]), _text(each["text"])) for each in said.get("findings") or ()
+            Finding(_text(each["name"]), bool(each["ok"]), _text(each["text"])) for each in data.get("findings") or ()
         ),
         gpus=tuple(_text(each["name"]) for each in hardware.get("gpus") or ()),
         build=_text(torch.get("reason")),
         warning=_text(torch.get("warning")),
-        free=_count(said.get("free_bytes")),
-        sizes=tuple((_text(what), size) for what, size in (said.get("sizes") or {}).items() if type(size) is int),
-        report=_text(said.get("text")),
+        free=count(data.get("free_bytes")),
+        sizes=tuple((_text(what), size) for what, size in (data.get("sizes") or {}).items() if type(size) is int),
+        report=_text(data.get("text")),
     )
 
 
-def _entry(said: dict[str, Any]) -> Entry:
-    need = said.get("need") or {}
+def _entry(data: dict[str, Any]) -> Entry:
+    need = data.get("need") or {}
     return Entry(
-        name=_text(said["name"]),
-        label=_text(said.get("label")) or _text(said["name"]),
-        standing=Standing(said["state"]),
-        reason=_text(said.get("reason")),
-        bytes=_count(said.get("bytes")),
-        download=_count(need.get("download")),
-        disk=_count(need.get("disk")),
+        name=_text(data["name"]),
+        label=_text(data.get("label")) or _text(data["name"]),
+        standing=Standing(data["state"]),
+        reason=_text(data.get("reason")),
+        bytes=count(data.get("bytes")),
+        download=count(need.get("download")),
+        disk=count(need.get("disk")),
         estimated=bool(need.get("estimated")),
-        licence=_text(said.get("licence")),
-        log_tail=_text(said.get("log_tail")),
+        licence=_text(data.get("licence")),
+        log_tail=_text(data.get("log_tail")),
     )
 
 
@@ -116,5 +118,6 @@ def _text(value: Any) -> str:
     return value
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A number of bytes, None where it is none."""
     return value if type(value) is int and value >= 0 else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The care for environments: which one is needed and in what state it is, checks of them in the background, and one
+"""The environments: which one is needed and in what state it is, checks of them in the background, and one
 order of the user's at a time. Must not know bpy, the worker, or how packages are installed.
 
 Looking is cheap (a marker file) and is done whenever something may have changed. A check is a gentle process of its
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from . import check as checked
-from . import launch as environment
-from .check import Checked
-from .launch import CORE, Found, Place, Standing
+from . import check as checks
+from . import launch
+from .check import CheckResult, Entry
+from .launch import CORE, Interpreter, Settings, Standing
 from .process import CannotStart
 from .states import CHECK_AFTER, CHECK_LIMIT, QUIET_LIMIT, Problem, Shown
-from .tasks import UNFINISHED, Advanced, Check, Ended, Errand, Order
+from .tasks import UNFINISHED, Check, Ended, EnvironmentTask, Order
 
 
 class Report(Enum):
@@ -33,35 +33,23 @@ class Report(Enum):
 
 
 @dataclass(frozen=True)
-class OrderEnded:
-    """An order is over; how it went is in `Care.problem` and `Care.done`."""
+class Over:
+    """An order or a check is over. Its end is told by `problem` and `done`, or `last_check` and `check_error`.
 
-    order: Order
+    `suspect_works`: whether the environment that was suspected turned out to work, None where none was tried.
+    """
 
-
-@dataclass(frozen=True)
-class CheckEnded:
-    """A check is over; what it found is in `Care.checked`, or why it found nothing in `Care.check_error`."""
-
-    check: Check
+    suspect_works: bool | None = None
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An environment that was suspected has been tried."""
+class Environments:
+    """See the module. `settings` is asked for the settings of the moment whenever something begins."""
 
-    name: str
-    works: bool
-
-
-class Care:
-    """See the module. `place` is asked for the settings of the moment whenever something begins."""
-
-    def __init__(self, place: Callable[[], Place], clock: Callable[[], float]) -> None:
+    def __init__(self, settings: Callable[[], Settings], clock: Callable[[], float]) -> None:
         self.needed = CORE
-        self.known: tuple[str, ...] = (CORE,)
-        self.found = Found(None, "not looked for yet")
-        self.checked: Checked | None = None
+        self.names: tuple[str, ...] = (CORE,)
+        self.interpreter = Interpreter(None, "not looked for yet")
+        self.last_check: CheckResult | None = None
         self.check_error = ""
         self.order: Order | None = None
         self.shown = Shown(0.0, "")
@@ -69,9 +57,9 @@ class Care:
         self.failed: Order | None = None
         self.done: Order | None = None
         self.report = Report.NOT_WANTED
-        self._place, self._clock = place, clock
-        self._carrying_out: Errand | None = None
-        self._checking: Errand | None = None
+        self._settings, self._clock = settings, clock
+        self._carrying_out: EnvironmentTask | None = None
+        self._checking: EnvironmentTask | None = None
         self._wanted: Check | None = None
         self._examined: set[tuple[Path, str]] = set()
         self._suspected = ""
@@ -83,6 +71,17 @@ class Care:
 
     # ---- what is there
 
+    def entry(self, name: str) -> Entry | None:
+        """What the last check tells of that environment, None where it was not looked at."""
+        return self.last_check.entry(name) if self.last_check else None
+
+    def standing(self, name: str) -> Standing | None:
+        """The state of an environment as far as it is known without looking."""
+        if name == self.needed and self.interpreter.standing:
+            return self.interpreter.standing
+        entry = self.entry(name)
+        return entry.standing if entry else None
+
     @property
     def checking(self) -> bool:
         """A check is going on or about to."""
@@ -90,17 +89,13 @@ class Care:
 
     def look(self) -> None:
         """Looks at the environment that is needed; has those checked that were not yet since the beginning."""
-        place = self._place()
-        self.found = environment.find(place, self.needed)
-        if place.python is None:
-            new = tuple(name for name in {self.needed: 0, **dict.fromkeys(self.known)} if self._is_new(place, name))
-            if new:
+        settings = self._settings()
+        self.interpreter = launch.find(settings, self.needed)
+        if settings.python is None:
+            keys = {name: (settings.root, name) for name in (self.needed, *self.names)}
+            if new := tuple(name for name, key in keys.items() if key not in self._examined):
+                self._examined.update(keys.values())
                 self.want(Check(new))
-
-    def need(self, name: str) -> None:
-        """From now on the environment of that name is the one that is needed."""
-        self.needed = name
-        self.look()
 
     def want(self, check: Check) -> None:
         """Has that looked at as soon as nothing else goes on."""
@@ -110,7 +105,7 @@ class Care:
 
     def suspect(self, name: str) -> None:
         """Has the environment tried in which a worker did not start: it may be what is wrong."""
-        if self._place().python is None:
+        if self._settings().python is None:
             self._suspected = name
             self.want(Check((name,), deep=True))
 
@@ -118,17 +113,17 @@ class Care:
         """Gives up on the check that goes on or is about to."""
         self._wanted = None
         if self._checking:
-            self._unwanted = self._checking.errand
+            self._unwanted = self._checking.task
             self._checking.kill()
 
     def ask_for_report(self) -> None:
         """`report` becomes DUE at once, or when a check has told what is to be reported."""
-        if self.checked and not self.checking:
+        if self.last_check and not self.checking:
             self.report = Report.DUE
             return
         self.report = Report.WANTED
         if not self.checking:
-            self.want(Check(self.known))
+            self.want(Check(self.names))
 
     # ---- orders
 
@@ -139,7 +134,7 @@ class Care:
         self.shown = Shown(0.0, order.doing)
         self._cancelled, self._heard_at = False, self._clock()
         try:
-            self._carrying_out = Errand(self._place(), order, self._clock)
+            self._carrying_out = EnvironmentTask(self._settings(), order, self._clock)
         except CannotStart as error:
             self.problem, self.failed = Problem(str(error)), order
             return False
@@ -150,7 +145,7 @@ class Care:
         """Asks the order that is carried out to end."""
         self._cancelled = True
         if self._carrying_out:
-            self._carrying_out.stop()
+            self._carrying_out.terminate()
 
     def kill(self) -> None:
         """Ends the order that is carried out, and all that it started, at once."""
@@ -172,16 +167,16 @@ class Care:
 
     def close(self) -> None:
         """Ends everything; waits for a moment only."""
-        running = [errand for errand in (self._carrying_out, self._checking) if errand]
-        for errand in running:
-            errand.stop()
-        for errand in running:
-            errand.close()
+        running = [task for task in (self._carrying_out, self._checking) if task]
+        for task in running:
+            task.terminate()
+        for task in running:
+            task.close()
         self._carrying_out = self._checking = self._wanted = self.order = None
 
     # ---- what the timer does
 
-    def tick(self, quiet: bool) -> list[OrderEnded | CheckEnded | Judged]:
+    def tick(self, quiet: bool) -> list[Over]:
         """Drains what came, watches the clock, and begins a check that is due; one that nobody waits for only while
         it is `quiet`. Returns what is over."""
         over = [*self._hear_order(), *self._hear_check()]
@@ -191,71 +186,65 @@ class Care:
                 over += self._begin_check()
         return over
 
-    def _hear_order(self) -> list[OrderEnded]:
+    def _hear_order(self) -> list[Over]:
         if not self._carrying_out:
             return []
-        for event in self._carrying_out.poll():
+        for event in self._carrying_out.events():
             self._heard_at = self._clock()
             match event:
-                case Advanced(stage, fraction, message, here, of):
-                    self.shown = Shown(fraction, stage, message, here, of)
+                case Shown():
+                    self.shown = event
                 case Ended(error, log):
                     return [self._end_order(error, log)]
         if self._clock() > self._heard_at + QUIET_LIMIT:
             self._carrying_out.kill()
         return []
 
-    def _end_order(self, error: str | None, log: str) -> OrderEnded:
+    def _end_order(self, error: str | None, log: str) -> Over:
         order, self.order, self._carrying_out = self.order, None, None
         if error is None:
             self.done, self._moved = order, order.folder
         elif not self._cancelled:
             self.problem, self.failed = Problem(error, log=log), order
-        self.want(Check(self.known))
+        self.want(Check(self.names))
         self._not_before = self._clock()
-        return OrderEnded(order)
+        return Over()
 
-    def _begin_check(self) -> list[CheckEnded | Judged]:
+    def _begin_check(self) -> list[Over]:
         check, self._wanted = self._wanted, None
         self.check_error = ""
         try:
-            self._checking, self._check_began_at = Errand(self._place(), check, self._clock), self._clock()
+            self._checking = EnvironmentTask(self._settings(), check, self._clock)
+            self._check_began_at = self._clock()
         except CannotStart as error:
             return self._end_check(check, str(error))
         return []
 
-    def _hear_check(self) -> list[CheckEnded | Judged]:
+    def _hear_check(self) -> list[Over]:
         if not self._checking:
             return []
-        for event in self._checking.poll():
+        for event in self._checking.events():
             match event:
-                case Ended(error, _, said):
-                    check, self._checking = self._checking.errand, None
-                    return self._end_check(check, self._read(said) if error is None else error)
+                case Ended(error, _, data):
+                    check, self._checking = self._checking.task, None
+                    return self._end_check(check, self._read(data) if error is None else error)
         if self._clock() > self._check_began_at + CHECK_LIMIT:
             self._checking.kill()
         return []
 
-    def _end_check(self, check: Check, error: str) -> list[CheckEnded | Judged]:
+    def _end_check(self, check: Check, error: str) -> list[Over]:
         self.check_error = "" if check is self._unwanted else error
         if self.report is Report.WANTED:
             self.report = Report.DUE
         if not (check.deep and self._suspected in check.names):
-            return [CheckEnded(check)]
+            return [Over()]
         name, self._suspected = self._suspected, ""
-        standing = environment.find(self._place(), name).standing
-        return [CheckEnded(check)] if error else [CheckEnded(check), Judged(name, standing is Standing.READY)]
+        return [Over(None if error else launch.find(self._settings(), name).standing is Standing.READY)]
 
-    def _read(self, said: dict | None) -> str:
+    def _read(self, data: dict | None) -> str:
         """Keeps a check's result; returns what is wrong with it, "" if nothing is."""
         try:
-            self.checked = checked.read(said or {}).after(self.checked)
+            self.last_check = checks.read(data or {}).after(self.last_check)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             return f"what the check said cannot be read ({error!r})"
-        return "" if said else UNFINISHED
-
-    def _is_new(self, place: Place, name: str) -> bool:
-        key = place.root, name
-        new = key not in self._examined
-        self._examined.add(key)
-        return new
+        return "" if data else UNFINISHED

@@ -10,30 +10,36 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...worker.wire.protocol import (
-    BackendInfo,
-    DownloadParams,
-    ErrorCode,
-    GenerateParams,
-    GenerateResult,
-    Value,
-    WireError,
-)
+from ...worker.core.options import Value
+from ...worker.wire import protocol
+from ...worker.wire.protocol import DownloadParams, GenerateParams, MethodInfo, NetworkInfo, SelectParams
 from .states import Problem
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
+    each method that may be selected, by its name."""
+
+    question: SelectParams
+    presets: dict[str, str]
+    options: dict[str, dict[str, Value]]
 
 
 @dataclass(frozen=True)
 class Job:
     """A request to the worker, to be run in `environment`; `stage` is what is shown until the worker says more.
 
-    `folder` is the job's own, removed with whatever is in it when the job comes to nothing.
+    `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what to make
+    once a selection has been answered.
     """
 
     method: str
-    params: GenerateParams | DownloadParams
+    params: GenerateParams | DownloadParams | SelectParams
     stage: str
     environment: str
     folder: Path | None = None
+    recipe: Recipe | None = None
 
     def discard(self) -> None:
         """Removes its folder."""
@@ -45,7 +51,7 @@ class Job:
 class Finished:
     """A mesh on disk that waits for its import; `folder` is removed after it."""
 
-    result: GenerateResult
+    result: protocol.GenerateResult
     folder: Path
 
 
@@ -54,10 +60,7 @@ class Results:
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
-        self.last: GenerateResult | None = None
-
-    def add(self, finished: Finished) -> None:
-        self.waiting.append(finished)
+        self.last: protocol.GenerateResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -69,37 +72,30 @@ class Results:
         self.waiting.remove(finished)
         shutil.rmtree(finished.folder, ignore_errors=True)
 
-    def clear(self) -> None:
-        """Removes all that wait."""
-        for finished in [*self.waiting]:
-            self.discard(finished)
 
-
-def problem(message: str, error: WireError | None, job: Job | None, log: str) -> Problem:
+def problem(message: str, error: protocol.WireError | None, log: str) -> Problem:
     """What went wrong, as the panel shows it; `log` is the worker's, for an error that brings none."""
     if error is None:
         return Problem(message, log=log)
-    missing = None
-    if error.code is ErrorCode.WEIGHTS_MISSING and job and isinstance(error.data.get("model"), str):
-        missing = DownloadParams(job.params.backend, error.data["model"])
+    network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
+    missing = DownloadParams(network) if isinstance(network, str) else None
     return Problem(message, error.code, error.data.get("log") or log, missing)
 
 
-def generation(
-    backend: BackendInfo,
-    pictures: tuple[str, ...],
-    model: str | None,
-    preset: str,
-    options: dict[str, Value],
-    temporary: Path,
-) -> Job:
+def selection(recipe: Recipe, environment: str) -> Job:
+    """Asks which network is taken, to make the recipe with it."""
+    return Job("select", recipe.question, "starting", environment, recipe=recipe)
+
+
+def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, temporary: Path) -> Job:
     """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
+    pictures, preset, options = recipe.question.pictures, recipe.presets[method.name], recipe.options[method.name]
     folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))
     glb, beside = str(folder / "result.glb"), str(folder)
-    params = GenerateParams(pictures, glb, backend.name, preset, model, options, previews=beside, photos=beside)
-    return Job("generate", params, "starting", backend.environment, folder)
+    params = GenerateParams(pictures, glb, preset, method.category, network.name, options, beside, beside)
+    return Job("generate", params, "starting", method.environment, folder)
 
 
-def download(backend: BackendInfo, model: str) -> Job:
-    """Fetches the weights of one model."""
-    return Job("models/download", DownloadParams(backend.name, model), "connecting", backend.environment)
+def download(method: MethodInfo, network: NetworkInfo) -> Job:
+    """Fetches the weights of one of the method's networks."""
+    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the worker's Python is and how it is run. Must not know bpy, the protocol, or how packages are installed.
 
-Builds on `..envs`: a cheap look at a marker file; what takes longer is an errand (errands.py).
+Builds on `..envs`: a cheap look at a marker file; what takes longer is a task (tasks.py).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ CORE = "core"
 
 
 @dataclass(frozen=True)
-class Place:
+class Settings:
     """Where things are and what is allowed, as the user's settings say at this moment.
 
     `root` holds environments, weights and caches; `python` is an interpreter to use instead of an environment of ours;
     `wheelhouse` is a folder of packages that are installed without a network; `temporary` is where job folders are
-    made; `logs` and `kept` are a folder and a file of the add-on's own.
+    made; `logs` and `catalogue` are a folder and a file of the add-on's own.
     """
 
     root: Path
     temporary: Path
     logs: Path
-    kept: Path
+    catalogue: Path
     python: Path | None = None
     wheelhouse: Path | None = None
     online: bool = False
@@ -39,7 +39,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Found:
+class Interpreter:
     """`python` is what to run the worker with, None where there is none; then `reason` says why, as a sentence.
 
     `standing` is the environment's state, None where a Python of the user's own is asked for instead.
@@ -50,21 +50,22 @@ class Found:
     standing: Standing | None = None
 
 
-def find(place: Place, name: str = CORE) -> Found:
+def find(settings: Settings, name: str = CORE) -> Interpreter:
     """The Python for the environment `name`, from the settings or finished. Reads a marker file, starts nothing."""
-    if place.python:
-        return Found(place.python) if place.python.is_file() else Found(None, f"there is no Python at {place.python}")
+    if settings.python:
+        missing = Interpreter(None, f"there is no Python at {settings.python}")
+        return Interpreter(settings.python) if settings.python.is_file() else missing
     try:
-        status = envs.status(place.root, name)
-    except EnvironmentProblem as problem:  # a backend of another version may ask for one that we do not have
-        return Found(None, str(problem))
-    return Found(status.python, status.reason, status.state)
+        status = envs.status(settings.root, name)
+    except EnvironmentProblem as problem:  # a method of another version may ask for one that we do not have
+        return Interpreter(None, str(problem))
+    return Interpreter(status.python, status.reason, status.state)
 
 
 def worker_command(python: Path) -> list[str]:
     return [str(python), "-m", "worker"]
 
 
-def worker_variables(place: Place, name: str = CORE) -> dict[str, str]:
+def worker_variables(settings: Settings, name: str = CORE) -> dict[str, str]:
     """The worker's environment variables: nothing of Blender's own Python, and output that is not held back."""
-    return {**envs.process_environment(place.root, name), "PYTHONUNBUFFERED": "1"}
+    return {**envs.process_environment(settings.root, name), "PYTHONUNBUFFERED": "1"}

@@ -95,10 +95,6 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    @property
-    def ending(self) -> bool:
-        return self._ending is not _Ending.NOT
-
     def write(self, line: bytes) -> None:
         """Sends one line. What the pipe does not take now goes out at the next polls; a dead child's lines are lost."""
         self._unsent += line
@@ -109,7 +105,7 @@ class Child:
         self._send()
         lines, drained = self._take_lines()
         self._watch_exit(drained)
-        if self.exit_code is None and self.ending and self._clock() >= self._next_step_at:
+        if self.exit_code is None and self._ending is not _Ending.NOT and self._clock() >= self._next_step_at:
             self._take_next_step()
         return lines
 

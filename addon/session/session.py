@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one running worker, its jobs and its state. Must not know widgets, meshes or bpy; the environments are cared for
-elsewhere (care.py).
+"""The one running worker, its jobs and its state. Must not know widgets, meshes or bpy; environments are looked after
+elsewhere (environments.py).
 
 Everything happens in two ways: a user action calls a method, which returns at once, and a timer calls `tick`, which
 drains what the worker said and watches the clock. Nothing waits. The panel reads the attributes. Each wait has a limit,
 and after each failure the state is one from which the user can go on, with the reason in `problem`.
+
+Which network a job takes is selected by the worker alone. It is asked in the background, as soon as the user has
+chosen; a job that is begun before the answer has come asks first and then goes on with it.
 """
 
 from __future__ import annotations
@@ -13,55 +16,43 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ...worker.wire import protocol
-from ...worker.wire.protocol import ErrorCode, Preview, Progress, Value, WireError
-from . import catalogue as offered
-from . import jobs
-from . import launch as environment
+from ...worker.wire.protocol import ErrorCode, Preview, Progress, SelectParams, SelectResult, WireError
+from . import catalogue, jobs, launch, states
 from .client import Answered, Client, Event, Exited, Failed
-from .environments import Care, CheckEnded, Judged, OrderEnded
-from .jobs import Finished, Job, Results
-from .launch import Found, Place
+from .environments import Environments, Over
+from .jobs import Finished, Job, Recipe, Results
+from .launch import Interpreter, Settings
 from .process import CannotStart
-from .states import (
-    CANCEL_GRACE,
-    FORCE_AFTER,
-    LOOK_AGAIN,
-    MOVING,
-    QUIET_LIMIT,
-    REST_AFTER,
-    START_LIMIT,
-    STOP_LIMIT,
-    Problem,
-    Shown,
-    State,
-)
+from .selection import Selection
+from .states import MOVING, Problem, Shown, State
 from .tasks import Order
 
 
 class Session:
-    """See the module. `place` is asked for the settings of the moment whenever something begins."""
+    """See the module. `settings` is asked for the settings of the moment whenever something begins."""
 
-    def __init__(self, place: Callable[[], Place], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Callable[[], Settings], clock: Callable[[], float] = time.monotonic) -> None:
         self.state = State.ABSENT
-        self.care = Care(place, clock)
+        self.environments = Environments(settings, clock)
+        self.selection = Selection(clock)
         self.problem: Problem | None = None
         self.results = Results()
-        self.offered = offered.shipped()
-        self.asked = False
-        """Whether a worker has told since the start what is here; `offered` is older else."""
+        self.methods = catalogue.shipped()
+        self.up_to_date = False
+        """Whether a worker has told since the start which weights are here; `methods` are older else."""
         self.longest_tick = 0.0
-        self._place, self._clock = place, clock
+        self._settings, self._clock = settings, clock
         self._client: Client | None = None
-        self._introduced: tuple[Any, ...] = ()
-        self._shown = Shown(0.0, "")
+        self._wanted: tuple[Any, ...] = ()  # what the worker was started for
+        self._introduced = False
+        self._progress = Shown(0.0, "")
         self._ordered: Order | None = None
         self._pending: Job | None = None
         self._running: tuple[int, Job] | None = None
-        self._since = self._heard_at = self._began_at = clock()
+        self._since = self._heard_at = self._began_at = self._started_at = clock()
 
     # ---- what the panel reads
 
@@ -71,91 +62,90 @@ class Session:
         return self.state in MOVING
 
     @property
-    def found(self) -> Found:
-        """The Python for the chosen model."""
-        return self.care.found
+    def interpreter(self) -> Interpreter:
+        """The Python for the chosen method."""
+        return self.environments.interpreter
 
     @property
     def shown(self) -> Shown:
         """How far what goes on is."""
-        return self.care.shown if self.care.order else self._shown
+        return self.environments.shown if self.environments.order else self._progress
 
     @property
     def can_begin(self) -> bool:
         """A job can begin."""
-        return self.can_order and self.found.python is not None
-
-    @property
-    def can_order(self) -> bool:
-        """An environment can be made, repaired, moved or removed."""
-        return not self.moving
+        return not self.moving and self.interpreter.python is not None
 
     @property
     def can_force(self) -> bool:
         """Something that was asked to end takes long to do so."""
-        return self.state is State.STOPPING and self._clock() > self._since + FORCE_AFTER
+        return self.state is State.STOPPING and self._clock() > self._since + states.FORCE_AFTER
 
     @property
     def can_end_early(self) -> bool:
         """What the running job has so far can be made the result; it has not been asked yet."""
-        return self.state is State.BUSY and bool(self._shown.preview) and not self._shown.enough
+        return self.state is State.BUSY and bool(self._progress.preview) and not self._progress.enough
 
     @property
     def elapsed(self) -> float:
         """Seconds since the running job, or set-up, began."""
         return self._clock() - self._began_at
 
+    def selected(self, question: SelectParams) -> SelectResult | None:
+        """The method and network that are taken, None while the worker has still to say so. Raises KeyError where the
+        question names a network that is not offered."""
+        if question.network:
+            return SelectResult(catalogue.find(self.methods, question.network)[0].name, question.network)
+        return self.selection.answer if question == self.selection.question else None
+
     # ---- what the user does
 
     def recall(self) -> None:
         """Reads what a worker said last; once, at the beginning."""
-        self.offered = offered.last_known(self._place().kept)
-        self.care.known = offered.environments(self.offered)
+        self.methods = catalogue.last(self._settings().catalogue)
+        self.environments.names = catalogue.environments(self.methods)
 
     def look(self) -> None:
         """Looks again whether there is an environment: the settings or the disk have changed."""
-        self.care.look()
-        if self._client is None and self.care.order is None:
-            self._go(State.IDLE if self.found.python else State.ABSENT)
+        self.environments.look()
+        started_quietly = self._client and not self._introduced and not self.moving
+        if self.environments.order is None and (self._client is None or started_quietly):
+            self._go(State.IDLE if self.interpreter.python else State.ABSENT)
 
     def need(self, name: str) -> None:
-        """The chosen model needs the environment of that name."""
-        if name != self.care.needed:
-            self.care.need(name)
+        """The chosen method needs the environment of that name."""
+        if name != self.environments.needed:
+            self.environments.needed = name
             self.look()
 
-    def generate(
-        self, pictures: tuple[str, ...], backend: str, model: str | None, preset: str, options: dict[str, Value]
-    ) -> None:
+    def generate(self, recipe: Recipe) -> None:
         """Turns pictures of one thing into a GLB in a folder of ours; `results` gets it."""
-        described = offered.backend_named(self.offered, backend)
-        try:
-            job = jobs.generation(described, pictures, model, preset, options, self._place().temporary)
-        except OSError as error:
-            self._fail(f"no temporary folder could be made: {error.strerror or error}")
-        else:
+        selected = self.selected(recipe.question)
+        if selected is None:
+            self._begin(jobs.selection(recipe, self.environments.needed))
+        elif job := self._generation(recipe, selected):
             self._begin(job)
 
-    def download(self, backend: str, model: str) -> None:
-        """Fetches the weights of one model."""
-        self._begin(jobs.download(offered.backend_named(self.offered, backend), model))
+    def download(self, network: str) -> None:
+        """Fetches the weights of one network."""
+        self._begin(jobs.download(*catalogue.find(self.methods, network)))
 
     def give_order(self, order: Order) -> None:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
-        if not self.can_order:
+        if self.moving:
             return
         self.problem, self._ordered = None, order
-        self._begin_clock()
+        self._began_at = self._heard_at = self._clock()
         if self._client:
-            self._client.stop()
+            self._client.end()
             self._go(State.STOPPING)
         else:
             self._carry_out()
 
     def cancel(self) -> None:
         """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force."""
-        if self.state is State.CARING:
-            self.care.stop()
+        if self.state is State.SETTING_UP:
+            self.environments.stop()
             self._go(State.STOPPING)
         elif self.state is State.BUSY and self._client and self._running:
             self._client.cancel(self._running[0])
@@ -168,26 +158,26 @@ class Session:
         """Asks a job that shows what it has so far to finish with that."""
         if self.can_end_early and self._client and self._running:
             self._client.enough(self._running[0])
-            self._shown = replace(self._shown, enough=True)
+            self._progress = replace(self._progress, enough=True)
 
     def force_stop(self) -> None:
         """Ends the worker, and all it started, at once. The next job starts a new one."""
-        self.care.kill()
+        self.environments.kill()
         if self._client:
             self._client.kill()
-        if self._client or self.care.order:
+        if self._client or self.environments.order:
             self._go(State.STOPPING)
 
     def rest(self) -> None:
         """Ends a worker that has nothing to do, to free its memory."""
         if self.state is State.READY and self._client:
-            self._client.stop()
+            self._client.end()
             self._go(State.STOPPING)
 
     def dismiss(self) -> None:
         """The user has read the error."""
         self.problem = None
-        self.care.dismiss()
+        self.environments.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
         """`reason` may be a whole traceback: its last line is the message, all of it goes to the log."""
@@ -198,13 +188,15 @@ class Session:
 
     def close(self) -> None:
         """Ends everything; waits for a moment only. For when the add-on is switched off or Blender ends."""
-        self.care.close()
+        self.environments.close()
         if self._client:
             self._client.close()
         self._client = None
+        self.selection.ask(None)
         self._drop_pending()
         self._end_running()
-        self.results.clear()
+        for finished in [*self.results.waiting]:
+            self.results.discard(finished)
         self.state = State.ABSENT
 
     # ---- what the timer does
@@ -212,130 +204,174 @@ class Session:
     def tick(self) -> bool:
         """Drains what came, watches the clock. Returns whether there is something new to show."""
         before = self._picture()
-        for over in self.care.tick(quiet=not self.moving):
-            self._hear_care(over)
+        for over in self.environments.tick(quiet=not self.moving):
+            self._hear_environments(over)
         if self._client:
-            for event in self._client.poll():
+            for event in self._client.events():
                 self._hear(event)
         self._watch_clock()
+        if self.selection.due and self.can_begin and self._reach(self.environments.needed):
+            self.selection.request = self._client.request("select", self.selection.question)
         return self._picture() != before
 
     def _picture(self) -> tuple[Any, ...]:
-        care = self.care
-        of_care = care.found, care.checking, care.checked, care.problem, care.done, care.report
-        return self.state, self.shown, self.problem, self.offered, len(self.results.waiting), of_care
+        them, selection = self.environments, self.selection
+        of_environments = them.interpreter, them.checking, them.last_check, them.problem, them.done, them.report
+        of_selection = selection.answer, selection.problem
+        of_jobs = self.state, self.shown, self.problem, self.methods, len(self.results.waiting)
+        return *of_jobs, *of_selection, *of_environments
 
     # ---- beginning
+
+    def _generation(self, recipe: Recipe, selected: SelectResult) -> Job | None:
+        """The job that makes the recipe with what was selected; None, with the reason in `problem`, without one."""
+        try:
+            method, network = catalogue.find(self.methods, selected.network)
+            return jobs.generation(recipe, method, network, self._settings().temporary)
+        except KeyError:
+            self._fail("the worker offers other networks than before: choose again")
+        except OSError as error:
+            self._fail(f"no temporary folder could be made: {error.strerror or error}")
+        return None
 
     def _begin(self, job: Job) -> None:
         if not self.can_begin:
             job.discard()
             return
         self.dismiss()
-        self._shown, self._pending = Shown(0.0, job.stage), job
-        self._begin_clock()
+        self._progress = Shown(0.0, job.stage)
+        self._began_at = self._heard_at = self._clock()
         self._bring_up(job)
 
     def _bring_up(self, job: Job) -> None:
-        """Takes the next step towards a worker that knows the settings of the moment and has the pending job."""
-        place = self._place()
-        found = environment.find(place, job.environment)
-        wanted = found.python, place.root, protocol.InitializeParams(protocol.VERSION, place.online, place.device)
-        if found.python is None:
-            self._give_up(found.reason)
-        elif self._client is None:
-            self._start(place, job.environment, wanted)
-        elif self._introduced != wanted:
-            self._client.stop()
-            self._go(State.STOPPING)
-        else:
+        """Takes the next step towards a worker that has the job."""
+        self._pending = job
+        self._go(State.STARTING)
+        if self._reach(job.environment):
             self._submit()
 
-    def _start(self, place: Place, name: str, introduction: tuple[Path, Path, protocol.InitializeParams]) -> None:
-        """Starts a worker in the environment `name`. Another one is needed when the introduction changes."""
-        command, variables = environment.worker_command(introduction[0]), environment.worker_variables(place, name)
+    def _reach(self, name: str) -> bool:
+        """Takes the next step towards a worker in the environment `name` that knows the settings of the moment; whether
+        it is there. One that was started for something else is ended first: there is one at a time."""
+        settings = self._settings()
+        python = launch.find(settings, name)
+        wanted = python.python, settings.root, settings.online, settings.device
+        if python.python is None:
+            self._give_up(python.reason)
+        elif self._client is None:
+            self._start(settings, name, wanted)
+        elif self._wanted != wanted:
+            self._client.end()
+            self._go(State.STOPPING)
+        else:
+            return self._introduced
+        return False
+
+    def _start(self, settings: Settings, name: str, wanted: tuple[Any, ...]) -> None:
+        command, variables = launch.worker_command(wanted[0]), launch.worker_variables(settings, name)
         try:
-            self._client = Client(command, environment.PACKAGE, place.logs / "worker.log", variables, self._clock)
+            self._client = Client(command, launch.PACKAGE, settings.logs / "worker.log", variables, self._clock)
         except CannotStart as error:
-            self.care.suspect(name)
+            self.environments.suspect(name)
             self._give_up(str(error))
             return
-        self._introduced = introduction
-        self._client.request("initialize", introduction[-1])
-        self._go(State.STARTING)
+        self._wanted, self._introduced, self._started_at = wanted, False, self._clock()
+        self._client.request(
+            "initialize", protocol.InitializeParams(protocol.VERSION, settings.online, settings.device)
+        )
+
+    def _submit(self) -> None:
+        """Hands the pending job to the worker, which is asked but once to select."""
+        job, self._pending = self._pending, None
+        if job.method == "select":
+            self.selection.ask(job.params)
+            id = self.selection.request or self._client.request(job.method, job.params)
+            self.selection.request = id
+        else:
+            id = self._client.request(job.method, job.params)
+        self._running = id, job
+        self._go(State.BUSY)
 
     def _carry_out(self) -> None:
         order, self._ordered = self._ordered, None
-        if self.care.begin(order):
-            self._go(State.CARING)
+        if self.environments.begin(order):
+            self._go(State.SETTING_UP)
         else:
             self.look()
-
-    def _submit(self) -> None:
-        job, self._pending = self._pending, None
-        if job is None:
-            self._go(State.READY)
-            return
-        self._running = self._client.request(job.method, job.params), job
-        self._go(State.BUSY)
 
     # ---- hearing
 
     def _hear(self, event: Event) -> None:
         self._heard_at = self._clock()
         match event:
-            case Progress(token, fraction, stage, message):
-                if self._running and token == self._running[0]:
-                    self._shown = replace(self._shown, fraction=fraction, stage=stage, message=message)
-            case Preview(token, file):
-                if self._running and token == self._running[0]:
-                    self._shown = replace(self._shown, preview=file)
+            case Progress(token, fraction, stage, message, remaining) if self._is_running(token):
+                now = {"fraction": fraction, "stage": stage, "message": message, "remaining": remaining}
+                self._progress = replace(self._progress, **now)
+            case Preview(token, file) if self._is_running(token):
+                self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result):
-                self._describe(result.backends)
-                self._submit()
-            case Answered(_, "models/list", result):
-                self._describe(result.backends)
+                self._describe(result.methods)
+                self._introduced = True
+                self._be_ready()
+                if self._pending and self.state is State.READY:
+                    self._submit()
+            case Answered(_, "catalogue", result):
+                self._describe(result.methods)
             case Answered(id, _, result):
                 self._hear_result(id, result)
             case Failed(id, method, error):
                 self._hear_failure(id, method, error)
             case Exited():
-                self._client = None
+                self._client, self._introduced = None, False
                 self._after_exit()
 
+    def _is_running(self, id: int) -> bool:
+        return self._running is not None and id == self._running[0]
+
     def _hear_result(self, id: int, result: Any) -> None:
-        if not self._running or id != self._running[0]:
+        if isinstance(result, SelectResult):
+            self.selection.end(id, result)
+        if not self._is_running(id):
             return
         job, self._running = self._running[1], None
-        if self.state is not State.BUSY:  # cancelled, but it was done before it heard
-            job.discard()
-        elif job.method == "generate":
-            self.results.add(Finished(result, job.folder))
-        elif self._client:
-            self._client.request("models/list", protocol.Empty())
+        wanted = self.state is State.BUSY  # else it was cancelled, but it was done before it heard
         self._be_ready()
+        if not wanted:
+            job.discard()
+        elif job.method == "select":
+            if generation := self._generation(job.recipe, result):
+                self._bring_up(generation)
+        elif job.method == "generate":
+            self.results.waiting.append(Finished(result, job.folder))
+        elif self._client:
+            self._client.request("catalogue", protocol.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
         unwanted = self.state in (State.CANCELLING, State.STOPPING)
-        ours = self._running is not None and id == self._running[0]
-        job = self._running[1] if ours else None
-        if not unwanted and (ours or method == "initialize"):
-            self._fail(error.message, error, job)
-        if ours:
+        self.selection.end(id, None, "" if unwanted else error.message)
+        if method == "initialize" and not unwanted:
+            self._not_introduced(error.message, error)
+        elif self._is_running(id):
+            if not unwanted:
+                self._fail(error.message, error)
             self._end_running()
             self._be_ready()
-        elif method == "initialize":
-            if error.code is ErrorCode.WORKER_EXITED and not unwanted and self._pending:
-                self.care.suspect(self._pending.environment)
-            self._drop_pending()
-            self.force_stop()
 
-    def _hear_care(self, over: OrderEnded | CheckEnded | Judged) -> None:
-        match over:
-            case Judged(works=True) if self.problem:
-                self.problem = replace(self.problem, message=f"{self.problem.message}; its Python was tried and works")
-            case Judged():
-                self.problem = None  # the box about a broken environment says more
+    def _not_introduced(self, message: str, error: WireError | None = None) -> None:
+        """The worker that was started is of no use; nobody is told who does not wait for it."""
+        if self._pending:
+            self._fail(message, error)
+            if error is None or error.code is ErrorCode.WORKER_EXITED:
+                self.environments.suspect(self._pending.environment)
+        self.selection.problem = message
+        self._drop_pending()
+        self.force_stop()
+
+    def _hear_environments(self, over: Over) -> None:
+        if over.suspect_works and self.problem:
+            self.problem = replace(self.problem, message=f"{self.problem.message}; its Python was tried and works")
+        elif over.suspect_works is False:
+            self.problem = None  # the box about a broken environment says more
         self.look()
 
     def _after_exit(self) -> None:
@@ -352,30 +388,29 @@ class Session:
     def _watch_clock(self) -> None:
         now = self._clock()
         waited = now - self._since
+        starting = self._client is not None and not self._introduced and self.state is not State.STOPPING
+        if starting and now - self._started_at > states.START_LIMIT:
+            self._not_introduced(f"the worker did not answer within {states.START_LIMIT:.0f} seconds of its start")
+            return
         match self.state:
-            case State.ABSENT if waited > LOOK_AGAIN:
+            case State.ABSENT if waited > states.LOOK_AGAIN:
                 self.look()
-            case State.STARTING if waited > START_LIMIT:
-                self._fail(f"the worker did not answer within {START_LIMIT:.0f} seconds of its start")
-                if self._pending:
-                    self.care.suspect(self._pending.environment)
-                self._drop_pending()
+            case State.BUSY if now - self._heard_at > states.QUIET_LIMIT:
+                self._fail(f"nothing was heard for {states.QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
                 self.force_stop()
-            case State.BUSY if now - self._heard_at > QUIET_LIMIT:
-                self._fail(f"nothing was heard for {QUIET_LIMIT / 60:.0f} minutes, so the job was ended")
+            case State.CANCELLING if waited > states.CANCEL_GRACE:
                 self.force_stop()
-            case State.CANCELLING if waited > CANCEL_GRACE:
-                self.force_stop()
-            case State.STOPPING if waited > STOP_LIMIT:
+            case State.STOPPING if waited > states.STOP_LIMIT:
                 self._leave_behind()
-            case State.READY if waited > REST_AFTER:
+            case State.READY if waited > states.REST_AFTER:
                 self.rest()
 
     def _leave_behind(self) -> None:
         """A process that even the system cannot end (it hangs in a driver) must not keep the panel."""
         self._fail("the worker could not be ended: it may still use memory until Blender is closed")
-        self._client = None
-        self.care.leave_behind()
+        self._client, self._introduced = None, False
+        self.selection.ask(None)
+        self.environments.leave_behind()
         self._drop_pending()
         self._after_exit()
 
@@ -388,25 +423,27 @@ class Session:
         if self.state is not State.STOPPING:  # else the worker's end is on its way
             self._go(State.READY)
 
-    def _begin_clock(self) -> None:
-        self._began_at = self._heard_at = self._clock()
-
-    def _describe(self, backends: offered.Offered) -> None:
-        self.asked = True
-        if backends == self.offered:
+    def _describe(self, methods: catalogue.Methods) -> None:
+        self.up_to_date = True
+        if methods == self.methods:
             return
-        self.offered = backends
-        self.care.known = offered.environments(backends)
+        self.methods = methods
+        self.selection.forget()
+        self.environments.names = catalogue.environments(methods)
         with suppress(OSError):  # the panel then starts from what was shipped: a flag less, nothing lost
-            offered.keep(backends, self._place().kept)
+            catalogue.write(methods, self._settings().catalogue)
 
-    def _fail(self, message: str, error: WireError | None = None, job: Job | None = None) -> None:
-        log = self._client.log_tail() if self._client else ""
-        self.problem = jobs.problem(message, error, job, log)
+    def _fail(self, message: str, error: WireError | None = None) -> None:
+        self.problem = jobs.problem(message, error, self._client.log_tail() if self._client else "")
 
     def _give_up(self, reason: str) -> None:
+        """No worker can be started."""
+        self.selection.problem = reason
+        if self._pending is None:
+            return
         self._fail(reason)
         self._drop_pending()
+        self._go(State.READY if self._introduced else State.IDLE)
         self.look()
 
     def _drop_pending(self) -> None:

@@ -26,6 +26,9 @@ QUIET_LIMIT = 1800.0
 STOP_LIMIT = 15.0
 """Seconds until a process that cannot be ended is left behind: more than all steps of Child's own sequence together."""
 
+SELECT_AFTER = 0.3
+"""Seconds that what is chosen has to stay the same until the worker is asked about it: nobody clicks on faster."""
+
 REST_AFTER = 600.0
 """Seconds without a job until the worker is ended, which gives all of its memory back."""
 
@@ -42,12 +45,12 @@ CHECK_LIMIT = 300.0
 class State(Enum):
     """`IDLE` is without a worker, `READY` with one; both can take a job if the environment that it needs is there.
 
-    `ABSENT`: without a worker and without that environment. `CARING`: an environment is made, repaired, moved or
-    removed.
+    `ABSENT`: without a worker and without that environment. `SETTING_UP`: an environment is made, repaired, moved or
+    removed. A worker that is started only to be asked what will be selected changes no state.
     """
 
     ABSENT = "no environment"
-    CARING = "setting up"
+    SETTING_UP = "setting up"
     IDLE = "idle"
     STARTING = "starting"
     READY = "ready"
@@ -75,7 +78,7 @@ class Shown:
     """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known.
 
     `preview`: a picture file of what is made so far, "" while there is none. `enough`: the user has asked to finish
-    with that.
+    with that. `remaining`: seconds that it will still take about, None while nobody knows.
     """
 
     fraction: float
@@ -85,3 +88,4 @@ class Shown:
     of: int | None = None
     preview: str = ""
     enough: bool = False
+    remaining: float | None = None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What has to be done about environments and takes longer than a moment: `python -m envs ...` as a process that reports
-in lines. Must not know bpy, or when which errand is due.
+in lines. Must not know bpy, or when which task is due.
 
-The lines are described in `..envs`. Two kinds of errand: an order of the user's (make, repair, move, remove), of which
+The lines are described in `..envs`. Two kinds of task: an order of the user's (make, repair, move, remove), of which
 one runs at a time and the user watches it, and a check, which runs gently in the background.
 """
 
@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .launch import CORE, PACKAGE, Place, Standing
+from .check import count
+from .launch import CORE, PACKAGE, Settings, Standing
 from .process import Child
+from .states import Shown
 
 Verb = Literal["create", "repair", "move", "remove"]
 
@@ -50,11 +52,6 @@ def making(name: str, standing: Standing | None) -> Order:
     return Order("repair" if standing in (Standing.BROKEN, Standing.READY) else "create", name)
 
 
-def can_fetch(place: Place) -> bool:
-    """Whether packages may be got at all: from the network, or from a folder of them."""
-    return place.online or place.wheelhouse is not None
-
-
 @dataclass(frozen=True)
 class Check:
     """A look at environments: at their files, or, where `deep`, by trying them."""
@@ -64,107 +61,69 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Advanced:
-    """How far an order is; `bytes` of `of` are here, where that is known."""
-
-    stage: str
-    progress: float
-    message: str
-    bytes: int | None = None
-    of: int | None = None
-
-
-@dataclass(frozen=True)
 class Ended:
-    """The errand is over. `error` is None after success, a sentence otherwise; `said` is a check's result."""
+    """The task is over. `error` is None after success, a sentence otherwise; `data` is a check's result."""
 
     error: str | None
     log: str
-    said: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
 
 
-def order_command(place: Place, order: Order) -> list[str]:
+def order_command(settings: Settings, order: Order) -> list[str]:
     """The command line of an order, in the words of `..envs`."""
     target = str(order.folder) if order.verb == "move" else order.name
-    options = ["--root", str(place.root), "--json"]
+    options = ["--root", str(settings.root), "--json"]
     if order.verb in ("create", "repair"):
-        options += ["--device", place.device]
-        options += ["--wheelhouse", str(place.wheelhouse)] if place.wheelhouse else []
+        options += ["--device", settings.device]
+        options += ["--wheelhouse", str(settings.wheelhouse)] if settings.wheelhouse else []
     return [*ENVS, order.verb, target, *options]
 
 
-def check_command(place: Place, check: Check) -> list[str]:
+def check_command(settings: Settings, check: Check) -> list[str]:
     """The command line of a check, in the words of `..envs`."""
     depth = [] if check.deep else ["--files"]
-    return [*ENVS, "check", *check.names, *depth, "--device", place.device, "--root", str(place.root), "--json"]
+    return [*ENVS, "check", *check.names, *depth, "--device", settings.device, "--root", str(settings.root), "--json"]
 
 
-class Errand:
-    """One running errand. Raises CannotStart. `poll` never waits; its last event is `Ended`."""
+class EnvironmentTask(Child):
+    """One running order or check. Raises CannotStart. The last of its `events` is `Ended`."""
 
-    def __init__(self, place: Place, errand: Order | Check, clock: Callable[[], float] = time.monotonic) -> None:
-        self.errand = errand
-        self.ended = False
-        check = isinstance(errand, Check)
-        command = check_command(place, errand) if check else order_command(place, errand)
-        log = place.logs / ("check.log" if check else "setup.log")
-        compiled = place.kept.with_name("compiled")  # beside our own files: a check writes nothing into the root
-        variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(compiled), "PYTHONUNBUFFERED": "1"}
-        if not place.online:
-            variables["UV_OFFLINE"] = "1"
-        self._child = Child(command, PACKAGE, log, variables, clock, gentle=check)
+    def __init__(self, settings: Settings, task: Order | Check, clock: Callable[[], float] = time.monotonic) -> None:
+        self.task = task
         self._error = ""
-        self._said: dict[str, Any] | None = None
+        self._data: dict[str, Any] | None = None
+        check = isinstance(task, Check)
+        command = check_command(settings, task) if check else order_command(settings, task)
+        log = settings.logs / ("check.log" if check else "setup.log")
+        compiled = settings.catalogue.with_name("compiled")  # beside our own files: a check writes nothing into `root`
+        variables = {**os.environ, "PYTHONPYCACHEPREFIX": str(compiled), "PYTHONUNBUFFERED": "1"}
+        if not settings.online:
+            variables["UV_OFFLINE"] = "1"
+        super().__init__(command, PACKAGE, log, variables, clock, gentle=check)
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
-
-    def poll(self) -> list[Advanced | Ended]:
-        """What happened since last time, in order."""
-        if self.ended:
-            return []
-        events: list[Advanced | Ended] = [
-            event for line in self._child.poll() if (event := self._read(line)) is not None
-        ]
-        if self._child.exit_code is None:
+    def events(self) -> list[Shown | Ended]:
+        """What happened since last time, in order. Never waits."""
+        events: list[Shown | Ended] = [event for line in self.poll() if (event := self._understand(line))]
+        if self.exit_code is None:
             return events
-        self.ended = True
-        log = self._child.log_tail()
-        succeeded = self._child.exit_code == 0 or self._said is not None  # a check that found damage exits with 1
-        self._child.close()
-        return [*events, Ended(None if succeeded else self._error or UNFINISHED, log, self._said)]
+        log = self.log_tail()
+        succeeded = self.exit_code == 0 or self._data is not None  # a check that found damage exits with 1
+        self.close()
+        return [*events, Ended(None if succeeded else self._error or UNFINISHED, log, self._data)]
 
-    def stop(self) -> None:
-        """Asks it to end. An environment that was in use before stays in use."""
-        self._child.terminate()
-
-    def kill(self) -> None:
-        """Ends it and all it started, at once."""
-        self._child.kill()
-
-    def close(self) -> None:
-        """Ends it and waits a moment for it: for when nobody will poll again."""
-        self._child.terminate()
-        self._child.close()
-
-    def _read(self, line: bytes) -> Advanced | None:
+    def _understand(self, line: bytes) -> Shown | None:
         try:
             match json.loads(line):
                 case {"stage": str(stage), "progress": int(part) | float(part), "message": str(message), **rest}:
-                    return Advanced(stage, float(part), message, _count(rest.get("bytes")), _count(rest.get("of")))
-                case {"environments": list()} as said if isinstance(self.errand, Check):
-                    self._said = said
+                    return Shown(float(part), stage, message, count(rest.get("bytes")), count(rest.get("of")))
+                case {"environments": list()} as data if isinstance(self.task, Check):
+                    self._data = data
                 case {"error": str(error)}:
                     self._error = error
                 case {"state": str()}:
                     self._error = ""
                 case _:
-                    self._child.note(f"not understood: {line[:LONGEST_NOTE]!r}")
+                    self.note(f"not understood: {line[:LONGEST_NOTE]!r}")
         except ValueError:
-            self._child.note(f"printed: {line[:LONGEST_NOTE]!r}")
+            self.note(f"printed: {line[:LONGEST_NOTE]!r}")
         return None
-
-
-def _count(number: Any) -> int | None:
-    return number if type(number) is int and number >= 0 else None

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import blf
 from bpy.types import Context, UILayout
 
@@ -34,11 +31,21 @@ def text(layout: UILayout, context: Context, text: str, icon: str = "NONE", widt
         column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
 
 
-def note(layout: UILayout, context: Context, said: str) -> None:
+def failure(layout: UILayout, context: Context, title: str, message: str) -> None:
+    """A title in red, with a button that takes it away, and what it was."""
+    header = layout.row()
+    red = header.row()
+    red.alert = True
+    red.label(text=title, icon="ERROR")
+    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
+    text(layout, context, wording.sentence(message))
+
+
+def note(layout: UILayout, context: Context, aside: str) -> None:
     """A text that is there for who looks for it."""
     column = layout.column()
     column.active = False
-    text(column, context, said)
+    text(column, context, aside)
 
 
 def log(layout: UILayout, lines: str) -> None:
@@ -47,14 +54,3 @@ def log(layout: UILayout, lines: str) -> None:
     column.scale_y = 0.7
     for line in lines.splitlines()[-LOG_LINES:]:
         column.label(text=line)
-
-
-@contextmanager
-def at_once(layout: UILayout) -> Iterator[None]:
-    """Buttons that are drawn within do their work without asking first.
-
-    The setting belongs to the whole panel, whatever part of it is asked, so it has to be set back.
-    """
-    layout.operator_context = "EXEC_DEFAULT"
-    yield
-    layout.operator_context = "INVOKE_DEFAULT"

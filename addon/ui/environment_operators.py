@@ -11,35 +11,17 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
-from ..session import tasks as errands
-from ..session.environments import Care, Report
-from ..session.launch import Standing
+from ..session import tasks
+from ..session.environments import Report
 from ..session.tasks import Check, Order
-from . import drawing, preferences, wording
-from . import timer as host
+from . import drawing, preferences, timer, wording
+from .operators import Returned, grey, session_operator
 
 DIALOG_WIDTH = 420  # pixels at scale 1
 
-Returned = set[str]
 
-
-def why_not_fetched() -> str:
-    """Why no packages can be got, "" if they can."""
-    if preferences.preferences().wheelhouse or bpy.app.online_access:
-        return ""
-    return wording.offline(bpy.app.online_access_override)
-
-
-def standing_of(care: Care, name: str) -> Standing | None:
-    """The state of an environment as far as it is known without looking."""
-    if name == care.needed and care.found.standing:
-        return care.found.standing
-    entry = care.checked.entry(name) if care.checked else None
-    return entry.standing if entry else None
-
-
-class _Caring:
-    """What the operators have in common that change environments: one at a time."""
+class _Ordering:
+    """What the operators have in common that concern one environment, or all: one at a time."""
 
     bl_options = {"INTERNAL"}
 
@@ -47,15 +29,15 @@ class _Caring:
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return host.session().can_order
+        return not timer.session().moving
 
     def give(self, order: Order) -> Returned:
-        host.session().give_order(order)
-        host.wake()
+        timer.session().give_order(order)
+        timer.wake()
         return {"FINISHED"}
 
 
-class IMAGE_TO_3D_OT_set_up(_Caring, Operator):
+class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
     """Install what the chosen model needs, in a folder of its own, apart from Blender's Python"""
 
     bl_idname = "image_to_3d.set_up"
@@ -63,20 +45,18 @@ class IMAGE_TO_3D_OT_set_up(_Caring, Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if reason := why_not_fetched():
-            cls.poll_message_set(wording.sentence(reason).removesuffix("."))
-        return not reason and host.session().can_order
+        return not grey(cls, preferences.why_not_fetched()) and not timer.session().moving
 
     def invoke(self, context: Context, event: Event) -> Returned:
-        verb = wording.verb(standing_of(host.session().care, self._name()))
+        verb = wording.verb(timer.session().environments.standing(self._name()))
         return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=verb, confirm_text=verb)
 
     def draw(self, context: Context) -> None:
-        care, name = host.session().care, self._name()
-        entry = care.checked.entry(name) if care.checked else None
+        environments, name = timer.session().environments, self._name()
+        entry = environments.entry(name)
         column, width = self.layout.column(), DIALOG_WIDTH * context.preferences.system.ui_scale - 40
-        standing = standing_of(care, name)
-        drawing.text(column, context, wording.standing(standing, care.found.reason), "INFO", width)
+        standing = wording.standing(environments.standing(name), environments.interpreter.reason)
+        drawing.text(column, context, standing, "INFO", width)
         if entry and (need := wording.need(entry)):
             drawing.text(column, context, need, "IMPORT", width)
         column.label(text=str(preferences.root()), icon="FILE_FOLDER")
@@ -84,13 +64,13 @@ class IMAGE_TO_3D_OT_set_up(_Caring, Operator):
 
     def execute(self, context: Context) -> Returned:
         name = self._name()
-        return self.give(errands.making(name, standing_of(host.session().care, name)))
+        return self.give(tasks.making(name, timer.session().environments.standing(name)))
 
     def _name(self) -> str:
-        return self.environment or host.session().care.needed
+        return self.environment or timer.session().environments.needed
 
 
-class IMAGE_TO_3D_OT_remove_environment(_Caring, Operator):
+class IMAGE_TO_3D_OT_remove_environment(_Ordering, Operator):
     """Remove this environment from the disk; it can be set up again"""
 
     bl_idname = "image_to_3d.remove_environment"
@@ -110,7 +90,7 @@ class IMAGE_TO_3D_OT_remove_environment(_Caring, Operator):
         return self.give(Order("remove", self.environment))
 
 
-class IMAGE_TO_3D_OT_move(_Caring, Operator):
+class IMAGE_TO_3D_OT_move(_Ordering, Operator):
     """Move environments, weights and results to another folder, and use that from then on"""
 
     bl_idname = "image_to_3d.move"
@@ -127,57 +107,20 @@ class IMAGE_TO_3D_OT_move(_Caring, Operator):
         return self.give(Order("move", folder=Path(self.directory)))
 
 
-class IMAGE_TO_3D_OT_check(Operator):
+class IMAGE_TO_3D_OT_check(_Ordering, Operator):
     """Try this environment out: every file, every import, a calculation on the device"""
 
     bl_idname = "image_to_3d.check"
     bl_label = "Check"
-    bl_options = {"INTERNAL"}
-
-    environment: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return host.session().can_order and not host.session().care.checking
+        return not timer.session().moving and not timer.session().environments.checking
 
     def execute(self, context: Context) -> Returned:
-        care = host.session().care
-        care.want(Check((self.environment,) if self.environment else care.known, deep=True))
-        host.wake()
-        return {"FINISHED"}
-
-
-class IMAGE_TO_3D_OT_stop_check(Operator):
-    """End the check that is going on"""
-
-    bl_idname = "image_to_3d.stop_check"
-    bl_label = "Stop"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        return host.session().care.checking
-
-    def execute(self, context: Context) -> Returned:
-        host.session().care.stop_check()
-        host.wake()
-        return {"FINISHED"}
-
-
-class IMAGE_TO_3D_OT_copy_report(Operator):
-    """Copy what happened, with versions, hardware and the end of the log, for a bug report; without names or tokens"""
-
-    bl_idname = "image_to_3d.copy_report"
-    bl_label = "Copy Report"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        return host.session().care.report is not Report.WANTED
-
-    def execute(self, context: Context) -> Returned:
-        host.session().care.ask_for_report()
-        host.wake()
+        environments = timer.session().environments
+        environments.want(Check((self.environment,) if self.environment else environments.names, deep=True))
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -186,8 +129,20 @@ CLASSES = (
     IMAGE_TO_3D_OT_remove_environment,
     IMAGE_TO_3D_OT_move,
     IMAGE_TO_3D_OT_check,
-    IMAGE_TO_3D_OT_stop_check,
-    IMAGE_TO_3D_OT_copy_report,
+    session_operator(
+        "stop_check",
+        "Stop",
+        "End the check that is going on",
+        lambda session: session.environments.stop_check(),
+        lambda session: "" if session.environments.checking else "nothing is being checked",
+    ),
+    session_operator(
+        "copy_report",
+        "Copy Report",
+        "Copy what happened, with versions, hardware and the end of the log, for a bug report; without names or tokens",
+        lambda session: session.environments.ask_for_report(),
+        lambda session: "it is being gathered" if session.environments.report is Report.WANTED else "",
+    ),
 )
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -9,107 +9,96 @@ import bpy
 from bpy.types import Context, UILayout
 
 from ..session.check import Entry
-from ..session.environments import Care, Report
+from ..session.environments import Environments, Report
 from ..session.launch import Standing
 from ..session.session import Session
 from ..session.states import State
 from . import drawing, preferences, properties, wording
-from .environment_operators import standing_of, why_not_fetched
 
-ICONS = {
-    Standing.READY: "CHECKMARK",
-    Standing.ABSENT: "RADIOBUT_OFF",
-    Standing.INCOMPLETE: "ERROR",
-    Standing.OUTDATED: "ERROR",
-    Standing.BROKEN: "ERROR",
-    None: "QUESTION",
-}
+ICONS = {Standing.READY: "CHECKMARK", Standing.ABSENT: "RADIOBUT_OFF", None: "QUESTION"}
+"""Of an environment in any other state: "ERROR"."""
 
 
 def wants_box(session: Session) -> bool:
     """Whether there is something to say about the environment of the chosen model."""
-    return session.found.python is None or session.care.problem is not None
+    return session.interpreter.python is None or session.environments.problem is not None
 
 
 def draw_box(layout: UILayout, context: Context, session: Session) -> None:
     """What is missing and why, what it takes, and the button that helps."""
-    care, box = session.care, layout.box().column()
-    if care.problem:
+    environments, box = session.environments, layout.box().column()
+    if environments.problem:
         draw_problem(box, context, session)
-    if session.found.python:
+    if session.interpreter.python:
         return
-    if session.found.standing is None:
-        drawing.text(box, context, wording.sentence(session.found.reason), "ERROR")
+    if session.interpreter.standing is None:
+        drawing.text(box, context, wording.sentence(session.interpreter.reason), "ERROR")
         box.operator("image_to_3d.preferences", text="Preferences", icon="PREFERENCES")
         return
-    if not care.problem:
-        icon = "INFO" if session.found.standing is Standing.ABSENT else "ERROR"
-        drawing.text(box, context, wording.standing(session.found.standing, session.found.reason), icon)
-    _draw_button(box, care)
-    if reason := why_not_fetched():
+    if not environments.problem:
+        icon = "INFO" if session.interpreter.standing is Standing.ABSENT else "ERROR"
+        drawing.text(box, context, wording.standing(session.interpreter.standing, session.interpreter.reason), icon)
+    _draw_button(box, environments)
+    if reason := preferences.why_not_fetched():
         drawing.text(box, context, wording.sentence(reason), "URL")
-    _draw_need(box, context, care)
+    _draw_need(box, context, environments)
 
 
-def _draw_button(layout: UILayout, care: Care) -> None:
+def _draw_button(layout: UILayout, environments: Environments) -> None:
     row = layout.row()
     row.scale_y = 1.4
-    verb = "Try Again" if care.failed and care.failed.name == care.needed else wording.verb(care.found.standing)
-    with drawing.at_once(row):  # what the dialog would say is said here
-        row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = care.needed
+    failed = environments.failed and environments.failed.name == environments.needed
+    verb = "Try Again" if failed else wording.verb(environments.interpreter.standing)
+    row.operator_context = "EXEC_DEFAULT"  # at once: what the dialog would say is said here
+    row.operator("image_to_3d.set_up", text=verb, icon="IMPORT").environment = environments.needed
+    row.operator_context = "INVOKE_DEFAULT"  # it belongs to the whole panel, whatever part of it is asked
 
 
-def _draw_need(layout: UILayout, context: Context, care: Care) -> None:
-    checked = care.checked
-    entry = checked.entry(care.needed) if checked else None
+def _draw_need(layout: UILayout, context: Context, environments: Environments) -> None:
+    check, entry = environments.last_check, environments.entry(environments.needed)
     if entry is None:
-        if care.checking:
+        if environments.checking:
             drawing.note(layout, context, "Finding out what it takes\u2026")
-        elif care.check_error:
-            drawing.note(layout, context, wording.sentence(f"what it takes is not known: {care.check_error}"))
+        elif environments.check_error:
+            drawing.note(layout, context, wording.sentence(f"what it takes is not known: {environments.check_error}"))
         return
     if need := wording.need(entry):
         drawing.text(layout, context, need)
-    for finding in checked.findings:
-        if not finding.ok and not (care.problem and care.problem.message == finding.text):
-            drawing.text(layout, context, wording.sentence(finding.text), "ERROR")
-    if checked.warning:
-        drawing.text(layout, context, wording.sentence(checked.warning), "ERROR")
-    if checked.build:
-        drawing.note(layout, context, wording.build(checked))
+    above = environments.problem.message if environments.problem else ""
+    for text in (*(each.text for each in check.findings if not each.ok and each.text != above), check.warning):
+        if text:
+            drawing.text(layout, context, wording.sentence(text), "ERROR")
+    if check.build:
+        drawing.note(layout, context, wording.build(check))
     if entry.licence:
         drawing.note(layout, context, wording.sentence(entry.licence))
 
 
 def draw_problem(box: UILayout, context: Context, session: Session) -> None:
     """How the last order failed."""
-    care, own = session.care, properties.settings(context)
-    header = box.row()
-    title = header.row()
-    title.alert = True
-    doing = care.failed.doing if care.failed else "this"
-    title.label(text=f"{doing.capitalize()} did not work", icon="ERROR")
-    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
-    drawing.text(box, context, wording.sentence(care.problem.message))
-    entry = care.checked.entry(care.failed.name) if care.checked and care.failed else None
-    draw_log_and_report(box, own, care, care.problem.log or (entry.log_tail if entry else ""))
+    environments, failed = session.environments, session.environments.failed
+    doing = failed.doing if failed else "this"
+    drawing.failure(box, context, f"{doing.capitalize()} did not work", environments.problem.message)
+    entry = environments.entry(failed.name) if failed else None
+    log = environments.problem.log or (entry.log_tail if entry else "")
+    draw_log_and_report(box, properties.settings(context), environments, log)
 
 
-def draw_log_and_report(box: UILayout, own: bpy.types.PropertyGroup, care: Care, log: str) -> None:
+def draw_log_and_report(box: UILayout, own: bpy.types.PropertyGroup, environments: Environments, log: str) -> None:
     """The end of the log, folded, and the button for a bug report."""
     row = box.row(align=True)
     if log:
         icon = "DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT"
         row.prop(own, "show_log", icon=icon, emboss=False)
-    draw_report_button(row, care)
+    draw_report_button(row, environments)
     if log and own.show_log:
         drawing.log(box, log)
 
 
-def draw_report_button(row: UILayout, care: Care) -> None:
+def draw_report_button(row: UILayout, environments: Environments) -> None:
     """Says as well whether the report is in the clipboard: it may have to wait for a check."""
-    text = {Report.WANTED: "Gathering\u2026", Report.COPIED: "Report Copied"}.get(care.report, "Copy Report")
-    icon = "CHECKMARK" if care.report is Report.COPIED else "COPYDOWN"
+    text = {Report.WANTED: "Gathering\u2026", Report.COPIED: "Report Copied"}.get(environments.report, "Copy Report")
+    icon = "CHECKMARK" if environments.report is Report.COPIED else "COPYDOWN"
     row.operator("image_to_3d.copy_report", text=text, icon=icon)
 
 
@@ -118,32 +107,32 @@ def draw_report_button(row: UILayout, care: Care) -> None:
 
 def draw_section(layout: UILayout, context: Context, session: Session) -> None:
     """Every environment with its state and what can be done about it, and what the last check found."""
-    care = session.care
+    environments = session.environments
     own, box = preferences.preferences(), layout.box().column()
     header = box.row()
     header.label(text="Environments", icon="PACKAGE")
-    draw_report_button(header, care)
+    draw_report_button(header, environments)
     if own.python:
         box.label(text="A Python of your own is used instead of these", icon="INFO")
-    for name in care.known:
-        _draw_row(box, context, care, name)
+    for name in environments.names:
+        _draw_row(box, context, environments, name)
     box.separator(factor=0.5)
-    if care.order:
+    if environments.order:
         _draw_order(box, session)
-    elif care.checking:
+    elif environments.checking:
         row = box.row()
         row.label(text="Checking\u2026", icon="TIME")
         row.operator("image_to_3d.stop_check", icon="X")
-    _draw_check(box, context, care)
+    _draw_check(box, context, environments)
     row = box.row()
     row.operator("image_to_3d.check", text="Check All", icon="VIEWZOOM").environment = ""
     row.operator("image_to_3d.move", text="Move\u2026", icon="FOLDER_REDIRECT")
 
 
-def _draw_row(box: UILayout, context: Context, care: Care, name: str) -> None:
-    standing, entry = standing_of(care, name), care.checked.entry(name) if care.checked else None
+def _draw_row(box: UILayout, context: Context, environments: Environments, name: str) -> None:
+    standing, entry = environments.standing(name), environments.entry(name)
     row = box.split(factor=0.36)
-    row.label(text=_title(name, standing, entry), icon=ICONS[standing])
+    row.label(text=_title(name, standing, entry), icon=ICONS.get(standing, "ERROR"))
     row = row.split(factor=0.34)
     row.label(text=_size(standing, entry))
     buttons = row.row(align=True)
@@ -153,7 +142,8 @@ def _draw_row(box: UILayout, context: Context, care: Care, name: str) -> None:
     removal.enabled = standing is not Standing.ABSENT
     removal.operator("image_to_3d.remove_environment", text="Remove").environment = name
     if standing not in (Standing.READY, Standing.ABSENT, None):
-        reason = care.found.reason if name == care.needed else entry.reason if entry else ""
+        needed = name == environments.needed
+        reason = environments.interpreter.reason if needed else entry.reason if entry else ""
         drawing.text(box, context, wording.sentence(reason), "BLANK1", context.region.width * 0.8)
 
 
@@ -175,26 +165,19 @@ def _draw_order(box: UILayout, session: Session) -> None:
     row = box.row()
     row.progress(factor=shown.fraction, text=f"{wording.stage(shown)}  {wording.amount(shown)}".rstrip())
     stop = row.row()
-    stop.enabled = session.state is State.CARING
+    stop.enabled = session.state is State.SETTING_UP
     stop.operator("image_to_3d.cancel", icon="X")
 
 
-def _draw_check(box: UILayout, context: Context, care: Care) -> None:
-    width = context.region.width * 0.8
-    if care.problem:
-        drawing.text(box, context, wording.sentence(care.problem.message), "ERROR", width)
-    if care.check_error:
-        drawing.text(box, context, wording.sentence(f"the check did not work: {care.check_error}"), "ERROR", width)
-    if care.checked is None:
-        return
-    if care.checked.build:
-        drawing.text(box, context, wording.build(care.checked), "MEMORY", width)
-    if care.checked.warning:
-        drawing.text(box, context, wording.sentence(care.checked.warning), "ERROR", width)
-    for finding in care.checked.findings:
-        icon = "CHECKMARK" if finding.ok else "ERROR"
-        drawing.text(box, context, wording.sentence(finding.text), icon, width)
-    sizes = [f"{what} {wording.size(size)}" for what, size in care.checked.sizes if size]
-    free = [f"{wording.size(care.checked.free)} free"] if care.checked.free is not None else []
-    if sizes or free:
-        drawing.text(box, context, wording.sentence(", ".join([*sizes, *free])), "DISK_DRIVE", width)
+def _draw_check(box: UILayout, context: Context, environments: Environments) -> None:
+    check, width = environments.last_check, context.region.width * 0.8
+    lines = [(environments.problem.message, "ERROR")] if environments.problem else []
+    if environments.check_error:
+        lines.append((f"the check did not work: {environments.check_error}", "ERROR"))
+    if check:
+        lines += [(wording.build(check), "MEMORY")] if check.build else []
+        lines += [(check.warning, "ERROR")] if check.warning else []
+        lines += [(each.text, "CHECKMARK" if each.ok else "ERROR") for each in check.findings]
+        lines += [(wording.sizes(check), "DISK_DRIVE")] if wording.sizes(check) else []
+    for text, icon in lines:
+        drawing.text(box, context, wording.sentence(text), icon, width)

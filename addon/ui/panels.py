@@ -6,26 +6,20 @@ Made for the sidebar's usual width of some 220 pixels: texts wrap, labels stay s
 
 from __future__ import annotations
 
-import os
-
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from ...worker.wire.protocol import BackendInfo, ErrorCode, ModelInfo
-from ..session import catalogue as offered
+from ...worker.wire.protocol import ErrorCode, NetworkInfo
+from ..session.catalogue import categories, of_category
 from ..session.session import Session
 from ..session.states import Problem, State
-from . import drawing, environment_panels, previews, properties, wording
-from . import timer as host
-from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences, root
+from . import drawing, environment_panels, preferences, previews, properties, timer, wording
+from .choices import Choice
+from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences
 
 THUMBNAIL_SCALE = 6.0
 
-STAGES = {
-    State.STARTING: "Starting the worker",
-    State.CANCELLING: "Cancelling",
-    State.STOPPING: "Stopping",
-}
+STAGES = {State.STARTING: "Starting the worker", State.CANCELLING: "Cancelling", State.STOPPING: "Stopping"}
 
 
 class _Sidebar:
@@ -54,17 +48,17 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         self.layout.operator("image_to_3d.preferences", text="", icon="PREFERENCES", emboss=False)
 
     def draw(self, context: Context) -> None:
-        session, layout = host.session(), self.layout
+        session, layout = timer.session(), self.layout
         if environment_panels.wants_box(session) and not session.moving:
             environment_panels.draw_box(layout, context, session)
         _draw_picture(layout, context)
-        choice = properties.chosen(context, session.offered)
+        choice = timer.chosen(context)
         _draw_choice(layout, context, choice)
-        own = properties.settings(context)
-        if own.picture and (reason := properties.mismatch(own, choice, session.offered)):
+        reason = choice.mismatch if properties.settings(context).picture else ""
+        if reason := reason or choice.is_automatic and not session.problem and session.selection.problem:
             drawing.text(layout, context, wording.sentence(reason), "INFO")
-        elif not choice.model.here:
-            _draw_missing(layout, context, choice.backend, choice.model)
+        elif choice.network and choice.network.bytes and not choice.network.here:
+            _draw_missing(layout, context, choice.network)
 
 
 class IMAGE_TO_3D_PT_moving(_Part, Panel):
@@ -72,10 +66,10 @@ class IMAGE_TO_3D_PT_moving(_Part, Panel):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return host.session().moving
+        return timer.session().moving
 
     def draw(self, context: Context) -> None:
-        _draw_moving(self.layout, context, host.session())
+        _draw_moving(self.layout, context, timer.session())
 
 
 class IMAGE_TO_3D_PT_resting(_Part, Panel):
@@ -83,17 +77,19 @@ class IMAGE_TO_3D_PT_resting(_Part, Panel):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return not host.session().moving
+        return not timer.session().moving
 
     def draw(self, context: Context) -> None:
-        session, layout = host.session(), self.layout
-        _draw_generate(layout)
-        if session.results.waiting and (reason := host.why_not_placed(context)):
+        session, layout = timer.session(), self.layout
+        row = layout.row()
+        row.scale_y = 1.6
+        row.operator("image_to_3d.generate", icon="MESH_MONKEY")
+        if session.results.waiting and (reason := timer.why_not_added(context)):
             drawing.text(layout, context, wording.sentence(reason), "TIME")
         if session.problem:
             _draw_problem(layout, context, session.problem)
-        elif session.care.done:
-            drawing.text(layout, context, wording.done(session.care.done), "CHECKMARK")
+        elif session.environments.done:
+            drawing.text(layout, context, wording.done(session.environments.done), "CHECKMARK")
         elif session.results.last:
             _draw_result(layout, context, session)
 
@@ -104,14 +100,12 @@ class IMAGE_TO_3D_PT_options(_Sidebar, Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: Context) -> None:
-        session, layout = host.session(), self.layout
-        choice, group = properties.chosen(context, session.offered), properties.group_of(context)
-        changed = {option.name for option in properties.changed(group, choice.backend)}
+        layout = self.layout
+        own, method = properties.settings(context), timer.chosen(context).method
+        group, changed = properties.of_method(own, method), properties.changed(own, method)
         layout.use_property_split, layout.use_property_decorate = True, False
         column = layout.column()
-        for option in choice.backend.options:
-            if not offered.concerns(option, choice.model):
-                continue
+        for option in method.options:
             row = column.row(align=True)
             row.prop(group, properties.property_name(option))
             if option.name in changed:
@@ -134,40 +128,35 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:
     """The add-on's entry in the preferences."""
-    session = host.session()
+    session = timer.session()
     layout.use_property_split, layout.use_property_decorate = True, False
     column = layout.column()
-    column.prop(own, "folder", placeholder=str(root()))
+    column.prop(own, "folder", placeholder=str(preferences.root()))
     column.prop(own, "wheelhouse")
     column.prop(own, "device")
     column.prop(own, "python")
-    if os.environ.get(PYTHON_VARIABLE):
+    if preferences.has_variable():
         column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
     environment_panels.draw_section(layout, context, session)
     _draw_networks(layout.box().column(), session)
 
 
 def _draw_networks(column: UILayout, session: Session) -> None:
-    for backend in session.offered:
-        column.label(text=f"Networks of {backend.label}", icon="NODETREE")
-        for model in backend.models:
+    for category in categories(session.methods):
+        column.label(text=f"Networks of {category}", icon="NODETREE")
+        for network in (each for method in of_category(session.methods, category) for each in method.networks):
             row = column.split(factor=0.5)
-            row.label(text=model.label, icon="CHECKMARK" if model.here else "BLANK1")
+            row.label(text=network.label, icon="CHECKMARK" if network.here else "BLANK1")
             row = row.split(factor=0.45)
-            row.label(text=wording.licence(model))
-            _download_or_state(row, backend, model)
+            row.label(text=wording.licence(network))
+            if network.here or not network.bytes:
+                row.label(text="installed" if network.here else "not installed")
+                continue
+            size = wording.size(network.bytes)
+            row.operator("image_to_3d.download", text=size, icon="IMPORT").network = network.name
     row = column.row()
-    online = "Online access is on" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
-    row.label(text=wording.sentence(online), icon="URL")
+    row.label(text=wording.sentence(preferences.offline() or "online access is on"), icon="URL")
     row.operator("image_to_3d.free_memory")
-
-
-def _download_or_state(row: UILayout, backend: BackendInfo, model: ModelInfo) -> None:
-    if model.here or not model.bytes:
-        row.label(text="installed" if model.here else "not installed")
-        return
-    button = row.operator("image_to_3d.download", text=wording.size(model.bytes), icon="IMPORT")
-    button.backend, button.model = backend.name, model.name
 
 
 # ---- parts of the main panel
@@ -181,7 +170,7 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
         column.operator("image_to_3d.choose_picture", text="Choose a Picture", icon="FILE_IMAGE")
         return
     box = layout.box().column()
-    if icon := previews.icon():
+    if icon := previews.chosen.icon():
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
     more = len(own.others.splitlines())
@@ -191,78 +180,68 @@ def _draw_picture(layout: UILayout, context: Context) -> None:
     row.operator("image_to_3d.clear_picture", text="", icon="X")
 
 
-def _draw_choice(layout: UILayout, context: Context, choice: properties.Choice) -> None:
-    own, group = properties.settings(context), properties.group_of(context)
+def _draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
+    own = properties.settings(context)
+    group, network = properties.of_the_category(own), choice.network
     column = layout.column(align=True)
     row = column.split(factor=0.32, align=True)
     row.label(text="Model")
-    row.prop(own, "backend", text="")
+    row.prop(own, "category", text="")
     column.prop(group, "network", text="")  # names of networks are long: no room for a label
     note = column.row()
     note.active = False
-    licence = wording.licence(choice.model)
-    note.label(text=f"{choice.model.label}, {licence}" if choice.asked_model is None else f"Licence: {licence}")
+    if network is None:
+        note.label(text=f"Automatic: {choice.method.label}")
+    else:
+        name = f"{network.label}, " if choice.is_automatic else "Licence: "
+        note.label(text=name + wording.licence(network))
     layout.row(align=True).prop(group, "preset", expand=True)
 
 
-def _draw_missing(layout: UILayout, context: Context, backend: BackendInfo, model: ModelInfo) -> None:
+def _draw_missing(layout: UILayout, context: Context, network: NetworkInfo) -> None:
     box = layout.box().column()
-    when = "are not here yet" if host.session().asked else "were not here when last looked for"
-    drawing.text(box, context, f"The weights of {model.label} {when}.", "INFO")
-    if not model.bytes:
-        return
-    text = f"Download {wording.size(model.bytes)}"
-    button = box.operator("image_to_3d.download", text=text, icon="IMPORT")
-    button.backend, button.model = backend.name, model.name
-    if not bpy.app.online_access:
-        drawing.text(box, context, wording.sentence(wording.offline(bpy.app.online_access_override)), "URL")
-
-
-def _draw_generate(layout: UILayout) -> None:
-    row = layout.row()
-    row.scale_y = 1.6
-    row.operator("image_to_3d.generate", icon="MESH_MONKEY")
+    when = "are not here yet" if timer.session().up_to_date else "were not here when last looked for"
+    drawing.text(box, context, f"The weights of {network.label} {when}.", "INFO")
+    text = f"Download {wording.size(network.bytes)}"
+    box.operator("image_to_3d.download", text=text, icon="IMPORT").network = network.name
+    if offline := preferences.offline():
+        drawing.text(box, context, wording.sentence(offline), "URL")
 
 
 def _draw_moving(layout: UILayout, context: Context, session: Session) -> None:
     shown = session.shown
     column = layout.column(align=True)
     column.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
-    if icon := previews.making():
+    if icon := previews.making.icon():
         column.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
-        said = "Finishing" if shown.enough else "Stop and Mesh Now"
-        column.operator("image_to_3d.enough", text=said, icon="CHECKMARK")
+        label = "Finishing" if shown.enough else "Stop and Mesh Now"
+        column.operator("image_to_3d.enough", text=label, icon="CHECKMARK")
     row = column.row(align=True)
     row.scale_y = 1.6
     if session.can_force:
         row.alert = True
         row.operator("image_to_3d.force_stop", icon="CANCEL")
     else:
-        row.enabled = session.state in (State.STARTING, State.BUSY, State.CARING)
+        row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
         row.operator("image_to_3d.cancel", icon="X")
-    drawing.note(layout, context, f"{wording.clock(session.elapsed)}  {shown.message}")
+    parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
+    drawing.note(layout, context, "  ".join(part for part in parts if part))
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
     box = layout.box().column()
-    header = box.row()
-    title = header.row()
-    title.alert = True
-    title.label(text="That did not work", icon="ERROR")
-    header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
-    drawing.text(box, context, wording.sentence(problem.message))
+    drawing.failure(box, context, "That did not work", problem.message)
     if problem.missing:
-        button = box.operator("image_to_3d.download", icon="IMPORT")
-        button.backend, button.model = problem.missing.backend, problem.missing.model
-    if host.session().care.checking and problem.code is ErrorCode.WORKER_EXITED:
+        box.operator("image_to_3d.download", icon="IMPORT").network = problem.missing.network
+    if timer.session().environments.checking and problem.code is ErrorCode.WORKER_EXITED:
         drawing.text(box, context, "Trying its Python\u2026", "TIME")
-    environment_panels.draw_log_and_report(box, properties.settings(context), host.session().care, problem.log)
+    environment_panels.draw_log_and_report(box, properties.settings(context), timer.session().environments, problem.log)
 
 
 def _draw_result(layout: UILayout, context: Context, session: Session) -> None:
     result = session.results.last
     time = "from the cache" if result.from_cache else f"in {wording.duration(sum(result.seconds.values()))}"
-    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}, {result.model}", "CHECKMARK")
+    drawing.text(layout, context, f"{result.name}: {result.faces:,} faces {time}, {result.network}", "CHECKMARK")
     for warning in result.warnings:
         drawing.text(layout, context, wording.sentence(warning), "INFO")
 

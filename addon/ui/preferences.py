@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences, and the settings of the moment as the session takes them."""
+"""The add-on's preferences, and the settings of the moment as the session takes them. What draws them, and what has to
+hear of changes, `register` is told."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
 from ... import envs
-from ..session.launch import Place
+from ..session.launch import Settings
+from . import wording
 
 PACKAGE = __package__.removesuffix(".addon.ui")
 """The extension's name, by which Blender finds its preferences and its folder."""
@@ -26,10 +29,12 @@ _DEVICES = (
 )
 
 
-def _settings_changed(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
-    from . import timer as host  # it needs this module itself
+_draw: Callable[[bpy.types.AddonPreferences, bpy.types.UILayout, bpy.types.Context], None]
+_changed: Callable[[], None]
 
-    host.session().look()
+
+def _on_change(own: bpy.types.AddonPreferences, context: bpy.types.Context) -> None:
+    _changed()
 
 
 class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
@@ -42,27 +47,25 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
         description="Where the worker's Python, the weights of networks and cached results are kept. "
         "Empty: the usual place for a user's data",
         subtype="DIR_PATH",
-        update=_settings_changed,
+        update=_on_change,
     )
     wheelhouse: StringProperty(
         name="Wheelhouse",
         description="A folder of Python packages (wheels) to set up from, without any network: for machines that have "
         "none. Empty: packages come from pypi.org",
         subtype="DIR_PATH",
-        update=_settings_changed,
+        update=_on_change,
     )
     device: EnumProperty(name="Device", description="What the networks run on", items=_DEVICES)
     python: StringProperty(
         name="Python",
         description="For developers: a Python that has all the packages, used instead of the add-on's own",
         subtype="FILE_PATH",
-        update=_settings_changed,
+        update=_on_change,
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        from . import panels  # it draws with what this module offers
-
-        panels.draw_preferences(self, self.layout, context)
+        _draw(self, self.layout, context)
 
 
 def preferences() -> IMAGE_TO_3D_AP_preferences:
@@ -75,15 +78,30 @@ def root() -> Path:
     return Path(bpy.path.abspath(folder)) if folder else envs.default_root()
 
 
-def place() -> Place:
+def has_variable() -> bool:
+    """Whether a variable names the Python."""
+    return bool(os.environ.get(PYTHON_VARIABLE))
+
+
+def offline() -> str:
+    """Why the network is not used, "" if it may be."""
+    return "" if bpy.app.online_access else wording.offline(bpy.app.online_access_override)
+
+
+def why_not_fetched() -> str:
+    """Why no packages can be got, "" if they can."""
+    return "" if preferences().wheelhouse else offline()
+
+
+def settings() -> Settings:
     """The settings of the moment."""
     own = Path(bpy.utils.extension_path_user(PACKAGE, path="", create=True))
     python, wheelhouse = os.environ.get(PYTHON_VARIABLE) or preferences().python, preferences().wheelhouse
-    return Place(
+    return Settings(
         root=root(),
         temporary=Path(bpy.app.tempdir),
         logs=own / "logs",
-        kept=own / "offered.json",
+        catalogue=own / "catalogue.json",
         python=Path(bpy.path.abspath(python)) if python else None,
         wheelhouse=Path(bpy.path.abspath(wheelhouse)) if wheelhouse else None,
         online=bpy.app.online_access,
@@ -91,7 +109,10 @@ def place() -> Place:
     )
 
 
-def register() -> None:
+def register(draw: Callable[..., None], changed: Callable[[], None]) -> None:
+    """`draw` is given the preferences, a layout and the context."""
+    global _draw, _changed
+    _draw, _changed = draw, changed
     bpy.utils.register_class(IMAGE_TO_3D_AP_preferences)
 
 

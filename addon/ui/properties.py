@@ -2,65 +2,59 @@
 """What the user has chosen, as properties that are made from what the worker offers.
 
 They live on the window manager, whose properties Blender never writes into a file. Must not know the worker or any
-backend's name: a new backend, model or option needs no edit here.
+method's name: a new category, method, network or option needs no edit here. `changed` of `register` hears of changes.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
-from ...worker.wire.protocol import BackendInfo, ModelInfo, OptionInfo, Value
-from ..session.catalogue import Offered, backend_named, model_named, shape
+from ...worker.core.file_types import PICTURES, VIDEOS
+from ...worker.core.options import Option, Value
+from ...worker.wire.protocol import MethodInfo
+from ..session.catalogue import Methods, categories, of_category, shape
 from . import previews
 
 AUTOMATIC = "AUTOMATIC"
-"""The network that stands for the backend's own choice: the best whose weights are here."""
-
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
-VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
+"""The network that stands for the worker's own choice: the best whose weights are here."""
 
 PREFERRED_PRESET = "balanced"
 
 SAME = 1e-5
 """Relative difference below which a number counts as unchanged: Blender keeps single precision, angles in radians."""
 
-_PREFIX = "option_"  # an option may be called "name", which each PropertyGroup has already
-
 _remembered: dict[str, object] = {}
 _built: list[type[PropertyGroup]] = []
-_described: Offered = ()
+_described: Methods = ()
+_quiet = False
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What the settings ask for, in the worker's words; `options` are those that differ from the preset."""
-
-    backend: BackendInfo
-    model: ModelInfo
-    asked_model: str | None
-    preset: str
-    options: dict[str, Value]
+_changed: Callable[[], None]
 
 
 def settings(context: bpy.types.Context) -> PropertyGroup:
     return context.window_manager.image_to_3d
 
 
-def chosen(context: bpy.types.Context, offered: Offered) -> Choice:
-    """The choice of the moment, in the words of `offered`, from whose shape the settings were built."""
-    own = settings(context)
-    backend = backend_named(offered, own.backend)
-    group = getattr(own, own.backend)
-    asked = None if group.network == AUTOMATIC else group.network
-    options = {option.name: value(group, option) for option in changed(group, backend)}
-    return Choice(backend, model_named(backend, asked, is_several(own)), asked, group.preset, options)
+def of_the_category(own: PropertyGroup) -> PropertyGroup:
+    """Network and preset of the chosen category."""
+    return getattr(own, _attribute("category", own.category))
+
+
+def of_method(own: PropertyGroup, method: MethodInfo) -> PropertyGroup:
+    """The options of a method."""
+    return getattr(own, _attribute("method", method.name))
+
+
+# ---- pictures
 
 
 def pictures(own: PropertyGroup) -> tuple[str, ...]:
@@ -76,73 +70,175 @@ def choose(own: PropertyGroup, paths: list[str]) -> None:
 
 def is_several(own: PropertyGroup) -> bool:
     """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras."""
-    return bool(own.others) or bool(own.picture) and Path(own.picture).suffix.lower() not in PICTURES
+    return bool(own.others) or bool(own.picture) and not own.picture.lower().endswith(PICTURES)
 
 
 def kind(own: PropertyGroup) -> Literal["pictures", "video", "folder"]:
     """What was chosen, by its name alone."""
-    ending = Path(own.picture).suffix.lower()
-    if own.picture.endswith(("/", "\\")) or not ending:
+    name = bpy.path.basename(own.picture).lower()
+    if "." not in name[1:]:
         return "folder"
-    return "video" if ending in VIDEOS else "pictures"
+    return "video" if name.endswith(VIDEOS) else "pictures"
 
 
-def mismatch(own: PropertyGroup, choice: Choice, offered: Offered) -> str:
-    """Why the chosen model cannot take what was chosen, and what to do about it; "" if it can."""
-    if choice.model.several == is_several(own):
-        return ""
-    if choice.model.several:
-        return f"{choice.model.label} needs more than one picture: choose more, or the network Automatic"
-    if any(model.several for model in choice.backend.models):
-        return f"{choice.model.label} takes one picture: choose the network Automatic for several"
-    others = [backend.label for backend in offered if any(model.several for model in backend.models)]
-    return f"{choice.backend.label} takes one picture: choose {f'the model {others[0]}' if others else 'just one'}"
+# ---- options
 
 
-def group_of(context: bpy.types.Context) -> PropertyGroup:
-    """The settings of the chosen backend."""
-    own = settings(context)
-    return getattr(own, own.backend)
+def preset(own: PropertyGroup, method: MethodInfo) -> str:
+    """The chosen preset of the category, or a usual one where the method has none of that name."""
+    chosen = getattr(own, _attribute("category", method.category)).preset
+    return next((name for name in (chosen, PREFERRED_PRESET, *method.presets) if name in method.presets), "")
 
 
-def changed(group: PropertyGroup, backend: BackendInfo) -> list[OptionInfo]:
-    """The options whose value is not what the preset says."""
-    return [option for option in backend.options if not _same(value(group, option), expected(backend, group, option))]
+def changed(own: PropertyGroup, method: MethodInfo) -> dict[str, Value]:
+    """The options whose value is not what the preset says, with their values."""
+    values = {option: value(own, method, option) for option in method.options}
+    return {option.name: now for option, now in values.items() if not _same(now, expected(own, method, option))}
 
 
-def expected(backend: BackendInfo, group: PropertyGroup, option: OptionInfo) -> Value:
+def expected(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
     """The value of an option under the chosen preset."""
-    return backend.presets[group.preset].get(option.name, option.default)
+    return method.presets.get(preset(own, method), {}).get(option.name, option.default)
 
 
-def value(group: PropertyGroup, option: OptionInfo) -> Value:
+def value(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
     """The value of an option as the worker takes it."""
-    stored = getattr(group, property_name(option))
+    stored = getattr(of_method(own, method), property_name(option))
     if option.kind != "float":
         return stored
     return float(f"{math.degrees(stored) if option.unit == 'degrees' else stored:.6g}")
 
 
-def set_value(group: PropertyGroup, option: OptionInfo, value: Value) -> None:
-    setattr(group, property_name(option), _stored(option, value))
+def reset(own: PropertyGroup, methods: Methods, name: str) -> None:
+    """Sets the option of that name back to what the preset says."""
+    with _quietly():
+        for method in of_category(methods, own.category):
+            _set_as_expected(own, method, {name})
+    _changed()
 
 
-def property_name(option: OptionInfo) -> str:
-    return _PREFIX + option.name
+def property_name(option: Option) -> str:
+    return f"option_{option.name}"  # it may be called "name", which each PropertyGroup has already
 
 
-def rebuild(offered: Offered) -> None:
+def _set(own: PropertyGroup, method: MethodInfo, option: Option, value: Value) -> None:
+    setattr(of_method(own, method), property_name(option), _stored(option, value))
+
+
+def _set_as_expected(own: PropertyGroup, method: MethodInfo, names: set[str]) -> None:
+    for option in method.options:
+        if option.name in names:
+            _set(own, method, option, expected(own, method, option))
+
+
+def _stored(option: Option, value: Value) -> Value:
+    return math.radians(value) if option.unit == "degrees" and option.kind == "float" else value
+
+
+def _same(one: Value, other: Value) -> bool:
+    if isinstance(one, float):
+        return math.isclose(one, other, rel_tol=SAME, abs_tol=SAME)
+    return one == other
+
+
+# ---- what follows a change
+
+
+def _on_change(own: PropertyGroup, context: bpy.types.Context) -> None:
+    if not _quiet:
+        _changed()
+
+
+def _on_picture(own: PropertyGroup, context: bpy.types.Context) -> None:
+    previews.chosen.show(bpy.path.abspath(own.picture) if own.picture else "")
+    _on_change(own, context)
+
+
+def _on_preset(methods: Methods) -> None:
+    """Sets what any preset sets, also back to its default; what the user chose beside that stays."""
+    if _quiet:
+        return
+    with _quietly():
+        for method in methods:
+            _set_as_expected(settings(bpy.context), method, {name for each in method.presets.values() for name in each})
+    _changed()
+
+
+def _on_option(methods: Methods, method: MethodInfo, option: Option) -> None:
+    """An option is one setting for all methods of a category that have it and take its value."""
+    if _quiet:
+        return
+    own = settings(bpy.context)
+    new = value(own, method, option)
+    with _quietly():
+        for other in methods:
+            for same in other.options:
+                if (same.name, same.kind) == (option.name, option.kind) and (not same.choices or new in same.choices):
+                    _set(own, other, same, new)
+    _changed()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """What is set within is nobody's choice, and nothing follows from it."""
+    global _quiet
+    _quiet = True
+    try:
+        yield
+    finally:
+        _quiet = False
+
+
+# ---- opening another file, which brings another window manager
+
+
+@bpy.app.handlers.persistent
+def _remember(*_: object) -> None:
+    _remembered.clear()
+    _remembered.update(_values(settings(bpy.context)))
+
+
+@bpy.app.handlers.persistent
+def _restore(*_: object) -> None:
+    with _quietly():
+        _set_values(settings(bpy.context), _remembered)
+
+
+def _values(group: PropertyGroup) -> dict[str, object]:
+    names = {drawn.identifier for drawn in group.bl_rna.properties} - {"rna_type", "name"}
+    now = {name: getattr(group, name) for name in names}
+    return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in now.items()}
+
+
+def _set_values(group: PropertyGroup, values: dict[str, object]) -> None:
+    for name, stored in values.items():
+        if isinstance(stored, dict):
+            _set_values(getattr(group, name), stored)
+        else:
+            setattr(group, name, stored)
+
+
+# ---- making the classes
+
+
+def rebuild(methods: Methods) -> None:
     """Makes the properties anew if what is offered needs other widgets than those there are."""
-    if shape(offered) != _described:
+    if shape(methods) != _described:
         unregister()
-        register(offered)
+        register(methods, _changed)
 
 
-def register(offered: Offered) -> None:
-    global _described
-    _described = shape(offered)
-    groups = {backend.name: _group_for(backend) for backend in offered}
-    _built.extend([*groups.values(), _settings_for(offered, groups)])
+def register(methods: Methods, changed: Callable[[], None]) -> None:
+    global _described, _changed
+    _described, _changed = shape(methods), changed
+    groups = {}
+    for category in categories(methods):
+        mine = of_category(methods, category)
+        groups[_attribute("category", category)] = _category_group(mine)
+        groups |= {_attribute("method", method.name): _method_group(method, mine) for method in mine}
+    classes = [_class(name, annotations) for name, annotations in groups.items()]
+    pointers = {name: PointerProperty(type=each) for name, each in zip(groups, classes)}
+    _built.extend([*classes, _class("settings", _common_properties(methods) | pointers)])
     for each in _built:
         bpy.utils.register_class(each)
     bpy.types.WindowManager.image_to_3d = PointerProperty(type=_built[-1], options={"SKIP_SAVE"})
@@ -158,50 +254,31 @@ def unregister() -> None:
         bpy.utils.unregister_class(_built.pop())
 
 
-# ---- opening another file, which brings another window manager
+def _attribute(kind: Literal["category", "method"], name: str) -> str:
+    return re.sub(r"\W", "_", f"{kind}_{name}")
 
 
-@bpy.app.handlers.persistent
-def _remember(*_: object) -> None:
-    _remembered.clear()
-    _remembered.update(_values(settings(bpy.context)))
+def _class(name: str, annotations: dict[str, object]) -> type[PropertyGroup]:
+    return type(f"IMAGE_TO_3D_PG_{name}", (PropertyGroup,), {"__annotations__": annotations})
 
 
-@bpy.app.handlers.persistent
-def _restore(*_: object) -> None:
-    _set_values(settings(bpy.context), _remembered)
-
-
-def _values(group: PropertyGroup) -> dict[str, object]:
-    names = {drawn.identifier for drawn in group.bl_rna.properties} - {"rna_type", "name"}
-    found = {name: getattr(group, name) for name in names}
-    return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in found.items()}
-
-
-def _set_values(group: PropertyGroup, values: dict[str, object]) -> None:
-    # options last: to choose a preset sets them
-    for name, stored in sorted(values.items(), key=lambda item: item[0].startswith(_PREFIX)):
-        if isinstance(stored, dict):
-            _set_values(getattr(group, name), stored)
-        else:
-            setattr(group, name, stored)
-
-
-# ---- making the classes
-
-
-def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> type[PropertyGroup]:
-    backends = [(each.name, each.label, each.help) for each in offered]
-    annotations = {
+def _common_properties(methods: Methods) -> dict[str, object]:
+    helps = {name: " ".join(each.help for each in of_category(methods, name)) for name in categories(methods)}
+    return {
         "picture": StringProperty(
             name="Picture",
             description="The picture to make a mesh of; the first of several",
             subtype="FILE_PATH",
-            update=_picture_changed,
+            update=_on_picture,
         ),
-        "others": StringProperty(name="More Pictures", description="Further pictures of the same thing, one a line"),
-        "backend": EnumProperty(
-            name="Model", description="How the picture becomes a mesh", items=backends, update=_backend_changed
+        "others": StringProperty(
+            name="More Pictures", description="Further pictures of the same thing, one a line", update=_on_change
+        ),
+        "category": EnumProperty(
+            name="Model",
+            description="How the picture becomes a mesh",
+            items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
+            update=_on_change,
         ),
         "camera": BoolProperty(
             name="Matching Camera",
@@ -213,83 +290,56 @@ def _settings_for(offered: Offered, groups: dict[str, type[PropertyGroup]]) -> t
         ),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }
-    annotations |= {name: PointerProperty(type=group) for name, group in groups.items()}
-    return type("IMAGE_TO_3D_PG_settings", (PropertyGroup,), {"__annotations__": annotations})
 
 
-def _group_for(backend: BackendInfo) -> type[PropertyGroup]:
-    preset = PREFERRED_PRESET if PREFERRED_PRESET in backend.presets else next(iter(backend.presets))
+def _category_group(methods: Methods) -> dict[str, object]:
+    names = list(dict.fromkeys(name for method in methods for name in method.presets)) or [PREFERRED_PRESET]
     networks = [(AUTOMATIC, "Automatic", "The best network whose weights are here")]
-    networks += [(model.name, model.label, model.help) for model in backend.models]
-    presets = [(name, name.capitalize(), f"Settings for {name} results") for name in backend.presets]
-    annotations = {
-        "network": EnumProperty(name="Network", description="The network that looks at the picture", items=networks),
+    networks += [(each.name, each.label, each.help) for method in methods for each in method.networks]
+    return {
+        "network": EnumProperty(
+            name="Network", description="The network that looks at the picture", items=networks, update=_on_change
+        ),
         "preset": EnumProperty(
             name="Preset",
             description="A set of values for the options",
-            items=presets,
-            default=preset,
-            update=lambda group, context: _apply_preset(group, backend),
+            items=[(name, name.capitalize(), f"Settings for {name} results") for name in names],
+            default=PREFERRED_PRESET if PREFERRED_PRESET in names else names[0],
+            update=lambda group, context: _on_preset(methods),
         ),
     }
-    for option in backend.options:
-        start = backend.presets[preset].get(option.name, option.default)
-        annotations[property_name(option)] = _property_for(option, _stored(option, start))
-    return type(f"IMAGE_TO_3D_PG_{backend.name}", (PropertyGroup,), {"__annotations__": annotations})
 
 
-def _property_for(option: OptionInfo, default: Value) -> object:
+def _method_group(method: MethodInfo, siblings: Methods) -> dict[str, object]:
+    return {property_name(option): _option_property(siblings, method, option) for option in method.options}
+
+
+def _option_property(siblings: Methods, method: MethodInfo, option: Option) -> object:
+    usual = method.presets.get(PREFERRED_PRESET) or next(iter(method.presets.values()), {})
+    return _property(
+        option,
+        default=_stored(option, usual.get(option.name, option.default)),
+        update=lambda group, context: _on_option(siblings, method, option),
+    )
+
+
+def _property(option: Option, **more: object) -> object:
     """The Blender property that draws an option with its limits and help."""
-    name, description = option.label, option.help.rstrip(".")  # Blender adds the full stop
+    more |= {"name": option.label, "description": option.help.rstrip(".")}  # Blender adds the full stop
     match option.kind:
         case "bool":
-            return BoolProperty(name=name, description=description, default=default)
+            return BoolProperty(**more)
         case "choice":
-            items = [(choice, choice.replace("_", " ").capitalize(), "") for choice in option.choices]
-            return EnumProperty(name=name, description=description, items=items, default=default)
+            items = [(each, each.replace("_", " ").capitalize(), "") for each in option.choices]
+            return EnumProperty(items=items, **more)
         case "int":
             low, high = _limits(option, -(2**31), 2**31 - 1)
             subtype = "PIXEL" if option.unit == "pixels" else "NONE"
-            return IntProperty(
-                name=name, description=description, default=default, min=int(low), max=int(high), subtype=subtype
-            )
+            return IntProperty(min=int(low), max=int(high), subtype=subtype, **more)
     low, high = (_stored(option, limit) for limit in _limits(option, -3.4e38, 3.4e38))
     subtype = {"degrees": "ANGLE", "metres": "DISTANCE"}.get(option.unit, "NONE")
-    return FloatProperty(
-        name=name, description=description, default=default, min=low, max=high, subtype=subtype, step=10, precision=2
-    )
+    return FloatProperty(min=low, max=high, subtype=subtype, step=10, precision=2, **more)
 
 
-def _limits(option: OptionInfo, low: float, high: float) -> tuple[float, float]:
-    return (
-        low if option.minimum is None else option.minimum,
-        high if option.maximum is None else option.maximum,
-    )
-
-
-def _stored(option: OptionInfo, value: Value) -> Value:
-    return math.radians(value) if option.unit == "degrees" and option.kind == "float" else value
-
-
-def _same(one: Value, other: Value) -> bool:
-    if isinstance(one, float):
-        return math.isclose(one, other, rel_tol=SAME, abs_tol=SAME)
-    return one == other
-
-
-def _apply_preset(group: PropertyGroup, backend: BackendInfo) -> None:
-    """Sets what any preset sets, also back to its default; what the user chose beside that stays."""
-    touched = {name for values in backend.presets.values() for name in values}
-    for option in backend.options:
-        if option.name in touched:
-            set_value(group, option, expected(backend, group, option))
-
-
-def _picture_changed(own: PropertyGroup, context: bpy.types.Context) -> None:
-    previews.show(bpy.path.abspath(own.picture) if own.picture else "")
-
-
-def _backend_changed(own: PropertyGroup, context: bpy.types.Context) -> None:
-    from . import timer as host  # it needs this module itself
-
-    host.wake()  # the other model may need another environment
+def _limits(option: Option, low: float, high: float) -> tuple[float, float]:
+    return low if option.minimum is None else option.minimum, high if option.maximum is None else option.maximum

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import bpy
 from mathutils import Matrix, Quaternion, Vector
 
-from ...worker.wire.protocol import CameraInfo
+from ...worker.core.camera_info import CameraInfo
 
 IMPORT_SETTINGS = {
     "import_pack_images": True,  # the file's folder is removed afterwards
@@ -33,19 +33,19 @@ DRAWN = 0.05
 """How large a camera is drawn, beside its distance from the farthest corner of the object: many stand around it."""
 
 
-class CannotPlace(Exception):
+class CannotAdd(Exception):
     """The file could not become an object; the message is for the user."""
 
 
-def place(context: bpy.types.Context, path: str, name: str) -> bpy.types.Object:
+def add_mesh(context: bpy.types.Context, path: str, name: str) -> bpy.types.Object:
     """Brings the mesh of the GLB at `path` into the scene as one object, selected and active. Needs object mode."""
     before = set(bpy.data.objects)
     _import(path)
     new = [thing for thing in bpy.data.objects if thing not in before]
     meshes = [thing for thing in new if thing.type == "MESH"]
     if len(meshes) != 1:
-        _remove(new)
-        raise CannotPlace(f"the file has {len(meshes)} meshes instead of one")
+        bpy.data.batch_remove(new)
+        raise CannotAdd(f"the file has {len(meshes)} meshes instead of one")
     [mesh] = meshes
     _stand_alone(mesh, [thing for thing in new if thing is not mesh])
     _put_into_collection(context, mesh)
@@ -101,10 +101,10 @@ def _import(path: str) -> None:
     try:
         bpy.ops.import_scene.gltf(filepath=path, **settings)
     except RuntimeError as error:  # what the importer reports as an error arrives as this
-        raise CannotPlace(_told(str(error))) from None
+        raise CannotAdd(_message(str(error))) from None
 
 
-def _told(report: str) -> str:
+def _message(report: str) -> str:
     """What an operator reports, without the place in Blender's own files that follows a traceback."""
     lines = report.removeprefix("Error: ").strip().splitlines()
     return "\n".join(line for line in lines if not line.startswith("Location: "))
@@ -117,7 +117,7 @@ def _stand_alone(mesh: bpy.types.Object, others: list[bpy.types.Object]) -> None
     mesh.data.transform(world)
     mesh.matrix_world = Matrix.Identity(4)
     mesh.rotation_mode = "XYZ"  # the importer leaves quaternions, which nobody likes to type
-    _remove(others)
+    bpy.data.batch_remove(others)
     bpy.context.view_layer.update()  # else its list of objects still has places for what was removed
 
 
@@ -126,11 +126,6 @@ def _put_into_collection(context: bpy.types.Context, mesh: bpy.types.Object) -> 
     for collection in mesh.users_collection:
         collection.objects.unlink(mesh)
     context.collection.objects.link(mesh)
-
-
-def _remove(things: list[bpy.types.Object]) -> None:
-    for thing in things:
-        bpy.data.objects.remove(thing)
 
 
 def _name(mesh: bpy.types.Object, name: str) -> None:

@@ -11,10 +11,9 @@ import time
 
 import bpy
 
-from ..session import catalogue as offered
 from ..session.environments import Report
 from ..session.session import Session
-from . import preferences, previews, properties, report
+from . import choices, preferences, previews, properties, report
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -29,7 +28,6 @@ _WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 _session: Session | None = None
 _drawn_second = -1
-_previewed = ""
 _waiting_since: float | None = None
 
 
@@ -38,14 +36,19 @@ def session() -> Session:
     return _session
 
 
+def chosen(context: bpy.types.Context) -> choices.Choice:
+    """What the settings ask for, as far as it is known what that is."""
+    return choices.chosen(context, _session.methods, _session.selected)
+
+
 def wake() -> None:
-    """Looks at the worker at once instead of at the next tick: something has just begun."""
+    """Looks at the worker at once instead of at the next tick: something has just begun, or was chosen."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     bpy.app.timers.register(_tick, persistent=True)
 
 
-def why_not_placed(context: bpy.types.Context) -> str:
+def why_not_added(context: bpy.types.Context) -> str:
     """Why a finished mesh has to wait, "" if it does not."""
     mode = context.mode
     if mode != "OBJECT":
@@ -57,39 +60,40 @@ def why_not_placed(context: bpy.types.Context) -> str:
 
 def _tick() -> float:
     began = time.perf_counter()
-    _session.need(offered.backend_named(_session.offered, properties.settings(bpy.context).backend).environment)
     changed = _session.tick()
-    properties.rebuild(_session.offered)
+    properties.rebuild(_session.methods)
+    _follow_the_choice()
     _follow_what_was_moved()
-    _follow_the_preview()
-    if _session.care.report is Report.DUE:
-        _copy_report()
+    if _session.shown.preview != previews.making.path:
+        previews.making.show(_session.shown.preview)
+    if _session.environments.report is Report.DUE:
+        _session.environments.report = Report.COPIED
+        bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
     _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
     if _session.results.waiting:
-        _place_when_possible()
-    return TICK_MOVING if _session.moving or _session.results.waiting or _session.care.checking else TICK_RESTING
+        _add_when_possible()
+    about_to_ask = _session.selection.open and _session.can_begin
+    busy = _session.moving or _session.results.waiting or _session.environments.checking or about_to_ask
+    return TICK_MOVING if busy else TICK_RESTING
+
+
+def _follow_the_choice() -> None:
+    """What was chosen decides on the environment that is needed and on what the worker is asked."""
+    choice = chosen(bpy.context)
+    _session.need(choice.method.environment)
+    question = choice.recipe.question
+    answerable = question.pictures and choice.is_automatic and not choice.mismatch
+    _session.selection.ask(question if answerable else None)
 
 
 def _follow_what_was_moved() -> None:
     """Everything lies in another folder now: the preferences have to name it, also after Blender's next start."""
-    if folder := _session.care.take_moved():
+    if folder := _session.environments.take_moved():
         preferences.preferences().folder = str(folder)
         if bpy.context.preferences.use_preferences_save:  # else Blender asks the user, as for any other change
             bpy.ops.wm.save_userpref()
-
-
-def _follow_the_preview() -> None:
-    global _previewed
-    if _session.shown.preview != _previewed:
-        _previewed = _session.shown.preview
-        previews.show_making(_previewed)
-
-
-def _copy_report() -> None:
-    _session.care.report = Report.COPIED
-    bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
 
 
 def _second_has_passed() -> bool:
@@ -108,15 +112,15 @@ def _redraw() -> None:
                     region.tag_redraw()
 
 
-def _place_when_possible() -> None:
+def _add_when_possible() -> None:
     windows = bpy.context.window_manager.windows
     if not windows:
         return
     with bpy.context.temp_override(window=windows[0]):
-        if why_not_placed(bpy.context) or _a_tool_is_running(windows):
+        if why_not_added(bpy.context) or _a_tool_is_running(windows):
             return
         try:
-            bpy.ops.image_to_3d.place("EXEC_DEFAULT", True)  # True: an undo step of its own
+            bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)  # True: an undo step of its own
         except RuntimeError as error:  # what an operator reports as an error arrives as this
             _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
         else:
@@ -136,7 +140,7 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 def register() -> None:
     global _session
-    _session = Session(preferences.place)
+    _session = Session(preferences.settings)
     bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)
 
 

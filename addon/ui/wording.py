@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...worker.wire.protocol import ModelInfo
-from ..session.check import Checked, Entry
+from ...worker.wire.protocol import NetworkInfo
+from ..session.check import CheckResult, Entry
 from ..session.launch import Standing
 from ..session.states import Shown
 from ..session.tasks import Order
@@ -34,14 +34,22 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def remaining(seconds: float | None) -> str:
+    """How long something will still take, no more exactly than it is known; "" where it is not."""
+    if seconds is None:
+        return ""
+    about = f"{max(5, round(seconds / 5) * 5)} s" if seconds < 57.5 else f"{round(seconds / 60)} min"
+    return f"about {about} left"
+
+
 def duration(seconds: float) -> str:
     """How long something took."""
     return f"{seconds:.1f} s" if seconds < 60.0 else f"{clock(seconds)} min"
 
 
-def licence(model: ModelInfo) -> str:
+def licence(network: NetworkInfo) -> str:
     """The licence, and what a user would otherwise find out too late."""
-    return model.licence if model.commercial else f"{model.licence}, not for commercial use"
+    return network.licence if network.commercial else f"{network.licence}, not for commercial use"
 
 
 def offline(forced: bool) -> str:
@@ -58,16 +66,13 @@ def verb(standing: Standing | None) -> str:
 
 def standing(standing: Standing | None, reason: str) -> str:
     """What is the matter with an environment, for someone who only wants meshes."""
-    match standing:
-        case Standing.INCOMPLETE:
-            return "Setting up was begun but not finished. What was downloaded is kept."
-        case Standing.OUTDATED:
-            return "This version of the add-on needs other packages than the last."
-        case Standing.BROKEN:
-            return sentence(reason)
-        case Standing.READY:
-            return "It is ready. Repairing looks at every file again."
-    return "Has to be set up once, before the first mesh."
+    said = {
+        Standing.INCOMPLETE: "Setting up was begun but not finished. What was downloaded is kept.",
+        Standing.OUTDATED: "This version of the add-on needs other packages than the last.",
+        Standing.BROKEN: sentence(reason),
+        Standing.READY: "It is ready. Repairing looks at every file again.",
+    }
+    return said.get(standing, "Has to be set up once, before the first mesh.")
 
 
 def need(entry: Entry) -> str:
@@ -89,9 +94,15 @@ def done(order: Order) -> str:
     }[order.verb]
 
 
-def build(checked: Checked) -> str:
+def build(check: CheckResult) -> str:
     """What the networks will run on, and why."""
-    return sentence(f"{', '.join(checked.gpus) or 'No usable graphics card'}; {checked.build}")
+    return sentence(f"{', '.join(check.gpus) or 'No usable graphics card'}; {check.build}")
+
+
+def sizes(check: CheckResult) -> str:
+    """What takes how much of the disk, and what is free; "" where nothing is known."""
+    free = [] if check.free is None else [f"{size(check.free)} free"]
+    return ", ".join([*(f"{what} {size(bytes)}" for what, bytes in check.sizes if bytes), *free])
 
 
 def stage(shown: Shown) -> str:

@@ -17,12 +17,31 @@ Where the table is from (torch 2.13.0):
 """
 
 from dataclasses import dataclass
-
-from .hardware import Gpu
+from typing import Literal
 
 Capability = tuple[int, int]
 
 _TEGRA = {(5, 3), (6, 2), (7, 2), (8, 7)}  # Jetson computers before Thor, for which torch's wheels are not made
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One card. ``capability``: of NVIDIA's, its compute capability; ``architecture``: of AMD's, for example gfx1100.
+
+    ``memory_bytes`` is all its memory, which on Apple's is the machine's; None where the driver does not say.
+    """
+
+    name: str
+    kind: Literal["nvidia", "amd", "apple"]
+    memory_bytes: int | None = None
+    capability: tuple[int, int] | None = None
+    architecture: str | None = None
+
+    def __str__(self) -> str:
+        details = [f"{self.memory_bytes / 2**30:.0f} GiB"] if self.memory_bytes else []
+        details += [f"compute capability {self.capability[0]}.{self.capability[1]}"] if self.capability else []
+        details += [self.architecture] if self.architecture and self.architecture not in self.name else []
+        return f"{self.name} ({', '.join(details)})" if details else self.name
 
 
 @dataclass(frozen=True)
@@ -52,20 +71,11 @@ class CudaBuild:
 
 _OLD_X86 = frozenset({(5, 0), (6, 0), (7, 0), (7, 5), (8, 0), (8, 6), (9, 0)})
 _NEW_X86 = frozenset({(7, 5), (8, 0), (8, 6), (9, 0), (10, 0), (12, 0)})
+_ARM = {(8, 0), (9, 0), (10, 0), (11, 0), (12, 0)}
 CUDA_BUILDS = (  # the newest first: it is preferred
+    CudaBuild((13, 0), 580, {"linux-x86_64": _NEW_X86, "windows-x86_64": _NEW_X86, "linux-arm64": frozenset(_ARM)}),
     CudaBuild(
-        (13, 0),
-        580,
-        {
-            "linux-x86_64": _NEW_X86,
-            "windows-x86_64": _NEW_X86,
-            "linux-arm64": frozenset({(8, 0), (9, 0), (10, 0), (11, 0), (12, 0)}),
-        },
-    ),
-    CudaBuild(
-        (12, 6),
-        525,
-        {"linux-x86_64": _OLD_X86, "windows-x86_64": _OLD_X86, "linux-arm64": frozenset({(8, 0), (9, 0)})},
+        (12, 6), 525, {"linux-x86_64": _OLD_X86, "windows-x86_64": _OLD_X86, "linux-arm64": frozenset({(8, 0), (9, 0)})}
     ),
 )
 ROCM = "7.2"

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Found = dict[str, Any]
@@ -24,7 +25,7 @@ _CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINO
 _NAME = 96  # bytes; NVML_DEVICE_NAME_V2_BUFFER_SIZE
 _VERSION = 80  # bytes; NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE
 
-# What the codes mean for the user; every other one is told by its number.
+# What the codes mean for the user; every other one is named by its number.
 _NVML = {
     4: "this user may not use it: ask the administrator of this machine",
     9: "its part in the system's core is not loaded: restart the machine, or install the driver again",
@@ -96,13 +97,12 @@ def by_nvml(library: Any, found: Found) -> None:
 
 
 def _nvml_card(library: Any, index: int, found: Found) -> None:
-    card = ctypes.c_void_p()
+    card, name, memory = ctypes.c_void_p(), ctypes.create_string_buffer(_NAME), _Memory()
+    major, minor = ctypes.c_int(), ctypes.c_int()
     code = library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(index), ctypes.byref(card))
     if code:
         found["notes"].append(f"card {index} of NVIDIA's cannot be used: {_NVML.get(code, f'NVML says {code}')}")
         return
-    name, memory = ctypes.create_string_buffer(_NAME), _Memory()
-    major, minor = ctypes.c_int(), ctypes.c_int()
     named = library.nvmlDeviceGetName(card, name, _NAME) == 0
     # Cards that share the processor's memory do not say how much they have; drivers of 2018 do not know the third.
     sized = library.nvmlDeviceGetMemoryInfo(card, ctypes.byref(memory)) == 0
@@ -118,7 +118,7 @@ def _nvml_card(library: Any, index: int, found: Found) -> None:
 
 
 def by_cuda(library: Any, found: Found) -> None:
-    """The newest CUDA that the driver can run, if it runs at all, and the cards where NVML has not told them."""
+    """The newest CUDA that the driver can run, if it runs at all, and the cards where NVML has none."""
     _check("CUDA", library.cuInit(0), _CUDA)
     version, count = ctypes.c_int(), ctypes.c_int()
     _check("CUDA", library.cuDriverGetVersion(ctypes.byref(version)), _CUDA)
@@ -143,8 +143,8 @@ def _cuda_card(library: Any, index: int) -> Found:
 
 def _check(what: str, code: int, meanings: dict[int, str]) -> None:
     if code:
-        said = meanings.get(code, f"it fails with error {code}: restart the machine, or install the driver again")
-        raise DriverProblem(f"NVIDIA's driver is there, but {what} does not work: {said}")
+        why = meanings.get(code, f"it fails with error {code}: restart the machine, or install the driver again")
+        raise DriverProblem(f"NVIDIA's driver is there, but {what} does not work: {why}")
 
 
 def open_library(name: str) -> ctypes.CDLL:
@@ -152,14 +152,18 @@ def open_library(name: str) -> ctypes.CDLL:
 
     By its plain name on Linux, as torch does: a library that the system would not find for torch must not count.
     """
-    if sys.platform == "win32":
-        folder = os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32")
-        return ctypes.CDLL(os.path.join(folder, {"nvml": "nvml.dll", "cuda": "nvcuda.dll"}[name]))
-    return ctypes.CDLL({"nvml": "libnvidia-ml.so.1", "cuda": "libcuda.so.1"}[name])
+    if sys.platform != "win32":
+        return ctypes.CDLL({"nvml": "libnvidia-ml.so.1", "cuda": "libcuda.so.1"}[name])
+    folder = os.path.join(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32")
+    return ctypes.CDLL(os.path.join(folder, {"nvml": "nvml.dll", "cuda": "nvcuda.dll"}[name]))
 
 
-def version_in_proc(text: str) -> str | None:
-    """The driver's version from /proc/driver/nvidia/version, which is there when the driver is loaded."""
+def driver_in_proc(filesystem: Path) -> str | None:
+    """The driver's version, from a file that is there when the driver is loaded; ``filesystem``: the root folder."""
+    try:
+        text = (filesystem / "proc/driver/nvidia/version").read_text(encoding="utf-8")
+    except OSError:
+        return None
     found = re.search(r"\b\d{3,}(?:\.\d+)+\b", text)
     return found[0] if found else None
 

@@ -4,8 +4,8 @@
 Installs and downloads nothing; a file of a few bytes is made and removed to see whether a folder can be written.
 """
 
+import contextlib
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -14,17 +14,14 @@ from pathlib import Path
 
 from ..errors import EnvironmentProblem, Kind
 from ..places import Places
-from ..sizes import Need, Size
+from ..sizes import Need, Size, normal, pins_in
 from ..specs import TORCH, spec
-from .supported import PLATFORMS, System, this_system, why_not
+from .host import PLATFORMS, System, this_system, why_not
 
 MARGIN = 300_000_000  # bytes; for uv, a Python where there is none, logs, and what the rest of the machine does
 LONGEST_PATH = 259  # characters; Windows' MAX_PATH without its zero (learn.microsoft.com, "Maximum Path Length")
 LONGEST_MODULE = 120  # characters; what Python must reach below site-packages. transformers has the longest, with 101
-_REMOTE = 4  # DRIVE_REMOTE of winbase.h
-_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs")
 _WITH_TORCH = ("nvidia-", "cuda-", "triton", "rocm")  # what packages are called that builds of torch bring
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,19 @@ def examine(places: Places, need: Need, name: str) -> None:
     """Raises EnvironmentProblem with the first thing that would make the installation of ``name`` fail."""
     for finding in findings(places, need, name):
         if not finding.ok:
-            raise EnvironmentProblem(finding.text, _KINDS.get(finding.name, "unknown"))
+            raise EnvironmentProblem(finding.text, _KINDS.get(finding.name, "other"))
 
 
 def findings(places: Places, need: Need, name: str, system: System | None = None) -> tuple[Finding, ...]:
     """Everything that was looked at, the gravest first. Takes some ten milliseconds."""
-    found = [_system(system or this_system()), _folder(places)]
+    system = system or this_system()
+    trouble = why_not(system)
+    fits = Finding("system", not trouble, trouble or f"there are packages for {PLATFORMS[system.platform]}")
+    found = [fits, _folder(places)]
     if all(each.ok for each in found):
         found.append(_space(places, need, name))
     if sys.platform == "win32":
         found.append(path_length(places.root, name, _long_paths_allowed()))
-    if _is_on_network(places.root):
-        text = f"{places.root} is on a network drive: everything works there, but starting takes longer"
-        found.append(Finding("network drive", True, text))
     return tuple(found)
 
 
@@ -68,17 +65,9 @@ def path_length(root: Path, name: str, long_paths_allowed: bool) -> Finding:
     most = LONGEST_PATH - LONGEST_MODULE - len(f"\\environments\\{name}@12345678\\Lib\\site-packages\\")
     if long_paths_allowed or len(str(root)) <= most:
         return Finding("path length", True, f"{root} is short enough")
-    return Finding(
-        "path length",
-        False,
-        f"the path of the folder {root} is too long for Windows: choose one of at most {most} characters, for example "
-        "C:\\image_to_3d, or allow long paths in Windows",
-    )
-
-
-def _system(system: System) -> Finding:
-    trouble = why_not(system)
-    return Finding("system", trouble is None, trouble or f"there are packages for {PLATFORMS[system.platform]}")
+    trouble = f"the path of the folder {root} is too long for Windows"
+    advice = f"choose one of at most {most} characters, for example C:\\image_to_3d, or allow long paths in Windows"
+    return Finding("path length", False, f"{trouble}: {advice}")
 
 
 def _folder(places: Places) -> Finding:
@@ -100,45 +89,34 @@ def _space(places: Places, need: Need, name: str) -> Finding:
     What is free is what the file system says (statvfs(3)); few of them tell a user's quota there.
     """
     here, cache = _existing(places.environments), _existing(places.cache)
-    wanted = max(0, need.disk_bytes - reusable(places, name)) + MARGIN
-    copied = need.disk_bytes if not _can_link(cache, here) else 0
+    wanted = max(0, need.disk - reusable(places, name)) + MARGIN
+    copied = need.disk if not _can_link(cache, here) else 0
     same_disk = os.stat(here).st_dev == os.stat(cache).st_dev
-    demands = [(cache, wanted + copied)] if same_disk else [(cache, wanted), (here, copied)]
     about = "about " if need.estimated else ""
-    for folder, bytes_ in demands:
+    for folder, count in [(cache, wanted + copied)] if same_disk else [(cache, wanted), (here, copied)]:
         free = shutil.disk_usage(folder).free
-        if free < bytes_:
-            return Finding(
-                "space",
-                False,
-                f"{name} needs {about}{_size(bytes_)} on the disk of {folder}, where {_size(free)} are free: "
-                f"free {_size(bytes_ - free)} there, or choose a folder on another disk",
-            )
+        if free < count:
+            lack = f"{name} needs {about}{_size(count)} on the disk of {folder}, where {_size(free)} are free"
+            advice = f"free {_size(count - free)} there, or choose a folder on another disk"
+            return Finding("space", False, f"{lack}: {advice}")
     free = shutil.disk_usage(here).free
     return Finding("space", True, f"{name} needs {about}{_size(wanted)}, and {_size(free)} are free")
 
 
 def reusable(places: Places, name: str) -> int:
     """Bytes on the disk of those packages of ``name`` that lie unpacked in uv's cache already."""
-    pins = {(_normal(package), version) for package, version in _PIN.findall(spec(name).text)}
+    pins = {(normal(package), version) for package, version in pins_in(spec(name).text).items()}
     total = 0
     for info in places.cache.glob("archive-v*/*/*.dist-info"):
         package, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        package = _normal(package)
+        package = normal(package)
         brought = package.startswith(_WITH_TORCH) or (package == "torch" and version.startswith(TORCH))
         if (package, version) in pins or (brought and spec(name).torch):
-            total += _recorded(info / "RECORD")
+            with contextlib.suppress(OSError, UnicodeDecodeError):  # the package's list, whose lines end in sizes
+                lines = (info / "RECORD").read_text(encoding="utf-8").splitlines()
+                numbers = [line.rpartition(",")[2] for line in lines]
+                total += Size(0, sum(int(number) for number in numbers if number.isdigit()), len(lines)).disk
     return total
-
-
-def _recorded(path: Path) -> int:
-    """Bytes on the disk of the files in a package's list, whose lines end in sizes."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return 0
-    numbers = [line.rpartition(",")[2] for line in lines]
-    return Size(0, sum(int(number) for number in numbers if number.isdigit()), len(lines)).disk
 
 
 def _can_link(cache: Path, environments: Path) -> bool:
@@ -158,30 +136,6 @@ def _existing(folder: Path) -> Path:
     return next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder.parents[-1])
 
 
-def _is_on_network(root: Path) -> bool:
-    """Whether ``root`` is on another machine's disk. Where the system does not say, it is taken for this one's."""
-    if sys.platform == "win32":
-        import ctypes
-
-        drive = os.path.splitdrive(os.path.abspath(root))[0]
-        return drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\") == _REMOTE
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return mounted_as(root, mounts) in _NETWORK
-
-
-def mounted_as(root: Path, mounts: str) -> str:
-    """The kind of file system of ``root``, from lines as in /proc/self/mounts (fstab(5)); empty if there is none."""
-    path = os.path.realpath(root)
-    lines = [line.split(" ") for line in mounts.splitlines()]
-    places = [(fields[1].replace("\\040", " "), fields[2]) for fields in lines if len(fields) > 2]
-    above = [(where, kind) for where, kind in places if os.path.commonpath([path, where]) == where]
-    # Of several at the same place, the last covers the others.
-    return max(reversed(above), key=lambda each: len(each[0]), default=("", ""))[1]
-
-
 def _long_paths_allowed() -> bool:
     import winreg  # exists on Windows only
 
@@ -190,11 +144,6 @@ def _long_paths_allowed() -> bool:
             return winreg.QueryValueEx(key, "LongPathsEnabled")[0] == 1
     except OSError:
         return False
-
-
-def _normal(package: str) -> str:
-    """A package's name as all names are compared (packaging.python.org, "Names and normalization")."""
-    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def _size(count: int) -> str:

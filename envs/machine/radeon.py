@@ -8,26 +8,17 @@ hexadecimal digits (llvm.org/docs/AMDGPUUsage.html, "Processors").
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from .builds import Gpu
 
 _NAMES = Path("usr/share/libdrm/amdgpu.ids")  # "device id,\trevision,\tname", hexadecimal; comes with libdrm
 
 
-@dataclass(frozen=True)
-class Radeon:
-    """One card. ``architecture`` as compilers name it, for example gfx1100; bytes of its own memory, if it says so."""
-
-    name: str
-    architecture: str
-    memory_bytes: int | None
-
-
-def cards(filesystem: Path = Path("/")) -> tuple[Radeon, ...]:
+def cards(filesystem: Path = Path("/")) -> list[Gpu]:
     """Every card that KFD drives; the folder ``filesystem`` stands for the machine's root."""
-    nodes = sorted((filesystem / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"), key=_number)
-    found = [_card(filesystem, _properties(node)) for node in nodes]
-    return tuple(card for card in found if card is not None)
+    nodes = sorted((filesystem / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"))
+    return list(filter(None, (_card(filesystem, _properties(node)) for node in nodes)))
 
 
 def trouble(filesystem: Path = Path("/")) -> str | None:
@@ -46,28 +37,13 @@ def trouble(filesystem: Path = Path("/")) -> str | None:
     return None
 
 
-def rocm_version(filesystem: Path = Path("/")) -> str | None:
-    """The version of ROCm that is installed in its usual place. torch brings its own, so there need not be one."""
-    try:
-        return (filesystem / "opt/rocm/.info/version").read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
-
-
-def _number(properties: Path) -> int:
-    return int(properties.parent.name) if properties.parent.name.isdigit() else 0
-
-
 def _properties(path: Path) -> dict[str, int]:
     """Lines of a name and a number. Empty for a node that this process may not see (another container's)."""
-    try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return {}
+    lines = [line.split() for line in _text(path).splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
 
 
-def _card(filesystem: Path, node: dict[str, int]) -> Radeon | None:
+def _card(filesystem: Path, node: dict[str, int]) -> Gpu | None:
     target = node.get("gfx_target_version", 0)
     if not target:  # the processor is a node, too
         return None
@@ -75,7 +51,8 @@ def _card(filesystem: Path, node: dict[str, int]) -> Radeon | None:
     device = filesystem / f"sys/class/drm/renderD{node.get('drm_render_minor', 0)}/device"
     name = _name(filesystem, node.get("device_id", 0), _text(device / "revision"))
     memory = _text(device / "mem_info_vram_total")
-    return Radeon(name or f"AMD graphics ({architecture})", architecture, int(memory) if memory.isdigit() else None)
+    size = int(memory) if memory.isdigit() else None
+    return Gpu(name or f"AMD graphics ({architecture})", "amd", size, None, architecture)
 
 
 def _name(filesystem: Path, device_id: int, revision: str) -> str:

@@ -15,36 +15,40 @@ from typing import Literal
 from ..errors import EnvironmentProblem
 from ..network.pipconfig import PipConfig
 from ..specs import PYTHONS, TORCH
-from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild
-from .hardware import Gpu, Hardware
+from .builds import CUDA_BUILDS, ROCM, ROCM_ARCHITECTURES, CudaBuild, Gpu
+from .hardware import Hardware
 from .platforms import platform_name
 
 Device = Literal["cuda", "rocm", "mps", "cpu"]
 
-_INDEX = "https://download.pytorch.org/whl"
-_WHEEL_TAGS = {
-    "linux-x86_64": ("linux", "x86_64"),
-    "linux-arm64": ("linux", "aarch64"),
-    "windows-x86_64": ("win", "amd64"),
-    "macos-arm64": ("macosx", "arm64"),
-}
+_WHEEL_TAGS = {"linux-x86_64": "linux.*x86_64", "linux-arm64": "linux.*aarch64"}
+_WHEEL_TAGS |= {"windows-x86_64": "win.*amd64", "macos-arm64": "macosx.*arm64"}
 
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """``requirement`` for uv, an ``index`` to ask in addition, the ``pythons`` it exists for, and why it was chosen.
+    """``key``: its name in the table of sizes ("cpu", "cu126", "pypi" ...); ``device``: what it computes on.
 
-    ``device`` is what it computes on, ``key`` its name in the table of sizes ("cpu", "cu126", "pypi" ...), and
-    ``warning`` a sentence for the user where graphics cards are not used, or not as well as they could be.
+    ``reason``: why it was chosen; ``warning``: a sentence for the user where graphics cards are not used, or not as
+    well as they could be; ``pythons``: those that it exists for; ``local``: whether the user has its wheel.
     """
 
-    requirement: str
-    index: str | None
-    pythons: tuple[str, ...]
+    key: str
+    device: Device
     reason: str
-    device: Device = "cpu"
-    key: str = "pypi"
     warning: str | None = None
+    pythons: tuple[str, ...] = PYTHONS
+    local: bool = False
+
+    @property
+    def requirement(self) -> str:
+        """For uv."""
+        return f"torch=={TORCH}" if self.key == "pypi" else f"torch=={TORCH}+{self.key}"
+
+    @property
+    def index(self) -> str | None:
+        """An index to ask in addition."""
+        return None if self.local or self.key == "pypi" else f"https://download.pytorch.org/whl/{self.key}"
 
 
 def choose(config: PipConfig, hardware: Hardware, platform: str | None = None, device: str = "auto") -> TorchBuild:
@@ -69,8 +73,7 @@ def _choose(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild:
     if provided:
         return provided
     if platform == "macos-arm64":
-        reason = "PyPI has the build for Apple silicon"
-        return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, "mps" if hardware.metal else "cpu")
+        return TorchBuild("pypi", "mps" if hardware.metal else "cpu", "PyPI has the build for Apple silicon")
     nvidia = [gpu for gpu in hardware.gpus if gpu.kind == "nvidia"]
     amd = [gpu for gpu in hardware.gpus if gpu.kind == "amd"]
     build = _best(nvidia, hardware, platform)
@@ -79,9 +82,12 @@ def _choose(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild:
     trouble = [_why_not_nvidia(nvidia, hardware, platform)] if nvidia else []
     supported = [gpu for gpu in amd if gpu.architecture in ROCM_ARCHITECTURES]
     if supported and platform == "linux-x86_64":
-        return _with_rocm(supported[0], "; ".join(trouble) or None)
+        reason = f"{supported[0].name} can run ROCm {ROCM}"
+        return TorchBuild(f"rocm{ROCM}", "rocm", reason, "; ".join(trouble) or None)
     trouble += [_why_not_amd(amd, platform)] if amd else []
-    return _without(platform, "; ".join(trouble or hardware.notes) or None)
+    warning = "; ".join(trouble or hardware.notes) or None
+    reason = "the graphics card cannot be used" if warning else "no graphics card that torch can use was found"
+    return TorchBuild("cpu" if platform.startswith("linux") else "pypi", "cpu", reason, warning)  # PyPI's brings CUDA
 
 
 def _best(gpus: list[Gpu], hardware: Hardware, platform: str) -> CudaBuild | None:
@@ -94,43 +100,18 @@ def _best(gpus: list[Gpu], hardware: Hardware, platform: str) -> CudaBuild | Non
 
 
 def _with_cuda(build: CudaBuild, gpus: list[Gpu], hardware: Hardware, platform: str) -> TorchBuild:
-    used = [gpu for gpu in gpus if build.runs_on(gpu, platform)]
-    warnings = [
-        f"{gpu.name} will not be used: torch for CUDA {_dotted(build.cuda)}, which {used[0].name} needs, is not for it"
-        for gpu in gpus
-        if gpu not in used
-    ]
-    usual = CUDA_BUILDS[0]
+    used, usual = [gpu for gpu in gpus if build.runs_on(gpu, platform)], CUDA_BUILDS[0]
+    needs = f"torch for CUDA {_dotted(build.cuda)}, which {used[0].name} needs"
+    warnings = [f"{gpu.name} will not be used: {needs}, is not for it" for gpu in gpus if gpu not in used]
     if build is not usual and all(usual.runs_on(gpu, platform) for gpu in gpus):
         warnings.append(
             f"{_driver(hardware)} is older than torch's usual build wants: the build for CUDA "
             f"{_dotted(build.cuda)} is used, which works; for the usual one, install driver {usual.driver} or newer, "
             "then set up again"
         )
-    # PyPI's wheels for Linux are this build; those for Windows are made without CUDA.
-    from_pypi = build is usual and platform.startswith("linux")
-    return TorchBuild(
-        f"torch=={TORCH}" if from_pypi else f"torch=={TORCH}+{build.key}",
-        None if from_pypi else f"{_INDEX}/{build.key}",
-        PYTHONS,
-        f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}",
-        "cuda",
-        "pypi" if from_pypi else build.key,
-        "; ".join(warnings) or None,
-    )
-
-
-def _with_rocm(gpu: Gpu, warning: str | None) -> TorchBuild:
-    key = f"rocm{ROCM}"
-    reason = f"{gpu.name} can run ROCm {ROCM}"
-    return TorchBuild(f"torch=={TORCH}+{key}", f"{_INDEX}/{key}", PYTHONS, reason, "rocm", key, warning)
-
-
-def _without(platform: str, warning: str | None) -> TorchBuild:
-    reason = "the graphics card cannot be used" if warning else "no graphics card that torch can use was found"
-    if platform.startswith("linux"):  # PyPI's wheels for Linux bring CUDA
-        return TorchBuild(f"torch=={TORCH}+cpu", f"{_INDEX}/cpu", PYTHONS, reason, "cpu", "cpu", warning)
-    return TorchBuild(f"torch=={TORCH}", None, PYTHONS, reason, warning=warning)
+    from_pypi = build is usual and platform.startswith("linux")  # PyPI's wheels for Windows have no CUDA
+    reason = f"{used[0].name} can run CUDA {_dotted(build.cuda)} with {_driver(hardware)}"
+    return TorchBuild("pypi" if from_pypi else build.key, "cuda", reason, "; ".join(warnings) or None)
 
 
 def _why_not_nvidia(gpus: list[Gpu], hardware: Hardware, platform: str) -> str:
@@ -141,41 +122,32 @@ def _why_not_nvidia(gpus: list[Gpu], hardware: Hardware, platform: str) -> str:
         return "; ".join(hardware.notes) or f"CUDA does not work on {newest.name}: install NVIDIA's driver again"
     if fitting:
         least = min(build.driver for build in fitting)
-        return (
-            f"{_driver(hardware)} is too old for {newest.name}, so the processor is used: "
-            f"install driver {least} or newer, then set up again"
-        )
-    return f"torch {TORCH} has no build for {newest}, so the processor is used: {_age(newest, platform)}"
-
-
-def _age(gpu: Gpu, platform: str) -> str:
+        advice = f"install driver {least} or newer, then set up again"
+        return f"{_driver(hardware)} is too old for {newest.name}, so the processor is used: {advice}"
     every = {each for build in CUDA_BUILDS for each in build.compiled.get(platform, ())}
-    if gpu.capability and every and gpu.capability < min(every):
-        return f"the card is too old, {_dotted(min(every))} is the least"
-    if gpu.capability and every and gpu.capability > max(every):
-        return "the card is newer than this version of Image to 3D: look for a newer one"
-    return f"there is none for such cards on {platform}"
+    age = f"there is none for such cards on {platform}"
+    if newest.capability and every and newest.capability < min(every):
+        age = f"the card is too old, {_dotted(min(every))} is the least"
+    elif newest.capability and every and newest.capability > max(every):
+        age = "the card is newer than this version of Image to 3D: look for a newer one"
+    return f"torch {TORCH} has no build for {newest}, so the processor is used: {age}"
 
 
 def _why_not_amd(gpus: list[Gpu], platform: str) -> str:
     if platform != "linux-x86_64":
         return f"torch has no build for AMD's cards on {platform}, so the processor is used"
-    return (
-        f"torch's build for ROCm {ROCM} is not for {' and '.join(str(gpu) for gpu in gpus)}, so the processor is used: "
-        f"it is for {', '.join(sorted(ROCM_ARCHITECTURES))}"
-    )
+    cards, architectures = " and ".join(map(str, gpus)), ", ".join(sorted(ROCM_ARCHITECTURES))
+    return f"torch's build for ROCm {ROCM} is not for {cards}, so the processor is used: it is for {architectures}"
 
 
 def _provided(config: PipConfig, hardware: Hardware, platform: str) -> TorchBuild | None:
     """A wheel in one of the folders that the user's pip looks into: it goes first, whatever the hardware is."""
-    for python in PYTHONS:
-        for folder in config.folders:
-            version = _version_in(folder, platform, python)
-            if version:
-                key = version.partition("+")[2] or "pypi"
-                device = _device_of(key, hardware, platform)
-                reason = f"torch {version} lies in {folder}"
-                return TorchBuild(f"torch=={version}", None, (python,), reason, device, key)
+    for python, folder in ((python, folder) for python in PYTHONS for folder in config.folders):
+        version = _version_in(folder, platform, python)
+        if version:
+            key = version.partition("+")[2] or "pypi"
+            device, reason = _device_of(key, hardware, platform), f"torch {version} lies in {folder}"
+            return TorchBuild(key, device, reason, pythons=(python,), local=True)
     return None
 
 
@@ -191,11 +163,9 @@ def _device_of(key: str, hardware: Hardware, platform: str) -> Device:
 
 def _version_in(folder: Path, platform: str, python: str) -> str | None:
     """For example 2.13.0+cpu, from the name of a wheel (packaging.python.org, "Binary distribution format")."""
-    system, machine = _WHEEL_TAGS.get(platform, ("", ""))
-    tag = f"cp{python.replace('.', '')}"
-    pattern = re.compile(rf"torch-({re.escape(TORCH)}(?:\+[\w.]+)?)-{tag}-{tag}-.*{system}.*{machine}\.whl")
-    found = sorted(match[1] for match in map(pattern.fullmatch, os.listdir(folder)) if match)
-    return found[0] if found and system else None
+    tag, where = f"cp{python.replace('.', '')}", _WHEEL_TAGS.get(platform, "no wheel")
+    pattern = re.compile(rf"torch-({re.escape(TORCH)}(?:\+[\w.]+)?)-{tag}-{tag}-.*{where}\.whl")
+    return min((match[1] for match in map(pattern.fullmatch, os.listdir(folder)) if match), default=None)
 
 
 def _driver(hardware: Hardware) -> str:

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads small files from the network with urllib, through the user's proxy and certificates. Knows no package."""
+"""Reads small files from the network with urllib, through the user's proxy, certificates and logins. Knows no package.
+
+Logins are found where pip finds them (https://pip.pypa.io/en/stable/topics/authentication/), but that no keyring is
+asked: only uv does that.
+"""
 
 import base64
+import netrc
 import os
 import re
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from http.client import HTTPMessage
+from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
-from typing import IO
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from .logins import find_login
 from .pipconfig import PipConfig
 
 _SECONDS = 30.0
-_CHUNK = 1 << 18
 
 # Where systems keep the certificates they trust; for a Python that was built elsewhere and looks elsewhere, as the ones
 # in Blender's own downloads.
@@ -28,33 +30,28 @@ _BUNDLES = (
     "/etc/ssl/cert.pem",  # macOS, Alpine
 )
 
-Told = Callable[[int, int | None], None]
 
-
-def read(
-    address: str, config: PipConfig, told: Told | None = None, headers: Mapping[str, str] = MappingProxyType({})
-) -> bytes:
+def read(address: str, config: PipConfig, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The bytes at ``address`` (https, http or file; may hold user and password). Raises OSError or ValueError.
 
-    ``told`` gets to know the bytes so far, and of how many if the server says so. ``headers`` are sent along, for
-    example to ask for a part of a file.
+    ``headers`` are sent along, for example to ask for a part of a file.
     """
     parts = urlsplit(address)
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = urllib.request.Request(plain, headers=dict(headers))
-    if login := find_login(parts, config.keyring):
+    if login := _login(parts):
         # Not to be handed on to another machine: storage that an index redirects to refuses it, or is not its friend.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
-    handlers = [
-        urllib.request.HTTPSHandler(context=_tls(config, parts.hostname)),
-        urllib.request.ProxyHandler(_proxies(config)),
-        _Redirects(),
-    ]
+    tls = urllib.request.HTTPSHandler(context=_tls(config, parts.hostname))
+    opener = urllib.request.build_opener(tls, urllib.request.ProxyHandler(_proxies(config)), _Redirects())
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_timeout(config)) as answer:
-            return _all_of(answer, told)
+        with opener.open(request, timeout=_timeout(config)) as answer:
+            content, length = answer.read(), answer.headers.get("Content-Length", "")
     except urllib.error.HTTPError as error:
         raise OSError(f"{error.code} {error.reason}") from error
+    if length.isdigit() and len(content) < int(length):
+        raise OSError(f"the connection was closed after {len(content)} of {length} bytes")
+    return content
 
 
 def without_password(text: str) -> str:
@@ -65,41 +62,36 @@ def without_password(text: str) -> str:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Takes the login along where a redirect stays on the same machine."""
 
-    def redirect_request(
-        self,
-        request: urllib.request.Request,
-        file: IO[bytes],
-        code: int,
-        reason: str,
-        headers: HTTPMessage,
-        target: str,
-    ) -> urllib.request.Request | None:
+    def redirect_request(self, request, file, code, reason, headers, target):  # noqa: PLR0913 as urllib calls it
         following = super().redirect_request(request, file, code, reason, headers, target)
         if following and urlsplit(target)[:2] == urlsplit(request.full_url)[:2]:
             following.unredirected_hdrs.update(request.unredirected_hdrs)
         return following
 
 
-def _all_of(answer: IO[bytes], told: Told | None) -> bytes:
-    length = answer.headers.get("Content-Length", "")
-    total = int(length) if length.isdigit() else None
-    content = bytearray()
-    while chunk := answer.read(_CHUNK):
-        content += chunk
-        if told:
-            told(len(content), total)
-    if total is not None and len(content) < total:
-        raise OSError(f"the connection was closed after {len(content)} of {total} bytes")
-    return bytes(content)
+def _login(parts: SplitResult) -> str | None:
+    """``user:password`` for the address ``parts``, from itself or netrc; None where none is known."""
+    if parts.scheme not in ("http", "https"):
+        return None
+    user = unquote(parts.username or "")
+    if parts.password is not None:
+        return f"{user}:{unquote(parts.password)}"
+    paths = [Path(path).expanduser() for path in (os.environ.get("NETRC", ""), "~/.netrc", "~/_netrc") if path]
+    try:
+        entry = netrc.netrc(str(next(filter(Path.exists, paths), paths[0]))).authenticators(parts.hostname or "")
+    except (OSError, netrc.NetrcParseError, UnicodeDecodeError):  # there is none, or it cannot be read: as pip has it
+        entry = None
+    if entry and entry[2] and user in ("", entry[0]):
+        return f"{entry[0]}:{entry[2]}"
+    return f"{user}:" if user else None
 
 
 def _proxies(config: PipConfig) -> dict[str, str]:
     """By scheme. no_proxy is honoured by urllib itself."""
     known = urllib.request.getproxies()
     found = {scheme: config.proxy or known.get(scheme) or known.get("all") for scheme in ("http", "https")}
-    for proxy in found.values():
-        if proxy and proxy.lower().startswith("socks"):
-            raise OSError("a SOCKS proxy cannot be used here: name an HTTP proxy")
+    if any(proxy and proxy.lower().startswith("socks") for proxy in found.values()):
+        raise OSError("a SOCKS proxy cannot be used here: name an HTTP proxy")
     return {scheme: proxy for scheme, proxy in found.items() if proxy}
 
 
@@ -117,20 +109,16 @@ def _tls(config: PipConfig, host: str | None) -> ssl.SSLContext:
         for bundle in filter(os.path.exists, _BUNDLES):
             context.load_verify_locations(cafile=bundle)
             break
-    _load(context, config)
-    if host in {trusted.partition(":")[0] for trusted in config.trusted_hosts}:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _load(context: ssl.SSLContext, config: PipConfig) -> None:
-    """The certificates that the user has named."""
+    named = config.cert
     try:
         if config.cert:
             place = {"capath": config.cert} if os.path.isdir(config.cert) else {"cafile": config.cert}
             context.load_verify_locations(**place)
+        named = config.client_cert
         if config.client_cert:
             context.load_cert_chain(config.client_cert)
     except OSError as error:  # ssl.SSLError among them
-        named = config.client_cert if config.cert and os.path.exists(config.cert) else config.cert
         raise OSError(f"the certificate file {named} cannot be used: correct pip's configuration") from error
+    if host in {trusted.partition(":")[0] for trusted in config.trusted_hosts}:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

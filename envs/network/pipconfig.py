@@ -22,6 +22,7 @@ from ..errors import EnvironmentProblem
 
 PYPI = "https://pypi.org/simple"
 _SYSTEM = Path("/etc/pip.conf")
+_FILE = "pip.ini" if sys.platform == "win32" else "pip.conf"
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class PipConfig:
 
         pip asks all indexes alike and takes the best version, which uv calls unsafe; here every package but torch is
         pinned by its sha256, so an index cannot slip another file in. With one index it makes no difference, but that
-        uv would no longer tell that it was refused access (401, 403).
+        uv would no longer say that it was refused access (401, 403).
         """
-        is_folder = self.cert is not None and Path(self.cert).is_dir()
-        proxies = _system_proxies()
+        # The system's settings, which uv does not read; variables, which it reads, come first in them.
+        proxies = urllib.request.getproxies() if sys.platform in ("win32", "darwin") else {}
         wanted = {
             "UV_DEFAULT_INDEX": self.index_url,
             "UV_INDEX": " ".join(self.extra_index_urls),
@@ -68,7 +69,7 @@ class PipConfig:
             "UV_NO_INDEX": "1" if self.no_index else None,
             "UV_INSECURE_HOST": " ".join(self.trusted_hosts),
             "UV_KEYRING_PROVIDER": "subprocess" if self.keyring else None,
-            "SSL_CERT_DIR" if is_folder else "SSL_CERT_FILE": self.cert,
+            "SSL_CERT_DIR" if self.cert and Path(self.cert).is_dir() else "SSL_CERT_FILE": self.cert,
             "SSL_CLIENT_CERT": self.client_cert,
             "UV_SYSTEM_CERTS": "1",
             "HTTP_PROXY": self.proxy or proxies.get("http"),
@@ -81,16 +82,21 @@ class PipConfig:
 
 def read(variables: Mapping[str, str] = os.environ) -> PipConfig:
     """The configuration that a ``pip install`` started now would use."""
-    options = _from_files(variables) | _from_variables(variables)
+    # An empty variable is as good as none, as pip has it.
+    own = {_key(name[4:]): value for name, value in variables.items() if name.startswith("PIP_") and value}
+    options = _from_files(variables) | own
+    # What requests, and so pip, takes where pip has no ``cert``. OpenSSL's own variables stay.
+    bundles = [variables.get("REQUESTS_CA_BUNDLE"), variables.get("CURL_CA_BUNDLE")]
+    bundle = next((path for path in bundles if path and Path(path).exists()), None)
     return PipConfig(
         index_url=_index(options.get("index-url") or options.get("pypi-url")),
-        extra_index_urls=tuple(_index(entry) for entry in _several(options, "extra-index-url")),
-        find_links=tuple(_absolute(entry) for entry in _several(options, "find-links")),
+        extra_index_urls=tuple(map(_index, options.get("extra-index-url", "").split())),
+        find_links=tuple(map(_absolute, options.get("find-links", "").split())),
         no_index=options.get("no-index", "").lower() in ("1", "true", "yes", "on", "y", "t"),
-        cert=_absolute(options["cert"]) if options.get("cert") else _bundle(variables),
-        client_cert=_absolute(options["client-cert"]) if options.get("client-cert") else None,
+        cert=_absolute(options.get("cert")) or bundle,
+        client_cert=_absolute(options.get("client-cert")),
         proxy=options.get("proxy") or None,
-        trusted_hosts=_several(options, "trusted-host"),
+        trusted_hosts=tuple(options.get("trusted-host", "").split()),
         timeout=options.get("timeout") or options.get("default-timeout"),
         retries=options.get("retries"),
         keyring=options.get("keyring-provider") in ("import", "subprocess") and shutil.which("keyring") is not None,
@@ -102,11 +108,10 @@ def configuration_files(variables: Mapping[str, str] = os.environ) -> list[Path]
     named = variables.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
-    own = Path(named).expanduser() if named else None
-    files = [*_global_files(variables), Path(sys.prefix) / _file_name()]
-    if own is None or not own.exists():  # pip: a configuration file of one's own replaces the user's
-        files[-1:-1] = _user_files(variables)
-    return files if own is None else [*files, own]
+    site, own = Path(sys.prefix) / _FILE, Path(named).expanduser() if named else None
+    # pip: a configuration file of one's own replaces the user's
+    users = [] if own and own.exists() else _user_files(variables)
+    return [*_global_files(variables), *users, site, *([own] if own else [])]
 
 
 def local_path(location: str) -> Path | None:
@@ -117,29 +122,23 @@ def local_path(location: str) -> Path | None:
     return None if "://" in location else Path(location)
 
 
-def _file_name() -> str:
-    return "pip.ini" if sys.platform == "win32" else "pip.conf"
-
-
 def _global_files(variables: Mapping[str, str]) -> list[Path]:
     if sys.platform == "win32":
-        return [Path(variables.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / "pip.ini"]
+        return [Path(variables.get("PROGRAMDATA", "C:\\ProgramData")) / "pip" / _FILE]
     if sys.platform == "darwin":
-        return [Path("/Library/Application Support/pip/pip.conf")]
+        return [Path("/Library/Application Support/pip") / _FILE]
     shared = variables.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    return [*(Path(folder) / "pip" / "pip.conf" for folder in shared.split(os.pathsep)), _SYSTEM]
+    return [*(Path(folder) / "pip" / _FILE for folder in shared.split(os.pathsep)), _SYSTEM]
 
 
 def _user_files(variables: Mapping[str, str]) -> list[Path]:
     home = Path("~").expanduser()
     if sys.platform == "win32":
         roaming = Path(variables.get("APPDATA") or home / "AppData" / "Roaming")
-        return [home / "pip" / "pip.ini", roaming / "pip" / "pip.ini"]
+        return [home / "pip" / _FILE, roaming / "pip" / _FILE]
     mac = home / "Library" / "Application Support" / "pip"
-    if sys.platform == "darwin" and mac.is_dir():
-        return [home / ".pip" / "pip.conf", mac / "pip.conf"]
-    config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
-    return [home / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
+    config = Path(variables.get("XDG_CONFIG_HOME") or home / ".config") / "pip"
+    return [home / ".pip" / _FILE, (mac if sys.platform == "darwin" and mac.is_dir() else config) / _FILE]
 
 
 def _from_files(variables: Mapping[str, str]) -> dict[str, str]:
@@ -156,28 +155,8 @@ def _from_files(variables: Mapping[str, str]) -> dict[str, str]:
     return sections["global"] | sections["install"]
 
 
-def _from_variables(variables: Mapping[str, str]) -> dict[str, str]:
-    # An empty variable is as good as none, as pip has it.
-    return {_key(name[4:]): value for name, value in variables.items() if name.startswith("PIP_") and value}
-
-
 def _key(name: str) -> str:
     return name.lower().replace("_", "-").removeprefix("--")
-
-
-def _several(options: Mapping[str, str], key: str) -> tuple[str, ...]:
-    return tuple(options.get(key, "").split())
-
-
-def _bundle(variables: Mapping[str, str]) -> str | None:
-    """The certificates that requests, and so pip, takes where pip has no ``cert``. OpenSSL's own variables stay."""
-    named = (variables.get("REQUESTS_CA_BUNDLE"), variables.get("CURL_CA_BUNDLE"))
-    return next((path for path in named if path and Path(path).exists()), None)
-
-
-def _system_proxies() -> dict[str, str]:
-    """Proxies of the system's settings, which uv does not read; variables, which it reads, come first in them."""
-    return urllib.request.getproxies() if sys.platform in ("win32", "darwin") else {}
 
 
 def _index(location: str | None) -> str | None:
@@ -198,6 +177,6 @@ def _whole(number: str | None) -> str | None:
         return None
 
 
-def _absolute(location: str) -> str:
+def _absolute(location: str | None) -> str | None:
     """Paths as pip takes them, from the working directory; ours is another one by the time uv reads them."""
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+    return location if not location or "://" in location else str(Path(location).expanduser().absolute())

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import EnvironmentProblem
+from ..failures import classify
 from ..network.download import without_password
 from ..places import Places
 from ..progress import Report, Stage
 from ..running import own_variables
-from ..telling.failures import recognise
-from .arrivals import Arrivals, clear_unfinished
-from .watch import VARIABLES, Watch
+from .tracking import VARIABLES, Arrivals, Tracker, clear_unfinished
 
 _GRACE = 5.0  # seconds that uv gets to stop when we are cancelled
 
@@ -51,48 +50,39 @@ class Uv:
         """
         if self.held is not None:  # nobody else can be unpacking
             clear_unfinished(self.places.cache)
-        watch = Watch(stage, what, report, Arrivals(Path(self.variables["UV_CACHE_DIR"])), sizes or {})
-        watch.report(stage, 0.0, what)
-        code, said = self._followed(arguments, watch)
+        tracker = Tracker(stage, what, report, Arrivals(Path(self.variables["UV_CACHE_DIR"])), sizes or {})
+        report(stage, 0.0, what)
+        code, output = self._followed(arguments, tracker)
         if code != 0:
-            failure = recognise(said)
-            raise EnvironmentProblem(f"{what} failed: {failure.sentence} (log: {self.log.name})", failure.kind, said)
-        return said
+            failure = classify(output)
+            raise EnvironmentProblem(f"{what} failed: {failure} (log: {self.log.name})", failure.kind, output)
+        return output
 
-    def _followed(self, arguments: list[str], watch: Watch) -> tuple[int, str]:
-        """How uv ended, and what it said to people."""
+    def _followed(self, arguments: list[str], tracker: Tracker) -> tuple[int, str]:
+        """uv's exit code, and its output without what is meant for the tracker."""
         self.log.write(f"\n$ uv {without_password(' '.join(arguments))}\n")
         process = None
-        said: list[str] = []
+        output: list[str] = []
         try:
             with _uninterrupted():  # or it would be started and nobody would know it, to end it
                 process = self._start(arguments)
-            for line in _lines(process, lambda: watch.pause):
+            for line in _lines(process, lambda: tracker.pause):
                 self.log.write(without_password(line))
-                watch(line)
+                tracker(line)
                 if not line.startswith("DEBUG "):
-                    said.append(line)
-            return process.wait(), "".join(said)
+                    output.append(line)
+            return process.wait(), "".join(output)
         finally:
             if process:
                 _stop(process)
             self.log.flush()
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         held = () if self.held is None or os.name != "posix" else (self.held,)
+        how = {"encoding": "utf-8", "errors": "replace", "env": self.variables, "cwd": self.places.environments}
         try:
-            return subprocess.Popen(
-                [str(self.path), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                env=self.variables,
-                cwd=self.places.environments,
-                pass_fds=held,
-            )
+            return subprocess.Popen([str(self.path), *arguments], pass_fds=held, **pipes, **how)
         except OSError as error:
             raise EnvironmentProblem(
                 f"uv at {self.path} cannot be started ({error.strerror}): remove it and try again"
@@ -108,40 +98,34 @@ def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
     own = {
         name: value for name, value in own_variables().items() if not name.startswith("UV_") or name.startswith(_KEPT)
     }
-    ours = {
-        **configured,
-        "UV_CACHE_DIR": str(places.cache),
-        "UV_PYTHON_INSTALL_DIR": str(places.pythons),
-        "UV_NO_PROGRESS": "1",
-        "NO_COLOR": "1",
-        **VARIABLES,
-    }
+    folders = {"UV_CACHE_DIR": str(places.cache), "UV_PYTHON_INSTALL_DIR": str(places.pythons)}
+    ours = {**configured, **folders, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **VARIABLES}
     return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
 
 
 def _lines(process: subprocess.Popen[str], pause: Callable[[], float]) -> Iterator[str]:
-    """The lines of its output; an empty one where nothing was said for ``pause`` seconds.
+    """The lines of its output; an empty one where there was none for ``pause`` seconds.
 
     A thread reads, as Windows cannot wait for a pipe with a limit. It may outlive the process, if a child of that one
     still holds the pipe, so it is the thread that closes it.
     """
-    said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(process.stdout, said), daemon=True).start()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read(stream: TextIO) -> None:
+        with stream:
+            for line in stream:
+                lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, args=(process.stdout,), daemon=True).start()
     while True:
         try:
-            line = said.get(timeout=pause())
+            line = lines.get(timeout=pause())
         except queue.Empty:
             line = ""
         if line is None:
             return
         yield line
-
-
-def _read(stream: TextIO, said: "queue.SimpleQueue[str | None]") -> None:
-    with stream:
-        for line in stream:
-            said.put(line)
-    said.put(None)
 
 
 @contextmanager

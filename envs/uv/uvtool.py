@@ -6,7 +6,6 @@ index when pip is configured with one, else from PyPI's file server.
 """
 
 import functools
-import hashlib
 import io
 import os
 import re
@@ -16,20 +15,20 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from ..errors import EnvironmentProblem
+from ..failures import classify
 from ..machine.platforms import executable, platform_name
 from ..network.download import read, without_password
 from ..network.pipconfig import PYPI, PipConfig
-from ..telling.failures import recognise
 
 UV = "0.13.9"
 _SERIES = UV.rpartition(".")[0]
+_DIGEST = "uv.sha256"  # beside the program: what it was when it was unpacked
 _FILES = "https://files.pythonhosted.org/packages"
-_LINUX_X86 = "manylinux_2_17_x86_64.manylinux2014_x86_64"
-_LINUX_ARM = "manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64"
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,12 @@ class Wheel:
 
 WHEELS = {
     "linux-x86_64": Wheel(
-        _LINUX_X86,
+        "manylinux_2_17_x86_64.manylinux2014_x86_64",
         "3d/aa/26d64642d808de4a652579ef950d7cd2d37f080a8babf9c67c6b75fc4c3f",
         "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
     ),
     "linux-arm64": Wheel(
-        _LINUX_ARM,
+        "manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64",
         "57/15/94b6cd62ac3ff6550288328e8035288875197cbc183f51554b266a69877b",
         "5435c5ce14a56431208ca0996416d310f1598e8c2c8ba707688985a16bb82dbe",
     ),
@@ -60,16 +59,6 @@ WHEELS = {
         "win_amd64",
         "dd/ef/ceeabf3631117f7354787d9fb1ffe943899e59ed4b887a696ed547e47e76",
         "6a44b2ed8111d2f60d2b92627c5dccda3f7ed7570b18ce115e569cd68c28246b",
-    ),
-    "windows-arm64": Wheel(
-        "win_arm64",
-        "da/d1/d97a5db1f27e077e4d6329223f6b3f719c02c97e4092043f13e628558d05",
-        "eeb92051c2123b9730c46b04cc843cfa4bc7d7b0aec56df431a2215ef4cb0273",
-    ),
-    "macos-x86_64": Wheel(
-        "macosx_10_12_x86_64",
-        "1e/db/08e9ef4879bd667e6d7b4705e594e5bd3e4585f10fc63cb16b9fa2fac63e",
-        "c16ed11e013557536b3e60065f1b912f6407bd6518e041b961e23ef9e6b4fbf5",
     ),
     "macos-arm64": Wheel(
         "macosx_11_0_arm64",
@@ -96,19 +85,11 @@ def find_or_fetch(tools: Path, config: PipConfig) -> Path:
 def _is_whole(uv: Path) -> bool:
     """Whether it is still what was unpacked. A tenth of a second; a damaged one would fail in odd ways, for ever."""
     try:
-        return _digest_file(uv).read_text(encoding="ascii") == _digest(uv.read_bytes())
+        return uv.with_name(_DIGEST).read_text(encoding="ascii") == sha256(uv.read_bytes()).hexdigest()
     except FileNotFoundError:  # it was put there by hand, or by an earlier version
         return _is_of_our_series(str(uv))
     except (OSError, UnicodeDecodeError):
         return False
-
-
-def _digest_file(uv: Path) -> Path:
-    return uv.with_name("uv.sha256")
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _is_of_our_series(uv: str) -> bool:
@@ -128,12 +109,12 @@ def _fetch(wheel: Wheel, config: PipConfig) -> bytes:
         except (OSError, ValueError) as error:  # ValueError: not an address at all
             failures.append(f"{without_password(source)}: {getattr(error, 'reason', error)}")
             continue
-        if _digest(content) == wheel.sha256:
+        if sha256(content).hexdigest() == wheel.sha256:
             return content
         failures.append(f"{without_password(source)}: the file is damaged or not the right one")
     tried = "; ".join(failures) or "no index and no wheelhouse is configured"
-    failure = recognise(tried)
-    advice = failure.sentence if failure.kind in ("certificate", "login", "proxy") else "check the network and proxy"
+    failure = classify(tried)
+    advice = failure.advice if failure.kind == "proxy" else "check the network and proxy"
     raise EnvironmentProblem(
         f"the installer uv could not be fetched ({tried}): {advice}, "
         f"or put {wheel.name} in a folder named by PIP_FIND_LINKS",
@@ -173,7 +154,7 @@ def _unpack(content: bytes, target: Path) -> Path:
     beside = target.with_name(f"{target.name}.part")  # replaced next time, if this one is killed
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         program = archive.read(f"uv-{UV}.data/scripts/{executable('uv')}")
-    _digest_file(target).write_text(_digest(program), encoding="ascii")
+    target.with_name(_DIGEST).write_text(sha256(program).hexdigest(), encoding="ascii")
     try:
         beside.write_bytes(program)
         if sys.platform != "win32":

@@ -41,6 +41,18 @@ def command(tmp_path: Path) -> Callable[[dict], list[str]]:
 
 
 @pytest.fixture
+def requests(tmp_path: Path) -> Callable[..., list[dict]]:
+    """The requests that fake workers got, those of some methods alone where they are named."""
+
+    def read(*methods: str) -> list[dict]:
+        log = tmp_path / "script.json.requests"
+        lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return [line for line in lines if not methods or line["method"] in methods]
+
+    return read
+
+
+@pytest.fixture
 def start(command, tmp_path: Path, clock: Clock):
     """Starts clients of fake workers and ends them after the test."""
     started: list[clients.Client] = []

@@ -2,12 +2,13 @@
 """A worker that does what its script says: `python fake_worker.py SCRIPT.json`. Standard library only.
 
 The script maps a method to a list of steps; after the last one the request is answered. Steps:
-    {"progress": [fraction, stage]}   {"result": {...}}   {"error": [code, message, data]}   {"print": "garbage"}
-    {"stderr": bytes}   {"die": exit code or -signal}   {"touch": path}
-    {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}
-    {"write": "text"} and {"copy": path} (make the GLB)
+    {"progress": [fraction, stage, message, seconds left]} (the last two may be missing)   {"result": {...}}
+    {"error": [code, message, data]}   {"print": "garbage"}   {"stderr": bytes}   {"die": exit code or -signal}
+    {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}   {"touch": path}
+    {"write": "text"} and {"copy": path} (make the GLB)   {"wait_for": name of a file beside the script}
+    {"shipped": true} (offers what the product does)
     {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
-`deaf` ignores cancel, end of stdin and SIGTERM.
+`deaf` ignores cancel, end of stdin and SIGTERM. Each request is noted as a line of JSON in SCRIPT.json.requests.
 """
 
 import json
@@ -24,13 +25,16 @@ from pathlib import Path
 OFFERED = {
     "version": 1,
     "worker": "fake",
-    "backends": [
+    "methods": [
         {
             "name": "depth",
             "label": "Depth",
+            "category": "Depth",
             "help": "",
-            "default_model": "included",
-            "models": [
+            "pictures": "one",
+            "cut_out": False,
+            "makes": "DepthMap",
+            "networks": [
                 {
                     "name": "included",
                     "label": "Included",
@@ -57,7 +61,8 @@ OFFERED = {
 }
 DONE = {
     "name": "picture",
-    "model": "included",
+    "method": "depth",
+    "network": "included",
     "vertices": 4,
     "faces": 2,
     "seconds": {"depth": 0.5},
@@ -82,19 +87,24 @@ def result_of(request: dict) -> dict:
             return OFFERED
         case "generate":
             return {**DONE, "glb": request["params"]["output"]}
-        case "models/list":
-            return {"backends": OFFERED["backends"]}
-        case "models/download":
-            return {"model": request["params"]["model"], "bytes": 1000}
+        case "select":
+            return {"method": "depth", "network": request["params"]["network"] or "included"}
+        case "catalogue":
+            return {"methods": OFFERED["methods"]}
+        case "networks/download":
+            return {"network": request["params"]["network"], "bytes": 1000}
     return {}
 
 
 def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
     number = request["id"]
+    with Path(f"{sys.argv[1]}.requests").open("a") as log:
+        log.write(json.dumps({**request, "pid": os.getpid()}) + "\n")
     for step in steps:
         match step:
-            case {"progress": [fraction, stage]}:
+            case {"progress": [fraction, stage, *more]}:
                 params = {"progressToken": number, "progress": fraction, "stage": stage}
+                params |= dict(zip(("message", "remaining"), more))
                 send({"method": "notifications/progress", "params": params})
             case {"result": result}:
                 return send({"id": number, "result": result})
@@ -125,6 +135,13 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
                 Path(request["params"]["output"]).write_text(text)
             case {"copy": path}:
                 shutil.copy(path, request["params"]["output"])
+            case {"shipped": True}:
+                shipped = Path(__file__).resolve().parents[2] / "addon" / "session" / "catalogue.json"
+                result = {**OFFERED, **json.loads(shipped.read_text())}
+                return send({"id": number, "result": result})
+            case {"wait_for": name}:
+                while not Path(sys.argv[1]).with_name(name).exists():
+                    time.sleep(0.01)
             case {"touch": path}:
                 Path(path).touch()
             case {"spawn": path}:

@@ -12,7 +12,7 @@ from image_to_3d.tests.addon.waiting import alive, events_until, until
 from image_to_3d.worker.wire import protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, Progress
 
-GENERATE = protocol.GenerateParams(("p.png",), "o.glb", "depth", "fast")
+GENERATE = protocol.GenerateParams(("p.png",), "o.glb", "fast")
 
 
 def answers(events: list) -> list:
@@ -24,7 +24,7 @@ def test_an_answer_comes_as_the_dataclass_of_its_method(start):
     id = client.request("initialize", protocol.InitializeParams(protocol.VERSION))
     [answer] = events_until(client, Answered)
     assert (answer.id, answer.method) == (id, "initialize")
-    assert answer.result.backends[0].models[1].name == "big"
+    assert answer.result.methods[0].networks[1].name == "big"
 
 
 def test_progress_comes_before_the_answer_and_in_order(start):
@@ -71,7 +71,7 @@ def test_a_flood_of_garbage_costs_one_poll_only_a_few_milliseconds_of_work(start
 
     def poll() -> bool:
         nonlocal longest
-        lines = client._child.poll()
+        lines = client.poll()
         longest = max(longest, len(lines))
         return any(b'"result"' in line for line in lines)
 
@@ -83,13 +83,13 @@ def test_a_flood_of_garbage_costs_one_poll_only_a_few_milliseconds_of_work(start
 def test_a_worker_that_dies_during_a_request_answers_it_with_the_end_of_its_log(start, code):
     client = start({"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": code}]})
     client.request("generate", GENERATE)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     events = events_until(client, Exited)
     exited = ErrorCode.WORKER_EXITED
     assert [(a.id, a.error.code) for a in answers(events)] == [(1, exited), (2, exited)]
     assert "last words" in answers(events)[0].error.data["log"]
-    assert events[-1].code == code and not events[-1].expected
-    assert client.poll() == []
+    assert events[-1] == Exited(code)
+    assert client.events() == []
 
 
 def test_a_worker_that_dies_before_it_answers_anything_is_reported(start):
@@ -116,35 +116,35 @@ def test_an_answer_of_the_wrong_shape_is_a_failure_and_not_an_exception(start, r
 
 def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_error(start):
     client = start(
-        {"generate": [{"error": [-32012, "missing", {"model": "big"}]}], "models/list": [{"error": [-1, "odd", {}]}]}
+        {"generate": [{"error": [-32012, "missing", {"network": "big"}]}], "catalogue": [{"error": [-1, "odd", {}]}]}
     )
     client.request("generate", GENERATE)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     failures: list = []
-    until(lambda: failures.extend(client.poll()) or len(failures) == 2)
+    until(lambda: failures.extend(client.events()) or len(failures) == 2)
     assert [f.error.code for f in failures] == [ErrorCode.WEIGHTS_MISSING, ErrorCode.INTERNAL_ERROR]
-    assert failures[0].error.data == {"model": "big"}
+    assert failures[0].error.data == {"network": "big"}
 
 
 def test_closing_its_stdin_ends_the_worker(start):
     client = start({})
-    client.stop()
+    client.end()
     [exited] = events_until(client, Exited)
-    assert exited == Exited(0, "", True)
+    assert exited == Exited(0)
 
 
 def test_a_worker_deaf_to_everything_is_terminated_and_then_killed_as_time_passes(start, clock):
     client = start({"generate": [{"progress": [0.1, "deaf"]}, {"wait": "deaf"}]})
     client.request("generate", GENERATE)
     events_until(client, Progress)
-    client.stop()
-    client.poll()
+    client.end()
+    client.events()
     assert alive(client.pid)
     clock.now += process.EXIT_AFTER_EOF
-    client.poll()
+    client.events()
     clock.now += process.EXIT_AFTER_TERMINATE
     events = events_until(client, Exited)
-    assert events[-1].code in (-15, -9) and events[-1].expected
+    assert events[-1].code in (-15, -9)
     assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED
 
 
@@ -163,7 +163,7 @@ def test_a_grandchild_that_holds_the_pipe_open_does_not_hide_that_the_worker_is_
     client = start({"generate": [{"spawn": str(pid_file)}, {"progress": [0.5, "spawned"]}, {"die": 4}]})
     client.request("generate", GENERATE)
     events_until(client, Progress)
-    until(lambda: client.poll() == [] and client._child._process.returncode is not None)
+    until(lambda: client.events() == [] and client._process.returncode is not None)
     clock.now += process.DRAIN_AFTER_EXIT
     assert events_until(client, Exited)[-1].code == 4
     until(lambda: not alive(int(pid_file.read_text())))
@@ -174,8 +174,8 @@ def test_a_worker_that_reads_nothing_does_not_make_requests_wait(tmp_path):
     client = Client(command, tmp_path, tmp_path / "log", os.environ)
     began = time.monotonic()
     for _ in range(50):
-        client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "depth", "fast"))
-        client.poll()
+        client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "fast"))
+        client.events()
     assert time.monotonic() - began < 10  # it would be for ever
     client.kill()
     assert len(answers(events_until(client, Exited))) == 50
@@ -188,7 +188,6 @@ def test_close_ends_even_a_deaf_worker_and_may_be_called_twice(start):
     client.close()
     client.close()
     until(lambda: not alive(client.pid))
-    assert client.poll() == []
 
 
 @pytest.mark.parametrize("python", ["/nowhere/python", "/", "/dev/null"])
@@ -206,6 +205,6 @@ def test_a_log_that_cannot_be_written_is_said_in_one_sentence(tmp_path):
 def test_a_worker_that_closes_its_stdout_is_ended(tmp_path):
     command = [sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()"]
     client = Client(command, tmp_path, Path(tmp_path / "log"), os.environ)
-    client.request("models/list", protocol.Empty())
+    client.request("catalogue", protocol.Empty())
     events = events_until(client, Exited)
-    assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED and not events[-1].expected
+    assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED

@@ -6,29 +6,31 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import catalogue as offered
-from image_to_3d.addon.session import jobs, states
-from image_to_3d.addon.session import launch as environment
-from image_to_3d.addon.session.launch import Place
+from image_to_3d.addon.session import catalogue, jobs, launch, states
+from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
-from image_to_3d.tests.addon.waiting import alive, until
+from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
 from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def first(tmp_path: Path) -> Settings:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    return Place(
-        tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "offered.json", python=Path(sys.executable)
+    return Settings(
+        tmp_path / "root",
+        temporary,
+        tmp_path / "logs",
+        tmp_path / "own" / "catalogue.json",
+        python=Path(sys.executable),
     )
 
 
 @pytest.fixture
-def settings(place: Place) -> dict[str, Place]:
+def settings(first: Settings) -> dict[str, Settings]:
     """The settings of the moment, which a test may change."""
-    return {"now": place}
+    return {"now": first}
 
 
 @pytest.fixture
@@ -44,13 +46,13 @@ def follow(command, monkeypatch):
     """Makes the worker follow a script."""
 
     def set_script(script: dict) -> None:
-        monkeypatch.setattr(environment, "worker_command", lambda python: command(script))
+        monkeypatch.setattr(launch, "worker_command", lambda python: command(script))
 
     return set_script
 
 
 def generate(session: Session) -> None:
-    session.generate(("/pictures/a.png",), "depth", None, "fast", {})
+    session.generate(recipe())
 
 
 def wait_for(session: Session, wanted: State) -> None:
@@ -61,21 +63,21 @@ def wait_for(session: Session, wanted: State) -> None:
     until(arrived)
 
 
-def job_folders(place: Place) -> list[Path]:
-    return list(place.temporary.iterdir())
+def job_folders(settings: Settings) -> list[Path]:
+    return list(settings.temporary.iterdir())
 
 
-def test_a_job_starts_the_worker_and_ends_with_a_mesh_to_import(session, follow, place):
-    follow({"generate": [{"progress": [0.25, "estimating depth"]}, {"write": "glb"}]})
+def test_a_job_starts_the_worker_and_ends_with_a_mesh_to_import(session, follow, first):
+    follow({"generate": [{"progress": [0.25, "estimating depth", "tile 3", 40.0]}, {"write": "glb"}]})
     assert session.state is State.IDLE
     generate(session)
     assert session.state is State.STARTING
     wait_for(session, State.READY)
     finished = session.results.waiting[0]
     assert Path(finished.result.glb).read_text() == "glb"
-    assert session.shown == states.Shown(0.25, "estimating depth")
+    assert session.shown == states.Shown(0.25, "estimating depth", "tile 3", remaining=40.0)
     session.results.imported(finished)
-    assert session.results.last.faces == 2 and session.problem is None and not job_folders(place)
+    assert session.results.last.faces == 2 and session.problem is None and not job_folders(first)
 
 
 def test_a_second_job_uses_the_same_worker(session, follow):
@@ -101,25 +103,25 @@ def test_a_changed_setting_starts_another_worker_for_the_next_job(session, follo
     assert len(session.results.waiting) == 2 and session._client.pid != pid and not alive(pid)
 
 
-def test_what_the_worker_offers_is_kept_for_the_next_start(session, follow, place):
+def test_what_the_worker_offers_is_kept_for_the_next_start(session, follow, first):
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    assert [model.name for model in session.offered[0].models] == ["included", "big"]
-    assert offered._read(place.kept) == session.offered
+    assert [network.name for network in session.methods[0].networks] == ["included", "big"]
+    assert catalogue.read(first.catalogue) == session.methods
 
 
-def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, place):
+def test_a_cancelled_job_is_no_problem_and_the_worker_stays(session, follow, first):
     follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "cancel"}]})
     generate(session)
     until(lambda: session.tick() and session.shown.fraction == 0.5)
     session.cancel()
     assert session.state is State.CANCELLING
     wait_for(session, State.READY)
-    assert session.problem is None and not session.results.waiting and not job_folders(place)
+    assert session.problem is None and not session.results.waiting and not job_folders(first)
 
 
-def test_what_is_made_so_far_is_shown_and_can_be_enough(session, follow, place):
+def test_what_is_made_so_far_is_shown_and_can_be_enough(session, follow, first):
     follow({"generate": [{"progress": [0.5, "half"]}, {"preview": "/a.png"}, {"wait": "enough"}, {"write": "glb"}]})
     generate(session)
     assert not session.can_end_early
@@ -140,24 +142,24 @@ def test_what_is_made_already_cannot_be_ended_early(session, follow):
     assert not session.shown.preview and not session.can_end_early
 
 
-def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, place, tmp_path):
+def test_a_job_that_was_done_before_it_heard_the_cancel_is_thrown_away(session, follow, first, tmp_path):
     done = tmp_path / "done"
     follow({"generate": [{"write": "glb"}, {"touch": str(done)}]})
-    generate(session)
+    session.generate(recipe(network="included"))
     wait_for(session, State.BUSY)
     until(done.exists)
     session.cancel()
     wait_for(session, State.READY)
-    assert not session.results.waiting and not job_folders(place)
+    assert not session.results.waiting and not job_folders(first)
 
 
-def test_a_cancel_while_the_worker_starts_ends_it(session, follow, place):
+def test_a_cancel_while_the_worker_starts_ends_it(session, follow, first):
     follow({"initialize": [{"wait": "ever"}]})
     generate(session)
     session.cancel()
     assert session.state is State.STOPPING
     wait_for(session, State.IDLE)
-    assert session.problem is None and not job_folders(place)
+    assert session.problem is None and not job_folders(first)
 
 
 def test_a_worker_that_ignores_cancel_is_ended_by_force_and_the_next_job_works(session, follow, clock):
@@ -178,8 +180,8 @@ def test_a_worker_that_ignores_cancel_is_ended_by_force_and_the_next_job_works(s
 
 
 def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(session, follow, clock, settings):
-    follow({"models/list": [{"wait": "deaf"}]})
-    session.download("depth", "big")
+    follow({"catalogue": [{"wait": "deaf"}]})
+    session.download("triposr")
     wait_for(session, State.READY)
     pid = session._client.pid
     settings["now"] = dataclasses.replace(settings["now"], device="cpu")
@@ -203,13 +205,13 @@ def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(sess
         {"generate": [{"write": "half a g"}, {"stderr": 20}, {"die": -9}]},
     ],
 )
-def test_a_worker_that_dies_leaves_an_error_with_its_log_and_a_panel_that_works(session, follow, place, script):
+def test_a_worker_that_dies_leaves_an_error_with_its_log_and_a_panel_that_works(session, follow, first, script):
     follow(script)
     generate(session)
     wait_for(session, State.IDLE)
     assert session.problem.code is ErrorCode.WORKER_EXITED
     assert "last words" in session.problem.log
-    assert not job_folders(place)
+    assert not job_folders(first)
     follow({})
     generate(session)
     assert session.problem is None
@@ -227,18 +229,18 @@ def test_an_error_of_the_job_is_shown_and_the_worker_stays(session, follow):
 
 
 def test_missing_weights_say_what_to_download(session, follow):
-    follow({"generate": [{"error": [-32012, "the weights are missing", {"model": "big", "bytes": 5}]}]})
+    follow({"generate": [{"error": [-32012, "the weights are missing", {"network": "big", "bytes": 5}]}]})
     generate(session)
     wait_for(session, State.READY)
-    assert session.problem.missing == DownloadParams("depth", "big")
+    assert session.problem.missing == DownloadParams("big")
 
 
 def test_a_download_asks_again_what_is_here(session, follow):
-    listed = {"backends": []}
-    follow({"models/list": [{"result": listed}]})
-    session.download("depth", "big")
+    listed = {"methods": []}
+    follow({"catalogue": [{"result": listed}]})
+    session.download("triposr")
     wait_for(session, State.READY)
-    until(lambda: session.tick() or session.offered == ())
+    tick_until(session, lambda: session.methods == ())
 
 
 def test_a_refused_introduction_is_shown_and_the_worker_is_ended(session, follow):
@@ -248,14 +250,14 @@ def test_a_refused_introduction_is_shown_and_the_worker_is_ended(session, follow
     assert session.problem.code is ErrorCode.VERSION_MISMATCH
 
 
-def test_a_worker_that_never_answers_its_start_is_given_up(session, follow, clock, place):
+def test_a_worker_that_never_answers_its_start_is_given_up(session, follow, clock, first):
     follow({"initialize": [{"wait": "ever"}]})
     generate(session)
     clock.now += states.START_LIMIT + 1
     session.tick()
     assert session.state is State.STOPPING and "did not answer" in session.problem.message
     wait_for(session, State.IDLE)
-    assert not job_folders(place)
+    assert not job_folders(first)
 
 
 def test_a_job_without_a_sign_of_life_is_given_up(session, follow, clock):
@@ -284,7 +286,7 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced_without_a_word(s
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    session._client._child.kill()
+    session._client.kill()
     wait_for(session, State.IDLE)
     assert session.problem is None
     generate(session)
@@ -305,7 +307,7 @@ def test_without_an_environment_nothing_begins_and_one_that_appears_is_found(ses
     python = settings["now"].python
     settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
     session.look()
-    assert session.state is State.ABSENT and "/nowhere/python" in session.found.reason
+    assert session.state is State.ABSENT and "/nowhere/python" in session.interpreter.reason
     generate(session)
     assert session.state is State.ABSENT and not job_folders(settings["now"])
     settings["now"] = dataclasses.replace(settings["now"], python=python)
@@ -315,31 +317,31 @@ def test_without_an_environment_nothing_begins_and_one_that_appears_is_found(ses
 
 def test_a_missing_temporary_folder_is_an_error_and_not_an_exception(session, settings):
     settings["now"] = dataclasses.replace(settings["now"], temporary=Path("/nowhere"))
-    generate(session)
+    session.generate(recipe(network="included"))
     assert session.state is State.IDLE and "temporary folder" in session.problem.message
 
 
-def test_a_mesh_that_cannot_be_imported_is_shown_as_an_error(session, follow, place):
+def test_a_mesh_that_cannot_be_imported_is_shown_as_an_error(session, follow, first):
     follow({})
     generate(session)
     wait_for(session, State.READY)
     session.not_imported(session.results.waiting[0], "Traceback:\n  line 3\nno such file\n")
     assert session.problem.message.endswith(": no such file") and "line 3" in session.problem.log
-    assert not job_folders(place)
+    assert not job_folders(first)
 
 
-def test_close_leaves_no_process_and_no_folder(session, follow, place):
+def test_close_leaves_no_process_and_no_folder(session, follow, first):
     follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
     generate(session)
     until(lambda: session.tick() and session.shown.fraction == 0.5)
     pid = session._client.pid
     session.close()
     until(lambda: not alive(pid))
-    assert not job_folders(place) and session.tick() is False
+    assert not job_folders(first) and session.tick() is False
 
 
 def test_all_that_a_job_writes_goes_into_its_own_folder_which_goes_with_it(tmp_path):
-    job = jobs.generation(offered.shipped()[0], ("a.png",), None, "fast", {}, tmp_path)
+    job = jobs.generation(recipe(), *catalogue.find(catalogue.shipped(), "included"), tmp_path)
     assert {Path(job.params.output).parent, Path(job.params.previews), Path(job.params.photos)} == {job.folder}
     job.discard()
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from image_to_3d.addon.session.states import Shown
 from image_to_3d.addon.session.tasks import Order, Verb
 from image_to_3d.addon.ui import wording
 from image_to_3d.envs.progress import Stage
-from image_to_3d.worker.wire.protocol import ModelInfo
+from image_to_3d.worker.wire.protocol import NetworkInfo
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_sizes_are_told_in_decimal_units(bytes, said):
 
 
 def test_a_licence_that_forbids_commercial_use_says_so():
-    model = ModelInfo("a", "A", "CC-BY-NC-4.0", False, 1, False, "")
-    assert "not for commercial use" in wording.licence(model)
+    network = NetworkInfo("a", "A", "CC-BY-NC-4.0", False, 1, False, "")
+    assert "not for commercial use" in wording.licence(network)
 
 
 def test_text_is_wrapped_at_the_width_and_long_words_stand_alone():
@@ -77,3 +77,17 @@ def test_an_amount_of_bytes_is_told_as_far_as_it_is_known():
 def test_each_stage_of_an_installation_has_words(stage):
     said = wording.stage(Shown(0.25, stage))
     assert said[0].isupper() and said.endswith("  25%")
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (None, ""),
+        (1.0, "about 5 s left"),
+        (41.7, "about 40 s left"),
+        (59.0, "about 1 min left"),
+        (200.0, "about 3 min left"),
+    ],
+)
+def test_the_time_that_remains_is_told_no_more_exactly_than_it_is_known(seconds, words):
+    assert wording.remaining(seconds) == words

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for what processes do, within a bound."""
+"""Waiting for what processes do, within a bound; and what they are mostly asked for."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from image_to_3d.addon.session.client import Client, Event
+from image_to_3d.addon.session.jobs import Recipe
+from image_to_3d.addon.session.session import Session
+from image_to_3d.worker.wire.protocol import SelectParams
 
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine; nothing here takes longer than a start of Python
 
@@ -18,6 +21,11 @@ def until(what: Callable[[], object]) -> object:
             return found
         time.sleep(0.005)  # leaves the processor to the process that is waited for
     raise AssertionError(f"not within {PATIENCE} seconds: {what}")
+
+
+def tick_until(session: Session, what: Callable[[], object]) -> None:
+    """Ticks as the timer does, until something is so."""
+    until(lambda: (session.tick(), what())[1])
 
 
 def alive(pid: int) -> bool:
@@ -33,8 +41,13 @@ def events_until(client: Client, kind: type) -> list[Event]:
     events: list[Event] = []
 
     def poll() -> bool:
-        events.extend(client.poll())
+        events.extend(client.events())
         return any(isinstance(event, kind) for event in events)
 
     until(poll)
     return events
+
+
+def recipe(picture: str = "/pictures/a.png", network: str | None = None, method: str = "depth") -> Recipe:
+    """What the panel asks for; its network is left to the worker."""
+    return Recipe(SelectParams((picture,), "Depth", network), {method: "fast"}, {method: {"faces": 500}})

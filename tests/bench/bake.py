@@ -29,7 +29,6 @@ from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.mirrored import mirrored
-from image_to_3d.worker.geometry.texturing.photo import Photo
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from PIL import Image
 from scipy.spatial import cKDTree
@@ -89,10 +88,11 @@ class Truth:
         return (0.9 * colours[tree.query(points, k=8)[1]].mean(axis=1)).astype(np.float32)
 
 
-def our_view(view: render.View) -> View:
-    """The same camera with x right, y down, z forward."""
+def photographed(view: render.View, taken: render.Rendered) -> View:
+    """The same camera with x right, y down, z forward, and what it has taken."""
     camera = PinholeCamera(view.width, view.height, view.fx, view.fy, view.cx, view.cy)
-    return View(camera, (view.rotation * (1.0, -1.0, -1.0)).T, view.position)
+    mask = np.uint8(255) * np.isfinite(taken.depth).astype(np.uint8)
+    return View(camera, (view.rotation * (1.0, -1.0, -1.0)).T, view.position, taken.colour, mask)
 
 
 def welded(shape: render.Shape, faces: int | None = None) -> Mesh:
@@ -130,7 +130,7 @@ def measured(path: Path, size: int, sheet: Path | None) -> Row:
     halved = baked(unwrapped(welded(shape, len(shape.faces) // 2), size), size, truth, [])
     front = render.orbit_view(shape, *VIEWS[0], PHOTO, FOV)
     taken = render.render(shape, front, samples=2)
-    photo = Photo(taken.colour, np.isfinite(taken.depth), our_view(front))
+    photo = photographed(front, taken)
     start = time.perf_counter()
     both = baked(flat, size, truth.blurred, [photo])
     bake = time.perf_counter() - start
@@ -166,7 +166,7 @@ def timed_fifty(path: Path, size: int) -> str:
     mesh = Mesh(points.astype(np.float32), faces.astype(np.int32))
     front = render.orbit_view(shape, *VIEWS[0], PHOTO, FOV)
     taken = render.render(shape, front)
-    photo = Photo(taken.colour, np.isfinite(taken.depth), our_view(front))
+    photo = photographed(front, taken)
     lines = []
     for _ in range(2):
         begin = time.perf_counter()

@@ -10,26 +10,30 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
+import time
 from pathlib import Path
 
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests import render
-from image_to_3d.worker.app import App
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.pictures.load import load
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.core.representations import DepthMap, Representation
+from image_to_3d.worker.finish.asset import Asset
+from image_to_3d.worker.finish.dispatch import finished
+from image_to_3d.worker.methods.method import Task
+from image_to_3d.worker.pipeline.generate import read
+from image_to_3d.worker.pipeline.select import select, settings
+from image_to_3d.worker.store import folders
+from image_to_3d.worker.store.weights import WeightStore
 from PIL import Image, ImageDraw
 
 CELL = 300
 
 
-def inverse_depth(cache: Path) -> np.ndarray:
-    """(h, w) uint8, bright is near, of the newest depth map in the cache's folder."""
-    newest = max(cache.glob("*.npz"), key=lambda path: path.stat().st_mtime_ns)
-    values = np.load(newest)["inverse_depth"]
+def nearness(found: Representation) -> np.ndarray:
+    """(h, w) uint8, bright is near."""
+    values = found.inverse_depth if isinstance(found, DepthMap) else -found.front
     low, high = np.percentile(values, (1, 99))
     return np.uint8(255 * np.clip((values - low) / max(high - low, 1e-9), 0, 1))
 
@@ -42,24 +46,35 @@ def fitted(image: Image.Image) -> Image.Image:
     return cell
 
 
-def row(app: App, path: Path, folder: Path, options: argparse.Namespace) -> Image.Image:
+def made(path: Path, options: argparse.Namespace) -> tuple[Representation, Asset, float]:
+    """As the pipeline does it, without its cache: the depth, the relief, and the seconds of both."""
+    job, weights = Job(lambda *_: None), WeightStore(folders.weights())
+    inputs = read([path], job)
+    choice = select(inputs, "depth", options.model, {}, weights)
+    values = settings(choice.method, options.preset, {})
+    start = time.perf_counter()
+    found = choice.method.run(Task(inputs, choice.network, values.method, "auto", weights), job)
+    asset = finished(found, values.finish, job)
+    return found, asset, time.perf_counter() - start
+
+
+def row(path: Path, options: argparse.Namespace) -> Image.Image:
     """One picture's four cells."""
-    glb = folder / "out.glb"
-    params = protocol.GenerateParams((str(path),), str(glb), "depth", options.preset, options.model)
-    result = app.generate(params, Job(lambda *_: None))
-    shape = render.load(glb)
-    camera = result.cameras[0]
+    found, asset, seconds = made(path, options)
+    mesh, [camera] = asset.mesh, asset.cameras
+    shape = render.Shape(mesh.vertices, mesh.faces, mesh.uv, mesh.texture)
     focal = CELL / 2 / np.tan(np.radians(camera.fov_degrees) / 2)
     front = render.View(CELL, CELL, focal, focal, CELL / 2, CELL / 2, np.array(camera.position), np.eye(3))
     distance = camera.position[2] - np.median(shape.vertices[:, 2])
     side = render.swung_view(front, np.array([*camera.position[:2], camera.position[2] - distance]), options.yaw, 8)
-    photo = Image.fromarray(load(path).rgb)
-    cells = [photo, Image.fromarray(inverse_depth(folder / "cache")).resize(photo.size, Image.Resampling.BICUBIC)]
+    photo = Image.fromarray(found.views[0].rgb)
+    near = Image.fromarray(nearness(found))
+    cells = [photo, near.resize(photo.size, Image.Resampling.BICUBIC) if isinstance(found, DepthMap) else near]
     cells += [Image.fromarray(render.render(shape, view, samples=2).colour) for view in (front, side)]
     strip = Image.new("RGB", (4 * CELL, CELL + 16), "white")
     for index, cell in enumerate(cells):
         strip.paste(fitted(cell), (index * CELL, 16))
-    label = f"{path.name}: {result.faces:,} faces, {sum(result.seconds.values()):.1f} s"
+    label = f"{path.name}: {len(mesh.faces):,} faces, {seconds:.1f} s"
     ImageDraw.Draw(strip).text((4, 2), label, fill="black")
     return strip
 
@@ -74,16 +89,12 @@ def main() -> int:
     parser.add_argument("--columns", type=int, default=1)
     options = parser.parse_args()
     strips, failed = [], False
-    with tempfile.TemporaryDirectory() as folder:
-        app = App()
-        settings = protocol.InitializeParams(protocol.VERSION, cache=f"{folder}/cache")
-        app.initialize(settings, Job(lambda *_: None))
-        for path in options.pictures:
-            try:
-                strips.append(row(app, path, Path(folder), options))
-            except Unable as error:
-                failed = True
-                sys.stderr.write(f"{path.name}: {error}\n")
+    for path in options.pictures:
+        try:
+            strips.append(row(path, options))
+        except Unable as error:
+            failed = True
+            sys.stderr.write(f"{path.name}: {error}\n")
     width, height = strips[0].size
     rows = -(-len(strips) // options.columns)
     sheet = Image.new("RGB", (width * options.columns, height * rows), "white")

@@ -17,15 +17,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import checkout  # first: it names the package
+import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 import objects
 import torch
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.geometry.mesh import Mesh
-from image_to_3d.worker.methods.layers import regression as object_inference
-from image_to_3d.worker.methods.layers import sampling as generator_inference
+from image_to_3d.worker.methods.layers import GENERATOR, REGRESSION, regression, sampling
 from image_to_3d.worker.methods.layers.sampling import Imagination
 from objects import Case, Score
 from PIL import Image, ImageDraw
@@ -93,8 +92,7 @@ def table(scores: dict[str, list[Score]], distance: float) -> str:
 def main() -> None:
     """Write the table, and the contact sheet where asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    included = checkout.ROOT / "worker" / "included"
-    parser.add_argument("--weights", type=Path, default=included / "generator.safetensors")
+    parser.add_argument("--weights", type=Path, default=GENERATOR.file)
     parser.add_argument("--variety", type=float, default=0.3)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--every", type=int, default=1, help="only every n-th object, for a first look")
@@ -103,8 +101,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
-    regress = object_inference.load_included(included / "object.safetensors", "cpu")
-    imagine = generator_inference.load(options.weights, "cpu")
+    regress = regression.load(REGRESSION, REGRESSION.file, "cpu")
+    imagine = sampling.load(GENERATOR, options.weights, "cpu")
     names = ("object network", "likeliest", "one sample", "best of four")
     scores: dict[str, list[Score]] = {name: [] for name in names}
     strips, distances = [], []
@@ -134,10 +132,11 @@ def measured(
     case: Case, regress: Callable, imagine: Imagination, steps: int, variety: float
 ) -> list[tuple[Mesh, Score]]:
     """Mesh and score of the object network, of the generator without noise, and of each seed."""
-    job = Job(lambda *_: None)
-    found = [timed(lambda: regress(case.picture, job.check), case)]
-    found.append(timed(lambda: imagine(case.picture, 0, steps, 0.0, job), case))
-    return found + [timed(lambda seed=seed: imagine(case.picture, seed, steps, variety, job), case) for seed in SEEDS]
+    job, picture = Job(lambda *_: None), case.picture  # which is cut out: the user's own is the thing's alone
+    found = [timed(lambda: regress(picture, job.check), case)]
+    found.append(timed(lambda: imagine(picture, picture, 0, steps, 0.0, job), case))
+    seeds = [lambda seed=seed: imagine(picture, picture, seed, steps, variety, job) for seed in SEEDS]
+    return found + [timed(make, case) for make in seeds]
 
 
 if __name__ == "__main__":

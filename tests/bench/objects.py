@@ -30,7 +30,7 @@ from image_to_3d.worker.finish.layers import OBJECT_CELLS
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell
 from image_to_3d.worker.geometry.solid import is_closed
-from image_to_3d.worker.methods.layers import regression as object_inference
+from image_to_3d.worker.methods.layers import REGRESSION, regression
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pictures.silhouette import cut_out, inflated, seen_through, window_around
 from PIL import Image, ImageDraw
@@ -121,7 +121,7 @@ def from_outline(half: Callable[[np.ndarray], np.ndarray]) -> Method:
         window = window_around(subject)
         colour, mask = cut_out(picture.rgb, subject, window, SIZE)
         height = half(mask).astype(np.float32)
-        return Layers(-height, height, np.uint8(255 * colour), window)
+        return Layers(-height, height, np.uint8(255 * colour), window, picture.view(FOV))
 
     return make
 
@@ -228,7 +228,7 @@ def mean(scores: list[Score]) -> Score:
 
 
 def methods_of(weights: Path) -> dict[str, Method]:
-    network = object_inference.load_included(weights, "cpu")
+    network = regression.load(REGRESSION, weights, "cpu")
     return {
         "slab": from_outline(slab),
         "ellipsoid": from_outline(ellipsoid),
@@ -240,8 +240,7 @@ def methods_of(weights: Path) -> dict[str, Method]:
 def main() -> None:
     """Write the table, and the contact sheets where asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = checkout.ROOT / "worker" / "included" / "object.safetensors"
-    parser.add_argument("--weights", type=Path, default=default)
+    parser.add_argument("--weights", type=Path, default=REGRESSION.file)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--sheet", type=Path, help="every third case")
     parser.add_argument("--worst", type=Path, help="the ten cases with the lowest F at 0.05")

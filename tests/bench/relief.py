@@ -18,14 +18,15 @@ import numpy as np
 from image_to_3d.tests.geometry import scenes
 from image_to_3d.tests.render import Shape, photo_view, render
 from image_to_3d.worker.core.representations import DepthMap
-from image_to_3d.worker.core.view import PinholeCamera
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.glb import write_glb
 from image_to_3d.worker.geometry.place import place
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
-from image_to_3d.worker.geometry.relief.upsample import refine_depth
-from image_to_3d.worker.methods.depth import PRESETS
+from image_to_3d.worker.geometry.relief.upsample import refined
+from image_to_3d.worker.methods.depth import METHODS
 from PIL import Image
 
+PRESETS = METHODS[0].presets
 _NETWORK_SIDE = 518  # of the simulated network, whose map is the exact one made small
 
 
@@ -80,11 +81,12 @@ def cost(preset: str, photo: np.ndarray, inverse: np.ndarray, runs: int) -> None
     for _ in range(runs):
         clock = _Clock()
         clock(0.0, "refining depth")
-        fine = refine_depth(DepthMap(inverse, True, np.ones(inverse.shape, bool)), photo, options_of(preset).grid)
-        mesh = relief(fine.depth(0.1, 1000.0), camera, photo, options_of(preset), report=clock)
+        fine = refined(inverse, np.ones(inverse.shape, bool), photo, options_of(preset).grid)
+        depth = DepthMap(fine[0], True, fine[1], View(camera, rgb=photo)).depth(0.1, 1000.0)
+        mesh = relief(depth, camera, photo, options_of(preset), report=clock)
         clock(1.0, "writing the GLB")
         with tempfile.TemporaryDirectory() as folder:
-            write_glb(place(mesh, camera).mesh, Path(folder, "a.glb"), "a")
+            write_glb(place(mesh).mesh, Path(folder, "a.glb"), "a")
         clock(1.0, "")
         if not best or sum(row[1] for row in clock.rows) < sum(row[1] for row in best):
             best = clock.rows

@@ -4,7 +4,7 @@
     python tests/bench/triposg.py [--steps 2] [--grid 128] [--shards 2] [--folder KEPT] [--device cpu] [--cpu-time]
 
 The weights are written to a folder of 8 GB and read from there as downloaded ones would be. The field is a ball with
-bumps (tests/networks/tiny_triposg.py says how): it says nothing about quality, but the number of multiplications is
+bumps (tests/methods/triposg/tiny.py says how): it says nothing about quality, but the number of multiplications is
 that of the real weights. Memory is the process' largest, in which pages of the mapped files count that the system
 could take back.
 """
@@ -24,19 +24,21 @@ from pathlib import Path
 import checkout  # noqa: F401 (first: it names the package)
 import numpy as np
 import torch
-from image_to_3d.tests.networks import tiny_triposg
+from image_to_3d.tests.methods import asked
+from image_to_3d.tests.methods.triposg import tiny
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
-from image_to_3d.worker.methods.triposg import generator as triposg_inference
+from image_to_3d.worker.methods.triposg import generator
 from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.methods.triposg.files import TripoSGConfig
 from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.store.weights import WeightStore
 
 FULL = TripoSGConfig(
     triposg.EncoderConfig(),
     triposg.FlowConfig(),
     triposg.ShapeConfig(),
-    replace(tiny_triposg.TINY.preparation, resize=256, crop=224),
+    replace(tiny.TINY.preparation, resize=256, crop=224),
 )
 
 
@@ -53,7 +55,7 @@ def main() -> None:
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = wishes.folder or Path(temporary)
-        written = _written(folder, tiny_triposg.TINY if wishes.tiny else FULL, wishes.shards)
+        written = _written(folder, tiny.TINY if wishes.tiny else FULL, wishes.shards)
         report = {"write": written, **_run(folder, wishes)}
     text = json.dumps(report, indent=1)
     print(text)
@@ -64,7 +66,7 @@ def main() -> None:
 def _written(folder: Path, config: TripoSGConfig, shards: int) -> float:
     start = time.perf_counter()
     if not (folder / "scheduler" / "scheduler_config.json").is_file():
-        tiny_triposg.write(folder, config, shards=shards)
+        tiny.write(folder, config, shards=shards)
     return round(time.perf_counter() - start, 1)
 
 
@@ -75,7 +77,7 @@ class Stages:
         self.seconds: dict[str, float] = {}
         self._now, self._stage, self._since = now, "", now()
 
-    def __call__(self, progress: float, stage: str, message: str = "") -> None:
+    def __call__(self, progress: float, stage: str, message: str = "", remaining: float | None = None) -> None:
         now = self._now()
         if self._stage:
             self.seconds[self._stage] = round(self.seconds.get(self._stage, 0.0) + now - self._since, 2)
@@ -87,10 +89,10 @@ class Stages:
 def _run(folder: Path, wishes: argparse.Namespace) -> dict:
     stages, device = Stages(time.process_time if wishes.cpu_time else time.perf_counter), wishes.device
     stages(0.0, "loading")
-    generator = triposg_inference.load(folder, device)
-    arrays = generator(picture(), 0, wishes.steps, triposg.GUIDANCE, Job(stages))
+    task = replace(asked.task("triposg", WeightStore(folder), picture(), steps=wishes.steps), device=device)
+    loaded = generator.load(task.network, folder, device)
+    field = generator.run(task, loaded, Job(stages))
     stages(1.0, "surface")
-    field = triposg_inference.field(arrays, torch.device(device))
     surface = isosurface(field.value, field.bounds, wishes.grid, lambda *_: stages(1.0, "surface"))
     stages(1.0, "done")
     radii = np.linalg.norm(surface.vertices, axis=1)
@@ -103,9 +105,9 @@ def _run(folder: Path, wishes: argparse.Namespace) -> dict:
         "queries": surface.queries,
         "faces": len(surface.faces),
         "radius": [round(float(radii.min()), 3), round(float(radii.max()), 3)],
-        "needed_gb": round(generator.needed() / 1e9, 2),
+        "needed_gb": round(loaded.needed() / 1e9, 2),
         "peak_memory_gb": _gigabytes(),
-        "arrays_mb": round(sum(values.nbytes for values in arrays.values()) / 1e6, 1),
+        "arrays_mb": round(sum(values.nbytes for values in field.to_arrays().values()) / 1e6, 1),
     }
 
 

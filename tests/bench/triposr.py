@@ -4,7 +4,7 @@
     python tests/bench/triposr.py [--grid 256] [--threads N] [--cpu-time] [--skip-reference] [--json OUT]
 
 Weights: random, 419 M parameters in the published layout, with the planes, the upsampling and the first neurons of the
-perceptron set by hand so that the field is a ball with bumps (tests/networks/tiny_triposr.py says how). Written to a
+perceptron set by hand so that the field is a ball with bumps (tests/methods/triposr/tiny.py says how). Written to a
 temporary folder and loaded as a downloaded checkpoint would be. The shape says nothing about quality; the number of
 multiplications is that of the real weights, and a ball of radius 0.4 in a cube of 0.87 is about as large as an object.
 
@@ -28,12 +28,14 @@ from pathlib import Path
 import checkout  # noqa: F401 (first: it names the package)
 import numpy as np
 import torch
-from image_to_3d.tests.networks import tiny_triposr
-from image_to_3d.worker.core.job import Job
+from image_to_3d.tests.methods import asked
+from image_to_3d.tests.methods.triposr import tiny
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from image_to_3d.worker.methods.triposr import network as triposr
-from image_to_3d.worker.methods.triposr import reconstructor as nerf_inference
+from image_to_3d.worker.methods.triposr import reconstructor
+from image_to_3d.worker.pictures.crop import square_crop
 from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.store.weights import WeightStore
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 from torch import Tensor
@@ -52,7 +54,7 @@ def main() -> None:
     wishes = parser.parse_args()
     torch.set_num_threads(wishes.threads)
     with tempfile.TemporaryDirectory() as folder:
-        tiny_triposr.write(Path(folder), tiny_triposr.TINY if wishes.tiny else triposr.TripoSRConfig())
+        tiny.write(Path(folder), tiny.TINY if wishes.tiny else triposr.TripoSRConfig())
         report = {
             "threads": wishes.threads,
             "grid": wishes.grid,
@@ -96,15 +98,20 @@ def picture() -> Picture:
 
 
 def ours(folder: Path, grid: int, cpu: bool) -> dict:
-    """What a job of the NeRF backend does up to the coloured surface."""
+    """What the method does, and its finish up to the coloured surface."""
     clock = Clock(cpu)
-    reconstructor = clock("load", lambda: nerf_inference.load(folder, "cpu"))
-    arrays = clock("network", lambda: reconstructor(picture(), triposr.FILL, Job(lambda *_: None)))
-    field = clock("field", lambda: nerf_inference.field(arrays, torch.device("cpu"), THRESHOLD))
+    task = asked.task("triposr", WeightStore(folder), picture(), threshold=THRESHOLD, fill=triposr.FILL)
+    loaded = clock("load", lambda: reconstructor.load(task.network, folder, "cpu"))
+    field = clock("network", lambda: reconstructor.run(task, loaded, asked.silent()))
     surface = clock("extraction", lambda: isosurface(field.value, field.bounds, grid, lambda *_: None))
     clock("colours", lambda: field.colour(surface.vertices))
     facts = {"queries": surface.queries, "faces": len(surface.faces), "vertices": surface.vertices}
-    return {"seconds": clock.seconds, "total": round(sum(clock.seconds.values()), 2), **facts, "code": arrays["code"]}
+    return {
+        "seconds": clock.seconds,
+        "total": round(sum(clock.seconds.values()), 2),
+        **facts,
+        "code": field.to_arrays()["code"],
+    }
 
 
 def reference(folder: Path, grid: int, cpu: bool) -> dict:
@@ -114,7 +121,7 @@ def reference(folder: Path, grid: int, cpu: bool) -> dict:
     fused, triposr._attended = triposr._attended, _unfused
     try:
         with torch.inference_mode():
-            crop = nerf_inference.square_crop(picture().rgb, picture().alpha, triposr.FILL)
+            crop = square_crop(picture().rgb, picture().alpha, triposr.FILL)
             image = triposr.prepared(torch.from_numpy(crop.on_grey(triposr.GREY)), network.config.image_size)
             scene = network.scene(clock("network", lambda: network(image)))
             vertices, faces = clock("extraction", lambda: _dense(scene, grid))

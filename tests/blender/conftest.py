@@ -53,7 +53,7 @@ def addon(bpy, monkeypatch, tmp_path):
     monkeypatch.setenv("IMAGE_TO_3D_HOME", str(tmp_path / "home"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert addon_utils.enable(MODULE, default_set=True)
-    module("host")._look_and_tick()
+    module("ui.timer")._look_and_tick()
     yield module
     addon_utils.disable(MODULE, default_set=True)
 
@@ -65,14 +65,21 @@ def module(name: str):
 
 @pytest.fixture
 def fake_worker(addon, monkeypatch, tmp_path):
-    """Makes the worker follow a script; see tests/addon/fake_worker.py."""
+    """Makes the worker follow a script; see tests/addon/fake_worker.py. `requests` are those that it got."""
 
     def follow(script: dict) -> None:
         path = tmp_path / "script.json"
         path.write_text(json.dumps(script))
         fake = CHECKOUT / "tests" / "addon" / "fake_worker.py"
-        monkeypatch.setattr(addon("environment"), "worker_command", lambda python: [str(python), str(fake), str(path)])
+        monkeypatch.setattr(
+            addon("session.launch"), "worker_command", lambda python: [str(python), str(fake), str(path)]
+        )
 
+    def requests(method: str) -> list[dict]:
+        lines = (tmp_path / "script.json.requests").read_text().splitlines()
+        return [request for line in lines if (request := json.loads(line))["method"] == method]
+
+    follow.requests = requests
     return follow
 
 

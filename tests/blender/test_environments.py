@@ -35,7 +35,8 @@ class Layout:
     """
 
     def __init__(self, whole: "Layout | None" = None) -> None:
-        self.texts, self.buttons = (whole.texts, whole.buttons) if whole else ([], {})
+        parts = (whole.texts, whole.buttons, whole.pressed) if whole else ([], {}, [])
+        self.texts, self.buttons, self.pressed = parts
         self.root = whole.root if whole else self
         if not whole:
             self.context = "INVOKE_DEFAULT"
@@ -53,7 +54,13 @@ class Layout:
 
     def operator(self, name: str, text: str | None = None, **_) -> "Layout":
         self.buttons[name] = text
-        return Layout()
+        self.pressed.append(Layout())
+        return self.pressed[-1]
+
+    @property
+    def environments(self) -> list[str]:
+        """Those that the buttons are about."""
+        return [button.environment for button in self.pressed if hasattr(button, "environment")]
 
     def prop(self, own: object, name: str, **_) -> None:
         getattr(own, name)
@@ -89,34 +96,33 @@ def bare(addon, monkeypatch, tmp_path):
         script.write_text(json.dumps(steps))
 
     follow({"check": [{"say": found()}]})
-    monkeypatch.setattr(addon("errands"), "ENVS", (sys.executable, str(FAKE), str(script)))
+    monkeypatch.setattr(addon("session.tasks"), "ENVS", (sys.executable, str(FAKE), str(script)))
     addon.follow = follow
-    host(addon).session().look()
+    timer(addon).session().look()
     return addon
 
 
-def host(addon):
-    return addon("host")
+def timer(addon):
+    return addon("ui.timer")
 
 
 def run_until(addon, condition) -> None:
     """Ticks as Blender's timer would (in a Blender without a window timers do not run)."""
     end = time.monotonic() + PATIENCE
-    while not condition(host(addon).session()):
-        assert time.monotonic() < end, host(addon).session().state
-        host(addon)._tick()
+    while not condition(timer(addon).session()):
+        assert time.monotonic() < end, timer(addon).session().state
+        timer(addon)._tick()
         time.sleep(0.005)
 
 
 def check(addon) -> None:
-    care = host(addon).session().care
-    care.want(addon("errands").Check(("core",), deep=True))
-    run_until(addon, lambda session: not session.care.checking)
+    timer(addon).session().environments.want(addon("session.tasks").Check(("core",), deep=True))
+    run_until(addon, lambda session: not session.environments.checking)
 
 
 def drawn(bpy, addon, width: int = 220) -> Layout:
     """The box of the panel."""
-    layout, session = Layout(), host(addon).session()
+    layout, session = Layout(), timer(addon).session()
 
     @dataclasses.dataclass
     class Context:
@@ -124,20 +130,20 @@ def drawn(bpy, addon, width: int = 220) -> Layout:
         window_manager = bpy.context.window_manager
         region = Region(width)
 
-    if addon("environment_panels").wants_box(session):
-        addon("environment_panels").draw_box(layout, Context(), session)
+    if addon("ui.environment_panels").wants_box(session):
+        addon("ui.environment_panels").draw_box(layout, Context(), session)
     assert layout.operator_context == "INVOKE_DEFAULT"
     section = Layout()
-    addon("environment_panels").draw_section(section, Context(), session)
+    addon("ui.environment_panels").draw_section(section, Context(), session)
     return layout
 
 
 @pytest.fixture
 def wheelhouse(bare, tmp_path):
     """A folder of packages, so that something may be set up although Blender is offline."""
-    bare("preferences").preferences().wheelhouse = str(tmp_path)
+    bare("ui.preferences").preferences().wheelhouse = str(tmp_path)
     yield tmp_path
-    bare("preferences").preferences().wheelhouse = ""
+    bare("ui.preferences").preferences().wheelhouse = ""
 
 
 def test_the_box_says_what_is_missing_and_what_it_takes_and_offline_does_nothing(bpy, bare):
@@ -148,12 +154,12 @@ def test_the_box_says_what_is_missing_and_what_it_takes_and_offline_does_nothing
     assert "Online access is off" in box.said
     assert box.buttons == {"image_to_3d.set_up": "Set Up"}
     assert not bpy.ops.image_to_3d.set_up.poll()
-    assert "online access is off" in bare("operators").why_not(bpy.context)
+    assert "online access is off" in bare("ui.operators").why_not(bpy.context)
 
 
 def test_a_wheelhouse_allows_to_set_up_offline_and_generate_offers_it(bpy, bare, wheelhouse):
     assert bpy.ops.image_to_3d.set_up.poll() and bpy.ops.image_to_3d.generate.poll()
-    assert bare("preferences").place().wheelhouse == wheelhouse
+    assert bare("ui.preferences").settings().wheelhouse == wheelhouse
     assert "Online access" not in drawn(bpy, bare).said
 
 
@@ -162,8 +168,8 @@ def test_setting_up_goes_from_the_button_to_the_end_and_a_failure_offers_to_try_
     failure = {"state": "absent", "error": "the disk is full"}
     bare.follow({"create": [{"say": say}, {"say": failure}, {"exit": 1}], "check": [{"say": found()}]})
     bpy.ops.image_to_3d.set_up()
-    assert host(bare).session().moving and not bpy.ops.image_to_3d.set_up.poll()
-    run_until(bare, lambda session: session.care.problem and not session.care.checking)
+    assert timer(bare).session().moving and not bpy.ops.image_to_3d.set_up.poll()
+    run_until(bare, lambda session: session.environments.problem and not session.environments.checking)
     box = drawn(bpy, bare)
     assert "Setting up did not work" in box.said and "The disk is full." in box.said
     assert box.buttons["image_to_3d.set_up"] == "Try Again" and "image_to_3d.copy_report" in box.buttons
@@ -187,49 +193,71 @@ def test_what_would_stop_it_and_an_old_card_are_said_before_anything_is_download
 
 @pytest.mark.parametrize("state, verb", [("incomplete", "Set Up"), ("outdated", "Update"), ("broken", "Repair")])
 def test_each_state_has_its_verb(bpy, bare, monkeypatch, state, verb):
-    care = host(bare).session().care
-    standing = bare("environment").Standing(state)
-    care.found = bare("environment").Found(None, "a file of numpy is gone", standing)
+    standing = bare("session.launch").Standing(state)
+    interpreter = bare("session.launch").Interpreter(None, "a file of numpy is gone", standing)
+    timer(bare).session().environments.interpreter = interpreter
     bare.follow({"check": [{"say": found(state)}]})
     assert drawn(bpy, bare).buttons["image_to_3d.set_up"] == verb
 
 
 def test_a_wrong_python_of_the_users_own_points_to_the_preferences(bpy, bare):
-    bare("preferences").preferences().python = "/nowhere/python"
+    bare("ui.preferences").preferences().python = "/nowhere/python"
     assert drawn(bpy, bare).buttons == {"image_to_3d.preferences": "Preferences"}
-    assert "/nowhere/python" in bare("operators").why_not(bpy.context)
-    bare("preferences").preferences().python = ""
+    assert "/nowhere/python" in bare("ui.operators").why_not(bpy.context)
+    bare("ui.preferences").preferences().python = ""
 
 
 def test_the_chosen_model_decides_which_environment_is_looked_at(bpy, bare):
-    session = host(bare).session()
-    depth = session.offered[0]
-    session._describe((depth, dataclasses.replace(depth, name="other", label="Other", environment="nerf")))
-    host(bare)._tick()
-    host(bare)._tick()
-    assert session.care.known == ("core", "nerf") and session.care.needed == "core"
-    bpy.context.window_manager.image_to_3d.backend = "other"
-    host(bare)._tick()
-    assert session.care.needed == "nerf" and "nerf" in session.found.reason
+    session = timer(bare).session()
+    depth = session.methods[0]
+    network = dataclasses.replace(depth.networks[0], name="another")
+    other = dataclasses.replace(depth, name="other", category="Other", networks=(network,), environment="nerf")
+    session._describe((depth, other))
+    timer(bare)._tick()
+    timer(bare)._tick()
+    assert session.environments.names == ("core", "nerf") and session.environments.needed == "core"
+    bpy.context.window_manager.image_to_3d.category = "Other"
+    timer(bare)._tick()
+    assert session.environments.needed == "nerf" and "nerf" in session.interpreter.reason
+
+
+def test_a_network_with_packages_of_its_own_offers_to_set_them_up_and_others_go_on(bpy, bare, wheelhouse):
+    own, session = bpy.context.window_manager.image_to_3d, timer(bare).session()
+    own.category, own.category_NeRF.network = "NeRF", "nerfacto"
+    timer(bare)._tick()
+    entries = [{**ENTRY, "name": "nerf", "label": "NeRF", "need": {"download": 5_000_000_000, "disk": 1}}]
+    bare.follow({"check": [{"say": found(environments=entries)}], "create": [{"wait": "ever"}]})
+    session.environments.want(bare("session.tasks").Check(("nerf",), deep=True))
+    run_until(bare, lambda session: session.environments.entry("nerf"))
+    box = drawn(bpy, bare)
+    assert "5 GB to download" in box.said and box.buttons == {"image_to_3d.set_up": "Set Up"}
+    assert box.environments == ["nerf"] and bpy.ops.image_to_3d.generate.poll()
+    bpy.ops.image_to_3d.set_up(environment="nerf")
+    assert session.environments.order == bare("session.tasks").Order("create", "nerf")
+    bpy.ops.image_to_3d.cancel()
+    run_until(bare, lambda session: not session.moving)
+    own.category, own.category_NeRF.network = "Depth", "AUTOMATIC"
+    timer(bare)._tick()
+    assert session.environments.needed == "core"
 
 
 def test_what_was_moved_is_where_the_preferences_point_to(bpy, bare, tmp_path):
     new = tmp_path / "new"
     bare.follow({"move": [{"say": {"state": "ready", "python": "x", "root": str(new)}}], "check": [{"say": found()}]})
     bpy.ops.image_to_3d.move(directory=str(new))
-    run_until(bare, lambda session: session.care.done)
-    host(bare)._tick()
-    assert bare("preferences").root() == new
-    bare("preferences").preferences().folder = ""
+    run_until(bare, lambda session: session.environments.done)
+    timer(bare)._tick()
+    assert bare("ui.preferences").root() == new
+    bare("ui.preferences").preferences().folder = ""
 
 
 def test_removing_and_checking_are_orders_to_envs(bpy, bare, tmp_path):
     bare.follow({"remove": [{"say": {"state": "absent", "python": None}}], "check": [{"say": found()}]})
     bpy.ops.image_to_3d.remove_environment(environment="core")
-    run_until(bare, lambda session: session.care.done and not session.care.checking)
+    run_until(bare, lambda session: session.environments.done and not session.environments.checking)
     bpy.ops.image_to_3d.check(environment="core")
     assert not bpy.ops.image_to_3d.check.poll() and bpy.ops.image_to_3d.stop_check.poll()
-    run_until(bare, lambda session: not session.care.checking)
+    run_until(bare, lambda session: not session.environments.checking)
     calls = [json.loads(line) for line in (tmp_path / "envs.json.calls").read_text().splitlines()]
     assert [call["command"] for call in calls] == ["remove", "check", "check"]
     assert ["--files" in call["arguments"] for call in calls] == [False, True, False]
@@ -238,9 +266,9 @@ def test_removing_and_checking_are_orders_to_envs(bpy, bare, tmp_path):
 def test_the_report_is_copied_when_the_check_that_it_waits_for_is_in(bpy, bare):
     bpy.ops.image_to_3d.copy_report()
     assert not bpy.ops.image_to_3d.copy_report.poll()
-    copied = bare("care").Report.COPIED
-    run_until(bare, lambda session: session.care.report is copied)
-    text = bare("report").text(host(bare).session(), bpy.app.version_string)
+    copied = bare("session.environments").Report.COPIED
+    run_until(bare, lambda session: session.environments.report is copied)
+    text = bare("ui.report").text(timer(bare).session(), bpy.app.version_string)
     assert "## a check" in text and bpy.app.version_string in text
 
 
@@ -250,7 +278,7 @@ def test_disabling_ends_an_order_and_a_check(bpy, bare, wheelhouse):
     bare.follow({"create": [{"wait": "deaf"}]})
     bpy.ops.image_to_3d.set_up()
     run_until(bare, lambda session: session.shown.stage == "deaf")
-    child = host(bare).session().care._carrying_out._child
+    child = timer(bare).session().environments._carrying_out
     addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
     assert child._process.wait(PATIENCE) is not None
     addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)

@@ -11,7 +11,7 @@ def corners(mesh) -> set:
 
 
 def test_a_mesh_becomes_one_object_upright_facing_the_front_selected_and_active(bpy, addon, quad):
-    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    mesh = addon("ui.scene").add_mesh(bpy.context, quad, "A photo")
     assert list(bpy.data.objects) == [mesh] and mesh.type == "MESH"
     assert mesh.users_collection == (bpy.context.collection,)
     assert mesh.parent is None and mesh.rotation_mode == "XYZ"
@@ -22,7 +22,7 @@ def test_a_mesh_becomes_one_object_upright_facing_the_front_selected_and_active(
 
 
 def test_all_that_comes_with_it_is_named_after_the_picture_and_packed(bpy, addon, quad):
-    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    mesh = addon("ui.scene").add_mesh(bpy.context, quad, "A photo")
     [material] = mesh.data.materials
     image = next(node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
     assert {mesh.name, mesh.data.name, material.name, image.name} == {"A photo"}
@@ -33,18 +33,18 @@ def test_the_mesh_goes_into_the_active_collection(bpy, addon, quad):
     other = bpy.data.collections.new("other")
     bpy.context.scene.collection.children.link(other)
     bpy.context.view_layer.active_layer_collection = bpy.context.view_layer.layer_collection.children["other"]
-    assert addon("scene").place(bpy.context, quad, "A photo").users_collection == (other,)
+    assert addon("ui.scene").add_mesh(bpy.context, quad, "A photo").users_collection == (other,)
 
 
 def test_the_names_of_a_second_mesh_of_the_same_picture_do_not_clash(bpy, addon, quad):
-    first = addon("scene").place(bpy.context, quad, "A photo")
-    second = addon("scene").place(bpy.context, quad, "A photo")
+    first = addon("ui.scene").add_mesh(bpy.context, quad, "A photo")
+    second = addon("ui.scene").add_mesh(bpy.context, quad, "A photo")
     assert (first.name, second.name) == ("A photo", "A photo.001")
     assert bpy.context.selected_objects == [second]
 
 
 def test_parents_go_and_what_they_did_stays(bpy, addon, make_glb):
-    mesh = addon("scene").place(bpy.context, make_glb(1, True), "A photo")
+    mesh = addon("ui.scene").add_mesh(bpy.context, make_glb(1, True), "A photo")
     assert list(bpy.data.objects) == [mesh]
     assert [round(value, 4) for value in mesh.dimensions] == [4, 0, 2]
     assert tuple(mesh.scale) == (1, 1, 1)
@@ -54,15 +54,15 @@ def test_what_was_there_before_stays_as_it_was_but_for_its_selection(bpy, addon,
     before = bpy.data.objects.new("A photo", None)
     bpy.context.scene.collection.objects.link(before)
     before.select_set(True)
-    mesh = addon("scene").place(bpy.context, quad, "A photo")
+    mesh = addon("ui.scene").add_mesh(bpy.context, quad, "A photo")
     assert set(bpy.data.objects) == {before, mesh} and before.name == "A photo" and not before.select_get()
 
 
 @pytest.mark.parametrize("meshes", [2, 3])
 def test_a_file_with_more_than_one_mesh_is_refused_and_leaves_nothing(bpy, addon, make_glb, meshes):
-    scene = addon("scene")
-    with pytest.raises(scene.CannotPlace, match=f"{meshes} meshes instead of one"):
-        scene.place(bpy.context, make_glb(meshes, False), "A photo")
+    scene = addon("ui.scene")
+    with pytest.raises(scene.CannotAdd, match=f"{meshes} meshes instead of one"):
+        scene.add_mesh(bpy.context, make_glb(meshes, False), "A photo")
     assert not bpy.data.objects
 
 
@@ -70,9 +70,9 @@ def test_a_file_with_more_than_one_mesh_is_refused_and_leaves_nothing(bpy, addon
 def test_a_file_that_is_no_glb_is_refused_in_one_sentence(bpy, addon, tmp_path, content):
     path = tmp_path / "broken.glb"
     path.write_bytes(content)
-    scene = addon("scene")
-    with pytest.raises(scene.CannotPlace) as caught:
-        scene.place(bpy.context, str(path), "A photo")
+    scene = addon("ui.scene")
+    with pytest.raises(scene.CannotAdd) as caught:
+        scene.add_mesh(bpy.context, str(path), "A photo")
     assert len(str(caught.value).splitlines()) == 1
     assert not bpy.data.objects
 
@@ -82,9 +82,9 @@ def test_where_the_importer_itself_fails_the_last_line_says_why(bpy, addon, tmp_
     content += b" " * (-len(content) % 4)
     path = tmp_path / "no such node.glb"
     path.write_bytes(struct.pack("<4s4I", b"glTF", 2, 20 + len(content), len(content), 0x4E4F534A) + content)
-    scene = addon("scene")
-    with pytest.raises(scene.CannotPlace) as caught:
-        scene.place(bpy.context, str(path), "A photo")
+    scene = addon("ui.scene")
+    with pytest.raises(scene.CannotAdd) as caught:
+        scene.add_mesh(bpy.context, str(path), "A photo")
     assert "Error: " in str(caught.value).splitlines()[-1], "not the place in Blender's files where it was caught"
 
 
@@ -92,9 +92,9 @@ def test_where_the_importer_itself_fails_the_last_line_says_why(bpy, addon, tmp_
 def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, quad, width, height):
     from bpy_extras.object_utils import world_to_camera_view
 
-    protocol = addon("client").protocol
-    scene = addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    protocol = addon("session.client").protocol
+    scene = addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     # 90 degrees at a distance of 1 show 2 across the longer side: half as much to each side of the axis
     info = protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height)
     [camera] = scene.add_cameras(bpy.context, [info], mesh, True)
@@ -117,9 +117,9 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
 
-    scene, half = addon("scene"), 0.5**0.5
-    mesh = scene.place(bpy.context, quad, "A photo")
-    info = addon("client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
+    scene, half = addon("ui.scene"), 0.5**0.5
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
+    info = addon("session.client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False)  # on +X of the file, looking along -X
     bpy.context.view_layer.update()
     seen = world_to_camera_view(bpy.context.scene, camera, Vector((0, 0, 0)))
@@ -129,9 +129,9 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
 
 
 def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, quad):
-    protocol, scene = addon("client").protocol, addon("scene")
+    protocol, scene = addon("session.client").protocol, addon("ui.scene")
     info = protocol.CameraInfo((0, 0, 2), 50.0, 8, 4)
-    mesh = scene.place(bpy.context, quad, "A photo")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     [with_photo] = scene.add_cameras(bpy.context, [info], mesh, True)
     [without] = scene.add_cameras(bpy.context, [info], mesh, False)
     assert with_photo.data.background_images[0].image.name == "A photo" and with_photo.data.show_background_images
@@ -140,8 +140,8 @@ def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, 
 
 @pytest.mark.parametrize("away", [0.02, 5000])
 def test_neither_a_tiny_nor_a_far_away_mesh_is_clipped_by_the_camera(bpy, addon, quad, away):
-    protocol, scene = addon("client").protocol, addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    protocol, scene = addon("session.client").protocol, addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     mesh.data.transform(mesh.matrix_world.Scale(away / 5000, 4))
     [camera] = scene.add_cameras(bpy.context, [protocol.CameraInfo((0, 0, away), 50.0, 8, 4)], mesh, False)
     assert camera.data.clip_start < 0.9 * away and camera.data.clip_end > away
@@ -165,7 +165,7 @@ def photos(tmp_path):
 @pytest.fixture
 def infos(addon, photos):
     """Cameras of these photos one metre before the quad, with 90 degrees: 2 metres across the longer side."""
-    info, sizes = addon("client").protocol.CameraInfo, ((80, 40), (40, 80), (60, 60))
+    info, sizes = addon("session.client").protocol.CameraInfo, ((80, 40), (40, 80), (60, 60))
     return [
         info((0, 0.5, 1.5), 90.0, *size, name=f"IMG {number}", photo=str(path))
         for number, (path, size) in enumerate(zip(photos, sizes))
@@ -173,8 +173,8 @@ def infos(addon, photos):
 
 
 def test_several_cameras_have_a_collection_of_their_own_and_the_first_is_the_scenes(bpy, addon, quad, infos):
-    scene = addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    scene = addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     cameras = scene.add_cameras(bpy.context, infos, mesh, True)
     [own] = bpy.context.collection.children
     assert own.name == "A photo Cameras" and list(own.objects) == cameras
@@ -187,8 +187,8 @@ def test_several_cameras_have_a_collection_of_their_own_and_the_first_is_the_sce
 
 
 def test_each_camera_shows_its_own_photo_which_needs_its_file_no_longer(bpy, addon, quad, infos, photos):
-    scene = addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    scene = addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     cameras = scene.add_cameras(bpy.context, infos, mesh, True)
     for path in photos:
         path.unlink()
@@ -207,8 +207,8 @@ def test_photos_of_other_shapes_than_the_render_still_lie_where_their_cameras_se
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
 
-    scene = addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    scene = addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     camera, info = scene.add_cameras(bpy.context, infos, mesh, True)[number], infos[number]
     bpy.context.view_layer.update()
     longer = max(info.width, info.height)
@@ -224,8 +224,8 @@ def test_photos_of_other_shapes_than_the_render_still_lie_where_their_cameras_se
 def test_without_files_several_cameras_show_no_photo(bpy, addon, quad, infos):
     import dataclasses
 
-    scene = addon("scene")
-    mesh = scene.place(bpy.context, quad, "A photo")
+    scene = addon("ui.scene")
+    mesh = scene.add_mesh(bpy.context, quad, "A photo")
     bare = [dataclasses.replace(info, photo="") for info in infos]
     gone = [dataclasses.replace(info, photo="/no/such/file.jpg") for info in infos]
     for cameras in (bare, gone):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from image_to_3d.envs.uv.arrivals import Arrivals, clear_unfinished, unfinished
+from image_to_3d.envs.uv.tracking import Arrivals, clear_unfinished, unfinished
 
 
 def put(path: Path, size: int, at: float = 1000.0) -> Path:

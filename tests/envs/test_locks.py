@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The locks in the repository are what `python3 -m envs lock` promises to write."""
+"""The locks in the repository are what `python3 -m tests.locking` promises to write."""
 
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 from image_to_3d.envs import specs
-from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
 from image_to_3d.envs.specs import BLENDERS, input_path, lock_path, spec
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
 
+ROOT = Path(__file__).resolve().parents[2]
 CUDA = re.compile(r"torch|torchvision|torchaudio|triton|(nvidia|cuda)-.*")
 
 
@@ -84,6 +87,14 @@ def test_an_environment_has_a_lock_for_every_platform_and_says_what_it_is(name):
 
 def test_every_environment_can_be_asked_for_by_its_name():
     assert [spec(name).name for name in specs.names()] == list(specs.names())
+
+
+def test_the_making_of_locks_is_not_shipped():
+    excluded = tomllib.loads((ROOT / "blender_manifest.toml").read_text())["build"]["paths_exclude_pattern"]
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    assert "/tests/" in excluded
+    assert not [each for each in packages if "tests" in each or not ROOT.joinpath(*each.split(".")[1:]).is_dir()]
+    assert not list((ROOT / "envs").rglob("*lock*.py"))
 
 
 @pytest.mark.parametrize("version", BLENDERS)

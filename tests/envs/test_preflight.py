@@ -11,8 +11,8 @@ import pytest
 from image_to_3d.envs import specs
 from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.machine import preflight
-from image_to_3d.envs.machine.preflight import MARGIN, examine, findings, mounted_as, path_length
-from image_to_3d.envs.machine.supported import System, this_system, why_not
+from image_to_3d.envs.machine.host import System, this_system, why_not
+from image_to_3d.envs.machine.preflight import MARGIN, examine, findings, path_length
 from image_to_3d.envs.places import Places
 from image_to_3d.envs.sizes import Need
 from image_to_3d.envs.specs import Spec
@@ -152,23 +152,6 @@ def test_a_read_only_folder_is_told(tmp_path):
         tmp_path.chmod(0o700)
 
 
-MOUNTS = "/dev/vda / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\nauto /net autofs rw 0 0\nserver:/x /net nfs rw 0 0\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="paths as on POSIX")
-@pytest.mark.parametrize(
-    ("root", "kind"),
-    [("/srv/data", "ext4"), ("/home/me/data", "nfs4"), ("/homely", "ext4"), ("/net/data", "nfs")],
-)
-def test_the_kind_of_disk_is_that_of_the_nearest_mount(root, kind):
-    assert mounted_as(Path(root), MOUNTS) == kind
-
-
-def test_a_network_drive_is_only_a_note(places, monkeypatch):
-    monkeypatch.setattr(preflight, "_is_on_network", lambda root: True)
-    assert found("network drive", places).ok
-
-
 # --- the length of paths ---
 
 
@@ -247,7 +230,7 @@ def test_a_system_that_does_not_fit_comes_first(places):
 
 
 def test_an_environment_without_a_lock_says_what_is_wrong_with_the_system(tmp_path, monkeypatch):
-    monkeypatch.setattr("image_to_3d.envs.machine.supported.this_system", lambda: System("windows-arm64"))
+    monkeypatch.setattr("image_to_3d.envs.machine.host.this_system", lambda: System("windows-arm64"))
     with pytest.raises(EnvironmentProblem, match="Windows on ARM") as caught:
         Spec("core", "Core", tmp_path / "none.txt", (), torch=True).text  # noqa: B018
     assert caught.value.kind == "architecture"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from image_to_3d.envs.progress import Amount, Bar, JsonLines, Stage, Terminal, plan
-from image_to_3d.envs.uv.watch import Watch
+from image_to_3d.envs.uv.tracking import Tracker
 
 # What uv 0.13 wrote while it installed, in its order.
 UV_SAID = """Using Python 3.11.7 environment at: v
@@ -33,7 +33,7 @@ class Disk:
         return self.bytes
 
 
-class Told:
+class Reported:
     """Keeps what was reported."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ def test_stages_that_fetch_are_as_long_as_their_bytes():
     assert (end - middle) / (middle - begin) == pytest.approx(3.0, rel=0.01)
 
 
-def test_what_is_told_late_or_twice_does_not_move_the_bar_back():
+def test_what_is_reported_late_or_twice_does_not_move_the_bar_back():
     bar = Bar()
     before = bar.overall("torch", 0.5)
     bar.plan({"torch": 1})
@@ -71,72 +71,72 @@ def test_what_is_told_late_or_twice_does_not_move_the_bar_back():
 
 
 @pytest.mark.parametrize("show", [JsonLines, Terminal])
-def test_the_bars_on_screen_can_be_told_what_is_coming_and_other_reports_do_not_mind(show):
+def test_the_bars_on_screen_can_be_reported_what_is_coming_and_other_reports_do_not_mind(show):
     report = show(io.StringIO())
     plan(report, {"torch": 1})
-    plan(Told(), {"torch": 1})
+    plan(Reported(), {"torch": 1})
     assert report.bar.lengths["packages"] == 0.0
 
 
 def test_while_a_package_comes_its_bytes_on_the_disk_move_the_bar():
-    disk, told = Disk(), Told()
-    watch = Watch("torch", "installing torch", told, disk, {"torch": 690_000_000, "sympy": 10_000_000})
-    watch("DEBUG Identified uncached distribution: torch==2.13.0+cpu\n")
-    watch("Downloading torch (182.9MiB)\n")
+    disk, reported = Disk(), Reported()
+    tracker = Tracker("torch", "installing torch", reported, disk, {"torch": 690_000_000, "sympy": 10_000_000})
+    tracker("DEBUG Identified uncached distribution: torch==2.13.0+cpu\n")
+    tracker("Downloading torch (182.9MiB)\n")
     for disk.bytes in (0, 212_000_000, 212_000_000, 480_000_000):
-        watch("")
-    assert told.messages == [
+        tracker("")
+    assert reported.messages == [
         "installing torch: 0 of 690 MB unpacked, fetching torch",
         "installing torch: 212 of 690 MB unpacked, fetching torch",
         "installing torch: 480 of 690 MB unpacked, fetching torch",
     ]
-    assert told.parts == [pytest.approx(0.95 * part / 690) for part in (0, 212, 480)]
-    assert told.amounts[-1] == Amount(480_000_000, 690_000_000)
+    assert reported.parts == [pytest.approx(0.95 * part / 690) for part in (0, 212, 480)]
+    assert reported.amounts[-1] == Amount(480_000_000, 690_000_000)
 
 
 def test_packages_that_are_in_the_cache_are_not_waited_for():
-    disk, told = Disk(), Told()
-    watch = Watch("packages", "installing", told, disk, {"numpy": 60_000_000, "hf_xet": 8_000_000})
-    watch("DEBUG Registry requirement already cached: numpy==2.4.1\n")
-    watch("DEBUG Identified uncached distribution: hf-xet==1.0\n")
-    watch("")
-    assert told.amounts == [Amount(0, 8_000_000)]
+    disk, reported = Disk(), Reported()
+    tracker = Tracker("packages", "installing", reported, disk, {"numpy": 60_000_000, "hf_xet": 8_000_000})
+    tracker("DEBUG Registry requirement already cached: numpy==2.4.1\n")
+    tracker("DEBUG Identified uncached distribution: hf-xet==1.0\n")
+    tracker("")
+    assert reported.amounts == [Amount(0, 8_000_000)]
 
 
 def test_more_than_was_expected_does_not_overflow():
-    disk, told = Disk(), Told()
-    watch = Watch("torch", "installing", told, disk, {"torch": 10})
-    watch("DEBUG Identified uncached distribution: torch==2.13.0\n")
+    disk, reported = Disk(), Reported()
+    tracker = Tracker("torch", "installing", reported, disk, {"torch": 10})
+    tracker("DEBUG Identified uncached distribution: torch==2.13.0\n")
     disk.bytes = 50_000_000
-    watch("")
-    assert told.parts == [0.95]
+    tracker("")
+    assert reported.parts == [0.95]
 
 
-def test_where_sizes_are_not_known_bytes_are_told_without_a_total_and_the_bar_waits_for_whole_downloads():
-    disk, told = Disk(), Told()
-    watch = Watch("packages", "installing", told, disk)
+def test_where_sizes_are_not_known_bytes_are_reported_without_a_total_and_the_bar_waits_for_whole_downloads():
+    disk, reported = Disk(), Reported()
+    tracker = Tracker("packages", "installing", reported, disk)
     for line in UV_SAID.splitlines(keepends=True):
         disk.bytes += 1_000_000
-        watch("")
-        watch(line)
-    watch("")
-    assert told.parts == sorted(told.parts)
-    assert told.parts[0] == 0.0
-    assert told.amounts[1] == Amount(4_000_000)
-    assert pytest.approx(0.95 * 4 / 16) in told.parts
-    assert "installing: 7 MB unpacked, fetching torch" in told.messages
-    assert told.messages[-1] == "installing: putting files into place"
-    assert told.parts[-1] == 0.95
+        tracker("")
+        tracker(line)
+    tracker("")
+    assert reported.parts == sorted(reported.parts)
+    assert reported.parts[0] == 0.0
+    assert reported.amounts[1] == Amount(4_000_000)
+    assert pytest.approx(0.95 * 4 / 16) in reported.parts
+    assert "installing: 7 MB unpacked, fetching torch" in reported.messages
+    assert reported.messages[-1] == "installing: putting files into place"
+    assert reported.parts[-1] == 0.95
 
 
 def test_an_interpreter_that_is_fetched_is_seen_too():
-    disk, told = Disk(), Told()
-    watch = Watch("python", "fetching Python", told, disk)
-    watch("Downloading cpython-3.11.15-linux-x86_64-gnu (download) (29.8MiB)\n")
-    watch("DEBUG something else\n")
-    watch(" Downloaded cpython-3.11.15-linux-x86_64-gnu (download)\n")
-    assert "fetching cpython-3.11.15-linux-x86_64-gnu" in told.messages[0]
-    assert told.parts[-1] == 0.95
+    disk, reported = Disk(), Reported()
+    tracker = Tracker("python", "fetching Python", reported, disk)
+    tracker("Downloading cpython-3.11.15-linux-x86_64-gnu (download) (29.8MiB)\n")
+    tracker("DEBUG something else\n")
+    tracker(" Downloaded cpython-3.11.15-linux-x86_64-gnu (download)\n")
+    assert "fetching cpython-3.11.15-linux-x86_64-gnu" in reported.messages[0]
+    assert reported.parts[-1] == 0.95
 
 
 def test_a_program_gets_one_json_object_per_line():
@@ -151,32 +151,12 @@ def test_a_program_gets_one_json_object_per_line():
     assert third == second | {"of": 10}
 
 
-class FakeTerminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_terminal_gets_one_line_that_is_redrawn(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
-    stream = FakeTerminal()
-    terminal = Terminal(stream)
-    terminal("packages", 0.0, "one")
-    terminal("torch", 1.0, "two " * 40)
-    terminal.done()
-    first, second, last = stream.getvalue().split("\r")[1:]
-    assert first.startswith("[##..................]  10%")
-    assert max(len(each) for each in (first, second)) <= 60 + len("\x1b[K")
-    assert last == "\x1b[K"
-    assert "\n" not in stream.getvalue()
-
-
-def test_a_log_gets_a_line_for_each_new_thing_and_each_step_of_the_bar_and_no_more():
+def test_a_terminal_gets_a_line_for_each_new_thing_and_each_step_of_the_bar_and_no_more():
     stream = io.StringIO()
     terminal = Terminal(stream)
     for megabytes in range(101):
         terminal("torch", megabytes / 100, f"installing torch: {megabytes} of 100 MB unpacked")
     terminal("verify", 0.0, "trying core")
-    terminal.done()
     lines = stream.getvalue().splitlines()
     assert lines[0] == "[ 40%] installing torch: 0 of 100 MB unpacked"
     assert lines[-1] == "[ 90%] trying core"

@@ -10,12 +10,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from image_to_3d.envs import redaction, report
 from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.machine import hardware
 from image_to_3d.envs.machine.hardware import Hardware
 from image_to_3d.envs.places import Places
-from image_to_3d.envs.telling import redaction, report, usage
-from image_to_3d.envs.telling.redaction import redact
+from image_to_3d.envs.redaction import redact
 
 TOKEN = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWx"
 
@@ -146,7 +146,7 @@ def test_no_text_takes_long(identity, piece):
 
 @pytest.fixture
 def no_hardware(monkeypatch):
-    machine = Hardware("Debian 12 (Linux 6.1)", "x86_64", "AMD EPYC", 2, 24 << 30, notes=("no driver answers",))
+    machine = Hardware(2, 24 << 30, notes=("no driver answers",))
     monkeypatch.setattr(hardware, "find", lambda: machine)
 
 
@@ -192,8 +192,8 @@ def test_indexes_are_told_without_logins_and_of_a_proxy_only_that_there_is_one(h
     monkeypatch.setenv("PIP_PROXY", "http://me:secret@10.1.2.3:3128")
     found = report.gather(home.root, ["core"])
     assert "secret" not in json.dumps(found)
-    assert "- indexes: https://mirror.example/simple" in found["text"]
-    assert "proxy: yes" in found["text"]
+    assert "indexes https://mirror.example/simple" in found["text"]
+    assert "proxy yes" in found["text"]
     assert "10.1.2.3" not in found["text"]
 
 
@@ -224,7 +224,7 @@ def test_a_program_that_only_wants_to_redact_loads_little():
     """The add-on does, in Blender's own process."""
     root = Path(__file__).resolve().parent.parent.parent
     loaded = "print(*{'ssl', 'ctypes', 'urllib.request'} & set(sys.modules))"
-    script = f"import sys; from envs.telling.redaction import redact; {loaded}"
+    script = f"import sys; from envs.redaction import redact; {loaded}"
     done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
@@ -242,7 +242,7 @@ def test_a_file_that_has_two_names_is_counted_once(tmp_path):
     (cache / "own").write_bytes(b"x" * 30)
     (tmp_path / "weights" / "w").write_bytes(b"x" * 7)
     (tmp_path / "moving.json").write_bytes(b"x" * 2)
-    sizes = usage.measure(places)
+    sizes = report.disk_usage(places)
     assert sizes["environments"] == 100
     assert sizes["packages cache"] == 30
     assert sizes["weights"] == 7
@@ -250,4 +250,4 @@ def test_a_file_that_has_two_names_is_counted_once(tmp_path):
 
 
 def test_what_is_not_there_takes_nothing(tmp_path):
-    assert set(usage.measure(Places(tmp_path / "none")).values()) == {0}
+    assert set(report.disk_usage(Places(tmp_path / "none")).values()) == {0}

@@ -12,18 +12,18 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
-from image_to_3d.envs.locking import weigh as weighing
-from image_to_3d.envs.locking import wheels
-from image_to_3d.envs.locking.relock import INPUTS, PLATFORMS
-from image_to_3d.envs.locking.wheels import Wheel, best, lying_in, weigh
 from image_to_3d.envs.machine.builds import CUDA_BUILDS
 from image_to_3d.envs.machine.hardware import Hardware
 from image_to_3d.envs.machine.torchbuild import TorchBuild, choose
 from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.sizes import Size, need, pins_in, sizes
 from image_to_3d.envs.specs import lock_path, spec
+from image_to_3d.tests.locking import weigh as weighing
+from image_to_3d.tests.locking import wheels
+from image_to_3d.tests.locking.relock import INPUTS, PLATFORMS
+from image_to_3d.tests.locking.wheels import Wheel, best, weigh, wheels_in
 
-PYPI = TorchBuild("torch", None, (), "", key="pypi")
+PYPI = TorchBuild("pypi", "cpu", "")
 
 
 def build(key: str) -> TorchBuild:
@@ -44,26 +44,26 @@ def test_the_size_of_every_locked_package_is_known(name, platform):
 def test_pypis_build_of_torch_is_measured_on_every_platform(platform):
     with_torch, without = (need(spec("core"), each, platform) for each in (PYPI, None))
     assert not with_torch.estimated
-    assert with_torch.download_bytes > without.download_bytes + 100e6
-    assert with_torch.disk_bytes > without.disk_bytes + 400e6
+    assert with_torch.download > without.download + 100e6
+    assert with_torch.disk > without.disk + 400e6
     assert with_torch.packages > without.packages
 
 
 def test_the_build_for_nvidia_counts_the_libraries_that_it_brings():
     brought = sizes(spec("core"), PYPI, "linux-x86_64").keys() - sizes(spec("core"), None, "linux-x86_64").keys()
     assert {"torch", "triton", "nvidia-cublas", "nvidia-cudnn-cu13"} <= brought
-    assert need(spec("core"), PYPI, "linux-x86_64").disk_bytes > 4 * need(spec("core"), None, "linux-x86_64").disk_bytes
+    assert need(spec("core"), PYPI, "linux-x86_64").disk > 4 * need(spec("core"), None, "linux-x86_64").disk
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_build_that_is_in_the_table_of_builds_has_a_size_and_says_that_it_is_a_guess(platform):
     for cuda in (each for each in CUDA_BUILDS if platform in each.compiled):
         found = need(spec("nerf"), build(cuda.key), platform)
-        assert found.estimated and found.download_bytes > 2e9
+        assert found.estimated and found.download > 2e9
 
 
 def test_the_build_that_a_machine_without_a_card_gets_is_measured():
-    bare = Hardware("Linux", "x86_64", "a processor", 2, 1 << 33, (), None, None, None, False, ())
+    bare = Hardware(2, 1 << 33)
     chosen = choose(PipConfig(), bare, "linux-x86_64")
     assert not need(spec("core"), chosen, "linux-x86_64").estimated
 
@@ -71,14 +71,14 @@ def test_the_build_that_a_machine_without_a_card_gets_is_measured():
 def test_a_build_that_nobody_knows_is_taken_to_be_as_big_as_the_largest():
     unknown, known = (need(spec("core"), build(key), "linux-x86_64") for key in ("xpu", "rocm7.2"))
     assert unknown.estimated
-    assert unknown.disk_bytes == known.disk_bytes
+    assert unknown.disk == known.disk
 
 
 def test_a_package_of_unknown_size_is_counted_and_makes_the_rest_a_guess(tmp_path):
     lock = tmp_path / "lock.txt"
     lock.write_text("numpy==0.0.1\n")
     wanted = dataclasses.replace(spec("core"), requirements=lock)
-    assert need(wanted) == dataclasses.replace(need(wanted), download_bytes=0, disk_bytes=0, packages=1, estimated=True)
+    assert need(wanted) == dataclasses.replace(need(wanted), download=0, disk=0, packages=1, estimated=True)
 
 
 def test_half_a_block_is_added_for_each_file_as_a_disk_does():
@@ -102,7 +102,7 @@ def offer(*names: str) -> list[Wheel]:
     ],
 )
 def test_a_platform_gets_the_most_special_wheel_that_runs_on_it(platform, ending):
-    wheels_offered = offer(
+    wheels_available = offer(
         "a-1.0-cp312-cp312-manylinux_2_28_x86_64.whl",
         "a-1.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
         "a-1.0-cp311-cp311-manylinux2014_x86_64.whl",
@@ -118,8 +118,8 @@ def test_a_platform_gets_the_most_special_wheel_that_runs_on_it(platform, ending
         "a-1.0-cp311-cp311-macosx_11_0_x86_64.whl",
         "a-1.0-py3-none-any.whl",
     )
-    assert best(wheels_offered, platform, "3.11").name == f"a-1.0-{ending}"
-    assert best(wheels_offered[-1:], platform, "3.11").name == "a-1.0-py3-none-any.whl"
+    assert best(wheels_available, platform, "3.11").name == f"a-1.0-{ending}"
+    assert best(wheels_available[-1:], platform, "3.11").name == "a-1.0-py3-none-any.whl"
 
 
 def test_no_wheel_is_found_where_none_fits():
@@ -192,7 +192,7 @@ def test_a_wheel_with_a_directory_larger_than_what_is_fetched_at_first_is_weighe
 def test_a_wheel_in_a_folder_is_found_by_package_and_version(tmp_path):
     for name in ("torch-1.0+cpu-cp311-cp311-linux_x86_64.whl", "torch-1.1-cp311-cp311-linux_x86_64.whl"):
         (tmp_path / name).write_bytes(wheel_of({"torch/a.py": b"12345"}))
-    (found,) = lying_in(tmp_path, "torch", "1.0+cpu")
+    (found,) = wheels_in(tmp_path, "torch", "1.0+cpu")
     assert found.version == "1.0+cpu"
     assert weigh(found, PipConfig()).unpacked == 5
 
@@ -205,11 +205,11 @@ def index(monkeypatch, tmp_path):
     """An index that has a wheel of everything for any platform, of 10 bytes and 30 unpacked; what was asked for."""
     asked = []
 
-    def offered(package: str, version: str, config: PipConfig) -> list[Wheel]:
+    def wheels_of(package: str, version: str, config: PipConfig) -> list[Wheel]:
         asked.append(package)
         return [Wheel(f"{package}-{version}-py3-none-any.whl", "https://host/", 10)]
 
-    monkeypatch.setattr(wheels, "offered", offered)
+    monkeypatch.setattr(wheels, "wheels_of", wheels_of)
     monkeypatch.setattr(wheels, "weigh", lambda wheel, config: Size(wheel.size, 30, 1))
     monkeypatch.setattr(weighing, "PATH", tmp_path / "sizes.json")
     (tmp_path / "sizes.json").write_text("{}")
@@ -245,6 +245,6 @@ def test_platforms_that_are_not_asked_for_keep_their_sizes(index):
 
 
 def test_a_package_that_the_index_does_not_have_is_named(index, monkeypatch):
-    monkeypatch.setattr(wheels, "offered", lambda package, version, config: offer("a-1-cp39-cp39-win32.whl"))
+    monkeypatch.setattr(wheels, "wheels_of", lambda package, version, config: offer("a-1-cp39-cp39-win32.whl"))
     with pytest.raises(EnvironmentProblem, match="no wheel of torch .* for macos-arm64"):
         table("macos-arm64", "a==1\n")

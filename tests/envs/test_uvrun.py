@@ -55,21 +55,21 @@ def silent_uv(tmp_path, monkeypatch) -> Uv:
 
 
 def test_bytes_that_arrive_while_uv_is_silent_are_told(tmp_path, silent_uv):
-    told = []
+    reported = []
 
     def report(stage, part, message, amount=None):
-        told.append((part, message))
+        reported.append((part, message))
         if amount and amount.bytes == 3_000_000:
             (tmp_path / "go").touch()
 
     silent_uv.run(["pip", "install"], "torch", "installing torch", report, {"torch": 6_000_000})
-    assert (pytest.approx(0.475), "installing torch: 3 of 6 MB unpacked") in told
-    assert told[-1] == (0.95, "installing torch: putting files into place")
+    assert (pytest.approx(0.475), "installing torch: 3 of 6 MB unpacked") in reported
+    assert reported[-1] == (0.95, "installing torch: putting files into place")
 
 
 def test_the_log_has_everything_and_who_asked_gets_what_uv_said_to_people(tmp_path, silent_uv):
     (tmp_path / "go").touch()
-    said = silent_uv.run(["pip", "install"], "torch", "installing torch", lambda *told: None)
+    said = silent_uv.run(["pip", "install"], "torch", "installing torch", lambda *report: None)
     assert said == "Resolved 1 package in 1ms\nPrepared 1 package in 1ms\n"
     assert "Identified uncached" in (tmp_path / "log").read_text()
 
@@ -78,11 +78,11 @@ def test_what_an_earlier_uv_left_is_cleared_away_when_nobody_else_can_be_at_work
     left = silent_uv.places.cache / ".tmpleft" / "torch"
     left.mkdir(parents=True)
     (tmp_path / "go").touch()
-    silent_uv.run(["pip", "install"], "torch", "installing", lambda *told: None)
+    silent_uv.run(["pip", "install"], "torch", "installing", lambda *report: None)
     assert left.exists()
     with (tmp_path / "lock").open("w") as lock:
         held = Uv(silent_uv.path, silent_uv.places, silent_uv.variables, silent_uv.log, lock.fileno())
-        held.run(["pip", "install"], "torch", "installing", lambda *told: None)
+        held.run(["pip", "install"], "torch", "installing", lambda *report: None)
     assert not left.exists()
 
 
@@ -93,11 +93,11 @@ def test_a_failure_is_a_sentence_with_what_to_do_and_where_the_log_is(tmp_path, 
     with pytest.raises(
         EnvironmentProblem, match=r"installing torch failed: the disk is full: .* \(log: .*/log\)"
     ) as problem:
-        silent_uv.run(["pip"], "torch", "installing torch", lambda *told: None)
+        silent_uv.run(["pip"], "torch", "installing torch", lambda *report: None)
     assert problem.value.kind == "space"
 
 
 def test_a_program_that_is_none_is_told(tmp_path, silent_uv):
     silent_uv.path.write_bytes(b"\x7fELF nothing")
     with pytest.raises(EnvironmentProblem, match="cannot be started .* remove it and try again"):
-        silent_uv.run(["pip"], "torch", "installing torch", lambda *told: None)
+        silent_uv.run(["pip"], "torch", "installing torch", lambda *report: None)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.envs import installer, states
+from image_to_3d.envs.check import verify
 from image_to_3d.envs.errors import EnvironmentProblem
 from image_to_3d.envs.network.pipconfig import PipConfig
 from image_to_3d.envs.places import Places, default_root
 from image_to_3d.envs.specs import Spec
 from image_to_3d.envs.states import State, status
 from image_to_3d.envs.uv.uvtool import find_or_fetch
-from image_to_3d.envs.verify import verify
 
 
 def make_wheel(folder: Path) -> str:
@@ -75,6 +75,12 @@ def test_it_is_installed_from_the_wheelhouse_alone_and_works(tmp_path, tiny):
     made = installer.create(tmp_path / "data", "core", silent)
     assert made.state is State.READY
     assert verify(made.python, tiny, tmp_path / "data").versions == {"tiny": "1.0"}
+
+
+def test_what_is_imported_is_compiled_when_it_is_made(tmp_path, tiny):
+    installer.create(tmp_path / "data", "core", silent)
+    compiled = Places(tmp_path / "data").compiled("core")
+    assert [path.name.partition(".")[0] for path in compiled.rglob("tiny.*.pyc")] == ["tiny"]
 
 
 def test_a_wheel_that_is_not_the_locked_one_is_refused(tmp_path, tiny):

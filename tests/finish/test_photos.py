@@ -5,7 +5,6 @@ import io
 
 import numpy as np
 import pytest
-from image_to_3d.worker.core.representations import DepthMap, Field
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.finish.photos import encoded, with_square_pixels, written
 from image_to_3d.worker.pictures.load import Picture
@@ -19,12 +18,6 @@ def halves(height: int, width: int) -> np.ndarray:
     return rgb
 
 
-def field(camera: PinholeCamera, rgb: np.ndarray | None, count: int = 1) -> Field:
-    view = View(camera, np.eye(3), np.zeros(3))
-    posed = View(rgb, None, view, exact=True)
-    return Field(lambda points: points[:, 0], None, np.array([[-1.0] * 3, [1.0] * 3]), np.eye(3), {}, (posed,) * count)
-
-
 def opened(content: np.ndarray) -> Image.Image:
     return Image.open(io.BytesIO(content.tobytes()))
 
@@ -35,13 +28,13 @@ def test_pixels_that_are_not_square_become_so_and_the_camera_sees_the_same():
     assert (square.width, square.height) == (60, 32)
     assert square.fx == square.fy == pytest.approx(100.0)
     assert square.cy / square.height == pytest.approx(camera.cy / camera.height)
-    [content] = encoded(field(camera, halves(40, 60)), None).values()
+    [content] = encoded([View(camera, rgb=halves(40, 60))], None).values()
     assert opened(content).size == (60, 32)
 
 
 def test_a_photo_stays_as_it_is_but_for_what_jpeg_does():
     camera = PinholeCamera.from_fov(30, 40, 50.0)
-    [(name, content)] = encoded(field(camera, halves(40, 30)), None).items()
+    [(name, content)] = encoded([View(camera, rgb=halves(40, 30))], None).items()
     assert name.endswith(".jpg")
     assert np.abs(np.asarray(opened(content)).astype(int) - halves(40, 30)).mean() < 3
 
@@ -49,17 +42,12 @@ def test_a_photo_stays_as_it_is_but_for_what_jpeg_does():
 def test_the_users_own_picture_keeps_its_transparency():
     camera, alpha = PinholeCamera.from_fov(30, 40, 50.0), np.zeros((40, 30), np.uint8)
     alpha[:, 10:] = 255
-    [(name, content)] = encoded(field(camera, None), Picture(halves(40, 30), alpha, None, "", "")).items()
+    [(name, content)] = encoded([View(camera)], Picture(halves(40, 30), alpha, None, "", "")).items()
     assert name.endswith(".png")
     assert (np.asarray(opened(content))[..., 3] == alpha).all()
 
 
 def test_files_are_written_in_the_order_of_the_cameras(tmp_path):
     camera = PinholeCamera.from_fov(8, 8, 50.0)
-    paths = written(encoded(field(camera, halves(8, 8), count=12), None), tmp_path)
+    paths = written(encoded([View(camera, rgb=halves(8, 8))] * 12, None), tmp_path)
     assert len(paths) == 12 and paths == sorted(paths) and all(Image.open(path).size == (8, 8) for path in paths)
-
-
-def test_a_depth_map_has_no_photos_beside_its_texture():
-    flat = DepthMap(np.ones((4, 4), np.float32), True, np.ones((4, 4), bool))
-    assert encoded(flat, Picture(halves(4, 4), None, None, "", "")) == {}

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Painting: the field's colours, the photo's own pixels where it sees the surface, and nothing of what it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
-from image_to_3d.worker.geometry.texturing.photo import Photo, Sight
+from image_to_3d.worker.geometry.texturing.photo import Sight
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from scipy.spatial import cKDTree
 
@@ -76,7 +78,8 @@ def photo_of(paint, mask=True, view=FRONT, backdrop=(1.0, 1.0, 1.0)):
     points = view.position + ray * (-half - np.sqrt(np.maximum(square, 0)))[:, None]
     colour = np.where(hit[:, None], paint(points), backdrop)
     shape = c.height, c.width
-    return Photo(np.uint8(np.rint(255 * colour)).reshape(*shape, 3), hit.reshape(shape) if mask else None, view)
+    matte = np.uint8(255) * hit.reshape(shape) if mask else None
+    return replace(view, rgb=np.uint8(np.rint(255 * colour)).reshape(*shape, 3), mask=matte)
 
 
 def test_a_fields_colours_are_found_again_everywhere_even_along_seams():
@@ -120,7 +123,7 @@ def test_what_stands_behind_something_does_not_get_its_colours():
         ),
         render.View(160, 160, *(FRONT.camera.fx,) * 2, 80, 80, FRONT.position, np.eye(3)),
     )
-    photo = Photo(red_before_blue.colour, np.isfinite(red_before_blue.depth), FRONT)
+    photo = replace(FRONT, rgb=red_before_blue.colour, mask=np.uint8(255) * np.isfinite(red_before_blue.depth))
     mesh = baked(flat, SIZE, plain(0.0, 0.0, 1.0), [photo])
     y, x = np.mgrid[-0.7:0.7:60j, -0.7:0.7:60j].reshape(2, -1)
     wall = at(mesh, np.column_stack([x, y, np.full(x.size, 0.2)]))
@@ -201,5 +204,5 @@ def test_baking_can_be_cancelled_and_says_how_far_it_is():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="unwrapped"):
         baked(ball(1), SIZE, waves, [])
-    with pytest.raises(ValueError, match="other sizes"):
-        Photo(np.zeros((8, 8, 3), np.uint8), None, FRONT)
+    with pytest.raises(ValueError, match="a camera of"):
+        replace(FRONT, rgb=np.zeros((8, 8, 3), np.uint8))

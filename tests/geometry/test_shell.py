@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.tests.render import bilinear
-from image_to_3d.worker.core.representations import Layers, from_arrays
-from image_to_3d.worker.core.view import PinholeCamera, Window
+from image_to_3d.worker.core.representations import Layers
+from image_to_3d.worker.core.view import PinholeCamera, View, Window
 from image_to_3d.worker.geometry.relief.contour import filled
 from image_to_3d.worker.geometry.relief.shell import ShellOptions, closed_sheets, shell
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.pictures.silhouette import inflated
 
 SIZE, CELLS = 64, 96
+CAMERA = PinholeCamera.from_fov(240, 220, 30)
 
 
 def disc(size: int, radius: float) -> np.ndarray:
@@ -23,12 +24,12 @@ def disc(size: int, radius: float) -> np.ndarray:
 
 def layers(front: np.ndarray, back: np.ndarray, colour=(10, 20, 200)) -> Layers:
     picture = np.full((SIZE, SIZE, 3), colour, np.uint8)
-    return Layers(front.astype(np.float32), back.astype(np.float32), picture, Window(20, 10, 200))
+    view = View(CAMERA, rgb=photo(), mask=np.zeros((220, 240), np.uint8))
+    return Layers(front.astype(np.float32), back.astype(np.float32), picture, Window(20, 10, 200), view)
 
 
-def made(two: Layers, share: np.ndarray, photo: np.ndarray, **options):
-    camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], 30)
-    return shell(two, share, photo, camera, ShellOptions(**options), lambda *_: None)
+def made(two: Layers, share: np.ndarray, **options):
+    return shell(two, share, two.view.rgb, CAMERA, ShellOptions(**options), lambda *_: None)
 
 
 def photo() -> np.ndarray:
@@ -79,10 +80,9 @@ def test_a_back_before_its_front_is_put_right():
 
 def test_the_front_shows_the_photo_and_the_back_its_own_colour():
     height = inflated(disc(SIZE, 0.8) > 0.5) * (2 / SIZE)
-    mesh = made(layers(-height, height), disc(CELLS, 0.8), photo())
-    camera = PinholeCamera.from_fov(240, 220, 30)
+    mesh = made(layers(-height, height), disc(CELLS, 0.8))
     x, y, z = mesh.vertices.astype(float).T
-    column, row = camera.fx * x / -z + camera.cx, camera.cy - camera.fy * y / -z
+    column, row = CAMERA.fx * x / -z + CAMERA.cx, CAMERA.cy - CAMERA.fy * y / -z
     colour = bilinear(mesh.texture, mesh.uv)
     near = (z > -0.97) & (mesh.normals[:, 2] > 0.5)
     expected = bilinear(photo(), np.column_stack([column / 240, row / 220]))
@@ -93,7 +93,7 @@ def test_the_front_shows_the_photo_and_the_back_its_own_colour():
 
 def test_the_mesh_is_closed_after_simplifying_and_as_small_as_asked():
     height = inflated(disc(SIZE, 0.8) > 0.5) * (2 / SIZE)
-    mesh = made(layers(-height, height), disc(CELLS, 0.8), photo(), faces=2000)
+    mesh = made(layers(-height, height), disc(CELLS, 0.8), faces=2000)
     welded = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     welded.merge_vertices(merge_tex=True, merge_norm=True)
     assert len(mesh.faces) <= 2000 and welded.is_watertight and welded.volume > 0
@@ -101,10 +101,11 @@ def test_the_mesh_is_closed_after_simplifying_and_as_small_as_asked():
 
 def test_an_empty_outline_is_said():
     with pytest.raises(ValueError, match="outline"):
-        made(layers(np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))), np.zeros((CELLS, CELLS), np.float32), photo())
+        made(layers(np.zeros((SIZE, SIZE)), np.zeros((SIZE, SIZE))), np.zeros((CELLS, CELLS), np.float32))
 
 
 def test_layers_survive_the_cache():
     two = layers(np.full((SIZE, SIZE), -0.5), np.full((SIZE, SIZE), 0.5))
-    again = from_arrays(two.to_arrays())
-    assert isinstance(again, Layers) and again.window == two.window and (again.front == two.front).all()
+    again = Layers.from_arrays(two.to_arrays(), two.view)
+    assert again.window == two.window and again.view is two.view
+    assert all((getattr(again, name) == getattr(two, name)).all() for name in ("front", "back", "back_colour"))

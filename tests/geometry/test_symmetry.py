@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Planes of symmetry, and what a photo guesses by them of what it does not show."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.core.view import View
 from image_to_3d.worker.geometry.mesh import Mesh, vertex_normals
 from image_to_3d.worker.geometry.symmetry import mirrors
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.mirrored import mirrored
-from image_to_3d.worker.geometry.texturing.photo import Photo
 from image_to_3d.worker.geometry.texturing.projection import moved
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from scipy.spatial.transform import Rotation
@@ -70,7 +72,7 @@ def painted(points: np.ndarray) -> np.ndarray:
     return (0.5 + 0.4 * np.sin(np.stack([5.0 * z, 6.0 * y, 3.0 * z + 4.0 * x], 1))).astype(np.float32)
 
 
-def taken(shape: Mesh, turn_degrees: float) -> Photo:
+def taken(shape: Mesh, turn_degrees: float) -> View:
     """A photo of the painted thing from an angle, somewhat above."""
     view = moved(FRONT, np.array([0.0, 0.0, 0.0, 0.4, np.radians(turn_degrees)]), np.zeros(3), 1.0)
     fine = unwrapped(shape, 512)
@@ -79,7 +81,7 @@ def taken(shape: Mesh, turn_degrees: float) -> Photo:
     size = camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy
     eye = render.View(*size, view.position, view.rotation.T * (1.0, -1.0, -1.0))
     seen = render.render(render.Shape(fine.vertices, fine.faces, fine.uv, fine.texture), eye, samples=2)
-    return Photo(seen.colour, np.isfinite(seen.depth), view)
+    return replace(view, rgb=seen.colour, mask=np.uint8(255) * np.isfinite(seen.depth))
 
 
 def test_what_a_photo_does_not_show_of_a_symmetric_thing_has_the_colours_of_its_mirror_image():
@@ -89,7 +91,7 @@ def test_what_a_photo_does_not_show_of_a_symmetric_thing_has_the_colours_of_its_
     flat = unwrapped(thing, 256)
     [guess] = mirrored(thing, photo)
     places = np.random.default_rng(0).uniform((0.41, -0.12, -0.9), (0.41, 0.12, 0.9), (200, 3))
-    hidden = places * (np.sign(-photo.view.position[0]), 1, 1)  # on the side that looks away
+    hidden = places * (np.sign(-photo.position[0]), 1, 1)  # on the side that looks away
     for guesses, least, most in (([], 0.15, 1.0), ([guess], 0.0, 0.05)):
         found = at(baked(flat, 256, None, [photo], guesses=guesses), hidden)
         assert least < np.abs(found - painted(hidden)).mean() < most
@@ -99,10 +101,10 @@ def test_a_guess_says_nothing_where_the_photo_itself_sees():
     thing = mesh_of(truck())
     photo = taken(thing, 40.0)
     [guess] = mirrored(thing, photo)
-    wrong = Photo(np.zeros_like(guess.rgb), guess.mask, guess.view)
+    wrong = replace(guess, rgb=np.zeros_like(guess.rgb))
     flat = unwrapped(thing, 256)
     shown = np.random.default_rng(0).uniform((0.41, -0.12, -0.9), (0.41, 0.12, 0.9), (200, 3))
-    shown = shown * (np.sign(photo.view.position[0]), 1, 1)
+    shown = shown * (np.sign(photo.position[0]), 1, 1)
     found = at(baked(flat, 256, None, [photo], guesses=[wrong]), shown)
     assert np.abs(found - painted(shown)).mean() < 0.05
 
@@ -111,4 +113,4 @@ def test_nothing_is_guessed_of_what_looks_alike_only_above_and_below_or_not_at_a
     lying = truck().vertices @ Rotation.from_euler("z", 90, degrees=True).as_matrix().T
     for vertices, faces in ((lying, truck().faces), (screw().vertices, screw().faces)):
         thing = Mesh(vertices.astype(np.float32), faces.astype(np.int32))
-        assert mirrored(thing, Photo(np.zeros((160, 160, 3), np.uint8), None, FRONT)) == []
+        assert mirrored(thing, replace(FRONT, rgb=np.zeros((160, 160, 3), np.uint8))) == []

@@ -3,8 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.core.representations import DepthMap
-from image_to_3d.worker.geometry.relief.upsample import refine_depth
+from image_to_3d.worker.geometry.relief.upsample import refined
 from scipy import ndimage
 
 NEAR, FAR = 1.0, 0.3
@@ -22,8 +21,13 @@ def photo_of(mask):
 def smeared(size=64, sigma=1.2, shift=(0.0, 0.0)):
     sharp = np.where(disc(8 * size), NEAR, FAR).astype(np.float32)
     sharp = ndimage.shift(ndimage.gaussian_filter(sharp, 8 * sigma), (8 * shift[0], 8 * shift[1]), mode="nearest")
-    small = sharp.reshape(size, 8, size, 8).mean(axis=(1, 3))
-    return DepthMap(small, False, np.ones(small.shape, bool), 55.0)
+    return sharp.reshape(size, 8, size, 8).mean(axis=(1, 3))
+
+
+def enlarged(inverse_depth, photo, longer_side=1024, valid=None):
+    """The finer inverse depth and its mask, of a map that is valid all over unless that is said."""
+    valid = np.ones(inverse_depth.shape, bool) if valid is None else valid
+    return refined(inverse_depth, valid, photo, longer_side)
 
 
 def flying(values):
@@ -32,60 +36,55 @@ def flying(values):
 
 def test_smeared_silhouette_becomes_a_step():
     small, mask = smeared(), disc(512)
-    refined = refine_depth(small, photo_of(mask), 512)
-    assert refined.inverse_depth.shape == (512, 512)
-    assert flying(small.inverse_depth) > 0.05
-    assert flying(refined.inverse_depth) < 0.002
-    assert ((refined.inverse_depth > 0.65) != mask).mean() < 0.005
+    fine, _ = enlarged(small, photo_of(mask), 512)
+    assert fine.shape == (512, 512) and fine.dtype == np.float32
+    assert flying(small) > 0.05
+    assert flying(fine) < 0.002
+    assert ((fine > 0.65) != mask).mean() < 0.005
 
 
 def test_step_lies_on_the_photos_edge_where_the_network_missed_it():
     small, mask = smeared(shift=(0.0, 0.7)), disc(512)
-    by_photo = refine_depth(small, photo_of(mask), 512).inverse_depth > 0.65
-    by_depth = refine_depth(small, np.full((512, 512, 3), 90, np.uint8), 512).inverse_depth > 0.65
+    by_photo = enlarged(small, photo_of(mask), 512)[0] > 0.65
+    by_depth = enlarged(small, np.full((512, 512, 3), 90, np.uint8), 512)[0] > 0.65
     assert (by_photo != mask).mean() < 0.6 * (by_depth != mask).mean()
 
 
 def test_slanted_plane_is_left_as_it_is():
     plane = np.linspace(0.1, 1.0, 64, dtype=np.float32)[:, None] + np.linspace(0.0, 0.3, 64, dtype=np.float32)
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
-    refined = refine_depth(DepthMap(plane, True, np.ones(plane.shape, bool)), noise, 256)
+    fine, _ = enlarged(plane, noise, 256)
     want = ndimage.zoom(plane, 4, order=1, grid_mode=True, mode="nearest")
-    assert np.abs(refined.inverse_depth - want)[12:-12, 12:-12].max() < 1e-3
+    assert np.abs(fine - want)[12:-12, 12:-12].max() < 1e-3
 
 
 def test_map_is_neither_larger_than_the_photo_nor_smaller_than_it_was():
-    assert refine_depth(smeared(), photo_of(disc(100)), 1024).inverse_depth.shape == (100, 100)
-    assert refine_depth(smeared(), photo_of(disc(200)), 32).inverse_depth.shape == (64, 64)
+    assert enlarged(smeared(), photo_of(disc(100)), 1024)[0].shape == (100, 100)
+    assert enlarged(smeared(), photo_of(disc(200)), 32)[0].shape == (64, 64)
 
 
 def test_aspect_becomes_the_photos():
     wide = np.zeros((300, 600, 3), np.uint8)
-    assert refine_depth(smeared(), wide, 400).inverse_depth.shape == (200, 400)
-
-
-def test_what_it_is_told_about_the_map_is_kept():
-    refined = refine_depth(smeared(), photo_of(disc(128)), 128)
-    assert refined.metric is False and refined.fov_degrees == 55.0
+    assert [values.shape for values in enlarged(smeared(), wide, 400)] == [(200, 400)] * 2
 
 
 def test_pixels_without_surface_stay_without_and_do_not_bleed():
     small = smeared()
-    valid = np.ones(small.valid.shape, bool)
+    valid = np.ones(small.shape, bool)
     valid[:, :8] = False
-    broken = np.where(valid, small.inverse_depth, np.nan).astype(np.float32)
-    refined = refine_depth(DepthMap(broken, False, valid), photo_of(disc(256)), 256)
-    assert not refined.valid[:, :30].any() and refined.valid[:, 34:].all()
-    assert np.isfinite(refined.inverse_depth).all()
+    broken = np.where(valid, small, np.nan).astype(np.float32)
+    fine, finer = enlarged(broken, photo_of(disc(256)), 256, valid)
+    assert not finer[:, :30].any() and finer[:, 34:].all()
+    assert np.isfinite(fine).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (1, 9), (7, 1)])
 def test_tiny_maps_are_enlarged(shape):
-    small = DepthMap(np.ones(shape, np.float32), False, np.ones(shape, bool))
-    refined = refine_depth(small, np.zeros((shape[0] * 3, shape[1] * 3, 4), np.uint8), 512)
-    assert np.allclose(refined.inverse_depth, 1.0) and refined.valid.all()
+    photo = np.zeros((shape[0] * 3, shape[1] * 3, 4), np.uint8)
+    fine, finer = enlarged(np.ones(shape, np.float32), photo, 512)
+    assert np.allclose(fine, 1.0) and finer.all()
 
 
 def test_map_without_any_surface_stays_one():
-    nothing = DepthMap(np.zeros((8, 8), np.float32), False, np.zeros((8, 8), bool))
-    assert not refine_depth(nothing, np.zeros((16, 16, 3), np.uint8)).valid.any()
+    nothing = np.zeros((8, 8), np.float32)
+    assert not enlarged(nothing, np.zeros((16, 16, 3), np.uint8), valid=nothing > 0)[1].any()

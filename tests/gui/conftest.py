@@ -22,6 +22,7 @@ from image_to_3d.tests.gui.driver import SCREEN, Blender
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SETTLE = 2.0  # seconds: panels that change their size slide to their new places
+PHOTOS = 8
 TOOLS = ("Xvfb", "xdotool", "import")
 
 
@@ -184,6 +185,24 @@ def picture(tmp_path: Path) -> Path:
     path = folder / "gradient.png"
     path.write_bytes(_gradient(640, 480))
     return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder with pictures of a painted box, cut out, from an arc around it."""
+    scene = pytest.importorskip(
+        "image_to_3d.tests.cameras.scene", reason="needs the worker's packages and embreex", exc_type=ImportError
+    )
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
+    folder, shape = tmp_path / "painted box", scene.painted_box()
+    folder.mkdir()
+    for number, view in enumerate(scene.ring(PHOTOS, 20.0 * PHOTOS)):
+        taken = scene.photo(shape, view, str(number), alpha=True)
+        cut_out = image.fromarray(taken.rgb)
+        cut_out.putalpha(image.fromarray(taken.alpha))
+        cut_out.save(folder / f"side {number + 1}.png")
+    return folder
 
 
 def _gradient(width: int, height: int) -> bytes:

@@ -113,10 +113,14 @@ class Blender:
         self._xdotool("click", "--repeat", str(times), "--delay", "60", "1")
         time.sleep(0.15)
 
-    def next_choice(self) -> None:
+    def next_choice(self, wheel: str = "5") -> None:
         """Chooses the next entry of the menu of choices below the mouse, without opening it."""
-        self._xdotool("keydown", "ctrl", "click", "5", "keyup", "ctrl")
+        self._xdotool("keydown", "ctrl", "click", wheel, "keyup", "ctrl")
         time.sleep(0.15)
+
+    def previous_choice(self) -> None:
+        """Chooses the one before it."""
+        self.next_choice("4")
 
     def press_button(self) -> None:
         """A click where the mouse is."""

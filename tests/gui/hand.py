@@ -6,6 +6,9 @@ from pathlib import Path
 from image_to_3d.tests.gui.driver import Blender
 
 CLICK_PATIENCE = 8.0
+SET_UP_LIMIT = 1500.0  # seconds; a slow line
+CHECK_LIMIT = 180.0
+JOB_LIMIT = 240.0
 HEADER = 18  # pixels: less than a panel's header is high
 
 
@@ -53,6 +56,7 @@ def choose_picture(screen: Blender, path: Path) -> None:
     press(screen, "image_to_3d.choose_picture", "shows('FILE_BROWSER')")
     choose(screen, path)
     screen.until("settings().picture", lambda found: found == str(path))
+    let_it_be_selected(screen)
 
 
 def choose_all(screen: Blender, folder: Path) -> None:
@@ -67,14 +71,32 @@ def choose_all(screen: Blender, folder: Path) -> None:
     screen.press("a")
     screen.click(screen.find("file.execute", "FILE_BROWSER", "EXECUTE", (0.9,)))
     screen.until("settings().others")
+    let_it_be_selected(screen)
 
 
 def choose_model(screen: Blender, *names: str) -> None:
     """Goes down the list of models, by these names, to the last one."""
     for name in names:
-        screen.find("backend", columns=(0.7, 0.5))
+        screen.find("category", columns=(0.7, 0.5))
         screen.next_choice()
-        screen.until("settings().backend", lambda found, name=name: found == name)
+        screen.until("settings().category", lambda found, name=name: found == name)
+    let_it_be_selected(screen)
+
+
+def choose_network(screen: Blender, category: str, name: str) -> None:
+    """Goes down the list of networks to that one."""
+    setting = f"settings().category_{category}.network"
+    networks = screen.ask(f"settings().category_{category}.bl_rna.properties['network'].enum_items.keys()")
+    screen.find("network", columns=(0.5, 0.7))
+    for expected in networks[networks.index(screen.ask(setting)) + 1 : networks.index(name) + 1]:
+        screen.next_choice()
+        screen.until(setting, lambda found, expected=expected: found == expected)
+    let_it_be_selected(screen)
+
+
+def let_it_be_selected(screen: Blender) -> None:
+    """Waits until the panel shows which network is taken, where somebody can tell: it may become higher by that."""
+    screen.until("selects()", lambda selects: not selects)
 
 
 def tick(screen: Blender, setting: str) -> None:
@@ -118,3 +140,31 @@ def look_at(screen: Blender) -> None:
         screen.press(key)
         screen.until("view()", lambda now, before=before: now != before)
         screen.until("still()")
+
+
+def begin(screen: Blender) -> Blender:
+    """An empty scene with our tab, once the automatic check is over."""
+    screen.until("environment()")
+    clear_the_scene(screen)
+    open_the_tab(screen)
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)
+    return screen
+
+
+def generate(screen: Blender, limit: float = JOB_LIMIT) -> dict:
+    """Presses Generate and waits for the end; what the session says of itself then."""
+    screen.click(screen.find("image_to_3d.generate"))
+    screen.until("state()", lambda now: now["state"] not in ("IDLE", "ABSENT", "READY") or now["last"])
+    done = screen.until("state()", lambda now: now["last"] or now["problem"], limit)
+    assert done["problem"] is None
+    return done
+
+
+def carry_out(screen: Blender, shot, name: str) -> None:
+    """Presses the box's button and waits for the end; one screenshot on the way, of bytes that come where some do."""
+    press(screen, "image_to_3d.set_up", "state()['state'] == 'SETTING_UP' or environment()['done']")
+    screen.until("environment()", lambda now: now["bytes"] or now["done"] or now["problem"], SET_UP_LIMIT)
+    shot(screen, name)
+    done = screen.until("environment()", lambda now: now["done"] or now["problem"], SET_UP_LIMIT)
+    assert done["problem"] is None and done["standing"] == "ready"
+    screen.until("environment()['checked']", patience=CHECK_LIMIT)

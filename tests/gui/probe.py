@@ -90,8 +90,8 @@ def is_through_camera() -> bool:
 
 
 def session():
-    host = sys.modules.get(f"{EXTENSION}.addon.host")
-    return host.session() if host else None
+    timer = sys.modules.get(f"{EXTENSION}.addon.ui.timer")
+    return timer.session() if timer else None
 
 
 def state() -> dict | None:
@@ -101,29 +101,38 @@ def state() -> dict | None:
         "state": now.state.name,
         "fraction": now.shown.fraction,
         "stage": now.shown.stage,
+        "message": now.shown.message,
         "preview": now.shown.preview,
         "enough": now.shown.enough,
         "problem": now.problem and now.problem.message,
         "longest_tick": now.longest_tick,
         "pid": now._client.pid if now._client else None,
+        "selected": now.selection.answer and now.selection.answer.network,
         "last": now.results.last and now.results.last.faces,
+        "made by": now.results.last and now.results.last.network,
     }
+
+
+def selects() -> bool:
+    """Whether it is about to be told which network is taken."""
+    return bool(session() and session().selection.open and session().can_begin)
 
 
 def environment() -> dict | None:
     """What the session says of the environment that is needed; None before it has been looked at."""
     now = session()
-    care = now and now.care
-    return care and {
-        "standing": care.found.standing and care.found.standing.value,
-        "reason": care.found.reason,
-        "python": str(care.found.python or ""),
-        "checked": care.checked is not None and not care.checking,
-        "problem": care.problem and care.problem.message,
-        "done": care.done and care.done.verb,
-        "bytes": care.shown.bytes,
-        "of": care.shown.of,
-        "report": care.report.name,
+    them = now and now.environments
+    return them and {
+        "needed": them.needed,
+        "standing": them.interpreter.standing and them.interpreter.standing.value,
+        "reason": them.interpreter.reason,
+        "python": str(them.interpreter.python or ""),
+        "checked": them.last_check is not None and not them.checking,
+        "problem": them.problem and them.problem.message,
+        "done": them.done and them.done.verb,
+        "bytes": them.shown.bytes,
+        "of": them.shown.of,
+        "report": them.report.name,
     }
 
 
@@ -158,12 +167,12 @@ def settings():
 
 def pictures() -> list[str]:
     """The files that are chosen."""
-    return list(sys.modules[f"{EXTENSION}.addon.properties"].pictures(settings()))
+    return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
 
 
 def why_not() -> str:
     """Why nothing can be generated, "" if it can."""
-    return sys.modules[f"{EXTENSION}.addon.operators"].why_not(bpy.context)
+    return sys.modules[f"{EXTENSION}.addon.ui.operators"].why_not(bpy.context)
 
 
 def _answer(question: str) -> dict:

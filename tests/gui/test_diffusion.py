@@ -42,7 +42,7 @@ def test_a_photo_becomes_a_thing_with_a_back_and_each_seed_another(
     clear_the_scene(screen)
     open_the_tab(screen)
     choose_picture(screen, photo)
-    choose_model(screen, "nerf", "diffusion")
+    choose_model(screen, "NeRF", "Diffusion")
     shot(screen, "diffusion-idle")
 
     first, stages = generate(screen)
@@ -82,7 +82,7 @@ def test_a_photo_becomes_a_thing_with_a_back_and_each_seed_another(
 def choose(screen: Blender, place: tuple[int, int], option: str, number: int) -> None:
     """Types an option's number."""
     fill_in(screen, place, str(number))
-    screen.until(f"settings().diffusion.option_{option}", lambda found: found == number)
+    screen.until(f"settings().method_generator.option_{option}", lambda found: found == number)
 
 
 def generate(screen: Blender) -> tuple[dict, str]:

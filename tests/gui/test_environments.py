@@ -10,41 +10,20 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import choose_picture, clear_the_scene, look_at, open_the_tab, over_the_view, press
+from image_to_3d.tests.gui.hand import (
+    CHECK_LIMIT,
+    SET_UP_LIMIT,
+    begin,
+    carry_out,
+    choose_picture,
+    generate,
+    look_at,
+    over_the_view,
+)
 
-SET_UP_LIMIT = 1500.0  # seconds; a slow line
-CHECK_LIMIT = 180.0
-JOB_LIMIT = 240.0
 LONGEST_TICK = 0.200  # seconds; far more than a tick takes, far less than a wait for a process would
 
 pytestmark = pytest.mark.timeout(2 * SET_UP_LIMIT)
-
-
-def begin(screen: Blender) -> Blender:
-    """An empty scene with our tab, once the automatic check is over."""
-    screen.until("environment()")
-    clear_the_scene(screen)
-    open_the_tab(screen)
-    screen.until("environment()['checked']", patience=CHECK_LIMIT)
-    return screen
-
-
-def generate(screen: Blender) -> dict:
-    screen.click(screen.find("image_to_3d.generate"))
-    screen.until("state()", lambda now: now["state"] not in ("IDLE", "ABSENT", "READY") or now["last"])
-    done = screen.until("state()", lambda now: now["last"] or now["problem"], JOB_LIMIT)
-    assert done["problem"] is None
-    return done
-
-
-def carry_out(screen: Blender, shot, name: str) -> None:
-    """Presses the box's button and waits for the end; one screenshot on the way, of bytes that come where some do."""
-    press(screen, "image_to_3d.set_up", "state()['state'] == 'CARING' or environment()['done']")
-    screen.until("environment()", lambda now: now["bytes"] or now["done"] or now["problem"], SET_UP_LIMIT)
-    shot(screen, name)
-    done = screen.until("environment()", lambda now: now["done"] or now["problem"], SET_UP_LIMIT)
-    assert done["problem"] is None and done["standing"] == "ready"
-    screen.until("environment()['checked']", patience=CHECK_LIMIT)
 
 
 def test_from_an_empty_folder_to_the_object_and_from_a_lost_file_back(
@@ -92,7 +71,7 @@ def test_a_folder_that_cannot_be_written_is_explained_and_the_report_is_without_
     (tmp_path / "file").touch()
     screen = begin(start(user, tmp_path / "file" / "home", "--online-mode"))
     shot(screen, "environment-folder")
-    assert screen.ask("[each.name for each in session().care.checked.findings if not each.ok]") == ["folder"]
+    assert screen.ask("[each.name for each in session().environments.last_check.findings if not each.ok]") == ["folder"]
     screen.click(screen.find("image_to_3d.set_up"))
     problem = screen.until("environment()['problem']", patience=CHECK_LIMIT)
     assert re.search("cannot be written|cannot be made|choose another folder", problem)

@@ -28,7 +28,9 @@ def test_from_the_zip_to_the_object_with_a_cancel_between(
     choose_picture(screen, picture)
     shot(screen, "idle")
 
-    screen.click(screen.find("preset", columns=(0.85,)))  # High: so that there is time to press
+    screen.click(screen.find("preset", columns=(0.85,)))  # High, and more: so that there is time to press
+    for name, value in (("detail", 2.0), ("grid", 2048), ("faces", 2_000_000)):
+        screen.ask(f"setattr(bpy.context.window_manager.image_to_3d.method_depth, 'option_{name}', {value})")
     generate = screen.find("image_to_3d.generate")
     screen.click(generate)
     first = screen.until("state()", lambda now: now["state"] == "BUSY", JOB_LIMIT)

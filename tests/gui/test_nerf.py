@@ -22,7 +22,7 @@ def test_one_photo_through_a_network_in_a_folder_of_the_users_own(start, user, w
     clear_the_scene(screen)
     open_the_tab(screen)
     choose_picture(screen, PICTURE)
-    choose_model(screen, "nerf")
+    choose_model(screen, "NeRF")
     shot(screen, "nerf-idle")
     screen.click(screen.find("image_to_3d.generate"))
     screen.until("state()", lambda now: now["state"] == "BUSY", JOB_LIMIT)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several photos in a real Blender: chosen in the panel, learned before the user's eyes, ended early, with cameras."""
 
-from pathlib import Path
-
 import pytest
+from image_to_3d.tests.gui.conftest import PHOTOS as COUNT
 from image_to_3d.tests.gui.driver import Blender
 from image_to_3d.tests.gui.hand import (
     choose_all,
@@ -17,27 +16,8 @@ from image_to_3d.tests.gui.hand import (
 
 pytestmark = pytest.mark.timeout(1200)
 
-COUNT = 8
 LEARNING_LIMIT = 600.0
 """Seconds until something is to be seen: a busy machine looks for cameras for minutes."""
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """A folder with pictures of a painted box, cut out, from an arc around it."""
-    scene = pytest.importorskip(
-        "image_to_3d.tests.cameras.scene", reason="needs the worker's packages and embreex", exc_type=ImportError
-    )
-    image = pytest.importorskip("PIL.Image")
-    pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
-    folder, shape = tmp_path / "painted box", scene.painted_box()
-    folder.mkdir()
-    for number, view in enumerate(scene.ring(COUNT, 20.0 * COUNT)):
-        taken = scene.photo(shape, view, str(number), alpha=True)
-        cut_out = image.fromarray(taken.rgb)
-        cut_out.putalpha(image.fromarray(taken.alpha))
-        cut_out.save(folder / f"side {number + 1}.png")
-    return folder
 
 
 def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_their_cameras(
@@ -50,7 +30,7 @@ def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_t
     assert screen.ask("pictures()") == [str(photos / f"side {number + 1}.png") for number in range(COUNT)]
     shot(screen, "photos-chosen")
     assert "NeRF" in screen.ask("why_not()")
-    choose_model(screen, "nerf")
+    choose_model(screen, "NeRF")
     screen.until("why_not()", lambda reason: not reason)
     screen.click(screen.find("preset", columns=(0.2,)))
     tick(screen, "camera")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 import pytest
-from image_to_3d.worker.pictures.silhouette import FILL, cut_out, inflated, window_around, without_specks
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pictures.silhouette import FILL, cut_out, inflated, is_one_thing, window_around, without_specks
 
 
 def disc(radius: float, size: int = 96) -> np.ndarray:
@@ -51,3 +52,21 @@ def test_dirt_beside_the_subject_is_dropped_and_large_pieces_stay():
     subject[80:, 80:] = True
     clean = without_specks(subject)
     assert not clean[0, 0] and clean[90, 90] and clean[48, 48]
+
+
+def test_a_thing_is_shown_whole_and_is_neither_a_speck_nor_the_picture():
+    rows, _ = np.indices((80, 100))
+    is_disc = disc(30, 100)[10:90]
+    assert is_one_thing(is_disc)
+    assert not is_one_thing(np.ones_like(is_disc)) and not is_one_thing(is_disc & (rows < 12))
+    assert not is_one_thing(rows > 50)  # a landscape below a plain sky
+
+
+@pytest.mark.parametrize("alpha", [True, False])
+def test_a_picture_shows_one_thing_where_transparency_or_a_plain_background_cuts_it_out(alpha):
+    subject, meadow = disc(30), np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    rgb = np.where(subject[..., None], [200, 40, 80], [245, 245, 245]).astype(np.uint8)
+    mask = np.uint8(255) * subject if alpha else None
+    assert Picture(rgb, mask, None, "", "").shows_one_thing
+    assert not Picture(meadow, None, None, "", "").shows_one_thing
+    assert not Picture(rgb, np.zeros((96, 96), np.uint8), None, "", "").shows_one_thing

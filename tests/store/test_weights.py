@@ -71,7 +71,7 @@ def test_a_download_brings_every_file_and_reports_bytes(hub, tmp_path):
     folder = store.download("m", model(), Job(lambda *report: reports.append(report)))
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == FILES
     assert store.find("m", model()) == folder == tmp_path / "m"
-    assert any("MB" in message for _, _, message in reports)
+    assert any("MB" in message for _, _, message, _ in reports)
     assert all(f"/resolve/{REVISION}/" in path for _, path, _ in hub.requests)
 
 
@@ -152,7 +152,7 @@ def test_a_connection_that_breaks_off_is_told_and_resumed_where_it_was(hub, tmp_
 def test_what_is_missing_says_its_size_and_licence(tmp_path):
     with pytest.raises(WeightsMissing, match="MIT") as caught:
         WeightStore(tmp_path).require("m", model(), "MIT")
-    assert (caught.value.model, caught.value.bytes, caught.value.licence) == ("m", model().bytes, "MIT")
+    assert (caught.value.network, caught.value.bytes, caught.value.licence) == ("m", model().bytes, "MIT")
 
 
 def test_a_folder_filled_by_hand_and_the_hubs_own_cache_are_found(tmp_path, monkeypatch):

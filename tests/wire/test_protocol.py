@@ -18,7 +18,7 @@ from image_to_3d.worker.wire.protocol import (
 )
 
 PARAMS = GenerateParams(
-    ("a.png",), "out.glb", "depth", "fast", options={"faces": 10, "solid": True, "background": "cut"}
+    ("a.png",), "out.glb", "fast", "depth", options={"faces": 10, "solid": True, "background": "cut"}
 )
 
 
@@ -49,7 +49,7 @@ def request(method: str, **params) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 3, "method": method, "params": params}).encode()
 
 
-GOOD = {"pictures": ["a"], "output": "o", "backend": "depth", "preset": "fast"}
+GOOD = {"pictures": ["a"], "output": "o", "preset": "fast"}
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"\xff\xfe", b"nonsense", b"[" * 100_000])
@@ -107,16 +107,19 @@ def test_option_values_keep_their_types():
     }
 
 
-BACKEND = {"name": "a", "label": "A", "help": "", "default_model": "m", "models": [], "options": [], "presets": {}}
+METHOD = {
+    "name": "a", "label": "A", "category": "A", "help": "", "pictures": "one", "cut_out": False, "makes": "Field",
+    "networks": [], "options": [], "presets": {},
+}  # fmt: skip
 
 
-def test_a_backend_that_names_no_environment_needs_the_core_one():
-    assert protocol.read(protocol.BackendInfo, BACKEND).environment == "core"
-    assert protocol.read(protocol.BackendInfo, BACKEND | {"environment": "nerf"}).environment == "nerf"
+def test_a_method_that_names_no_environment_needs_the_core_one():
+    assert protocol.read(protocol.MethodInfo, METHOD).environment == "core"
+    assert protocol.read(protocol.MethodInfo, METHOD | {"environment": "nerf"}).environment == "nerf"
 
 
 @pytest.mark.parametrize("environment", [None, 1, True, ["core"]])
 def test_an_environment_is_a_name_and_nothing_else(environment):
     with pytest.raises(WireError, match="environment") as caught:
-        protocol.read(protocol.BackendInfo, BACKEND | {"environment": environment})
+        protocol.read(protocol.MethodInfo, METHOD | {"environment": environment})
     assert caught.value.code == ErrorCode.INVALID_PARAMS

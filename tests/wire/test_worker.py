@@ -24,7 +24,7 @@ from worker.wire.protocol import Empty, GenerateResult
 from worker.wire.server import Server
 
 def generate(params, job):
-    what = params.backend
+    what = params.category
     if what == "prints":
         print("library noise on stdout")
         os.system("echo noise from a child process")
@@ -51,7 +51,7 @@ def generate(params, job):
               "bug": KeyError("oops"), "full": MemoryError()}.get(what)
     if raised:
         raise raised
-    return GenerateResult("o.glb", "o", "m", 1, 2, {"a": 1.0}, False)
+    return GenerateResult("o.glb", "o", "m", "n", 1, 2, {"a": 1.0}, False)
 
 Server(source, sink, {"generate": generate, "shutdown": lambda params, job: params}).run()
 """
@@ -76,8 +76,8 @@ class Worker:
         self.process.stdin.write(line + b"\n")
         self.process.stdin.flush()
 
-    def generate(self, id: int, backend: str):
-        params = {"pictures": ["p"], "output": "o", "backend": backend, "preset": "fast"}
+    def generate(self, id: int, what: str):
+        params = {"pictures": ["p"], "output": "o", "category": what, "preset": "fast"}
         self.send(json.dumps({"jsonrpc": "2.0", "id": id, "method": "generate", "params": params}).encode())
 
     def enough(self, id: int):
@@ -160,17 +160,17 @@ def test_a_job_that_is_cancelled_while_it_waits_is_answered_without_being_run(wo
 
 
 @pytest.mark.parametrize(
-    "backend, code, data",
+    "what, code, data",
     [
         ("unable", ErrorCode.FAILED, {}),
-        ("missing", ErrorCode.WEIGHTS_MISSING, {"model": "m", "bytes": 5, "licence": "MIT"}),
+        ("missing", ErrorCode.WEIGHTS_MISSING, {"network": "m", "bytes": 5, "licence": "MIT"}),
         ("memory", ErrorCode.OUT_OF_MEMORY, {"needed": 2, "free": 1}),
         ("full", ErrorCode.OUT_OF_MEMORY, {}),
         ("bug", ErrorCode.INTERNAL_ERROR, {}),
     ],
 )
-def test_what_is_raised_becomes_one_answer_and_the_next_job_works(worker, backend, code, data):
-    worker.generate(1, backend)
+def test_what_is_raised_becomes_one_answer_and_the_next_job_works(worker, what, code, data):
+    worker.generate(1, what)
     error = worker.answer()["error"]
     assert (error["code"], error["data"]) == (code, data)
     assert "Traceback" not in error["message"]

@@ -190,6 +190,7 @@ class LoadedNetworks:
         key = network.name, network.revision(weights), device
         held = self._held.pop(key, None)
         if held is None:
+            self._forget(network.name, device)
             self._make_room(device, _size(network))
             held = load(network, folder, device)
         self._held[key] = held  # the newest is the last
@@ -202,6 +203,11 @@ class LoadedNetworks:
 
             self._held.clear()
             devices.release()
+
+    def _forget(self, name: str, device: str) -> None:
+        """Lets other weights under the same name go: nobody will ask for them again."""
+        for key in [key for key in self._held if (key[0], key[2]) == (name, device)]:
+            del self._held[key]
 
     def _make_room(self, device: str, needed: int) -> None:
         if not self._held:

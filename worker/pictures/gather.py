@@ -15,13 +15,10 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
+from ..core.file_types import PICTURES, VIDEOS, is_camera_list
 from ..core.job import Job, Span
 from .load import Picture, load
-from .video import ENDINGS as VIDEO_ENDINGS
 from .video import frames
-
-PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".bmp", ".avif"})
-"""What is read of a folder, in lower case."""
 
 CAMERA_LISTS = ("transforms.json", "transforms_train.json", "*_par.txt")
 """Names of files that say where the pictures of a folder were taken; the first that is there is read."""
@@ -57,7 +54,7 @@ class Inputs:
 
 def is_collection(path: Path) -> bool:
     """Whether `path` names a folder, a video or a list of cameras, and not one picture."""
-    return path.is_dir() or path.suffix.lower() in {".json", *VIDEO_ENDINGS} or path.match(CAMERA_LISTS[-1])
+    return path.is_dir() or path.suffix.lower() in VIDEOS or is_camera_list(path.name)
 
 
 def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
@@ -72,9 +69,9 @@ def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
         path = paths[0]
         if path.is_dir():
             return _of_folder(path, job)
-        if path.suffix.lower() == ".json" or path.match(CAMERA_LISTS[-1]):
+        if is_camera_list(path.name):
             return Inputs((), cameras=path)
-        if path.suffix.lower() in VIDEO_ENDINGS:
+        if path.suffix.lower() in VIDEOS:
             return _of_video(path, job)
     return _of_files(paths, job)
 
@@ -87,10 +84,10 @@ def _of_folder(folder: Path, job: Job | Span) -> Inputs:
     lists = [path for name in CAMERA_LISTS for path in paths if path.match(name)]
     if lists:
         return Inputs((), cameras=lists[0])
-    pictures = [path for path in paths if path.suffix.lower() in PICTURE_ENDINGS]
+    pictures = [path for path in paths if path.suffix.lower() in PICTURES]
     if pictures:
         return _of_files(pictures, job)
-    videos = [path for path in paths if path.suffix.lower() in VIDEO_ENDINGS]
+    videos = [path for path in paths if path.suffix.lower() in VIDEOS]
     if len(videos) == 1:
         return _of_video(videos[0], job)
     raise Unable(f"the folder {folder.name} holds no pictures: choose one with several photos of one thing")

@@ -24,9 +24,6 @@ from .load import Picture
 if TYPE_CHECKING:
     import av
 
-ENDINGS = frozenset({".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv"})
-"""What files are taken for videos, in lower case."""
-
 FRAMES = 60
 """So many pictures are taken of a video: enough for once around a thing, and matched in minutes."""
 

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
+from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import Representation
@@ -249,7 +250,7 @@ def _name(inputs: Inputs, chosen: tuple[str, ...]) -> str:
     if len(inputs.pictures) == 1:
         return inputs.pictures[0].name
     first = Path(chosen[0])
-    if len(chosen) > 1 or first.suffix.lower() == ".json" or first.match("*_par.txt"):
+    if len(chosen) > 1 or is_camera_list(first.name):
         return first.resolve().parent.name or first.stem
     return first.resolve().name if first.is_dir() else first.stem
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from ..core.errors import Unable, WeightsMissing
 from ..core.job import Job, Span
-from .download import fetch
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,8 @@ class WeightStore:
         """Fetches what is missing, resumes what was cut off, checks sizes and sha256. Raises Unable if that fails."""
         if not self.online:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
+        from .download import fetch  # on use: it brings the web's libraries, which the worker's first answer needs not
+
         folder, done = self.root / name, 0
         for file in model.files:
             bytes = file.bytes or 0

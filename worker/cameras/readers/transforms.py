@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import Unable
+from ...core.file_types import PICTURES
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera
 from ...pictures.load import size
 from ..lens import Lens
 from ..registration import Points, Registration
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".PNG", ".JPG", ".JPEG")
+ENDINGS = tuple(ending for each in PICTURES for ending in (each, each.upper()))
 """What is tried for a picture that a file names without an ending, as NeRF's synthetic scenes do."""
 
 _NAMED = 4  # so many wrong frames are named in a note, the others are counted

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from ...core.options import option
 from ..matting import NETWORKS as MATTING
 from ..method import INCLUDED, OWN_LICENCE, Method, Network
+from ..runtime.sampling_options import seed, steps
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    seed: int = option(
-        0, "Seed", "Another number imagines another back; the same number gives the same object.", 0, 2**31 - 1
-    )
-    steps: int = option(16, "Steps", "Steps from noise to a shape: more are slower, and more exact.", 1, 200)
+    seed: int = seed()
+    steps: int = steps(16)
     variety: float = option(
         0.3,
         "Variety",

@@ -32,6 +32,12 @@ def free(device: torch.device) -> int | None:
     return None if available is None else max(available - RESERVE, 0)
 
 
+def fits(device: torch.device, needed: int) -> bool:
+    """Whether `needed` bytes are free on the device. Where nobody says, they are not."""
+    there = free(device)
+    return there is not None and needed <= there
+
+
 def require(device: torch.device, needed: int, presets: Mapping[str, int]) -> None:
     """Raises OutOfMemory where `needed` bytes are not free. presets: the bytes that each would take, the best last; the
     best one that fits is named."""

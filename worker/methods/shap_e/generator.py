@@ -50,8 +50,8 @@ def load(network: Network, folder: Path, device: str, half: bool | None = None) 
     """
     chosen = devices.pick(device)
     half = chosen.type == "cuda" if half is None else half
-    memory.require(chosen, _needed(folder, half), {})
     with loading(folder):
+        memory.require(chosen, _needed(folder, half), {})
         sampler = _sampler(folder)
     with devices.memory_guard(chosen):
         for part in sampler.networks:

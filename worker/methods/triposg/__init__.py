@@ -8,25 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core.options import option
 from ...store.weights import HubFile, HubModel
 from ..matting import NETWORKS as MATTING
 from ..method import Method, Network
+from ..runtime.sampling_options import FIELD_PRESETS, guidance, seed, steps
 
 
 @dataclass(frozen=True)
 class Options:
-    seed: int = option(
-        0, "Seed", "Another number imagines another back; the same number gives the same object.", 0, 2**31 - 1
-    )
-    steps: int = option(50, "Steps", "Steps from noise to a shape: more are slower, and more exact.", 1, 200)
-    guidance: float = option(
-        7.0,
-        "Guidance",
-        "How closely the shape keeps to the photo; 1 takes half the time. 7 is what it was made for.",
-        0.0,
-        20.0,
-    )
+    seed: int = seed()
+    steps: int = steps(50)
+    guidance: float = guidance(7.0)
 
 
 HUB = HubModel(
@@ -80,10 +72,6 @@ METHODS = (
         ),
         runner=f"{__name__}.generator",
         options=Options,
-        presets={
-            "fast": {"steps": 25, "grid": 256, "faces": 20_000, "texture": 1024, "smooth": 5},
-            "balanced": {"steps": 50, "grid": 384, "faces": 50_000, "texture": 2048, "smooth": 5},
-            "high": {"steps": 75, "grid": 512, "faces": 100_000, "texture": 4096, "smooth": 5},
-        },
+        presets=FIELD_PRESETS,
     ),
 )

@@ -54,18 +54,17 @@ Module = TypeVar("Module", bound=nn.Module)
 def load(network: Network, folder: Path, device: str, half: bool | None = None) -> Generator:
     """What is in `folder`; half: as suits the device. Quick: reads sizes only.
 
-    Raises Unable, one sentence, if a file is missing, damaged or of another network; OutOfMemory.
+    Raises Unable, one sentence, if a file is missing, damaged or of another network.
     """
     chosen = devices.pick(device)
     with loading(folder):
         config = triposg_files.read_config(folder)
-    generator = Generator(folder, config, chosen, chosen.type != "cpu" if half is None else half)
-    memory.require(chosen, generator.needed(), {})  # all presets need the same
-    return generator
+    return Generator(folder, config, chosen, chosen.type != "cpu" if half is None else half)
 
 
 def run(task: Task, generator: Generator, job: Job | Span) -> Field:
     """The field of the thing in the task's picture."""
+    memory.require(generator.device, generator.needed(), {})  # nothing is held between runs; all presets need the same
     job.report(0.0, "cutting the object out")
     picture, options = matte.without_background(task.picture, task.weights, task.network.name), task.options
     arrays = generator(picture, options.seed, options.steps, options.guidance, job.span(0.1, 1.0))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user's settings ask for, in the worker's words, and whether it can be had. Must not know the worker: who
+asks brings what it offers and what it has selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import bpy
+
+from ...worker.wire.protocol import MethodInfo, NetworkInfo, SelectParams, SelectResult, Value
+from ..session.catalogue import Methods, find, of_category, suits
+from ..session.jobs import Recipe
+from . import properties
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`network` is None where it is the worker's choice, which is not known yet; `method` is the first then that takes
+    so many pictures. `mismatch`: why what was chosen cannot be taken, and what to do about it; "" if it can."""
+
+    recipe: Recipe
+    method: MethodInfo
+    network: NetworkInfo | None
+    is_automatic: bool
+    mismatch: str = ""
+
+
+def chosen(
+    context: bpy.types.Context, methods: Methods, selected: Callable[[SelectParams], SelectResult | None]
+) -> Choice:
+    """The choice of the moment. `methods`: what is offered, from whose shape the settings were built."""
+    own = properties.settings(context)
+    offered = of_category(methods, own.category)
+    suitable = [method for method in offered if suits(method, properties.is_several(own))] or [*offered]
+    options = {method.name: properties.changed(own, method) for method in offered}
+    network = properties.of_the_category(own).network
+    automatic = network == properties.AUTOMATIC
+    deciding = _of_all(suitable, options) if automatic else {}
+    question = SelectParams(properties.pictures(own), own.category, None if automatic else network, deciding)
+    recipe = Recipe(question, {method.name: properties.preset(own, method) for method in offered}, options)
+    answer = selected(question)
+    method, info = find(methods, answer.network) if answer else (suitable[0], None)
+    trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
+    mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
+    return Choice(recipe, method, info, automatic, mismatch)
+
+
+def _mismatch(own: bpy.types.PropertyGroup, method: MethodInfo, network: str, methods: Methods) -> str:
+    several = properties.is_several(own)
+    if suits(method, several):
+        return ""
+    others = [each.category for each in methods if suits(each, several)]
+    if not several:
+        hint = ", or the network Automatic" if own.category in others else ""
+        return f"{network or own.category} needs more than one picture: choose more{hint}"
+    if own.category in others:
+        return f"{network} takes one picture: choose the network Automatic for several"
+    return f"{own.category} takes one picture: choose {f'the model {others[0]}' if others else 'just one'}"
+
+
+def _of_all(methods: list[MethodInfo], options: dict[str, dict[str, Value]]) -> dict[str, Value]:
+    """What the user has set of the options that all of these methods have: what may decide between them."""
+    names = set.intersection(*({option.name for option in method.options} for method in methods))
+    return {name: value for each in methods for name, value in options[each.name].items() if name in names}

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a depth map to a relief: which field of view, which size, what of the background, how fine."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import DepthMap
+from image_to_3d.worker.finish.asset import Asset
+from image_to_3d.worker.finish.dispatch import finished
+from image_to_3d.worker.finish.options import DepthMapOptions
+from image_to_3d.worker.methods import with_network
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.select import settings
+from scipy.ndimage import gaussian_filter
+
+FOV = 55.0
+"""Of photos that tell none."""
+
+
+def options(**chosen) -> DepthMapOptions:
+    return settings(with_network("included")[0], "fast", chosen).finish
+
+
+def photo(height=60, width=80, alpha=None, fov=None) -> Picture:
+    rows, columns = np.mgrid[:height, :width]
+    rgb = np.stack([rows * 4 % 256, columns * 3 % 256, 0 * rows + 90], -1).astype(np.uint8)
+    return Picture(rgb, alpha, fov, "digest", "photo")
+
+
+def slope(picture: Picture, metric=False) -> DepthMap:
+    """Near below, far above: inverse depth from 0.25 to 1."""
+    inverse = np.linspace(0.25, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
+    return DepthMap(inverse, metric, np.ones(inverse.shape, bool), picture.view(FOV))
+
+
+def made(depth_map: DepthMap, **chosen) -> Asset:
+    return finished(depth_map, options(**chosen), Job(lambda *_: None))
+
+
+def test_relative_depth_gets_the_wanted_size_and_metric_depth_keeps_its_metres():
+    relative = made(slope(photo()), size=3.0).mesh.bounds
+    assert (relative[1] - relative[0]).max() == pytest.approx(3.0, abs=1e-3)
+    metric = made(slope(photo(), metric=True), far=10.0).mesh.bounds
+    assert metric[1, 2] - metric[0, 2] == pytest.approx(3.0, abs=0.1)  # from 1 to 4 metres
+
+
+def test_the_field_of_view_is_the_users_else_the_photos_else_the_default():
+    assert made(slope(photo(fov=40)), fov=90.0).cameras[0].fov_degrees == pytest.approx(90)
+    assert made(slope(photo(fov=40))).cameras[0].fov_degrees == pytest.approx(40)
+    assert made(slope(photo())).cameras[0].fov_degrees == pytest.approx(FOV)
+
+
+def test_the_camera_stands_where_it_sees_the_mesh_as_the_photo_shows_it():
+    placed, as_it_is = (made(slope(photo(), metric=True), origin=origin) for origin in ("base", "centre"))
+    for asset in (placed, as_it_is):
+        [camera] = asset.cameras
+        x, y, z = (asset.mesh.vertices - np.array(camera.position)).T
+        focal = 80 / 2 / np.tan(np.radians(FOV) / 2)
+        column, row = 40 + focal * x / -z, 30 - focal * y / -z
+        np.testing.assert_allclose(column / 80, asset.mesh.uv[:, 0], atol=0.01)
+        np.testing.assert_allclose(row / 60, asset.mesh.uv[:, 1], atol=0.01)
+    assert placed.mesh.bounds[0, 1] == pytest.approx(0, abs=1e-4)
+    assert as_it_is.mesh.bounds.mean(axis=0) == pytest.approx(0, abs=1e-4)
+
+
+def test_transparency_is_cut_away_unless_it_is_to_be_kept():
+    alpha = np.full((60, 80), 255, np.uint8)
+    alpha[:, :40] = 0
+    cut = made(slope(photo(alpha=alpha))).mesh
+    assert cut.uv[:, 0].min() > 0.4
+    assert made(slope(photo(alpha=alpha)), background="keep").mesh.uv[:, 0].min() < 0.01
+
+
+def test_a_plain_background_is_cut_away_only_where_that_is_asked_for():
+    plain = photo()
+    plain.rgb[:, :40] = 250
+    plain.rgb[:5], plain.rgb[-5:], plain.rgb[:, -5:] = 250, 250, 250
+    assert made(slope(plain), background="cut").mesh.uv[:, 0].min() > 0.4
+    assert made(slope(plain)).mesh.uv[:, 0].min() < 0.01
+
+
+def test_a_cut_out_subject_has_no_shreds_of_what_was_behind_it():
+    rows, columns = np.mgrid[:120, :160]
+    disc = (rows - 60) ** 2 + (columns - 80) ** 2 < 40**2
+    soft = gaussian_filter(np.where(disc, 1.0, 0.25), 3.0)[::2, ::2].astype(np.float32)  # as networks see it
+    view = photo(120, 160, np.uint8(disc) * 255).view(FOV)
+    bounds = made(DepthMap(soft, False, np.ones(soft.shape, bool), view)).mesh.bounds
+    across, _, deep = bounds[1] - bounds[0]
+    assert deep < 0.3 * across
+
+
+def test_a_background_that_cannot_be_cut_away_is_said():
+    asset = made(slope(photo()), background="cut")
+    assert len(asset.warnings) == 1 and "background" in asset.warnings[0]
+
+
+def test_there_are_no_photos_beside_the_texture():
+    assert made(slope(photo())).photos == ()
+
+
+def test_what_the_method_says_is_said_first():
+    noted = dataclasses.replace(slope(photo()), notes=("by hand",))
+    assert made(noted, background="cut").warnings[0] == "by hand" and made(noted).warnings == ("by hand",)
+
+
+def test_a_picture_that_is_transparent_everywhere_is_refused():
+    with pytest.raises(Unable, match="photo is transparent"):
+        made(slope(photo(alpha=np.zeros((60, 80), np.uint8))))
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (1, 50), (50, 1), (2, 2)])
+def test_the_mesh_is_no_finer_than_the_photo(height, width):
+    mesh = made(slope(photo(height, width))).mesh
+    assert 2 <= len(mesh.faces) <= 4 * (height + 1) * (width + 1)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From two layers to a closed thing: sized, upright, with the field of view that the photo or the user says."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import Layers
+from image_to_3d.worker.core.view import PinholeCamera, View, Window
+from image_to_3d.worker.finish.asset import Asset
+from image_to_3d.worker.finish.dispatch import finished
+from image_to_3d.worker.finish.options import LayersOptions
+from image_to_3d.worker.geometry.solid import is_closed
+
+FOV = 35.0
+
+
+def plates() -> Layers:
+    """A square slab, cut out of a photo of 60 x 80 pixels."""
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10:50, 20:60] = 255
+    rgb = np.zeros((60, 80, 3), np.uint8) + np.uint8([200, 60, 30])
+    plate, behind = np.full((32, 32), 0.4, np.float32), np.zeros((32, 32, 3), np.uint8)
+    view = View(PinholeCamera.from_fov(80, 60, FOV), rgb=rgb, mask=mask)
+    return Layers(-plate, plate, behind, Window(17, 7, 46), view, ("a guess",))
+
+
+def made(layers: Layers, **chosen) -> Asset:
+    return finished(layers, LayersOptions(**chosen), Job(lambda *_: None))
+
+
+def test_two_layers_become_a_thing_of_the_wanted_size_that_stands_on_the_ground():
+    asset = made(plates(), size=3.0, faces=1000)
+    low, high = asset.mesh.bounds
+    assert (high - low).max() == pytest.approx(3.0, abs=1e-3) and low[1] == pytest.approx(0, abs=1e-3)
+    assert len(asset.mesh.faces) <= 1000 and not asset.double_sided and asset.warnings == ("a guess",)
+    _, number = np.unique(asset.mesh.vertices, axis=0, return_inverse=True)
+    assert is_closed(number.ravel()[asset.mesh.faces])
+
+
+def test_the_origin_is_where_it_is_wanted():
+    assert made(plates(), origin="centre").mesh.bounds.sum(axis=0) == pytest.approx(0, abs=1e-4)
+
+
+def test_the_field_of_view_is_the_users_else_the_views():
+    assert made(plates()).cameras[0].fov_degrees == pytest.approx(FOV)
+    assert made(plates(), fov=80.0).cameras[0].fov_degrees == pytest.approx(80.0)
+
+
+def test_the_camera_sees_the_thing_where_the_photo_shows_it():
+    asset = made(plates())
+    [camera] = asset.cameras
+    x, y, z = (asset.mesh.vertices - np.array(camera.position)).T
+    focal = 80 / 2 / np.tan(np.radians(FOV) / 2)
+    column, row = 40 + focal * x / -z, 30 - focal * y / -z
+    assert [column.min(), column.max(), row.min(), row.max()] == pytest.approx([20, 60, 10, 50], abs=1.0)
+
+
+def test_a_mask_that_shows_nothing_is_one_sentence():
+    found = plates()
+    nothing = dataclasses.replace(found.view, mask=np.zeros_like(found.view.mask))
+    with pytest.raises(Unable, match="outline") as caught:
+        made(dataclasses.replace(found, view=nothing))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The method depth with our own network, and with small Depth Anything networks of the published layout."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from image_to_3d.tests.methods.asked import run, silent, task
+from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
+from image_to_3d.worker.methods import depth, method
+from image_to_3d.worker.methods.depth import depth_anything, estimator
+from image_to_3d.worker.methods.depth.estimator import Estimator, network_size
+from image_to_3d.worker.methods.method import INCLUDED, LoadedNetworks
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.store.weights import WeightStore
+from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+RELATIVE, METRIC = "depth-anything-v2-small", "depth-anything-v2-metric-indoor-small"
+
+
+def configuration(width: int, layers: int, kind: str, **sizes) -> DepthAnythingConfig:
+    stages = [f"stage{layers * i // 4}" for i in range(1, 5)]
+    backbone = Dinov2Config(
+        hidden_size=width, num_hidden_layers=layers, num_attention_heads=width // 64, image_size=518, patch_size=14,
+        out_features=stages, apply_layernorm=True, reshape_hidden_states=False,
+    )  # fmt: skip
+    metric = {"depth_estimation_type": kind, "max_depth": 20 if kind == "metric" else 1}
+    return DepthAnythingConfig(backbone_config=backbone, reassemble_hidden_size=width, patch_size=14, **metric, **sizes)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> WeightStore:
+    """A folder with a random network of the published layout under each name."""
+    root = tmp_path_factory.mktemp("weights")
+    for name, kind in ((RELATIVE, "relative"), (METRIC, "metric")):
+        torch.manual_seed(3)
+        small = configuration(64, 4, kind, neck_hidden_sizes=[8, 16, 24, 32], fusion_hidden_size=16, head_hidden_size=8)
+        DepthAnythingForDepthEstimation(small).save_pretrained(root / name)
+    return WeightStore(root)
+
+
+@pytest.fixture
+def picture() -> Picture:
+    rows, columns = np.mgrid[:120, :160]
+    rgb = np.stack([rows * 2, columns, (rows * columns) % 256], -1).astype(np.uint8)
+    return Picture(rgb, None, None, hashlib.sha256(rgb.tobytes()).hexdigest(), "picture")
+
+
+def test_the_full_network_has_as_many_bytes_as_the_published_file():
+    with torch.device("meta"):
+        full = DepthAnythingForDepthEstimation(
+            configuration(384, 12, "relative", neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64)
+        )
+    stored = sum(tensor.numel() * 4 for tensor in full.state_dict().values())
+    published = next(file for file in depth.NETWORKS[0].published.files if file.name == "model.safetensors").bytes
+    assert 0 < published - stored < 50_000  # the rest is the file's header
+
+
+def test_relative_weights_give_relative_inverse_depth(picture, weights):
+    found = run(task(RELATIVE, weights, picture))
+    assert not found.metric and found.valid.all() and found.inverse_depth.min() >= 0 and found.inverse_depth.std() > 0
+
+
+def test_metric_weights_give_one_over_metres(picture, weights):
+    found = run(task(METRIC, weights, picture, detail=0.5))
+    network = depth_anything.load(weights.root / METRIC)
+    image = estimator._resized(picture.rgb, *network_size((120, 160), 259, 14))
+    with torch.inference_mode():
+        metres = network(image)[0].numpy()
+    assert found.metric and 0 < metres.min() < metres.max() < 20
+    np.testing.assert_allclose(1 / found.inverse_depth, metres, rtol=1e-4)
+
+
+def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weights, tmp_path):
+    """Same size, same normalisation as the processor that comes with the weights (its Pillow form)."""
+    processing = pytest.importorskip("transformers.models.dpt.image_processing_pil_dpt")
+    processor = processing.DPTImageProcessorPil(
+        size={"height": 518, "width": 518}, keep_aspect_ratio=True, ensure_multiple_of=14, do_rescale=True,
+        resample=3, image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225], do_normalize=True,
+    )  # fmt: skip
+    large = np.kron(picture.rgb, np.ones((6, 6, 1), np.uint8))  # 960 x 720: both sides are made smaller
+    theirs = torch.as_tensor(np.array(processor(images=[large], return_tensors="np")["pixel_values"]))
+    ours = estimator._resized(large, *network_size(large.shape[:2], 518, 14))
+    network = depth_anything.load(weights.root / RELATIVE)
+    prepared = (ours - network.mean) / network.std
+    assert prepared.shape == theirs.shape
+    assert (prepared - theirs).abs().mean() < 0.02  # they round to 8 bits at another place
+
+
+def test_without_weights_the_download_that_would_help_is_named(picture, tmp_path):
+    with pytest.raises(WeightsMissing) as caught:
+        run(task(RELATIVE, WeightStore(tmp_path), picture))
+    assert caught.value.bytes > 99_000_000 and caught.value.licence == "Apache-2.0"
+
+
+@pytest.mark.parametrize("damage", ["cut off", "no tensors", "other layout", "bad configuration"])
+def test_damaged_weights_are_one_sentence(picture, weights, tmp_path, damage):
+    folder = tmp_path / RELATIVE
+    folder.mkdir()
+    config, tensors = (weights.root / RELATIVE / name for name in ("config.json", "model.safetensors"))
+    content, settings = tensors.read_bytes(), json.loads(config.read_text())
+    if damage == "cut off":
+        content = content[: len(content) // 2]
+    elif damage == "no tensors":
+        content = b"not safetensors"
+    elif damage == "other layout":
+        settings["head_hidden_size"] = 12
+    else:
+        settings = ["nothing"]
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "model.safetensors").write_bytes(content)
+    with pytest.raises(Unable) as caught:
+        run(task(RELATIVE, WeightStore(tmp_path), picture))
+    assert "\n" not in str(caught.value) and "cannot be loaded" in str(caught.value)
+
+
+def test_the_included_network_needs_no_weights_folder(picture, tmp_path):
+    found = run(task("included", WeightStore(tmp_path / "none"), picture))
+    assert not found.metric and found.inverse_depth.shape[0] < found.inverse_depth.shape[1]
+    assert (INCLUDED / "depth.safetensors").stat().st_size <= 20_000_000
+
+
+def test_mirror_averages_the_two_sides(picture, tmp_path):
+    class Ramp(torch.nn.Module):  # sees brightness of the left half only
+        def forward(self, image):
+            mask = torch.zeros_like(image[:, 0])
+            mask[..., : image.shape[-1] // 2] = 1
+            return mask
+
+    half = Estimator(Ramp(), torch.device("cpu"), 32, 32, metric=False)
+    assert set(np.unique(half(picture, 1.0, False, lambda: None).inverse_depth)) == {0.0, 1.0}
+    assert set(np.unique(half(picture, 1.0, True, lambda: None).inverse_depth)) == {0.5}
+
+
+def test_a_network_that_gives_nonsense_is_refused(picture):
+    class Broken(torch.nn.Module):
+        def forward(self, image):
+            return torch.full_like(image[:, 0], torch.nan)
+
+    with pytest.raises(Unable, match="finite"):
+        Estimator(Broken(), torch.device("cpu"), 32, 32, metric=False)(picture, 1.0, False, lambda: None)
+
+
+def test_a_cancel_is_heard_before_the_network_runs(picture, tmp_path):
+    job = silent()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        run(task("included", WeightStore(tmp_path), picture), job)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (480, 640), (3000, 2000)])
+def test_the_networks_size_is_bounded_whatever_the_photos_shape(shape):
+    height, width = network_size(shape, 518, 14)
+    assert height % 14 == width % 14 == 0 and min(height, width) >= 14
+    assert height * width <= 2 * 518 * 518 * 1.1
+
+
+def test_networks_are_loaded_once_and_given_back(picture, tmp_path, monkeypatch):
+    monkeypatch.setattr(method, "LOADED", held := LoadedNetworks())
+    wanted = task("included", WeightStore(tmp_path), picture)
+    run(wanted)
+    [loaded] = held._held.values()
+    run(wanted)
+    [again] = held._held.values()
+    assert again is loaded
+    held.unload()
+    assert not held._held
+
+
+def test_the_map_comes_back_from_its_arrays_with_the_picture_and_without_the_network(picture, weights, monkeypatch):
+    wanted = task(RELATIVE, weights, picture)
+    made = run(wanted)
+    monkeypatch.setattr(estimator, "load", lambda *_: pytest.fail("it was loaded"))
+    again = estimator.restored(made.to_arrays(), wanted, silent())
+    assert (again.inverse_depth == made.inverse_depth).all() and again.metric == made.metric
+    assert again.view.rgb is picture.rgb and again.view.camera == made.view.camera
+
+
+def test_the_camera_is_the_photos_else_the_usual(picture, weights):
+    assert run(task(RELATIVE, weights, picture)).view.camera.fov_degrees == pytest.approx(estimator.DEFAULT_FOV)
+    known = dataclasses.replace(picture, fov_degrees=40.0)
+    assert run(task(RELATIVE, weights, known)).view.camera.fov_degrees == pytest.approx(40.0)

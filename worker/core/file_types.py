@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What files can be given, by the endings of their names in lower case. Standard library only: both sides know them."""
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
+
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
+
+CAMERA_LISTS = (".json", "_par.txt")
+"""Of files that say where the pictures beside them were taken: transforms.json and its like, Middlebury's list."""
+
+
+def is_camera_list(name: str) -> bool:
+    """Whether a file of that name lists cameras."""
+    return name.lower().endswith(CAMERA_LISTS)
