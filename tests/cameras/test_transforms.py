@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.cameras.estimate import capture_of, registered
+from image_to_3d.worker.cameras.registration import Points, Registration
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures.gather import gather
@@ -178,3 +180,58 @@ def test_middlebury_lists_are_read_and_missing_pictures_said(tmp_path):
     (tmp_path / "box_par.txt").write_text("2\na.png 1 2 3\n")
     with pytest.raises(Unable, match="21 numbers"):
         read(tmp_path / "box_par.txt")
+
+
+@pytest.mark.parametrize("stretch, is_read", [(1.005, True), (1.1, False)])
+def test_axes_may_differ_in_length_by_what_rounding_does(folder, stretch, is_read):
+    content = edited(folder)
+    matrix = np.array(content["frames"][0]["transform_matrix"])
+    matrix[:3, 0] *= stretch
+    content["frames"][0]["transform_matrix"] = matrix.tolist()
+    write(folder, content)
+    assert ("r_0" in [view.name for view in read(folder / "transforms.json").views]) is is_read
+
+
+@pytest.mark.parametrize("width, is_read", [(385, True), (430, False)])
+def test_a_cameras_pixels_have_the_pictures_shape_but_for_rounding(folder, width, is_read):
+    write(folder, {**edited(folder), "w": width, "h": 384})
+    if is_read:
+        assert len(read(folder / "transforms.json").views) == 6
+    else:
+        with pytest.raises(Unable, match="does not fit"):
+            read(folder / "transforms.json")
+
+
+def test_a_picture_that_is_cut_off_is_left_out_and_named(folder):
+    path = folder / "train" / "r_2.png"
+    path.write_bytes(path.read_bytes()[:-900])
+    capture = read(folder / "transforms.json")
+    assert [view.name for view in capture.views] == [f"r_{k}" for k in (0, 1, 3, 4, 5)]
+    assert "r_2.png is damaged" in capture.notes[1]
+
+
+def test_a_picture_that_was_turned_is_read_upright(folder):
+    """Its pixels lie on their side, and EXIF says so; the camera is that of the upright picture."""
+    upright = Image.open(folder / "train" / "r_0.png").convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.crop((0, 8, 96, 88)).rotate(90, expand=True).save(folder / "train" / "turned.jpg", exif=exif, quality=95)
+    content = edited(folder)
+    content["frames"][0]["file_path"] = "train/turned.jpg"
+    write(folder, content)
+    [first, *_] = read(folder / "transforms.json").views
+    assert (first.camera.width, first.camera.height) == (96, 80) and first.rgb.shape == (80, 96, 3)
+
+
+def test_a_registration_survives_its_arrays(folder):
+    inputs = gather([folder], Job(lambda *_: None))
+    made = registered(inputs, Job(lambda *_: None))
+    again = Registration.from_arrays(made.to_arrays())
+    assert (again.pictures, again.lenses, again.axes_given, again.notes) == (
+        made.pictures, made.lenses, made.axes_given, made.notes,
+    )  # fmt: skip
+    for name in ("rotations", "positions"):
+        assert np.array_equal(getattr(again, name), getattr(made, name))
+    found = dataclasses.replace(made, pictures=(0, 3), points=Points(np.ones((2, 3)), np.array([3, 4])), notes=())
+    again = Registration.from_arrays(found.to_arrays())
+    assert again.pictures == (0, 3) and again.notes == () and again.points.sightings.tolist() == [3, 4]

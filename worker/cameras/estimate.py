@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.view import View
 from ..pictures.gather import Inputs
@@ -32,14 +31,9 @@ def registered(inputs: Inputs, job: Job | Span, threads: int = reconstruct.THREA
     Raises Unable, with one sentence, where there is nothing to be made of them.
     """
     if inputs.cameras is None:
-        found = reconstruct.registered(inputs.pictures, inputs.ordered, job, threads)
-    elif inputs.cameras.suffix.lower() == ".json":
-        found = transforms.read(inputs.cameras, job)
-    else:
-        found = middlebury.read(inputs.cameras, job)
-    if len(found.pictures) < 2:
-        raise Unable("only one picture has a known camera: at least two are needed, and twenty or more are good")
-    return dataclasses.replace(found, notes=(*inputs.notes, *found.notes))
+        return reconstruct.registered(inputs.pictures, inputs.ordered, job, threads)
+    read = transforms.read if inputs.cameras.suffix.lower() == ".json" else middlebury.read
+    return read(inputs.cameras, job)
 
 
 def views_of(inputs: Inputs, registration: Registration, job: Job | Span) -> tuple[View, ...]:

@@ -41,9 +41,11 @@ def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
 
 
 def read(path: Path, job: Job | Span) -> Registration:
-    """Those pictures beside the file at `path` that it names. Raises Unable where it is not such a list."""
+    """Those pictures beside the file at `path` that it names. Raises Unable if fewer than two are."""
     listed = cameras(path)
     beside = [name for name in listed if (path.parent / name).is_file()]
+    if len(beside) < 2:
+        raise Unable("only one picture has a known camera: at least two are needed, and twenty or more are good")
     lenses, rotations, positions = [], [], []
     for number, name in enumerate(beside):
         job.report(number / len(beside), "reading", f"picture {number + 1} of {len(beside)}")

@@ -188,7 +188,7 @@ def _without(found: Reconstruction, number: int) -> Reconstruction:
 def fits_silhouettes(hull: Hull, view: View, silhouette: np.ndarray) -> bool:
     """Whether one more silhouette, seen by the view, and those of the hull are those of one thing."""
     own, others = hull.with_view(view, silhouette)
-    return own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS
+    return bool(own >= hull.agreement - _LOSS and (hull.shares - others).max() <= _LOSS)
 
 
 def clearest(allowed: Sequence[PoseCandidate], least: int, clearer: float) -> PoseCandidate | None:
