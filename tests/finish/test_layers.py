@@ -67,7 +67,7 @@ def test_a_mask_that_shows_nothing_is_one_sentence():
 
 
 def test_a_thing_has_cells_enough_for_its_outline_and_no_more_than_its_layers_tell():
-    """A disc in a window of 400 pixels: the mesh's outline is round, and is made of as many cells however fine it is."""
+    """A disc in a window of 400 pixels: the mesh's outline is round, and of as many cells however fine that is."""
     rows, columns = np.mgrid[:400, :400] - 199.5
     disc = np.uint8(255) * (rows**2 + columns**2 < 180**2)
     plate, behind = np.full((64, 64), 0.4, np.float32), np.zeros((64, 64, 3), np.uint8)

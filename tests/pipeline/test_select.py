@@ -13,7 +13,7 @@ from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.select import select
 from image_to_3d.worker.store.weights import WeightStore
 
-LARGE = "depth-anything-v2-small"
+LARGE = "moge-2"
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def chosen(found: Inputs, weights: WeightStore, category=None, network=None, **o
 
 
 @pytest.mark.parametrize("category", ["depth", "Depth", None])
-def test_a_scene_goes_to_depth_anything_as_soon_as_its_weights_are_there(nothing, everything, category):
+def test_a_scene_goes_to_moge_as_soon_as_its_weights_are_there(nothing, everything, category):
     assert chosen(inputs(scene()), everything, category) == LARGE
     assert chosen(inputs(scene()), nothing, category) == "included"
 
@@ -72,10 +72,10 @@ def test_a_cut_out_thing_goes_to_the_object_network_whatever_else_is_there(every
     assert chosen(found, everything, "depth", LARGE) == LARGE, "or where the user says so"
 
 
-def test_metric_networks_are_never_taken_by_themselves(tmp_path, monkeypatch):
-    """They are for rooms or for streets, which nobody knows of a photo."""
-    store = store_with(tmp_path, lambda name: "metric" in name)
-    assert with_network("depth-anything-v2-metric-indoor-small")[1].is_here(store)
+def test_large_networks_are_never_taken_by_themselves(tmp_path, monkeypatch):
+    """Somebody has fetched them, and chooses where the time is worth it."""
+    store = store_with(tmp_path, lambda name: name in ("moge-2-base", "moge-2-large"))
+    assert with_network("moge-2-large")[1].is_here(store)
     assert chosen(inputs(scene()), store, "depth") == "included"
     for shipped in ("included", "included-object"):
         monkeypatch.setitem(vars(with_network(shipped)[1]), "file", tmp_path / "gone")
