@@ -6,11 +6,11 @@ import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.hull import Hull
 from image_to_3d.worker.cameras.lens import Lens
-from image_to_3d.worker.cameras.registration import Points
+from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.cameras.sfm import resection
 from image_to_3d.worker.cameras.sfm.bundle_adjustment import BundleAdjuster
 from image_to_3d.worker.cameras.sfm.features import Detector, Features
-from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations, Reconstruction
+from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations
 from image_to_3d.worker.cameras.sfm.resection import completed, silhouettes_agree
 from image_to_3d.worker.cameras.sfm.silhouette_pose import silhouette_poses
 from image_to_3d.worker.core.errors import Cancelled
@@ -63,15 +63,13 @@ def seen(features: list[Features]) -> Observations:
     return Observations([CameraGroup(240, 240, 40.0, tuple(range(len(features))))], features, [], [], 1)
 
 
-def solution(numbers: list[int], views: list[View] = VIEWS) -> Reconstruction:
+def solution(numbers: list[int], views: list[View] = VIEWS) -> Registration:
     chosen = [views[number] for number in numbers]
     rotations, positions = np.stack([v.rotation for v in chosen]), np.stack([v.position for v in chosen])
-    return Reconstruction(
-        tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, Points.none(), 0.5
-    )
+    return Registration(tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, error=0.5)
 
 
-def errors(found: Reconstruction) -> np.ndarray:
+def errors(found: Registration) -> np.ndarray:
     return scene.rotation_errors(found.views, [VIEWS[number] for number in found.pictures])
 
 
@@ -79,7 +77,7 @@ def test_pictures_that_were_left_out_find_their_places_on_a_thing_with_a_print_o
     found = completed(solution(START), seen(printed_twice.features), printed_twice.silhouettes, job())
     assert found.pictures == tuple(range(COUNT))
     assert errors(found).max() < 2.5
-    assert len(found.points.positions) > 300 and found.error < 1.5
+    assert len(found.points) > 300 and found.error < 1.5
 
 
 def test_a_picture_of_another_thing_is_left_out(box):

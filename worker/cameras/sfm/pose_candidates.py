@@ -16,8 +16,9 @@ from scipy.spatial.distance import cdist
 from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
+from ..registration import Registration
 from .bundle_adjustment import BundleAdjuster, Tracks
-from .mapping import Reconstruction, lens_camera
+from .mapping import lens_camera
 from .matching import clear_pairs
 from .silhouette_pose import silhouette_poses
 
@@ -36,7 +37,7 @@ which it may then miss: first while a silhouette's pose is exact to some degrees
 class Scene:
     """Registered cameras, what they have in common, and the hull of their silhouettes."""
 
-    found: Reconstruction
+    found: Registration
     tracks: Tracks
     hull: Hull
 
@@ -65,7 +66,7 @@ def candidates_by_points(picture: int, lens: Lens, scene: Scene, adjuster: Bundl
 
 
 def candidates_by_silhouette(
-    picture: int, lens: Lens, scene: Scene, adjuster: BundleAdjuster, silhouette: np.ndarray
+    silhouette: np.ndarray, picture: int, lens: Lens, scene: Scene, adjuster: BundleAdjuster
 ) -> Iterator[PoseCandidate]:
     """Poses by points that are looked for near where they would be seen from where the silhouette would be."""
     guided = _GuidedMatching(picture, lens, scene, adjuster)

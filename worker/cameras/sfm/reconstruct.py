@@ -22,7 +22,7 @@ from ..outline import outlines
 from ..registration import Registration
 from .failures import left_out, too_few, why_not
 from .features import Detector, Features
-from .mapping import CameraGroup, CameraPrior, Observations, Reconstruction, mapped
+from .mapping import CameraGroup, CameraPrior, Observations, mapped
 from .matching import worth_matching
 from .resection import completed, silhouettes_agree
 from .symmetry import symmetry_checked
@@ -70,11 +70,10 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
         raise Unable(why_not(pictures, best.seen.features, best.seen.matched, best.count))
     said = (
         f"{best.count} of {len(pictures)} pictures have found their place, with "
-        f"{len(found.points.positions)} points and a mean error of {found.error:.2f} pixels"
+        f"{len(found.points)} points and a mean error of {found.error:.2f} pixels"
     )
     missing = [picture.name for number, picture in enumerate(pictures) if number not in found.pictures]
-    notes = said, *left_out(missing), *best.doubts
-    return Registration(found.pictures, found.lenses, found.rotations, found.positions, found.points, False, notes)
+    return replace(found, notes=(said, *left_out(missing), *best.doubts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ class _Attempt:
     """
 
     seen: Observations
-    found: Reconstruction | None
+    found: Registration | None
     doubts: list[str]
     agrees: bool
 
@@ -135,8 +134,8 @@ def _observed(pictures: Sequence[Picture], ordered: bool, affine: bool, job: Job
 
 
 def _agreeing(
-    found: Reconstruction, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
-) -> Reconstruction | None:
+    found: Registration, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
+) -> Registration | None:
     """What was found if silhouettes agree with it; else that of the surer half of all pairs, if they agree with it."""
     if silhouettes_agree(found, silhouettes):
         return found
@@ -166,11 +165,11 @@ def _detected(pictures: Sequence[Picture], affine: bool, job: Job | Span, thread
     return detected
 
 
-def _best(seen: Observations, job: Job | Span) -> Reconstruction | None:
+def _best(seen: Observations, job: Job | Span) -> Registration | None:
     """The best of several reconstructions, or None where none makes sense."""
     count, steps = len(seen.features), len(FOCALS) + 1
 
-    def tried(prior: CameraPrior, step: int) -> Reconstruction | None:
+    def tried(prior: CameraPrior, step: int) -> Registration | None:
         found = mapped(seen, prior, job.span(step / steps, (step + 1) / steps))
         return found if found is not None and found.shows_depth else None
 
