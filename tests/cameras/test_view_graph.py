@@ -119,8 +119,10 @@ def folded(count: int = COUNT // 2) -> np.ndarray:
 def test_right_cameras_that_shake_a_little_are_not_doubted(monkeypatch):
     dice = np.random.default_rng(0)
     shaken = np.stack([Rotation.from_rotvec(dice.normal(0, 0.05, 3)).as_matrix() @ each for each in TRUE])
-    found, notes, _ = checked(monkeypatch, with_twins(0.2), shaken)
-    assert notes == []
+    assert checked(monkeypatch, with_twins(0.2), shaken)[1] == []
+    askew = TRUE.copy()  # two that contradict their own weak pair, and no other
+    askew[0], askew[2] = turn(8.0) @ askew[0], turn(-8.0) @ askew[2]
+    assert checked(monkeypatch, with_twins(0.2), askew)[1] == []
 
 
 def test_folded_cameras_are_doubted_and_replaced_where_better_ones_are_found(monkeypatch):

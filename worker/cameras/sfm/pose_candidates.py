@@ -28,7 +28,7 @@ _TRIALS = 2000  # of RANSAC
 _LEAST_MATCHES = 8  # with which a pose is looked for
 _NEIGHBOURS, _LEAST_COSINE = 6, 0.3  # cameras whose points are looked for, and between their directions
 _LARGEST_ANGLE, _RATIO = 0.8, 0.9  # as matching's, of the next best in the window
-_WINDOWS = (0.05, 5.0), (0.02, 1.5)
+_WINDOWS = (0.05, _MAX_ERROR), (0.02, 1.5)
 """Shares of the picture's longer side within which a point is looked for where a pose shows it, and pixels of 1000 by
 which it may then miss: first while a silhouette's pose is exact to some degrees, then when points have made it so."""
 

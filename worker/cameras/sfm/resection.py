@@ -28,9 +28,9 @@ MOST_PICTURES = 80
 
 AGREED = 0.9
 """Where the hull covers less than this of more than a fifth of the silhouettes, they are seen by wrong cameras. Of the
-folded cameras of the bleach it covers 0.4 of each, of right ones all; so anything from 0.5 to 0.97 tells them apart."""
+folded cameras of the bleach it covers 0.4 of each, of right ones all."""
 
-_LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right: errors of half a degree
+_LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right, by half a degree or a pixel
 _CLEARER = 1.3  # times as many inliers as the next candidate that silhouettes allow
 _SAME = 15.0  # degrees: two candidates that differ by less are one
 _BEST = 0.5  # of the inliers of the clearest picture of a round: less clear ones wait for more points

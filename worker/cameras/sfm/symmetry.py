@@ -21,8 +21,7 @@ from .two_view import TwoView
 from .view_graph import TOLERANCE, ViewGraph, view_graph
 
 DOUBT = 0.1
-"""Share of inlier matches that may contradict the cameras, or be of pictures without one, before that is looked into:
-right cameras of things without symmetry stay below 0.05, a folded sugar box has 0.3 (YCB)."""
+"""Share of matches that may contradict the cameras, or be of pictures without one, before that is looked into."""
 
 MOST_PICTURES = 150
 """Of more pictures, what contradicts their cameras is not looked into: it takes as long as mapping them."""
