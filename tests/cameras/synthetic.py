@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.lens import Lens
-from image_to_3d.worker.cameras.registration import Points
+from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.cameras.sfm.features import Features
-from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations, Reconstruction
+from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 
@@ -67,9 +67,10 @@ def reconstruction(views: list[View], numbers: list[int] | None = None, points: 
     """The cameras as they are, with `points` seen by all of them."""
     numbers = list(range(len(views))) if numbers is None else numbers
     chosen = [views[number] for number in numbers]
-    sparse = Points.none() if points is None else Points(points, np.full(len(points), len(chosen)))
+    points = np.zeros((0, 3)) if points is None else points
+    sparse = points, np.full(len(points), len(chosen))
     rotations, positions = np.stack([v.rotation for v in chosen]), np.stack([v.position for v in chosen])
-    return Reconstruction(tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, sparse, 0.5)
+    return Registration(tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, *sparse, 0.5)
 
 
 def degrees(first: np.ndarray, second: np.ndarray) -> float:

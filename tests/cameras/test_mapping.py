@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from image_to_3d.tests.cameras import synthetic
+from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.cameras.sfm import failures, mapping, reconstruct
 from image_to_3d.worker.cameras.sfm.features import Features
-from image_to_3d.worker.cameras.sfm.mapping import CameraPrior, Observations, Reconstruction
+from image_to_3d.worker.cameras.sfm.mapping import CameraPrior, Observations
 from image_to_3d.worker.cameras.sfm.two_view import verified
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.pictures.load import Picture
@@ -52,7 +53,7 @@ def test_cameras_that_hardly_any_point_holds_and_points_that_fit_badly_are_left_
         compute_mean_reprojection_error=lambda: 0.7,
     )  # fmt: skip
     found = mapping.reconstruction_of(model)
-    assert found.pictures == (1, 2) and found.points.positions[:, 0].tolist() == [0.0, 1.0]
+    assert found.pictures == (1, 2) and found.points[:, 0].tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("shown, is_registered", [(11, False), (26, True)])
@@ -71,7 +72,7 @@ def test_a_picture_joins_if_some_twenty_points_say_where_it_was_taken(shown, is_
 # ------------------------------------------------------------------------------------------------ which is taken
 
 
-def found_of(count: int, error: float = 1.0, focal: float = 1.2) -> Reconstruction:
+def found_of(count: int, error: float = 1.0, focal: float = 1.2) -> Registration:
     made = synthetic.reconstruction(synthetic.ring(count), points=synthetic.cloud(100))
     lenses = tuple(
         dataclasses.replace(lens, camera=dataclasses.replace(lens.camera, fx=1000.0 * focal)) for lens in made.lenses
@@ -79,7 +80,7 @@ def found_of(count: int, error: float = 1.0, focal: float = 1.2) -> Reconstructi
     return dataclasses.replace(made, error=error, lenses=lenses)
 
 
-def best_of(monkeypatch, count: int, answer) -> tuple[Reconstruction, list[CameraPrior]]:
+def best_of(monkeypatch, count: int, answer) -> tuple[Registration, list[CameraPrior]]:
     """What is taken of `count` pictures, and which priors were tried."""
     asked = []
 

@@ -62,14 +62,18 @@ def test_a_sensitive_detector_finds_weak_and_long_keypoints():
     faint = np.uint8(128 + 5.0 * ndimage.gaussian_filter(np.random.default_rng(0).normal(0, 6, (200, 200)), 2))
     usual, sensitive = (len(Detector(1, which).detect(picture(faint)).keypoints) for which in (False, True))
     assert sensitive > 3 * usual and sensitive > 100
+    dots = np.zeros((400, 400))
+    dots[40:380:60, 40:380:60] = 1.0
+    long = np.uint8(128 + 120 * (blurred := ndimage.gaussian_filter(dots, (2, 9))) / blurred.max())
+    assert len(Detector(1, True).detect(picture(long)).keypoints) >= 36
 
 
 def pair_at(angle: float, next_angle: float) -> tuple[Features, Features]:
     """A keypoint whose best match is at an angle, and the next best at another; far from both a second one."""
     one = synthetic.half()
-    strangers = synthetic.looks(2, 9)
-    first = np.stack([one, strangers[0]])
-    second = np.stack([synthetic.beside(one, angle), synthetic.beside(one, next_angle), strangers[0]])
+    stranger = np.where(np.arange(128) == 127, 250, 0).astype(np.uint8)  # like none of them
+    first = np.stack([one, stranger])
+    second = np.stack([synthetic.beside(one, angle), synthetic.beside(one, next_angle), stranger])
     return Features(np.full((2, 2), 500.0), first), Features(np.full((3, 2), 500.0), second)
 
 
@@ -218,7 +222,15 @@ def test_some_thousand_of_the_largest_keypoints_are_matched_along_lines(pairs_of
 def test_a_wrong_focal_length_is_refined_with_enough_cameras(count, is_refined):
     views, points, descriptors = synthetic.ring(count, 150.0), synthetic.cloud(150), synthetic.looks(150)
     both = [synthetic.features(view, points, descriptors, 0.3, k) for k, view in enumerate(views)]
-    wrong = [dataclasses.replace(v, camera=dataclasses.replace(v.camera, fx=0.97 * v.camera.fx)) for v in views]
+    dice = np.random.default_rng(0)
+    wrong = [
+        dataclasses.replace(
+            v,
+            camera=dataclasses.replace(v.camera, fx=0.96 * v.camera.fx),
+            position=v.position + dice.normal(0, 0.004, 3),
+        )
+        for v in views
+    ]
     found, tracks = BundleAdjuster(synthetic.observations(both)).adjusted(
         synthetic.reconstruction(wrong), True, synthetic.job()
     )
@@ -226,4 +238,4 @@ def test_a_wrong_focal_length_is_refined_with_enough_cameras(count, is_refined):
     assert (abs(found.lenses[0].camera.fx - true) < 0.01 * true) is is_refined
     assert len(tracks.positions) > 100
     if is_refined:  # and with it the cameras are where they are: the adjustment has come to its end
-        assert found.error < 0.6
+        assert found.error < 0.5

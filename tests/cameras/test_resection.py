@@ -6,11 +6,11 @@ import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.hull import Hull
 from image_to_3d.worker.cameras.lens import Lens
-from image_to_3d.worker.cameras.registration import Points
+from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.cameras.sfm import resection
 from image_to_3d.worker.cameras.sfm.bundle_adjustment import BundleAdjuster
 from image_to_3d.worker.cameras.sfm.features import Detector, Features
-from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations, Reconstruction
+from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations
 from image_to_3d.worker.cameras.sfm.resection import completed, silhouettes_agree
 from image_to_3d.worker.cameras.sfm.silhouette_pose import silhouette_poses
 from image_to_3d.worker.core.errors import Cancelled
@@ -63,23 +63,21 @@ def seen(features: list[Features]) -> Observations:
     return Observations([CameraGroup(240, 240, 40.0, tuple(range(len(features))))], features, [], [], 1)
 
 
-def solution(numbers: list[int], views: list[View] = VIEWS) -> Reconstruction:
+def solution(numbers: list[int], views: list[View] = VIEWS) -> Registration:
     chosen = [views[number] for number in numbers]
     rotations, positions = np.stack([v.rotation for v in chosen]), np.stack([v.position for v in chosen])
-    return Reconstruction(
-        tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, Points.none(), 0.5
-    )
+    return Registration(tuple(numbers), tuple(Lens(v.camera) for v in chosen), rotations, positions, error=0.5)
 
 
-def errors(found: Reconstruction) -> np.ndarray:
+def errors(found: Registration) -> np.ndarray:
     return scene.rotation_errors(found.views, [VIEWS[number] for number in found.pictures])
 
 
-def test_pictures_that_were_left_out_find_their_places_on_a_thing_with_a_print_on_two_sides(printed_twice):
+def test_pictures_that_were_left_out_are_registered_on_a_thing_with_a_print_on_two_sides(printed_twice):
     found = completed(solution(START), seen(printed_twice.features), printed_twice.silhouettes, job())
     assert found.pictures == tuple(range(COUNT))
     assert errors(found).max() < 2.5
-    assert len(found.points.positions) > 300 and found.error < 1.5
+    assert len(found.points) > 300 and found.error < 1.5
 
 
 def test_a_picture_of_another_thing_is_left_out(box):
@@ -90,7 +88,7 @@ def test_a_picture_of_another_thing_is_left_out(box):
     assert found.pictures == (0, 1, 2, 3, 4, 5, 7)
 
 
-def test_a_picture_that_was_placed_wrongly_on_the_way_is_placed_again(box, monkeypatch):
+def test_a_picture_that_was_registered_wrongly_on_the_way_is_resected_again(box, monkeypatch):
     usual = resection._Resection._clearest
 
     def mistaken(*args):
@@ -104,9 +102,7 @@ def test_a_picture_that_was_placed_wrongly_on_the_way_is_placed_again(box, monke
     assert 7 in found.pictures and errors(found).max() < 2.5
 
 
-def test_a_picture_that_too_few_points_fit_is_placed_by_its_outline_and_points_near_where_that_guesses_them(
-    box, monkeypatch
-):
+def test_a_picture_that_too_few_points_fit_is_registered_by_its_silhouette_and_points_near_there(box, monkeypatch):
     usual = resection._Resection.pose
     monkeypatch.setattr(resection._Resection, "pose", lambda self, n, scene: None if n == 6 else usual(self, n, scene))
     found = completed(solution([k for k in range(COUNT) if k != 6]), seen(box.features), box.silhouettes, job())
@@ -114,7 +110,7 @@ def test_a_picture_that_too_few_points_fit_is_placed_by_its_outline_and_points_n
     assert errors(found).max() < 2.5
 
 
-def test_an_outline_guesses_where_it_was_seen_from(around):
+def test_a_silhouette_says_from_where_it_was_seen(around):
     hull = Hull.of([AROUND[k] for k in range(COUNT) if k != 4], [around[k] for k in range(COUNT) if k != 4])
     distance = float(np.linalg.norm(AROUND[0].position))
     found = silhouette_poses(hull, AROUND[4].camera, around[4], 1.2 * distance)
@@ -162,7 +158,7 @@ def test_points_are_found_along_lines_and_adjusting_repairs_cameras(box):
         assert len(shown) == len(box.features[number].keypoints) and shown.max() < len(tracks.positions)
 
 
-def test_a_cancel_is_heard_while_pictures_are_placed(box):
+def test_a_cancel_is_heard_while_pictures_are_resected(box):
     def stop(*_: object) -> None:
         stopped.cancel()
 

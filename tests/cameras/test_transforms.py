@@ -8,7 +8,7 @@ import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.cameras.estimate import capture_of, registered
-from image_to_3d.worker.cameras.registration import Points, Registration
+from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures.gather import gather
@@ -232,6 +232,6 @@ def test_a_registration_survives_its_arrays(folder):
     )  # fmt: skip
     for name in ("rotations", "positions"):
         assert np.array_equal(getattr(again, name), getattr(made, name))
-    found = dataclasses.replace(made, pictures=(0, 3), points=Points(np.ones((2, 3)), np.array([3, 4])), notes=())
+    found = dataclasses.replace(made, pictures=(0, 3), points=np.ones((2, 3)), sightings=np.array([3, 4]), notes=())
     again = Registration.from_arrays(found.to_arrays())
-    assert again.pictures == (0, 3) and again.notes == () and again.points.sightings.tolist() == [3, 4]
+    assert again.pictures == (0, 3) and again.notes == () and again.sightings.tolist() == [3, 4]

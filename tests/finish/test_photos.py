@@ -48,6 +48,9 @@ def test_the_users_own_picture_keeps_its_transparency():
 
 
 def test_files_are_written_in_the_order_of_the_cameras(tmp_path):
-    camera = PinholeCamera.from_fov(8, 8, 50.0)
-    paths = written(encoded([View(camera, rgb=halves(8, 8))] * 12, None), tmp_path)
-    assert len(paths) == 12 and paths == sorted(paths) and all(Image.open(path).size == (8, 8) for path in paths)
+    """Twelve photos, each brighter than the one before: the tenth must not come before the second."""
+    camera, levels = PinholeCamera.from_fov(8, 8, 50.0), range(10, 250, 20)
+    views = [View(camera, rgb=np.full((8, 8, 3), level, np.uint8)) for level in levels]
+    paths = written(encoded(views, None), tmp_path)
+    assert paths == sorted(paths)
+    assert [round(np.asarray(Image.open(path)).mean()) for path in paths] == pytest.approx(list(levels), abs=3)

@@ -59,8 +59,8 @@ def capture_of(inputs: Inputs, registration: Registration, job: Job | Span) -> C
     """The registered pictures straightened, in a world that stands upright around the thing and has its size."""
     turn = upright(registration.rotations, registration.positions, registration.axes_given)
     views = [_turned(view, turn) for view in views_of(inputs, registration, job)]
-    points = registration.points.positions @ turn.T
-    found = extent(views, outlines([(v.rgb, v.mask) for v in views]), points, registration.points.sightings)
+    points = registration.points @ turn.T
+    found = extent(views, outlines([(v.rgb, v.mask) for v in views]), points, registration.sightings)
     whole = Capture(tuple(views), points, found.box, found.unbounded, registration.notes)
     return whole.reframed(found.box)
 

@@ -6,49 +6,75 @@ Must not know who found the cameras: a file, a calibration or a reconstruction.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 
 from ..core.view import PinholeCamera, View
 from .lens import Lens
 
+LEAST_POINTS = 40
+"""Cameras that agree on fewer points agree by chance."""
 
-@dataclass(frozen=True, eq=False)
-class Points:
-    """Sparse points on surfaces. positions: (P, 3) float64 in the cameras' world. sightings: (P,) int, in how many
-    pictures each was found."""
-
-    positions: np.ndarray
-    sightings: np.ndarray
-
-    @classmethod
-    def none(cls) -> Points:
-        return cls(np.zeros((0, 3)), np.zeros(0, np.int64))
+LEAST_BASELINE = 0.04
+"""The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth: two
+degrees. A person who turns in one place moves the camera by less."""
 
 
 @dataclass(frozen=True, eq=False)
 class Registration:
     """N pictures and the cameras that took them, in a world of any axes and size.
 
-    pictures: their numbers among the inputs' pictures, or their files as seen from the folder of a list of cameras.
-    lenses: of the pictures' pixels, or as many times more or fewer. rotations: (N, 3, 3), positions: (N, 3), as in
-    View. axes_given: whether somebody chose the world, whose axes are kept where they are sensible. notes: sentences.
+    pictures: their numbers among the inputs' pictures, ascending, or their files as seen from the folder of a list of
+    cameras. lenses: of the pictures' pixels, or as many times more or fewer. rotations: (N, 3, 3), positions: (N, 3),
+    as in View. points: (P, 3) sparse ones on surfaces; sightings: (P,) int, in how many pictures each was found. error:
+    mean reprojection error of the points in pixels, where they were reconstructed. axes_given: whether somebody chose
+    the world, whose axes are kept where they are sensible. notes: sentences for the user.
     """
 
     pictures: tuple[int, ...] | tuple[str, ...]
     lenses: tuple[Lens, ...]
     rotations: np.ndarray
     positions: np.ndarray
-    points: Points
-    axes_given: bool
-    notes: tuple[str, ...]
+    points: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    sightings: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    error: float = math.nan
+    axes_given: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        """How good it is, to be compared: first how many pictures it registers."""
+        return len(self.pictures), len(self.points)
+
+    @property
+    def focal(self) -> float:
+        """Median focal length, in longer sides of the pictures."""
+        cameras = [lens.camera for lens in self.lenses]
+        return float(np.median([camera.fx / max(camera.width, camera.height) for camera in cameras]))
+
+    @property
+    def shows_depth(self) -> bool:
+        """Whether the cameras are far enough from each other, and there are enough points, to mean something."""
+        if len(self.points) < LEAST_POINTS:
+            return False
+        away = np.linalg.norm(np.median(self.points, axis=0) - self.positions, axis=1)
+        apart = np.linalg.norm(self.positions[:, None] - self.positions[None], axis=-1).max()
+        return bool(apart > LEAST_BASELINE * np.median(away))
+
+    @property
+    def views(self) -> list[View]:
+        """Pinhole views of the cameras, without pictures."""
+        poses = zip(self.lenses, self.rotations, self.positions)
+        return [View(lens.camera, rotation, position) for lens, rotation, position in poses]
 
     def posed_as(self, views: Sequence[View]) -> Registration:
         """The same pictures where the `views` that became of them are, in those one's world, without points."""
         rotations, positions = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
-        return replace(self, rotations=rotations, positions=positions, points=Points.none())
+        nothing = {"points": np.zeros((0, 3)), "sightings": np.zeros(0, np.int64)}
+        return replace(self, rotations=rotations, positions=positions, **nothing)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
@@ -56,8 +82,8 @@ class Registration:
             "lenses": np.array([(*astuple(lens.camera), lens.k1, lens.k2, lens.p1, lens.p2) for lens in self.lenses]),
             "rotations": self.rotations,
             "positions": self.positions,
-            "points": self.points.positions,
-            "sightings": self.points.sightings,
+            "points": self.points,
+            "sightings": self.sightings,
             "axes_given": np.array(self.axes_given),
             "registration_notes": np.array(self.notes, np.str_),
         }
@@ -69,9 +95,10 @@ class Registration:
             tuple(_lens(*numbers) for numbers in arrays["lenses"].tolist()),
             arrays["rotations"],
             arrays["positions"],
-            Points(arrays["points"], arrays["sightings"]),
-            bool(arrays["axes_given"]),
-            tuple(arrays["registration_notes"].tolist()),
+            arrays["points"],
+            arrays["sightings"],
+            axes_given=bool(arrays["axes_given"]),
+            notes=tuple(arrays["registration_notes"].tolist()),
         )
 
 

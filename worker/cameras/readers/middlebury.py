@@ -16,7 +16,7 @@ from ...core.job import Job, Span
 from ...core.view import PinholeCamera
 from ...pictures.load import size
 from ..lens import Lens
-from ..registration import Points, Registration
+from ..registration import Registration
 
 _NUMBERS = 21
 
@@ -46,17 +46,15 @@ def read(path: Path, job: Job | Span) -> Registration:
     beside = [name for name in listed if (path.parent / name).is_file()]
     if len(beside) < 2:
         raise Unable("only one picture has a known camera: at least two are needed, and twenty or more are good")
-    lenses, rotations, positions = [], [], []
+    good = []
     for number, name in enumerate(beside):
         job.report(number / len(beside), "reading", f"picture {number + 1} of {len(beside)}")
         k, rotation, position = listed[name]
         # the middle of the first pixel is at 0 there and at 0.5 here
         camera = PinholeCamera(*size(path.parent / name), k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
-        lenses.append(Lens(camera))
-        rotations.append(rotation)
-        positions.append(position)
+        good.append((Lens(camera), rotation, position))
     notes = [f"{len(beside)} pictures with cameras from {path.name}"]
     if len(beside) < len(listed):
         notes.append(f"missing of the pictures that {path.name} names: {len(listed) - len(beside)}")
-    poses = np.array(rotations), np.array(positions)
-    return Registration(tuple(beside), tuple(lenses), *poses, Points.none(), False, tuple(notes))
+    lenses, rotations, positions = zip(*good)
+    return Registration(tuple(beside), lenses, np.stack(rotations), np.stack(positions), notes=tuple(notes))

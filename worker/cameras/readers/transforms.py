@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from ...core.job import Job, Span
 from ...core.view import PinholeCamera
 from ...pictures.load import size
 from ..lens import Lens
-from ..registration import Points, Registration
+from ..registration import Registration
 
 ENDINGS = tuple(ending for each in PICTURES for ending in (each, each.upper()))
 """What is tried for a picture that a file names without an ending, as NeRF's synthetic scenes do."""
@@ -35,16 +34,6 @@ _MODELS = ("", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV",
 
 class _Wrong(Exception):
     """What is wrong with one frame."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """One good frame. file: as seen from the list's folder. rotation, position: as in View."""
-
-    file: str
-    lens: Lens
-    rotation: np.ndarray
-    position: np.ndarray
 
 
 def read(path: Path, job: Job | Span) -> Registration:
@@ -69,9 +58,8 @@ def read(path: Path, job: Job | Span) -> Registration:
     if wrong:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"{len(wrong)} of {len(frames)} pictures are left out: {'; '.join(wrong[:_NAMED])}{more}")
-    files, lenses = tuple(frame.file for frame in good), tuple(frame.lens for frame in good)
-    poses = np.stack([frame.rotation for frame in good]), np.stack([frame.position for frame in good])
-    return Registration(files, lenses, *poses, Points.none(), True, tuple(notes))
+    files, lenses, rotations, positions = zip(*good)
+    return Registration(files, lenses, np.stack(rotations), np.stack(positions), axes_given=True, notes=tuple(notes))
 
 
 def _parsed(path: Path) -> Mapping:
@@ -89,7 +77,8 @@ def _parsed(path: Path) -> Mapping:
     return content
 
 
-def _frame(folder: Path, frame: object, shared: Mapping) -> _Frame:
+def _frame(folder: Path, frame: object, shared: Mapping) -> tuple[str, Lens, np.ndarray, np.ndarray]:
+    """Its picture's file as seen from the folder, its lens, and rotation and position as in View."""
     if not isinstance(frame, dict) or not isinstance(frame.get("file_path"), str):
         raise _Wrong("a frame has no file_path")
     name = frame["file_path"]
@@ -99,7 +88,7 @@ def _frame(folder: Path, frame: object, shared: Mapping) -> _Frame:
         width, height = size(folder / file)
     except Unable as error:
         raise _Wrong(str(error)) from None
-    return _Frame(file, _lens(name, {**shared, **frame}, width, height), rotation, position)
+    return file, _lens(name, {**shared, **frame}, width, height), rotation, position
 
 
 def _file(folder: Path, name: str) -> str:

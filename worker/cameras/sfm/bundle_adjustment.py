@@ -16,18 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.job import Job, Span
+from ..registration import Registration
 from .epipolar import MAX_ERROR, EpipolarGeometry, epipolar_matches
 from .features import Features
-from .mapping import (
-    CameraGroup,
-    CameraPrior,
-    Observations,
-    Reconstruction,
-    heard,
-    lens_camera,
-    reconstruction_of,
-    write_database,
-)
+from .mapping import CameraGroup, CameraPrior, Observations, heard, lens_camera, reconstruction_of, write_database
 from .matching import matches
 from .two_view import TwoView
 
@@ -77,7 +69,7 @@ class BundleAdjuster:
             self._matches[first, second] = matches(self.features[first], self.features[second]).astype(np.intp)
         return self._matches[first, second]
 
-    def adjusted(self, found: Reconstruction, rough: bool, job: Job | Span) -> tuple[Reconstruction, Tracks] | None:
+    def adjusted(self, found: Registration, rough: bool, job: Job | Span) -> tuple[Registration, Tracks] | None:
         """The cameras adjusted to all that their pictures have in common, and that; None where nothing is left.
 
         rough: whether some cameras were found just now and may miss by several pixels.
@@ -96,7 +88,7 @@ class BundleAdjuster:
         better = reconstruction_of(model)
         return None if better is None else (better, _tracks_of(model, self.features))
 
-    def _pair(self, first: int, second: int, found: Reconstruction, limit: float) -> TwoView | None:
+    def _pair(self, first: int, second: int, found: Registration, limit: float) -> TwoView | None:
         """first, second: places in `found.pictures`. limit: of the epipolar error, in pixels of 1000."""
         import pycolmap
 
@@ -113,9 +105,7 @@ class BundleAdjuster:
         geometry.inlier_matches = chosen.astype(np.uint32)
         return TwoView(*ends, geometry, False, 0.0)
 
-    def _model(
-        self, found: Reconstruction, database: Path, token: pycolmap.CancellationToken
-    ) -> pycolmap.Reconstruction:
+    def _model(self, found: Registration, database: Path, token: pycolmap.CancellationToken) -> pycolmap.Reconstruction:
         import pycolmap
 
         distorted, firm = any(lens.k1 for lens in found.lenses), len(found.pictures) >= _FIRM
@@ -139,7 +129,7 @@ class BundleAdjuster:
         model.update_point_3d_errors()
         return model
 
-    def _cameras(self, found: Reconstruction) -> pycolmap.Reconstruction:
+    def _cameras(self, found: Registration) -> pycolmap.Reconstruction:
         """COLMAP's model of the cameras alone, with the numbers that `write_database` gives."""
         import pycolmap
 

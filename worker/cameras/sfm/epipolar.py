@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..registration import Registration
 from .features import Features
-from .mapping import Reconstruction, lens_camera
+from .mapping import lens_camera
 from .matching import clear_pairs
 
 MAX_ERROR = 6.0, 3.0
@@ -33,7 +34,7 @@ class EpipolarGeometry:
     pixel: float
 
     @classmethod
-    def between(cls, found: Reconstruction, first: int, second: int, features: Sequence[Features]) -> EpipolarGeometry:
+    def between(cls, found: Registration, first: int, second: int, features: Sequence[Features]) -> EpipolarGeometry:
         rays = []
         for end in (first, second):
             rays_of = lens_camera(found.lenses[end], 1).cam_from_img(features[found.pictures[end]].keypoints)

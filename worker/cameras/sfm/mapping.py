@@ -24,9 +24,9 @@ import numpy as np
 
 from ...core.errors import Cancelled
 from ...core.job import Job, Span
-from ...core.view import PinholeCamera, View
+from ...core.view import PinholeCamera
 from ..lens import Lens
-from ..registration import Points
+from ..registration import Registration
 from .features import Features
 from .two_view import TwoView
 
@@ -38,16 +38,11 @@ T = TypeVar("T")
 POLL = 0.1
 """Seconds between two looks whether the job should stop."""
 
-LEAST_POINTS = 40
-"""Cameras that agree on fewer points agree by chance."""
-
-LEAST_BASELINE = 0.04
-"""The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth: two
-degrees. A person who turns in one place moves the camera by less."""
-
 _LEAST_HELD = 12  # points: a camera that sees fewer of the common ones is not held where it is
 _LARGEST_ERROR = 2.0  # pixels of reprojection: sparse points that fit worse are left out
-_LEAST_RESECTED = 20  # inliers of a new picture's pose, COLMAP's default is 30: pictures of a thing alone have fewer
+_LEAST_RESECTED = (
+    20  # inliers of a new picture's pose; COLMAP's 30 are too many, fewer than LEAST_INLIERS change nothing
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,48 +52,6 @@ class CameraPrior:
 
     focal: float
     distorted: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
-    """Cameras that fit the pictures.
-
-    pictures: the numbers of those that are registered, ascending. lenses, rotations (N, 3, 3), positions (N, 3):
-    theirs, in a world of any axes and size. error: mean reprojection error of the points in pixels.
-    """
-
-    pictures: tuple[int, ...]
-    lenses: tuple[Lens, ...]
-    rotations: np.ndarray
-    positions: np.ndarray
-    points: Points
-    error: float
-
-    @property
-    def worth(self) -> tuple[int, int]:
-        """How good it is, to be compared: first how many pictures it registers."""
-        return len(self.pictures), len(self.points.positions)
-
-    @property
-    def focal(self) -> float:
-        """Median focal length, in longer sides of the pictures."""
-        cameras = [lens.camera for lens in self.lenses]
-        return float(np.median([camera.fx / max(camera.width, camera.height) for camera in cameras]))
-
-    @property
-    def shows_depth(self) -> bool:
-        """Whether the cameras are far enough from each other, and there are enough points, to mean something."""
-        if len(self.points.positions) < LEAST_POINTS:
-            return False
-        away = np.linalg.norm(np.median(self.points.positions, axis=0) - self.positions, axis=1)
-        apart = np.linalg.norm(self.positions[:, None] - self.positions[None], axis=-1).max()
-        return bool(apart > LEAST_BASELINE * np.median(away))
-
-    @property
-    def views(self) -> list[View]:
-        """Pinhole views of the cameras, without pictures."""
-        poses = zip(self.lenses, self.rotations, self.positions)
-        return [View(lens.camera, rotation, position) for lens, rotation, position in poses]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +87,7 @@ class Observations:
     threads: int
 
 
-def mapped(seen: Observations, prior: CameraPrior, job: Job | Span) -> Reconstruction | None:
+def mapped(seen: Observations, prior: CameraPrior, job: Job | Span) -> Registration | None:
     """The cameras of as many of the pictures as fit together, at least two of them, or None."""
     import pycolmap
 
@@ -204,32 +157,27 @@ def write_database(
     """COLMAP's database: what it would have found itself. Its numbers of pictures start at 1."""
     import pycolmap
 
-    group_of = {member: number for number, group in enumerate(groups) for member in group.members}
     database = pycolmap.Database.open(path)
-    rigs, cameras = [], []
     for number, group in enumerate(groups):
-        camera = group.camera(prior, number + 1)
+        camera, rig = group.camera(prior, number + 1), pycolmap.Rig()
         camera.camera_id = database.write_camera(camera)
-        rig = pycolmap.Rig()
         rig.add_ref_sensor(camera.sensor_id)
-        rigs.append(database.write_rig(rig))
-        cameras.append(camera.camera_id)
-    for number, each in enumerate(features):
-        group = group_of[number]
-        image = pycolmap.Image(name=f"{number:06}", camera_id=cameras[group])
-        image.image_id = database.write_image(image)
-        frame = pycolmap.Frame()
-        frame.rig_id = rigs[group]
-        frame.add_data_id(image.data_id)
-        database.write_frame(frame)
-        database.write_keypoints(image.image_id, each.keypoints.astype(np.float32))
+        rig.rig_id = database.write_rig(rig)
+        for member in group.members:
+            image, frame = pycolmap.Image(name=f"{member:06}", camera_id=camera.camera_id), pycolmap.Frame()
+            image.image_id = member + 1
+            database.write_image(image, True)
+            frame.rig_id = rig.rig_id
+            frame.add_data_id(image.data_id)
+            database.write_frame(frame)
+            database.write_keypoints(image.image_id, features[member].keypoints.astype(np.float32))
     for pair in pairs:
         database.write_matches(pair.first + 1, pair.second + 1, pair.geometry.inlier_matches)
         database.write_two_view_geometry(pair.first + 1, pair.second + 1, pair.geometry)
     database.close()
 
 
-def reconstruction_of(model: pycolmap.Reconstruction) -> Reconstruction | None:
+def reconstruction_of(model: pycolmap.Reconstruction) -> Registration | None:
     """The cameras of COLMAP's model, without those that hardly any point holds; None if fewer than two are left."""
     held = [image for image in map(model.image, model.reg_image_ids()) if image.num_points3D >= _LEAST_HELD]
     if len(held) < 2:
@@ -244,7 +192,7 @@ def reconstruction_of(model: pycolmap.Reconstruction) -> Reconstruction | None:
     lenses = tuple(_lens(model.camera(image.camera_id)) for image in images)
     pictures = tuple(int(image.name) for image in images)
     error = float(model.compute_mean_reprojection_error())
-    return Reconstruction(pictures, lenses, rotations, positions, Points(where, sightings), error)
+    return Registration(pictures, lenses, rotations, positions, where, sightings, error)
 
 
 def lens_camera(lens: Lens, number: int) -> pycolmap.Camera:

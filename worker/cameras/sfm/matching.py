@@ -16,7 +16,7 @@ from ...core.job import Job, Span
 from .features import Features
 
 ALL_PAIRS = 30
-"""Up to so many pictures, every pair is matched: half a minute. Of more, the time would grow with their square."""
+"""Up to so many pictures, every pair is matched: of more, the time would grow with their square."""
 
 RATIO = 0.8
 """A match's descriptors must be nearer than the next best by this (Lowe 2004; COLMAP's value too)."""

@@ -16,8 +16,9 @@ from scipy.spatial.distance import cdist
 from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
+from ..registration import Registration
 from .bundle_adjustment import BundleAdjuster, Tracks
-from .mapping import Reconstruction, lens_camera
+from .mapping import lens_camera
 from .matching import clear_pairs
 from .silhouette_pose import silhouette_poses
 
@@ -27,7 +28,7 @@ _TRIALS = 2000  # of RANSAC
 _LEAST_MATCHES = 8  # with which a pose is looked for
 _NEIGHBOURS, _LEAST_COSINE = 6, 0.3  # cameras whose points are looked for, and between their directions
 _LARGEST_ANGLE, _RATIO = 0.8, 0.9  # as matching's, of the next best in the window
-_WINDOWS = (0.05, 5.0), (0.02, 1.5)
+_WINDOWS = (0.05, _MAX_ERROR), (0.02, 1.5)
 """Shares of the picture's longer side within which a point is looked for where a pose shows it, and pixels of 1000 by
 which it may then miss: first while a silhouette's pose is exact to some degrees, then when points have made it so."""
 
@@ -36,7 +37,7 @@ which it may then miss: first while a silhouette's pose is exact to some degrees
 class Scene:
     """Registered cameras, what they have in common, and the hull of their silhouettes."""
 
-    found: Reconstruction
+    found: Registration
     tracks: Tracks
     hull: Hull
 
@@ -65,7 +66,7 @@ def candidates_by_points(picture: int, lens: Lens, scene: Scene, adjuster: Bundl
 
 
 def candidates_by_silhouette(
-    picture: int, lens: Lens, scene: Scene, adjuster: BundleAdjuster, silhouette: np.ndarray
+    silhouette: np.ndarray, picture: int, lens: Lens, scene: Scene, adjuster: BundleAdjuster
 ) -> Iterator[PoseCandidate]:
     """Poses by points that are looked for near where they would be seen from where the silhouette would be."""
     guided = _GuidedMatching(picture, lens, scene, adjuster)

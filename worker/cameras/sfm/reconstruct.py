@@ -22,7 +22,7 @@ from ..outline import outlines
 from ..registration import Registration
 from .failures import left_out, too_few, why_not
 from .features import Detector, Features
-from .mapping import CameraGroup, CameraPrior, Observations, Reconstruction, mapped
+from .mapping import CameraGroup, CameraPrior, Observations, mapped
 from .matching import worth_matching
 from .resection import completed, silhouettes_agree
 from .symmetry import symmetry_checked
@@ -35,17 +35,16 @@ LEAST_PICTURES = 3
 """Cameras of two pictures are found too, but nothing can be trained on them."""
 
 FEW_KEYPOINTS = 800
-"""A picture with fewer keypoints is looked at again for weak ones. Set on the bunny without texture; not sensitive."""
+"""A picture with fewer keypoints is looked at again for weak ones, as most of the dino (250) and of the mustard bottle
+are; those of the temple (1,400) are not."""
 
 SOME_KEYPOINTS = 2500
 """Where half of the pictures have fewer keypoints and are not registered, they are detected again with affine shapes
-(Mikolajczyk and Schmid 2004), which takes longer and matches more. Set on dino's 16 photos (about 1,000 keypoints each)
-and temple's 19 (twice that, and registered at once); anything between 1,000 and MOST serves."""
+(Mikolajczyk and Schmid 2004), which takes longer and matches more."""
 
 FOCALS = (1.2, 2.5, 5.0)
 """Focal lengths in longer sides, tried one after the other while too many pictures are not registered: a usual lens,
-cameras from some way off, and from far away. Bundle adjustment brings a focal length that is off by half to the right
-one (dino, whose focal length is 5.2), hardly one that is off by three times."""
+cameras from some way off, and from far away (the dino's is 5.2). Bundle adjustment does the rest."""
 
 FEW_PICTURES = 40
 """Up to so many pictures the lens's distortion is believed only where it makes things fit better: few pictures fit a
@@ -70,11 +69,10 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
         raise Unable(why_not(pictures, best.seen.features, best.seen.matched, best.count))
     said = (
         f"{best.count} of {len(pictures)} pictures have found their place, with "
-        f"{len(found.points.positions)} points and a mean error of {found.error:.2f} pixels"
+        f"{len(found.points)} points and a mean error of {found.error:.2f} pixels"
     )
     missing = [picture.name for number, picture in enumerate(pictures) if number not in found.pictures]
-    notes = said, *left_out(missing), *best.doubts
-    return Registration(found.pictures, found.lenses, found.rotations, found.positions, found.points, False, notes)
+    return replace(found, notes=(said, *left_out(missing), *best.doubts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,7 @@ class _Attempt:
     """
 
     seen: Observations
-    found: Reconstruction | None
+    found: Registration | None
     doubts: list[str]
     agrees: bool
 
@@ -135,8 +133,8 @@ def _observed(pictures: Sequence[Picture], ordered: bool, affine: bool, job: Job
 
 
 def _agreeing(
-    found: Reconstruction, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
-) -> Reconstruction | None:
+    found: Registration, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
+) -> Registration | None:
     """What was found if silhouettes agree with it; else that of the surer half of all pairs, if they agree with it."""
     if silhouettes_agree(found, silhouettes):
         return found
@@ -166,11 +164,11 @@ def _detected(pictures: Sequence[Picture], affine: bool, job: Job | Span, thread
     return detected
 
 
-def _best(seen: Observations, job: Job | Span) -> Reconstruction | None:
+def _best(seen: Observations, job: Job | Span) -> Registration | None:
     """The best of several reconstructions, or None where none makes sense."""
     count, steps = len(seen.features), len(FOCALS) + 1
 
-    def tried(prior: CameraPrior, step: int) -> Reconstruction | None:
+    def tried(prior: CameraPrior, step: int) -> Registration | None:
         found = mapped(seen, prior, job.span(step / steps, (step + 1) / steps))
         return found if found is not None and found.shows_depth else None
 

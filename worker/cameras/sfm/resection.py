@@ -8,6 +8,7 @@ all of them but one, its silhouette or another's then shows as empty what the ot
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -16,8 +17,9 @@ from ...core.job import Job, Span
 from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
+from ..registration import Registration
 from .bundle_adjustment import BundleAdjuster, Tracks
-from .mapping import Observations, Reconstruction
+from .mapping import Observations
 from .pose_candidates import PoseCandidate, Scene, candidates_by_points, candidates_by_silhouette
 from .two_view import LEAST_INLIERS
 
@@ -26,9 +28,9 @@ MOST_PICTURES = 80
 
 AGREED = 0.9
 """Where the hull covers less than this of more than a fifth of the silhouettes, they are seen by wrong cameras. Of the
-folded cameras of the bleach it covers 0.4 of each, of right ones all; so anything from 0.5 to 0.97 tells them apart."""
+folded cameras of the bleach it covers 0.4 of each, of right ones all."""
 
-_LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right: errors of half a degree
+_LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right, by half a degree or a pixel
 _CLEARER = 1.3  # times as many inliers as the next candidate that silhouettes allow
 _SAME = 15.0  # degrees: two candidates that differ by less are one
 _BEST = 0.5  # of the inliers of the clearest picture of a round: less clear ones wait for more points
@@ -38,14 +40,14 @@ _FEW = 0.1
 """Of all pictures: where more are left out, a whole side may be unknown, and silhouettes put it onto the known one."""
 
 
-def hull_of(found: Reconstruction, silhouettes: Mapping[int, np.ndarray]) -> Hull | None:
+def hull_of(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> Hull | None:
     """The hull of the silhouettes (h, w) bool of those registered pictures that have one, or None. Lenses bend
     silhouettes too little to matter."""
     kept = [(view, silhouettes[k]) for view, k in zip(found.views, found.pictures) if k in silhouettes]
     return Hull.of([view for view, _ in kept], [silhouette for _, silhouette in kept]) if kept else None
 
 
-def silhouettes_agree(found: Reconstruction, silhouettes: Mapping[int, np.ndarray]) -> bool:
+def silhouettes_agree(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> bool:
     """Whether the silhouettes are those of one thing from the cameras found."""
     return _agree(hull_of(found, silhouettes))
 
@@ -55,8 +57,8 @@ def _agree(hull: Hull | None) -> bool:
 
 
 def completed(
-    found: Reconstruction, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
-) -> Reconstruction:
+    found: Registration, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
+) -> Registration:
     """What was found with as many more of the pictures as have a pose that all silhouettes allow.
 
     found: cameras whose silhouettes agree. silhouettes: by the picture's number, (h, w) bool.
@@ -74,7 +76,7 @@ class _Resection:
     silhouettes: Mapping[int, np.ndarray]
     job: Job | Span
 
-    def completed(self, found: Reconstruction) -> Reconstruction:
+    def completed(self, found: Registration) -> Registration:
         """What was found, with more pictures as long as some are clear."""
         begun, count = set(found.pictures), len(self.adjuster.features)
         scene = self._scene(self.adjuster.adjusted(found, False, self.job))
@@ -90,7 +92,7 @@ class _Resection:
             scene = grown
         return found if scene is None else self._revisited(scene, set(found.pictures) - begun)
 
-    def _scene(self, said: tuple[Reconstruction, Tracks] | None) -> Scene | None:
+    def _scene(self, said: tuple[Registration, Tracks] | None) -> Scene | None:
         """Cameras and what they have in common, if their silhouettes agree."""
         hull = None if said is None else hull_of(said[0], self.silhouettes)
         return Scene(*said, hull) if _agree(hull) else None
@@ -117,25 +119,25 @@ class _Resection:
 
     def pose(self, number: int, scene: Scene) -> PoseCandidate | None:
         """The pose of a picture that silhouettes allow and most points are for, if that is clear."""
-        lens = self._lens(number, scene.found)
-        if lens is None:
-            return None
-        candidates = candidates_by_points(number, lens, scene, self.adjuster)
-        return clearest(self._allowed(candidates, lens, scene.hull, number), LEAST_INLIERS, _CLEARER)
+        return self._clearest_of(candidates_by_points, number, scene, LEAST_INLIERS, _CLEARER)
 
     def guided_pose(self, number: int, scene: Scene) -> PoseCandidate | None:
         """The same of a picture that too few points are known for: looked for near where its silhouette would be."""
+        silhouette = self.silhouettes[number]
+        return self._clearest_of(functools.partial(candidates_by_silhouette, silhouette), number, scene, *_GUIDED)
+
+    def _clearest_of(
+        self, candidates: Callable[..., Iterable[PoseCandidate]], number: int, scene: Scene, least: int, clearer: float
+    ) -> PoseCandidate | None:
         lens = self._lens(number, scene.found)
         if lens is None:
             return None
-        candidates = candidates_by_silhouette(number, lens, scene, self.adjuster, self.silhouettes[number])
-        return clearest(self._allowed(candidates, lens, scene.hull, number), *_GUIDED)
+        found = candidates(number, lens, scene, self.adjuster)
+        views = [(each, View(lens.camera, each.rotation, each.position)) for each in found]
+        allowed = [each for each, view in views if fits_silhouettes(scene.hull, view, self.silhouettes[number])]
+        return clearest(allowed, least, clearer)
 
-    def _allowed(self, candidates: Iterable[PoseCandidate], lens: Lens, hull: Hull, number: int) -> list[PoseCandidate]:
-        views = [(each, View(lens.camera, each.rotation, each.position)) for each in candidates]
-        return [each for each, view in views if fits_silhouettes(hull, view, self.silhouettes[number])]
-
-    def _revisited(self, scene: Scene, added: set[int]) -> Reconstruction:
+    def _revisited(self, scene: Scene, added: set[int]) -> Registration:
         """What was found after each picture that was added was resected again, now that more points are known."""
         found, moved = scene.found, {}
         for number in sorted(added):
@@ -153,7 +155,7 @@ class _Resection:
         last = self._scene(self.adjuster.adjusted(better.found, False, self.job))
         return (last or better).found
 
-    def _joined(self, found: Reconstruction, clear: Mapping[int, PoseCandidate]) -> Reconstruction:
+    def _joined(self, found: Registration, clear: Mapping[int, PoseCandidate]) -> Registration:
         """What was found with some more pictures, ascending again; without those whose lens nobody knows."""
         poses = zip(found.lenses, found.rotations, found.positions)
         every = dict(zip(found.pictures, poses))
@@ -167,14 +169,14 @@ class _Resection:
             found, pictures=pictures, lenses=lenses, rotations=np.stack(rotations), positions=np.stack(positions)
         )
 
-    def _lens(self, number: int, found: Reconstruction) -> Lens | None:
+    def _lens(self, number: int, found: Registration) -> Lens | None:
         """The lens of the pictures that were taken with the same camera, if one of them is registered."""
         group_of = self.adjuster.group_of
         lenses = (lens for n, lens in zip(found.pictures, found.lenses) if group_of[n] == group_of[number])
         return next(lenses, None)
 
 
-def _without(found: Reconstruction, number: int) -> Reconstruction:
+def _without(found: Registration, number: int) -> Registration:
     kept = [k for k, n in enumerate(found.pictures) if n != number]
     return dataclasses.replace(
         found,

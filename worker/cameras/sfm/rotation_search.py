@@ -19,9 +19,8 @@ from .view_graph import TOLERANCE, ViewGraph
 
 _TREES = 60  # spanning trees are tried
 _CLIMBS = 6  # of the best of them are improved
-_STEPS = 3000  # sets of rotations are looked at on the way, with up to 32 pictures; of more, fewer
+_STEPS = 3000  # sets of rotations are looked at on the way, with up to 32 pictures; of more, fewer: it takes time
 _EXCHANGES = 40  # strongest pairs are tried instead of another
-_GAIN = 1e-4  # of the cost: less is rounding
 
 
 def searched(graph: ViewGraph, job: Job | Span) -> np.ndarray:
@@ -81,15 +80,14 @@ def _climbed(
         better = False
         for index in rng.permutation(len(tree)):
             job.check()
-            found, side = rotations, _side(graph, tree, index)
+            side = _side(graph, tree, index)
             others = _crossing(graph, side, rotations)
             left -= len(others)
-            moved = [(_moved(graph, rotations, side, other), other) for other in others]
-            found = min(
-                ((graph.cost(turned), other, turned) for turned, other in moved), default=None, key=lambda f: f[0]
-            )
-            if found is not None and found[0] < cost - _GAIN:
-                cost, tree[index], rotations, better = *found, True
+            for other in others:
+                turned = _moved(graph, rotations, side, other)
+                found = graph.cost(turned)
+                if found < cost:
+                    cost, tree[index], rotations, better = found, other, turned, True
     return cost, rotations
 
 

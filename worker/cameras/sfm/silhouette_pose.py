@@ -24,7 +24,7 @@ _CELLS, _GRID = 600, 40
 """Cells of the hull at most, and along each side of the picture in which silhouettes are compared: more of these need
 more of those, or the hull has holes."""
 
-_MARGIN = 0.1  # of the silhouette's sides around it in that picture
+_MARGIN = 0.1  # of the silhouette's sides around it in that picture: none makes poses worse, more changes nothing
 _STEPS = 6.0, 3.0  # degrees by which the best are turned once more, and once more: half of what lies between two
 _REFINED, _MOST = 100, 30  # so many are refined, and given
 _APART = 15.0  # degrees between two that are given

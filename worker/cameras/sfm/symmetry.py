@@ -14,14 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...core.job import Job, Span
-from .mapping import CameraPrior, Observations, Reconstruction, mapped
+from ..registration import Registration
+from .mapping import CameraPrior, Observations, mapped
 from .rotation_search import largest_component, searched
 from .two_view import TwoView
 from .view_graph import TOLERANCE, ViewGraph, view_graph
 
 DOUBT = 0.1
-"""Share of inlier matches that may contradict the cameras, or be of pictures without one, before that is looked into:
-right cameras of things without symmetry stay below 0.05, a folded sugar box has 0.3 (YCB)."""
+"""Share of matches that may contradict the cameras, or be of pictures without one, before that is looked into."""
 
 MOST_PICTURES = 150
 """Of more pictures, what contradicts their cameras is not looked into: it takes as long as mapping them."""
@@ -35,7 +35,7 @@ NOTE = (
 )
 
 
-def symmetry_checked(found: Reconstruction, seen: Observations, job: Job | Span) -> tuple[Reconstruction, list[str]]:
+def symmetry_checked(found: Registration, seen: Observations, job: Job | Span) -> tuple[Registration, list[str]]:
     """The cameras that were found, or likelier ones, and a note if neither are likely.
 
     What was found is kept where nothing is likelier, and of more than MOST_PICTURES.
@@ -55,8 +55,8 @@ def symmetry_checked(found: Reconstruction, seen: Observations, job: Job | Span)
 
 
 def _likelier(
-    found: Reconstruction, seen: Observations, graph: ViewGraph, part: np.ndarray, likely: np.ndarray, job: Job | Span
-) -> Reconstruction:
+    found: Registration, seen: Observations, graph: ViewGraph, part: np.ndarray, likely: np.ndarray, job: Job | Span
+) -> Registration:
     """The cameras by the pairs that fit the likely rotations of a part of the graph, if these cost less."""
     kept = _agreeing(seen.matched, graph, part, likely)
     for start in (0.0, 0.5):
@@ -71,7 +71,7 @@ def _likelier(
     return found
 
 
-def _intrinsics(seen: Observations, found: Reconstruction) -> list[tuple[float, int, int]]:
+def _intrinsics(seen: Observations, found: Registration) -> list[tuple[float, int, int]]:
     """Focal length, width and height in pixels of each picture's camera, the usual focal length where none is known."""
     focals = {number: lens.camera.fx for number, lens in zip(found.pictures, found.lenses)}
     sizes = {number: (group.width, group.height) for group in seen.groups for number in group.members}
@@ -87,7 +87,7 @@ def _agreeing(pairs: Sequence[TwoView], graph: ViewGraph, part: np.ndarray, rota
     return [pair for pair in pairs if (pair.first, pair.second) in agreeing]
 
 
-def _astray(found: Reconstruction, part: np.ndarray, likely: np.ndarray) -> set[int]:
+def _astray(found: Registration, part: np.ndarray, likely: np.ndarray) -> set[int]:
     """The numbers of the pictures whose cameras are turned otherwise than is likely, while most others agree on it.
 
     likely: rotations of the pictures whose numbers are `part`, which are those of `found` in another world.
@@ -101,12 +101,12 @@ def _astray(found: Reconstruction, part: np.ndarray, likely: np.ndarray) -> set[
     return {found.pictures[k] for (k, _), agrees in zip(common, agreeing) if not agrees}
 
 
-def cost(graph: ViewGraph, found: Reconstruction) -> float:
+def cost(graph: ViewGraph, found: Registration) -> float:
     """How unlikely cameras are, 0 to 2: to be compared only."""
     return contradicted(graph, found) + graph.among(found.pictures).unlike(found.rotations)
 
 
-def contradicted(graph: ViewGraph, found: Reconstruction) -> float:
+def contradicted(graph: ViewGraph, found: Registration) -> float:
     """The share of all matches that contradict the cameras, or are of pictures without one."""
     among = graph.among(found.pictures)
     agreeing = (1.0 - among.contradicted(found.rotations)) * among.counts.sum()

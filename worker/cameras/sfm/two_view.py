@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     import pycolmap
 
 LEAST_INLIERS = 15
-"""Two pictures show the same if at least so many of their matches fit one motion of the camera: COLMAP's value. Pairs
-that have nothing in common have up to 10 by chance."""
+"""Two pictures show the same if at least so many of their matches fit one motion of the camera: COLMAP's value."""
 
 _TRIALS = 2000  # of RANSAC: a fifth of the library's, whose others are spent on pairs that show nothing in common
 

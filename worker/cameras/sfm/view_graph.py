@@ -21,8 +21,8 @@ from .mapping import Observations
 from .two_view import LEAST_INLIERS
 
 TOLERANCE = 12.0
-"""Degrees between how two cameras are turned to each other, and how their matches say: beyond, they contradict. The
-relative rotation of two pictures is right within some five degrees (YCB things), the next side of a box is 90 away."""
+"""Degrees between how two cameras are turned to each other, and how their matches say: beyond, they contradict. More
+than a relative rotation is wrong by, less than from one picture to the next: a side of a box is 90 away."""
 
 _MAX_ERROR = 2.0  # pixels of 1000: matches that miss their epipolar line by more are left out
 _TRIALS = 500  # of RANSAC

@@ -36,7 +36,7 @@ _MASK = 0.1
 """Weight of opacities' errors beside colours', as NeuS's mask loss (0.1)."""
 
 _EIKONAL = 0.01
-"""Weight of a signed distance's squared difference of slope from one (NeuS: 0.1, with a mean over few rays)."""
+"""Weight of a signed distance's squared difference of slope from one (NeuS: 0.1)."""
 
 _LAPLACIAN = 0.03
 """Weight of a signed distance's squared Laplacian: of its difference from its six neighbours' mean, in cells."""
