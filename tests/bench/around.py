@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A sheet of meshes from around, textured and below that as clay, which shows what texture hides.
 
-    python tests/bench/around.py OUT.jpg GLB ... [--picture PICTURE] [--yaws 0 30 90 180] [--side 300]
+python tests/bench/around.py OUT.jpg GLB ... [--picture PICTURE] [--yaws 0 30 90 180] [--side 300]
 """
 
 from __future__ import annotations

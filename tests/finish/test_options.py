@@ -2,13 +2,13 @@
 """The options of methods and of what becomes of their representations: one list for the user, two owners."""
 
 import dataclasses
+from importlib import import_module
 
 import pytest
 from image_to_3d.worker.core import representations
 from image_to_3d.worker.core.errors import Invalid
 from image_to_3d.worker.core.options import checked, described
-from image_to_3d.worker.finish.dispatch import FINISHES
-from image_to_3d.worker.finish.options import OPTIONS, DepthMapOptions
+from image_to_3d.worker.finish.options import TABLE, DepthMapOptions
 from image_to_3d.worker.methods import all_methods, with_network
 from image_to_3d.worker.pipeline.select import all_options, settings
 
@@ -19,7 +19,9 @@ METHODS_AND_PRESETS = [(method.name, preset) for method in all_methods() for pre
 @pytest.mark.parametrize("name", METHODS)
 def test_no_option_of_a_method_is_also_one_of_its_finish(name):
     method = METHODS[name]
-    own, finish = ({option.name for option in described(kind)} for kind in (method.options, OPTIONS[method.makes]))
+    own, finish = (
+        {option.name for option in described(kind)} for kind in (method.options, TABLE[method.makes].options)
+    )
     assert not own & finish and len(all_options(method)) == len(own) + len(finish)
 
 
@@ -27,7 +29,7 @@ def test_no_option_of_a_method_is_also_one_of_its_finish(name):
 def test_every_preset_resolves_into_the_two_dataclasses(name, preset):
     method = METHODS[name]
     found = settings(method, preset, {})
-    assert type(found.method) is method.options and type(found.finish) is OPTIONS[method.makes]
+    assert type(found.method) is method.options and type(found.finish) is TABLE[method.makes].options
     values = {**dataclasses.asdict(found.method), **dataclasses.asdict(found.finish)}
     assert values.keys() == {option.name for option in all_options(method)}
     assert {option: values[option] for option in method.presets[preset]} == method.presets[preset]
@@ -51,8 +53,10 @@ def test_defaults_lie_within_their_limits_and_every_option_is_explained(name):
 
 
 def test_every_representation_has_options_and_a_finish():
-    assert {kind.__name__ for kind in FINISHES} == set(OPTIONS) >= {method.makes for method in all_methods()}
-    assert all(getattr(representations, name) in FINISHES for name in OPTIONS)
+    assert set(TABLE) >= {method.makes for method in all_methods()}
+    for name, row in TABLE.items():
+        assert dataclasses.is_dataclass(getattr(representations, name)) and dataclasses.is_dataclass(row.options)
+        assert callable(import_module(f"image_to_3d.worker.finish{row.module}").finished)
 
 
 @pytest.mark.parametrize("near, far", [(4.0, 4.0), (4.0, 3.0), (float("nan"), 4.0)])

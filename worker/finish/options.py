@@ -102,5 +102,17 @@ class FieldOptions:
     origin: str = _origin()
 
 
-OPTIONS = {"DepthMap": DepthMapOptions, "Layers": LayersOptions, "Field": FieldOptions}
-"""By the name of the representation (core.representations)."""
+@dataclass(frozen=True)
+class Finish:
+    """What becomes of a type of representation. module: beside this file, with `finished(found, options, job)`."""
+
+    options: type
+    module: str
+
+
+TABLE = {
+    "DepthMap": Finish(DepthMapOptions, ".depth_map"),
+    "Layers": Finish(LayersOptions, ".layers"),
+    "Field": Finish(FieldOptions, ".field"),
+}
+"""By the name of the representation (core.representations): its type decides, here and nowhere else."""

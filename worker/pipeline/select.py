@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import Invalid, Unable
 from ..core.options import Option, Value, build, described, resolved
-from ..finish.options import OPTIONS
+from ..finish.options import TABLE
 from ..methods import all_methods, of_category, with_network
 from ..methods.method import Method, Network
 from ..store.weights import WeightStore
@@ -77,7 +77,7 @@ def kind_of(network: str, preset: str, device: str, pictures: int) -> str:
 
 def all_options(method: Method) -> tuple[Option, ...]:
     """The method's own options, then those of what becomes of its representation."""
-    return (*described(method.options), *described(OPTIONS[method.makes]))
+    return (*described(method.options), *described(TABLE[method.makes].options))
 
 
 def settings(method: Method, preset: str, chosen: Mapping[str, Value]) -> Settings:
@@ -85,7 +85,7 @@ def settings(method: Method, preset: str, chosen: Mapping[str, Value]) -> Settin
     if preset not in method.presets:
         raise Invalid(f"there is no preset {preset!r}: choose one of {', '.join(method.presets)}")
     values = resolved(all_options(method), method.presets[preset], chosen)
-    return Settings(build(method.options, values), build(OPTIONS[method.makes], values))
+    return Settings(build(method.options, values), build(TABLE[method.makes].options, values))
 
 
 def _takes(method: Method, options: Mapping[str, Value]) -> bool:

@@ -56,21 +56,21 @@ class Flow(nn.Module):
         self.context = GlobalVector(widths[-1])
         self.joins = nn.ModuleList(Join(widths[level + 1], widths[level]) for level in reversed(range(3)))
         self.head = nn.Conv2d(widths[0], 4 * CHANNELS, 3, padding=1)  # of 2x2 pixels
-        self.told = [*widths, *reversed(widths[:-1])]  # widths of the features that are told the time
-        self.moment = nn.Sequential(nn.Linear(_MOMENT, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, sum(self.told)))
+        self.conditioned = [*widths, *reversed(widths[:-1])]  # widths of the features that are told the time
+        self.moment = nn.Sequential(nn.Linear(_MOMENT, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, sum(self.conditioned)))
         for layer in (self.head, self.moment[-1]):
             nn.init.zeros_(layer.weight)  # untrained, the flow leaves the noise as it is
             nn.init.zeros_(layer.bias)
 
     def forward(self, noisy: Tensor, view: Tensor, time: Tensor) -> Tensor:
-        told = [part[:, :, None, None] for part in self.moment(_waves(time)).split(self.told, dim=1)]
+        moments = [part[:, :, None, None] for part in self.moment(_waves(time)).split(self.conditioned, dim=1)]
         x = functional.relu(self.stem(torch.cat([view, noisy], 1)))
         features = []
-        for level, moment in zip(self.levels, told, strict=False):
+        for level, moment in zip(self.levels, moments, strict=False):
             x = level(x) + moment
             features.append(x)
         x = self.context(x)
-        for join, finer, moment in zip(self.joins, reversed(features[:-1]), told[4:], strict=True):
+        for join, finer, moment in zip(self.joins, reversed(features[:-1]), moments[4:], strict=True):
             x = join(x, finer) + moment
         return functional.pixel_shuffle(self.head(x), 2)
 
