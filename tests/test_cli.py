@@ -110,7 +110,7 @@ def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
         (("{photo}", "-o", "{folder}/out.glb", "--model", "depth-anything-v2-small"), "99 MB"),
         (("{photo}", "-o", "{folder}/out.glb", "--model", "magic"), "included"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
-        (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5"), "nearest"),
+        (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5", "--set", "far=4"), "nearest"),
         (("{photo}", "{other}", "-o", "{folder}/out.glb"), "one photo"),
         (("{photo}", "-o", "{folder}/out.glb", "--device", "abacus"), "abacus"),
     ],

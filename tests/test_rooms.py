@@ -33,7 +33,14 @@ ALLOWED = {
     **dict.fromkeys(METHOD_ROOMS, FOR_METHODS),
     "worker/methods/multiview_fit": (*FOR_METHODS, "worker.cameras"),
     "worker/finish": ("worker.core", "worker.pictures", "worker.geometry"),
-    "worker/pipeline": ("worker.core", "worker.pictures", "worker.methods", "worker.finish", "worker.store"),
+    "worker/pipeline": (
+        "worker.__version__",
+        "worker.core",
+        "worker.pictures",
+        "worker.methods",
+        "worker.finish",
+        "worker.store",
+    ),
     "worker/app.py": (
         "worker.__version__",
         "worker.core",

@@ -6,6 +6,7 @@ Knows the table of methods, the pipeline and the store; must not know pipes, thr
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,10 @@ from .core.errors import Invalid
 from .core.job import Job
 from .methods import all_methods, with_network
 from .methods.method import LOADED, Method, Network
-from .pipeline.select import all_options, select
+from .pipeline.select import all_options, kind_of, select, settings
 from .store import folders
+from .store.history import History
+from .store.timings import Timings
 from .store.weights import WeightStore
 from .wire import protocol
 from .wire.protocol import ErrorCode, WireError
@@ -34,7 +37,11 @@ class App:
             "initialize": self.initialize,
             "select": self.select,
             "generate": self.generate,
+            "estimate": self.estimate,
             "catalogue": self.catalogue,
+            "history": self.history,
+            "history/fetch": self.fetch,
+            "history/remove": self.remove,
             "networks/download": self.download,
             "networks/unload": self.unload,
             "shutdown": lambda params, job: params,
@@ -61,13 +68,38 @@ class App:
         choice = select(inputs, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)
 
+    def estimate(self, params: protocol.EstimateParams, job: Job) -> protocol.EstimateResult:
+        """What each preset takes, from what this machine took before."""
+        method, network = with_network(params.network)
+        timings = Timings(self._results / folders.TIMINGS)
+        presets = []
+        for name in method.presets:
+            values = dataclasses.asdict(settings(method, name, {}).finish)
+            seconds = timings.usual(kind_of(network.name, name, self._initialized.device, params.pictures))
+            presets.append(protocol.Estimate(name, seconds, values["faces"], values["texture"]))
+        return protocol.EstimateResult(tuple(presets), network.memory)
+
+    def history(self, params: protocol.Empty, job: Job) -> protocol.History:
+        """The results that are kept."""
+        return protocol.read(protocol.History, History(self._results).state())
+
+    def fetch(self, params: protocol.FetchParams, job: Job) -> protocol.GenerateResult:
+        """One of them again."""
+        from .pipeline import generate  # on use, as below
+
+        found = generate.fetch(params.key, params.output, params.photos, self._results)
+        return protocol.read(protocol.GenerateResult, found)
+
+    def remove(self, params: protocol.RemoveParams, job: Job) -> protocol.History:
+        """Forgets some of them."""
+        History(self._results).remove(params.keys, params.everything)
+        return self.history(protocol.Empty(), job)
+
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Pictures to one GLB file."""
         from .pipeline import generate  # on use: geometry takes longer to import than initialize may take to answer
 
-        settings = self._initialized
-        results = Path(settings.cache) if settings.cache else folders.cache()
-        machine = generate.Machine(self._weights, results, settings.device)
+        machine = generate.Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
 
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
@@ -87,6 +119,11 @@ class App:
         if self._settings is None:
             raise WireError(ErrorCode.INVALID_REQUEST, "the first request must be initialize")
         return self._settings
+
+    @property
+    def _results(self) -> Path:
+        settings = self._initialized
+        return Path(settings.cache) if settings.cache else folders.cache()
 
     @property
     def _weights(self) -> WeightStore:

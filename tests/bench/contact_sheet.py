@@ -69,7 +69,8 @@ def row(path: Path, options: argparse.Namespace) -> Image.Image:
     side = render.swung_view(front, np.array([*camera.position[:2], camera.position[2] - distance]), options.yaw, 8)
     photo = Image.fromarray(found.views[0].rgb)
     near = Image.fromarray(nearness(found))
-    cells = [photo, near.resize(photo.size, Image.Resampling.BICUBIC) if isinstance(found, DepthMap) else near]
+    size = photo.size if isinstance(found, DepthMap) else (CELL, CELL)
+    cells = [photo, near.resize(size, Image.Resampling.BICUBIC)]
     cells += [Image.fromarray(render.render(shape, view, samples=2).colour) for view in (front, side)]
     strip = Image.new("RGB", (4 * CELL, CELL + 16), "white")
     for index, cell in enumerate(cells):

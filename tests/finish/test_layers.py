@@ -64,3 +64,16 @@ def test_a_mask_that_shows_nothing_is_one_sentence():
     with pytest.raises(Unable, match="outline") as caught:
         made(dataclasses.replace(found, view=nothing))
     assert "\n" not in str(caught.value)
+
+
+def test_a_thing_has_cells_enough_for_its_outline_and_no_more_than_its_layers_tell():
+    """A disc in a window of 400 pixels: the mesh's outline is round, and of as many cells however fine that is."""
+    rows, columns = np.mgrid[:400, :400] - 199.5
+    disc = np.uint8(255) * (rows**2 + columns**2 < 180**2)
+    plate, behind = np.full((64, 64), 0.4, np.float32), np.zeros((64, 64, 3), np.uint8)
+    view = View(PinholeCamera.from_fov(400, 400, FOV), rgb=np.zeros((400, 400, 3), np.uint8), mask=disc)
+    mesh = made(Layers(-plate, plate, behind, Window(0, 0, 400), view), faces=1_000_000).mesh
+    x, y, z = (mesh.vertices - mesh.bounds.mean(axis=0)).T
+    away = np.where(z > 0.0, np.hypot(x, y), 0.0)
+    rim = np.unique(np.round(np.degrees(np.arctan2(y, x))[away > 0.97 * away.max()]))
+    assert len(rim) > 200 and 30_000 < len(mesh.faces) < 120_000

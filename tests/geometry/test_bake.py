@@ -171,6 +171,10 @@ def test_trust_falls_at_grazing_angles_and_is_nothing_behind():
     z = mesh.vertices[:, 2]
     assert trust[z > 0.7].min() == 1.0
     assert trust[z < 0.2].max() == 0.0
+    ray = photo_of(waves).position - mesh.vertices
+    cosine = (ray * mesh.vertices).sum(axis=1) / np.linalg.norm(ray, axis=1)
+    grazing = (cosine > 0.0) & (cosine < 0.09)
+    assert grazing.sum() > 10 and trust[grazing].max() == 0.0
 
 
 def test_only_what_the_photo_does_not_show_is_asked_of_the_field():

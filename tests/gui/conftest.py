@@ -183,7 +183,7 @@ def picture(tmp_path: Path) -> Path:
         copy.write_bytes(Path(given).read_bytes())
         return copy
     path = folder / "gradient.png"
-    path.write_bytes(_gradient(640, 480))
+    path.write_bytes(_gradient(2000, 1500))
     return path
 
 

@@ -160,6 +160,15 @@ def generate(screen: Blender, limit: float = JOB_LIMIT) -> dict:
     return done
 
 
+def stop_and_mesh(screen: Blender) -> None:
+    """Presses the button below the picture, once more if a busy machine has lost the click."""
+    for _ in range(3):
+        screen.click(screen.find("image_to_3d.enough"))
+        if screen.ask("state()")["enough"]:
+            return
+    raise AssertionError("Stop and Mesh Now has no effect")
+
+
 def carry_out(screen: Blender, shot, name: str) -> None:
     """Presses the box's button and waits for the end; one screenshot on the way, of bytes that come where some do."""
     press(screen, "image_to_3d.set_up", "state()['state'] == 'SETTING_UP' or environment()['done']")

@@ -13,7 +13,7 @@ PICTURE = Path(__file__).resolve().parent.parent.parent / "docs" / "examples" / 
 
 
 def test_one_photo_through_a_network_in_a_folder_of_the_users_own(start, user, workers_python, tmp_path, shot):
-    tiny = pytest.importorskip("image_to_3d.tests.networks.tiny_triposr", reason="needs torch", exc_type=ImportError)
+    tiny = pytest.importorskip("image_to_3d.tests.methods.triposr.tiny", reason="needs torch", exc_type=ImportError)
     home = tmp_path / "home"
     folder = home / "weights" / "triposr"
     folder.mkdir(parents=True)

@@ -3,7 +3,6 @@
 
 import pytest
 from image_to_3d.tests.gui.conftest import PHOTOS as COUNT
-from image_to_3d.tests.gui.driver import Blender
 from image_to_3d.tests.gui.hand import (
     choose_all,
     choose_model,
@@ -11,6 +10,7 @@ from image_to_3d.tests.gui.hand import (
     look_at,
     open_the_tab,
     over_the_view,
+    stop_and_mesh,
     tick,
 )
 
@@ -60,12 +60,3 @@ def test_eight_photos_are_learned_before_ones_eyes_stopped_early_and_come_with_t
     shot(screen, "photos-camera")
     screen.press("ctrl+z")
     screen.until("objects()", lambda found: not found)
-
-
-def stop_and_mesh(screen: Blender) -> None:
-    """Presses the button below the picture, once more if a busy machine has lost the click."""
-    for _ in range(3):
-        screen.click(screen.find("image_to_3d.enough"))
-        if screen.ask("state()")["enough"]:
-            return
-    raise AssertionError("Stop and Mesh Now has no effect")

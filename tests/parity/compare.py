@@ -13,6 +13,7 @@ Arrays = Mapping[str, np.ndarray]
 Stages = Callable[[Path, Arrays, str], dict[str, np.ndarray]]
 
 TABLE = {
+    "moge": ".moge",
     "triposg": ".triposg",
     "triposr": ".triposr",
 }
@@ -27,7 +28,7 @@ def compared(network: str, folder: Path, device: str = "cpu", tolerance: float =
 
     For each stage the largest difference, `absolute` and `relative` to the largest reference value of that stage (so
     that values near zero do not divide by nothing), and `rms`, root mean square difference over that of the reference.
-    A stage of another shape, or not finite, has a `fault` and does not pass.
+    A stage of another shape, or that is not finite where the reference is, has a `fault` and does not pass.
     """
     with np.load(folder / "inputs.npz") as inputs, np.load(folder / "reference.npz") as reference:
         recorded = {**inputs, **reference}
@@ -45,9 +46,10 @@ def compared(network: str, folder: Path, device: str = "cpu", tolerance: float =
 def _errors(ours: np.ndarray, reference: np.ndarray) -> dict[str, float | str]:
     if ours.shape != reference.shape:
         return {"fault": f"of shape {ours.shape} and not {reference.shape}"}
-    if not np.isfinite(ours).all():
-        return {"fault": "not finite"}
-    ours, reference = ours.astype(np.float64), reference.astype(np.float64)
+    there = np.isfinite(reference)
+    if not np.array_equal(np.isfinite(ours), there):
+        return {"fault": "finite elsewhere than the reference"}
+    ours, reference = ours[there].astype(np.float64), reference[there].astype(np.float64)
     difference, size = np.abs(ours - reference), np.abs(reference)
     rms = np.sqrt((difference**2).mean() / max((size**2).mean(), 1e-30))
     largest = float(difference.max())

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.tests.parity.compare import TABLE, compared
+from image_to_3d.worker.methods.depth import moge
 from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.methods.triposr.network import TripoSR, TripoSRConfig, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {
+    "moge": {"encoder_out", "neck_out_2", "forward_points", "forward_normal", "focal", "shift", "depth", "mask"},
     "triposg": {"pixel_values", "image_embeds", "dit_out", "latents_step_4", "vae_kv", "field_query", "field_grid"},
     "triposr": {"foreground_rgba", "image_rgb_uint8", "image_tokens", "scene_code", "query_density"},
 }
@@ -41,6 +43,17 @@ def test_a_mistake_is_told_by_its_stage_and_by_the_exit_status(shared, tmp_path)
     command = [sys.executable, "-m", "tests.parity", "triposr", str(folder)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert run.returncode == 1 and json.loads(run.stdout)["failed"] == ["scene_code"]
+
+
+def test_every_tensor_of_the_three_full_moges_has_its_published_name_and_shape(shared):
+    variants = json.loads((shared / "fixtures" / "keys" / "moge.json").read_text())["variants"]
+    assert len(variants) == 3
+    for variant in variants.values():
+        wanted = {name: tuple(shape) for name, shape in variant["tensors"].items()}
+        on_meta = {name: torch.empty(shape, device="meta") for name, shape in wanted.items()}
+        with torch.device("meta"):
+            network = moge.Moge(moge.MogeConfig.of(variant["model_config"], on_meta))
+        assert {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()} == wanted
 
 
 def test_every_tensor_of_the_full_triposr_has_its_published_name_and_shape(shared):

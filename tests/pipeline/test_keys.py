@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from image_to_3d.tests.methods.triposr import tiny
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import method as methods
 from image_to_3d.worker.methods import with_network
@@ -127,3 +128,12 @@ def test_only_the_last_times_of_a_step_are_remembered(tmp_path):
     for seconds in range(9):
         timings.add("a", {"b": float(seconds)})
     assert timings.of("a") == {"b": [4.0, 5.0, 6.0, 7.0, 8.0]}
+
+
+def test_an_option_that_is_applied_late_runs_no_network_again(make, thing, machine):
+    tiny.write(machine.weights.root / "triposr")
+    sizes = {"grid": 32, "faces": 500}
+    assert network_ran(make(thing, network="triposr", options={**sizes, "threshold": 25.0}))
+    other = make(thing, network="triposr", options={**sizes, "threshold": 20.0})
+    assert not other.from_cache and not network_ran(other)
+    assert network_ran(make(thing, network="triposr", options={**sizes, "fill": 0.7}))

@@ -1,97 +1,117 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which network is taken for which pictures."""
+"""Which method and network are taken for some pictures, where the user named none, and which refuse them."""
 
-import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 from image_to_3d.worker.core.errors import Invalid, MethodUnavailable, Unable
 from image_to_3d.worker.methods import all_methods, with_network
 from image_to_3d.worker.pictures.gather import Inputs
-from image_to_3d.worker.pictures.load import load
-from image_to_3d.worker.pipeline.select import select, settings
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.select import select
 from image_to_3d.worker.store.weights import WeightStore
 
-BETTER = "depth-anything-v2-small"
+LARGE = "moge-2"
 
 
 @pytest.fixture
-def chosen(tmp_path):
-    """The names of the method and of the network for pictures."""
-
-    def names(*paths, category=None, network=None, **options) -> tuple[str, str]:
-        inputs = Inputs(tuple(load(path) for path in paths), False, None, ())
-        choice = select(inputs, category, network, options, WeightStore(tmp_path / "weights"))
-        return choice.method.name, choice.network.name
-
-    return names
+def nothing(tmp_path) -> WeightStore:
+    return WeightStore(tmp_path / "nothing")
 
 
 @pytest.fixture
-def with_better_weights(tmp_path):
-    """Files under the names of the network that is taken first where it is here."""
-    _, network = with_network(BETTER)
-    (tmp_path / "weights" / BETTER).mkdir(parents=True)
-    for file in network.published.files:
-        (tmp_path / "weights" / BETTER / file.name).write_text("")
+def everything(tmp_path) -> WeightStore:
+    return store_with(tmp_path, lambda name: True)
 
 
-def test_a_photo_of_a_place_gets_a_relief_and_a_cut_out_thing_gets_a_back(chosen, photo, thing):
-    assert chosen(photo, category="depth") == ("depth", "included")
-    assert chosen(thing, category="depth") == ("layers", "included-object")
-    assert chosen(photo) == ("depth", "included") and chosen(thing) == ("layers", "included-object")
+def store_with(folder: Path, wanted: Callable[[str], bool]) -> WeightStore:
+    """A store in which all files of those networks are there, though empty."""
+    store = WeightStore(folder / "weights")
+    for network in (network for method in all_methods() for network in method.networks if network.published):
+        for file in network.published.files if wanted(network.name) else ():
+            path = store.root / network.name / file.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return store
 
 
-def test_the_best_network_that_is_here_is_taken(chosen, photo, with_better_weights):
-    assert chosen(photo, category="depth") == ("depth", BETTER)
+def scene() -> Picture:
+    rows, columns = np.mgrid[:120, :160]
+    return Picture(np.stack([rows * 2, columns, (rows * columns) % 256], -1).astype(np.uint8), None, None, "", "scene")
 
 
-def test_one_photo_is_imagined_and_several_are_learned(chosen, photo, thing):
-    assert chosen(thing, category="NeRF") == ("triposr", "triposr")
-    assert chosen(photo, thing, category="nerf") == ("photos", "photos")
-    assert chosen(photo, thing) == ("photos", "photos")
+def thing(alpha: bool = True) -> Picture:
+    """A red disc, on nothing or on plain white."""
+    rows, columns = np.indices((120, 160))
+    disc = (rows - 60) ** 2 + (columns - 80) ** 2 < 45**2
+    rgb = np.where(disc[..., None], [200, 40, 30], [255, 255, 255]).astype(np.uint8)
+    return Picture(rgb, np.where(disc, 255, 0).astype(np.uint8) if alpha else None, None, "", "thing")
 
 
-def test_what_is_asked_for_by_name_is_taken(chosen, photo, thing):
-    assert chosen(thing, network="included") == ("depth", "included")
-    assert chosen(photo, thing, network="neus-facto") == ("nerfstudio", "neus-facto")
-    assert chosen(photo, category="depth", network=BETTER) == ("depth", BETTER)  # that it is not here is told later
+def inputs(*pictures: Picture, cameras: Path | None = None) -> Inputs:
+    return Inputs(pictures, False, cameras, ())
 
 
-def test_an_option_that_only_one_method_has_is_a_wish_for_that_method(chosen, thing):
-    assert chosen(thing, category="depth", background="keep") == ("depth", "included")
-    assert chosen(thing, category="depth", faces=1000) == ("layers", "included-object")
+def chosen(found: Inputs, weights: WeightStore, category=None, network=None, **options) -> str:
+    return select(found, category, network, options, weights).network.name
 
 
-def test_what_no_method_takes_is_one_sentence(chosen, photo, thing):
-    with pytest.raises(Unable, match="Depth takes one photo, not 2"):
-        chosen(photo, thing, category="depth")
-    with pytest.raises(Unable, match="TripoSR takes one photo, not 2"):
-        chosen(photo, thing, network="triposr")
-    with pytest.raises(MethodUnavailable, match="included-object"):
-        chosen(photo, network="magic")
-    with pytest.raises(Invalid, match="depth, nerf, diffusion"):
-        chosen(photo, category="magic")
-    with pytest.raises(Invalid, match="NeRF"):
-        chosen(photo, category="depth", network="triposr")
+@pytest.mark.parametrize("category", ["depth", "Depth", None])
+def test_a_scene_goes_to_moge_as_soon_as_its_weights_are_there(nothing, everything, category):
+    assert chosen(inputs(scene()), everything, category) == LARGE
+    assert chosen(inputs(scene()), nothing, category) == "included"
 
 
-def test_names_of_networks_and_methods_are_there_once():
-    methods = all_methods()
-    assert len({method.name for method in methods}) == len(methods)
-    rows = [network.name for method in methods for network in method.networks]
-    assert len(set(rows)) == len(rows) and not set(rows) & {method.category.lower() for method in methods}
+@pytest.mark.parametrize("alpha", [True, False])
+def test_a_cut_out_thing_goes_to_the_object_network_whatever_else_is_there(everything, alpha):
+    found = inputs(thing(alpha))
+    assert chosen(found, everything, "depth") == "included-object"
+    assert chosen(found, everything, "depth", background="keep") == LARGE, "with an option that only reliefs have"
+    assert chosen(found, everything, "depth", LARGE) == LARGE, "or where the user says so"
 
 
-@pytest.mark.parametrize("method", all_methods(), ids=lambda method: method.name)
-def test_the_users_choice_wins_over_the_preset_and_the_preset_over_the_default(method):
-    preset = next(iter(method.presets))
-    name, value = next(iter(method.presets[preset].items()))
+def test_large_networks_are_never_taken_by_themselves(tmp_path, monkeypatch):
+    """Somebody has fetched them, and chooses where the time is worth it."""
+    store = store_with(tmp_path, lambda name: name in ("moge-2-base", "moge-2-large"))
+    assert with_network("moge-2-large")[1].is_here(store)
+    assert chosen(inputs(scene()), store, "depth") == "included"
+    for shipped in ("included", "included-object"):
+        monkeypatch.setitem(vars(with_network(shipped)[1]), "file", tmp_path / "gone")
+    assert chosen(inputs(scene()), store, "depth") == LARGE, "which is then asked for"
 
-    def found(chosen: dict) -> object:
-        both = settings(method, preset, chosen)
-        return (dataclasses.asdict(both.method) | dataclasses.asdict(both.finish))[name]
 
-    other = next(p[name] for p in method.presets.values() if p.get(name, value) != value)
-    assert found({}) == value and found({name: other}) == other
-    with pytest.raises(Invalid, match="balanced"):
-        settings(method, "ultra", {})
+def test_what_ships_is_the_first_choice_of_generators_whatever_else_is_there(nothing, everything):
+    for store in (nothing, everything):
+        assert chosen(inputs(thing()), store, "diffusion") == "included-generator"
+
+
+def test_a_network_that_is_not_here_is_still_chosen_where_there_is_no_other(nothing):
+    assert chosen(inputs(thing()), nothing, "nerf") == "triposr"
+
+
+@pytest.mark.parametrize("found", [inputs(scene(), thing()), inputs(cameras=Path("transforms.json"))])
+def test_several_pictures_and_lists_of_cameras_go_to_who_learns_several(everything, found):
+    assert chosen(found, everything) == chosen(found, everything, "nerf") == "photos"
+
+
+@pytest.mark.parametrize("category", ["depth", "diffusion"])
+def test_several_photos_are_refused_by_categories_for_one(everything, category):
+    with pytest.raises(Unable, match="takes one photo, not 2: choose one"):
+        chosen(inputs(scene(), thing()), everything, category)
+
+
+@pytest.mark.parametrize("network", [n.name for m in all_methods() if m.pictures == "one" for n in m.networks])
+def test_several_photos_are_refused_by_networks_for_one(everything, network):
+    with pytest.raises(Unable, match="takes one photo, not 2: choose one"):
+        chosen(inputs(scene(), thing()), everything, network=network)
+
+
+def test_names_that_there_are_not_are_refused_and_so_is_a_network_of_another_category(everything):
+    with pytest.raises(MethodUnavailable, match="gpt"):
+        chosen(inputs(scene()), everything, network="gpt")
+    with pytest.raises(Invalid, match="magic"):
+        chosen(inputs(scene()), everything, "magic")
+    with pytest.raises(Invalid, match="triposr is one of NeRF"):
+        chosen(inputs(scene()), everything, "depth", "triposr")

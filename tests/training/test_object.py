@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training on made-up things: the data come from numbers alone, a run can be cut off, and it learns."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 import torch
 from image_to_3d.worker.methods.layers.network import IncludedObjectConfig, load, metadata
 from image_to_3d.worker.training import layers
-from image_to_3d.worker.training.object import Plan, Run
+from image_to_3d.worker.training.object import start
 from image_to_3d.worker.training.object_batches import ThingPool, as_batch, resized
 from image_to_3d.worker.training.objects import FAMILIES
-from image_to_3d.worker.training.run import export
+from image_to_3d.worker.training.run import Plan, Run, export
 
 SMALL = IncludedObjectConfig(widths=(8, 8, 16, 16), blocks=(0, 0, 1, 1), size=32)
 
@@ -24,7 +25,11 @@ def shard() -> np.ndarray:
 @pytest.fixture
 def plan(tmp_path: Path, shard: np.ndarray) -> Plan:
     np.save(tmp_path / "things00007.npy", shard)
-    return Plan(tmp_path, tmp_path, steps=8, batch=4, config=SMALL)
+    return Plan(tmp_path, steps=8, batch=4, chunk=3)
+
+
+def begun(plan: Plan) -> Run:
+    return start(plan, ThingPool(plan.out), SMALL)
 
 
 def test_a_shard_is_made_again_by_its_number(shard: np.ndarray) -> None:
@@ -61,19 +66,19 @@ def test_a_smaller_batch_has_the_same_depths(shard: np.ndarray) -> None:
 
 
 def test_a_batch_depends_on_its_step_alone(plan: Plan) -> None:
-    first, again, other = (Run(plan).batch(step, 0.0) for step in (3, 3, 4))
+    first, again, other = (begun(plan).batch(step) for step in (0, 0, 1))
     assert all((a == b).all() for a, b in zip(first, again, strict=True)) and not (first.image == other.image).all()
-    assert ThingPool(plan.data).shards == 1
+    assert ThingPool(plan.out).shards == 1
 
 
 def test_a_run_cut_off_and_resumed_ends_in_the_same_weights(plan: Plan) -> None:
     torch.set_num_threads(1)
-    whole = Run(plan)
+    whole = begun(plan)
     whole.train()
-    Run(plan).train(until_step=3)
-    resumed = Run(plan)
-    resumed.restore()
-    assert resumed.step == 3
+    (plan.out / "checkpoint.pt").unlink()
+    begun(plan).train(minutes=0.0)
+    resumed = begun(plan)
+    assert resumed.restore() and resumed.step == 3
     resumed.train()
     pairs = zip(whole.average.state_dict().values(), resumed.average.state_dict().values(), strict=True)
     assert resumed.step == 8 and all((a == b).all() for a, b in pairs)
@@ -81,8 +86,8 @@ def test_a_run_cut_off_and_resumed_ends_in_the_same_weights(plan: Plan) -> None:
 
 def test_a_few_steps_reduce_the_error_and_the_file_can_be_loaded(plan: Plan, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    run = Run(Plan(plan.data, plan.out, steps=60, batch=8, rate=5e-3, config=SMALL))
-    batch = run.batch(0, 0.0)
+    run = begun(Plan(plan.out, steps=60, batch=8, rate=5e-3))
+    batch = run.batch(0)
     errors = [run.train_step(batch) for _ in range(50)]
     assert np.mean(errors[-5:]) < 0.85 * errors[0]
     export(run.average, metadata(run.average.config), tmp_path / "object.safetensors")
@@ -90,7 +95,6 @@ def test_a_few_steps_reduce_the_error_and_the_file_can_be_loaded(plan: Plan, tmp
 
 
 def test_a_checkpoint_of_another_seed_is_refused(plan: Plan) -> None:
-    run = Run(plan)
-    run.save()
+    begun(plan).save()
     with pytest.raises(ValueError, match="seed 0, not 1"):
-        Run(Plan(plan.data, plan.out, steps=8, seed=1, config=SMALL)).restore()
+        begun(dataclasses.replace(plan, seed=1)).restore()

@@ -53,7 +53,8 @@ class DepthMap:
         return (self.view,)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        return {"inverse_depth": self.inverse_depth, "valid": self.valid, "metric": np.array(self.metric)}
+        facts = {"metric": np.array(self.metric), "focal": np.array(self.view.camera.fx)}
+        return {"inverse_depth": self.inverse_depth, "valid": self.valid, **facts}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> DepthMap:

@@ -25,6 +25,12 @@ from ..pictures.plain import plain_background
 from .asset import Asset
 from .options import DepthMapOptions
 
+DEEP = 4.0
+"""Of what knows no scale the farthest point is so many times as far as the nearest: deep enough to look like a room."""
+
+FARTHEST = 0.5
+"""Per cent of a metric map's pixels that lie beyond what is shown: single pixels of sky would be miles away."""
+
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
 
@@ -32,6 +38,7 @@ HALO = 3
 def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> Asset:
     """A relief: what the photo shows, in depth. Raises Unable where no surface is left."""
     photo, camera = depth_map.view.rgb, depth_map.view.with_fov(options.fov)
+    options = replace(options, **_range(depth_map, options))
     with job.timed("refining"):
         job.report(0.0, "refining depth")
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
@@ -51,6 +58,16 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
     position = tuple(map(float, placed.offset))
     info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
+
+
+def _range(depth_map: DepthMap, options: DepthMapOptions) -> dict[str, float]:
+    """The nearest and the farthest distance in metres, as the user or the network says, else as is usual."""
+    if options.far:
+        return {"near": options.near, "far": options.far}
+    if not depth_map.metric or not depth_map.valid.any():
+        return {"near": options.near, "far": DEEP * options.near}
+    far = 1.0 / max(float(np.percentile(depth_map.inverse_depth[depth_map.valid], FARTHEST)), 1e-6)
+    return {"near": min(options.near, far / DEEP), "far": far}
 
 
 def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ...]]:

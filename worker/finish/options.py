@@ -40,10 +40,10 @@ class DepthMapOptions:
         1.0, "Nearest", "Distance of the nearest point, for networks that know no scale.", 0.01, 1000.0, unit="metres"
     )
     far: float = option(
-        4.0,
+        0.0,
         "Farthest",
-        "Distance of the farthest point: smaller gives a flatter relief. Metric networks are cut off here.",
-        0.02,
+        "Distance of the farthest point: smaller is flatter. 0: as the network says, else four times the nearest.",
+        0.0,
         10000.0,
         unit="metres",
     )
@@ -62,7 +62,7 @@ class DepthMapOptions:
     origin: str = _origin()
 
     def __post_init__(self) -> None:
-        if not self.near < self.far:
+        if self.far and not self.near < self.far:
             message = f"the nearest distance ({self.near:g} m) must be smaller than the farthest ({self.far:g} m)"
             raise Invalid(message)
 

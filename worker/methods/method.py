@@ -60,6 +60,12 @@ class Network:
         """What its own download takes, 0 where there is none."""
         return self.published.bytes if self.published else 0
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes about while it runs."""
+        own = self.bytes or (self.file.stat().st_size if self.file and self.file.is_file() else 0)
+        return ACTIVATIONS * own
+
     def is_here(self, weights: WeightStore) -> bool:
         """Whether it runs without going online."""
         if self.published:
@@ -191,7 +197,7 @@ class LoadedNetworks:
         held = self._held.pop(key, None)
         if held is None:
             self._forget(network.name, device)
-            self._make_room(device, _size(network))
+            self._make_room(device, network.memory)
             held = load(network, folder, device)
         self._held[key] = held  # the newest is the last
         return held
@@ -223,14 +229,9 @@ class LoadedNetworks:
 LOADED = LoadedNetworks()
 
 ACTIVATIONS = 2
-"""A network takes about so many times the bytes of its weights while it runs. Between 1.3 (Shap-E) and 1.6 (TripoSR)
-were measured of those that are here, on the CPU in single precision; too small fails for lack of memory, too large only
-loads again."""
-
-
-def _size(network: Network) -> int:
-    own = network.bytes or (network.file.stat().st_size if network.file else 0)
-    return ACTIVATIONS * own
+"""A network takes about so many times the bytes of its weights while it runs. 1.3 were
+measured of Shap-E and 1.5 of TripoSR, on the CPU in single precision; too small fails for lack of memory, too large
+only loads again."""
 
 
 def _digest(path: Path) -> str:

@@ -7,6 +7,7 @@ Must not know how any of them works. Imports nothing heavy: what is offered is d
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,6 +68,11 @@ def select(
     able = [method for method in fitting if _takes(method, options)] or fitting[:1]
     rows = [Choice(method, row) for method in able for row in method.networks if row.automatic]
     return next((choice for choice in rows if choice.network.is_here(weights)), rows[0])
+
+
+def kind_of(network: str, preset: str, device: str, pictures: int) -> str:
+    """The name under which is remembered what such work took: works of one kind take about the same time."""
+    return json.dumps([network, preset, device, pictures.bit_length()])
 
 
 def all_options(method: Method) -> tuple[Option, ...]:

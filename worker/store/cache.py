@@ -21,15 +21,10 @@ from typing import Any
 import numpy as np
 
 from .files import WholeFile
+from .folders import LIMIT, TIMINGS
 
 FORMAT = 3
 """Raised by one whenever what is written into the folder changes, so that what was written before is not found."""
-
-LIMIT = 2 << 30
-"""Bytes. When the cache has grown beyond it, what was not used for longest goes."""
-
-TIMINGS = "timings.json"
-"""Lies beside the results and is none."""
 
 
 def key(**parts: Any) -> str:

@@ -7,6 +7,12 @@ import os
 import sys
 from pathlib import Path
 
+LIMIT = 2 << 30
+"""Bytes of results. When there are more, what was not used for longest goes."""
+
+TIMINGS = "timings.json"
+"""Lies beside the results and is none."""
+
 
 def home() -> Path:
     """IMAGE_TO_3D_HOME, or the place this system has for the data of programs."""

@@ -27,6 +27,11 @@ class Timings:
         """The seconds of each step, oldest first."""
         return self._read().get(kind, {})
 
+    def usual(self, kind: str) -> float | None:
+        """Seconds that all steps together take: the median of each, None where nobody knows."""
+        steps = self.of(kind).values()
+        return sum(sorted(times)[len(times) // 2] for times in steps) if steps else None
+
     def add(self, kind: str, seconds: Mapping[str, float]) -> None:
         """Remembers how long the steps of a run took."""
         known = self._read()

@@ -132,15 +132,15 @@ def resized(batch: Batch, side: int) -> Batch:
     return Batch(mean(batch.image), mean(batch.back_colour), mask, *planes)
 
 
-def layers_loss(guess: Layers, truth: Batch) -> tuple[Tensor, Tensor]:
-    """What is minimised, and the mean depth error in half sides, which is what the curve shows."""
+def layers_loss(guess: Layers, truth: Batch) -> Tensor:
+    """What is minimised: the mean error of depths in half sides, of their slopes, and of the back's colours."""
     mask = truth.mask
     count = mask.sum().clamp(min=1)
     error = ((guess.front - truth.front).abs() + (guess.back - truth.back).abs()) * mask
     depth = error.sum() / count / 2
     slope = sum(_slope_error(g, t, mask, axis) for g, t in zip(guess[:2], truth[4:], strict=True) for axis in (1, 2))
     colour = ((guess.colour - truth.back_colour).abs().mean(1) * mask).sum() / count
-    return 2 * depth + 0.1 * slope + 0.3 * colour, depth
+    return 2 * depth + 0.1 * slope + 0.3 * colour
 
 
 def _slope_error(guess: Tensor, truth: Tensor, mask: Tensor, axis: int) -> Tensor:

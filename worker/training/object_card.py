@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,9 +11,7 @@ from ..methods.layers.network import IncludedObject
 from .layers import VIEWS, make_shard
 from .object_batches import Batch, as_batch, resized
 from .objects import FAMILIES
-
-if TYPE_CHECKING:
-    from .object import Run
+from .run import Run
 
 HELD_OUT = 900_000
 """Shards from this number on are never trained on."""
@@ -51,16 +48,17 @@ def _errors(front: torch.Tensor, back: torch.Tensor, truth: Batch) -> torch.Tens
 def write_card(path: Path, run: Run, scores: dict[str, tuple[float, float]]) -> None:
     """Write the card as Markdown."""
     parameters = sum(p.numel() for p in run.network.parameters())
+    config, shards = run.average.config, run.task.pool.shards
     chosen = run.curve[:: max(1, len(run.curve) // 14)]
     lines = [
         "# Included object network",
         "",
-        f"- Parameters: {parameters / 1e6:.2f} M; widths {run.plan.config.widths}, blocks {run.plan.config.blocks}",
-        f"- Data: {run.pool.shards} shards of {VIEWS} views, rendered by `worker.training.layers` from their numbers",
+        f"- Parameters: {parameters / 1e6:.2f} M; widths {config.widths}, blocks {config.blocks}",
+        f"- Data: {shards} shards of {VIEWS} views, rendered by `worker.training.layers` from their numbers",
         f"- Training: seed {run.plan.seed}, {run.step} steps of {run.plan.batch}, {run.samples} samples seen, "
         f"{run.seconds / 60:.0f} minutes on {run.plan.device}",
         "",
-        "| samples seen | depth error in training, half sides |",
+        "| samples seen | loss in training |",
         "| --- | --- |",
         *(f"| {seen} | {error:.4f} |" for seen, error in chosen),
         "",

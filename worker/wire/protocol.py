@@ -9,7 +9,11 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
+    history           Empty            -> History             the results that are kept, the newest first
+    history/fetch     FetchParams      -> GenerateResult      one of them again, as it was; nothing is run
+    history/remove    RemoveParams     -> History             removes some of them, or all
     networks/download DownloadParams   -> DownloadResult      fetches the weights of one network
     networks/unload   Empty            -> Empty               gives memory back
     shutdown          Empty            -> Empty               the worker ends after its answer
@@ -34,7 +38,7 @@ from typing import Any, Literal, TypeVar
 from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
 
-VERSION = 5
+VERSION = 6
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -175,10 +179,77 @@ class GenerateParams:
 
 
 @dataclass(frozen=True)
+class EstimateParams:
+    """`pictures`: how many there are."""
+
+    network: str
+    pictures: int = 1
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """`seconds`: what the last runs took, None while this machine has not run it. `faces`, `texture`: at most."""
+
+    preset: str
+    seconds: float | None
+    faces: int
+    texture: int
+
+
+@dataclass(frozen=True)
+class EstimateResult:
+    """Of each preset. `memory`: bytes that the network needs beside everything else, 0 where it needs hardly any."""
+
+    presets: tuple[Estimate, ...]
+    memory: int
+
+
+@dataclass(frozen=True)
+class FetchParams:
+    """`key`: of a HistoryEntry; `output`, `photos` as in GenerateParams."""
+
+    key: str
+    output: str
+    photos: str = ""
+
+
+@dataclass(frozen=True)
+class RemoveParams:
+    """`keys`: of HistoryEntries; `everything`: representations and all, too."""
+
+    keys: tuple[str, ...] = ()
+    everything: bool = False
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a result was made, to be kept with it and to make it again.
+
+    `pictures` are paths as they were given, `digests` the sha256 of what was read, in their order. `options` are all,
+    as they were used. `revision` tells the network's weights from others; `version` is the program's; `date` is ISO
+    8601, UTC, of when it was made first.
+    """
+
+    pictures: tuple[str, ...]
+    digests: tuple[str, ...]
+    category: str
+    method: str
+    network: str
+    label: str
+    licence: str
+    revision: str
+    preset: str
+    options: dict[str, Value]
+    version: str
+    date: str
+
+
+@dataclass(frozen=True)
 class GenerateResult:
     """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user.
 
-    `cameras`: of all photos whose place is known, in the order in which they were given.
+    `cameras`: of all photos whose place is known, in the order in which they were given. `key`: its HistoryEntry's,
+    "" if it was not kept.
     """
 
     glb: str
@@ -189,8 +260,34 @@ class GenerateResult:
     faces: int
     seconds: dict[str, float]
     from_cache: bool
+    provenance: Provenance | None = None
+    key: str = ""
     cameras: tuple[CameraInfo, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """A result that is kept. `thumbnail`, `clay`: PNG files of 256 pixels, "" where there are none. `seconds`: what it
+    took. `bytes`: of its file."""
+
+    key: str
+    name: str
+    faces: int
+    seconds: float
+    bytes: int
+    provenance: Provenance
+    thumbnail: str = ""
+    clay: str = ""
+
+
+@dataclass(frozen=True)
+class History:
+    """`bytes`: of all that is kept, also of what is no result; `limit`: beyond which the oldest goes."""
+
+    entries: tuple[HistoryEntry, ...]
+    bytes: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -250,7 +347,11 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
     "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
+    "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),
+    "history": (Empty, History),
+    "history/fetch": (FetchParams, GenerateResult),
+    "history/remove": (RemoveParams, History),
     "networks/download": (DownloadParams, DownloadResult),
     "networks/unload": (Empty, Empty),
     "shutdown": (Empty, Empty),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from image_to_3d.tests.methods.asked import run, silent, task
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
-from image_to_3d.worker.methods import depth, method
+from image_to_3d.worker.methods import depth, method, with_network
 from image_to_3d.worker.methods.depth import depth_anything, estimator
 from image_to_3d.worker.methods.depth.estimator import Estimator, network_size
 from image_to_3d.worker.methods.method import INCLUDED, LoadedNetworks
@@ -18,7 +18,7 @@ from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
-RELATIVE, METRIC = "depth-anything-v2-small", "depth-anything-v2-metric-indoor-small"
+RELATIVE, METRIC = "depth-anything-v2-small", "metric"
 
 
 def configuration(width: int, layers: int, kind: str, **sizes) -> DepthAnythingConfig:
@@ -35,10 +35,10 @@ def configuration(width: int, layers: int, kind: str, **sizes) -> DepthAnythingC
 def weights(tmp_path_factory) -> WeightStore:
     """A folder with a random network of the published layout under each name."""
     root = tmp_path_factory.mktemp("weights")
-    for name, kind in ((RELATIVE, "relative"), (METRIC, "metric")):
+    for kind, folder in (("relative", root / RELATIVE), ("metric", root / METRIC / RELATIVE)):
         torch.manual_seed(3)
         small = configuration(64, 4, kind, neck_hidden_sizes=[8, 16, 24, 32], fusion_hidden_size=16, head_hidden_size=8)
-        DepthAnythingForDepthEstimation(small).save_pretrained(root / name)
+        DepthAnythingForDepthEstimation(small).save_pretrained(folder)
     return WeightStore(root)
 
 
@@ -55,7 +55,7 @@ def test_the_full_network_has_as_many_bytes_as_the_published_file():
             configuration(384, 12, "relative", neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64)
         )
     stored = sum(tensor.numel() * 4 for tensor in full.state_dict().values())
-    published = next(file for file in depth.NETWORKS[0].published.files if file.name == "model.safetensors").bytes
+    published = with_network(RELATIVE)[1].published.files[1].bytes
     assert 0 < published - stored < 50_000  # the rest is the file's header
 
 
@@ -64,14 +64,10 @@ def test_relative_weights_give_relative_inverse_depth(picture, weights):
     assert not found.metric and found.valid.all() and found.inverse_depth.min() >= 0 and found.inverse_depth.std() > 0
 
 
-def test_metric_weights_give_one_over_metres(picture, weights):
-    found = run(task(METRIC, weights, picture, detail=0.5))
-    network = depth_anything.load(weights.root / METRIC)
-    image = estimator._resized(picture.rgb, *network_size((120, 160), 259, 14))
-    with torch.inference_mode():
-        metres = network(image)[0].numpy()
-    assert found.metric and 0 < metres.min() < metres.max() < 20
-    np.testing.assert_allclose(1 / found.inverse_depth, metres, rtol=1e-4)
+def test_weights_whose_licence_is_not_clear_are_refused(picture, weights):
+    """The metric ones, put where the relative ones should be."""
+    with pytest.raises(Unable, match="licence"):
+        run(task(RELATIVE, WeightStore(weights.root / METRIC), picture))
 
 
 def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weights, tmp_path):
@@ -85,7 +81,7 @@ def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weight
     theirs = torch.as_tensor(np.array(processor(images=[large], return_tensors="np")["pixel_values"]))
     ours = estimator._resized(large, *network_size(large.shape[:2], 518, 14))
     network = depth_anything.load(weights.root / RELATIVE)
-    prepared = (ours - network.mean) / network.std
+    prepared = (ours[None] - network.mean) / network.std
     assert prepared.shape == theirs.shape
     assert (prepared - theirs).abs().mean() < 0.02  # they round to 8 bits at another place
 
@@ -130,9 +126,9 @@ def test_mirror_averages_the_two_sides(picture, tmp_path):
             mask[..., : image.shape[-1] // 2] = 1
             return mask
 
-    half = Estimator(Ramp(), torch.device("cpu"), 32, 32, metric=False)
-    assert set(np.unique(half(picture, 1.0, False, lambda: None).inverse_depth)) == {0.0, 1.0}
-    assert set(np.unique(half(picture, 1.0, True, lambda: None).inverse_depth)) == {0.5}
+    half = Estimator(Ramp(), torch.device("cpu"), 32, 32)
+    assert set(np.unique(half(picture, depth.Options(1.0, False), lambda: None).inverse_depth)) == {0.0, 1.0}
+    assert set(np.unique(half(picture, depth.Options(1.0, True), lambda: None).inverse_depth)) == {0.5}
 
 
 def test_a_network_that_gives_nonsense_is_refused(picture):
@@ -141,7 +137,7 @@ def test_a_network_that_gives_nonsense_is_refused(picture):
             return torch.full_like(image[:, 0], torch.nan)
 
     with pytest.raises(Unable, match="finite"):
-        Estimator(Broken(), torch.device("cpu"), 32, 32, metric=False)(picture, 1.0, False, lambda: None)
+        Estimator(Broken(), torch.device("cpu"), 32, 32)(picture, depth.Options(), lambda: None)
 
 
 def test_a_cancel_is_heard_before_the_network_runs(picture, tmp_path):

@@ -136,13 +136,15 @@ def test_a_cancel_is_heard_in_the_middle_of_sampling(weights, monkeypatch):
     assert told[-1] == "step 3 of 50"
 
 
-def test_the_same_layers_come_back_from_the_cache_without_the_network(weights, tmp_path, monkeypatch):
-    first, kept = made(weights), cache.Cache(tmp_path / "cache")
+@pytest.mark.parametrize("alpha", [True, False])
+def test_the_same_layers_come_back_from_the_cache_without_the_network(weights, tmp_path, monkeypatch, alpha):
+    first, kept = made(weights, photo(alpha)), cache.Cache(tmp_path / "cache")
     kept.save_arrays("key", first.to_arrays())
     monkeypatch.setattr(sampling, "load", lambda *_: pytest.fail("it was loaded"))
-    again = sampling.restored(kept.load_arrays("key"), task("included-generator", weights, photo()), silent())
+    again = sampling.restored(kept.load_arrays("key"), task("included-generator", weights, photo(alpha)), silent())
     assert again.window == first.window and again.view.camera == first.view.camera
     assert (again.back == first.back).all() and (again.view.mask == first.view.mask).all()
+    assert (again.view.rgb == first.view.rgb).all()
 
 
 def test_a_picture_that_is_transparent_all_over_is_refused(weights):

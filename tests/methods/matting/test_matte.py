@@ -116,6 +116,9 @@ def test_a_network_tells_holes_and_shadows_on_a_plain_background_from_the_things
     assert error(alone, seen) > 0.05
     monkeypatch.setattr(saliency, "matte", lambda *_: seen.astype(np.float32)[::2, ::2])
     assert error(matte.subject_alpha(picture(rgb), likes_red, "m"), seen) < 0.01
+    unsure = np.where(sticker > 0, 0.4, seen)  # where it only doubts, what is enclosed stays
+    monkeypatch.setattr(saliency, "matte", lambda *_: unsure.astype(np.float32)[::2, ::2])
+    assert error(matte.subject_alpha(picture(rgb), likes_red, "m"), seen) < 0.01
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,11 @@ def _continued(values: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def _at(flat: np.ndarray, depth: np.ndarray, grid: int) -> np.ndarray:
-    """A layer's depth (V,) at positions (V, 2) in cells of the lattice, linear between its pixels' middles."""
+    """A layer's depth (V,) at positions (V, 2) in cells of the lattice, by cubic B-splines, which neither have edges
+    where the layer has pixels nor overshoot at steps (Unser 1999)."""
     scale = len(depth) / grid
     places = [flat[:, 1] * scale - 0.5, flat[:, 0] * scale - 0.5]
-    return ndimage.map_coordinates(depth.astype(np.float64), places, order=1, mode="nearest")
+    return ndimage.map_coordinates(depth.astype(np.float64), places, order=3, prefilter=False, mode="nearest")
 
 
 def _unprojected(points: np.ndarray, window: Window, grid: int, camera: PinholeCamera) -> np.ndarray:

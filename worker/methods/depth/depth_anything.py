@@ -17,12 +17,11 @@ MULTIPLE = 14
 
 
 class DepthAnything(nn.Module):
-    """(B, 3, H, W) sRGB in [0, 1] -> (B, H, W): relative inverse depth, or metres where the weights are metric."""
+    """(B, 3, H, W) sRGB in [0, 1] -> (B, H, W) inverse depth up to scale and shift."""
 
     def __init__(self, network: DepthAnythingForDepthEstimation) -> None:
         super().__init__()
         self.network = network
-        self.metric = network.config.depth_estimation_type == "metric"
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))  # ImageNet's
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
 
@@ -38,4 +37,6 @@ def load(folder: Path) -> DepthAnything:
     for problem in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if report[problem]:
             raise ValueError(f"{problem.replace('_', ' ')}: {sorted(map(str, report[problem]))[0]}")
+    if network.config.depth_estimation_type != "relative":
+        raise ValueError("these weights give metres, and their licence is not clear; the relative ones are known here")
     return DepthAnything(network).eval()

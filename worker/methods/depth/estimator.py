@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,84 +15,143 @@ from PIL import Image
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.representations import DepthMap
-from ...core.view import View
+from ...core.view import PinholeCamera, View
 from ...pictures.load import Picture
 from ..method import Network, Task
 from ..runtime import devices
 from ..runtime.checkpoint import loading
+from . import MOGE, Options
+from .focal import recovered
 
 DEFAULT_FOV = 55.0
-"""Degrees across the longer side, where neither user nor EXIF say otherwise: between a phone's main camera (about 67)
-and a portrait lens (about 40)."""
+"""Degrees across the longer side, where neither user, network nor EXIF say otherwise: between a phone's main camera
+(about 67) and a portrait lens (about 40)."""
+
+WIDEST, NARROWEST = 150.0, 3.0
+"""Fields of view in degrees beyond which a camera that was recovered is not believed."""
+
+LONGEST = 1036
+"""Pixels of a photo's longer side in which points are told: MoGe's own last level has about so many."""
 
 
-def load(network: Network, folder: Path, device: str) -> Estimator:
+def load(network: Network, folder: Path, device: str) -> Estimator | PointEstimator:
     """The network on its device. Raises Unable if it cannot be loaded."""
-    with loading(folder):
+    chosen = devices.pick(device)
+    with loading(folder), devices.memory_guard(chosen):
+        if network in MOGE:
+            from . import moge
+
+            return PointEstimator(moge.load(folder).to(chosen), chosen)
         if network.file:
             from . import included
 
             module = included.load(folder)
-            return _placed(module, device, module.config.size, included.MULTIPLE, metric=False)
+            return Estimator(module.to(chosen), chosen, module.config.size, included.MULTIPLE)
         from . import depth_anything  # on use: transformers takes seconds
 
-        module = depth_anything.load(folder)
-        return _placed(module, device, 518, depth_anything.MULTIPLE, module.metric)
+        return Estimator(depth_anything.load(folder).to(chosen), chosen, 518, depth_anything.MULTIPLE)
 
 
-def run(task: Task, estimator: Estimator, job: Job | Span) -> DepthMap:
+def run(task: Task, estimator: Estimator | PointEstimator, job: Job | Span) -> DepthMap:
     """The depth map of the task's picture."""
     job.report(0.5, "estimating depth")
-    return estimator(task.picture, task.options.detail, task.options.mirror, job.check)
+    return estimator(task.picture, task.options, job.check)
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> DepthMap:
-    return DepthMap.from_arrays(arrays, _view(task.picture))
+    return DepthMap.from_arrays(arrays, _view(task.picture, float(arrays["focal"])))
 
 
-def _view(picture: Picture) -> View:
-    return picture.view(DEFAULT_FOV)
+def _view(picture: Picture, focal: float) -> View:
+    """The picture's view by a camera with that focal length in pixels."""
+    height, width = picture.rgb.shape[:2]
+    camera = PinholeCamera(width, height, focal, focal, width / 2.0, height / 2.0)
+    return View(camera, rgb=picture.rgb, mask=picture.alpha, name=picture.name)
 
 
 @dataclass(frozen=True)
 class Estimator:
     """A loaded network on its device. `best_size`: pixels of the photo's shorter side at which it sees best.
 
-    The network takes (1, 3, h, w) sRGB in [0, 1], h and w multiples of `multiple`, and gives (1, h, w): metres where
-    it is metric, else inverse depth up to scale and shift.
+    The network takes (1, 3, h, w) sRGB in [0, 1], h and w multiples of `multiple`, and gives (1, h, w) inverse depth up
+    to scale and shift.
     """
 
     network: torch.nn.Module
     device: torch.device
     best_size: int
     multiple: int
-    metric: bool
 
-    def __call__(self, picture: Picture, detail: float, mirror: bool, check: Callable[[], None]) -> DepthMap:
-        """The picture's depth map at the network's own size, `detail` times its best one.
-
-        mirror: average with the mirrored photo's. check: called between the runs, may raise to stop.
-        """
+    def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
+        """The picture's depth map at the network's own size. check: called between the runs, may raise to stop."""
         rgb = picture.on_backdrop()
-        values = self._run(rgb, detail)
-        if mirror:
+        values = self._run(rgb, options.detail)
+        if options.mirror:
             check()
-            values = (values + self._run(np.ascontiguousarray(rgb[:, ::-1]), detail)[:, ::-1]) / 2
+            values = (values + self._run(np.ascontiguousarray(rgb[:, ::-1]), options.detail)[:, ::-1]) / 2
         if not np.isfinite(values).all():
             raise Unable("the network gave no finite depth for this photo: choose another network")
-        inverse = 1.0 / np.maximum(values, 1e-3) if self.metric else values - min(values.min(), 0.0)
-        return DepthMap(inverse.astype(np.float32), self.metric, np.ones(inverse.shape, bool), _view(picture))
+        inverse = (values - min(values.min(), 0.0)).astype(np.float32)
+        return DepthMap(inverse, False, np.ones(inverse.shape, bool), picture.view(DEFAULT_FOV))
 
     def _run(self, rgb: np.ndarray, detail: float) -> np.ndarray:
         height, width = network_size(rgb.shape[:2], self.best_size * detail, self.multiple)
         with devices.memory_guard(self.device), torch.inference_mode():
-            return self.network(_resized(rgb, height, width).to(self.device))[0].float().cpu().numpy()
+            return self.network(_resized(rgb, height, width)[None].to(self.device))[0].float().cpu().numpy()
 
 
-def _placed(network: torch.nn.Module, device: str, best_size: int, multiple: int, metric: bool) -> Estimator:
-    chosen = devices.pick(device)
-    with devices.memory_guard(chosen):
-        return Estimator(network.to(chosen), chosen, best_size, multiple, metric)
+@dataclass(frozen=True)
+class PointEstimator:
+    """A loaded MoGe on its device: metres, a mask, and a camera of its own where EXIF tells none."""
+
+    network: torch.nn.Module
+    device: torch.device
+
+    def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
+        """The picture's depth map. check: called between the runs, may raise to stop."""
+        rgb = picture.on_backdrop()
+        focal, metres, valid = self._run(rgb, options.detail, picture.fov_degrees)
+        if options.mirror:
+            check()
+            known = picture.fov_degrees or _camera(picture, focal).fov_degrees
+            _, other, also = self._run(np.ascontiguousarray(rgb[:, ::-1]), options.detail, known)
+            both = valid & also[:, ::-1]
+            metres = np.where(both, np.sqrt(np.where(both, metres * other[:, ::-1], 1.0)), metres)
+        inverse = np.where(valid, 1.0 / np.where(valid, metres, 1.0), 0.0).astype(np.float32)
+        return DepthMap(inverse, True, valid, _view(picture, _camera(picture, focal).fx))
+
+    def _run(self, rgb: np.ndarray, detail: float, fov: float | None) -> tuple[float, np.ndarray, np.ndarray]:
+        """Focal length in half diagonals, depth (h, w) in metres, and where there is a surface (h, w) bool."""
+        height, width = network_size(rgb.shape[:2], LONGEST * min(rgb.shape[:2]) / max(rgb.shape[:2]), 1)
+        if max(rgb.shape[:2]) <= LONGEST:
+            height, width = rgb.shape[:2]
+        with devices.memory_guard(self.device), torch.inference_mode():
+            seen = self.network(_resized(rgb, height, width).to(self.device), detail)
+            points, mask = (values.float().cpu().numpy() for values in (seen.points, seen.mask))
+            scale = float(seen.scale)
+        if not (np.isfinite(points).all() and np.isfinite(scale)):
+            raise Unable("the network gave no finite depth for this photo: choose another network")
+        aspect = width / height
+        focal, shift = recovered(points, mask > 0.5, aspect, None if fov is None else _focal(fov, aspect))
+        if not _focal(WIDEST, aspect) < focal < _focal(NARROWEST, aspect):  # of a wall without an edge nobody can tell
+            focal, shift = recovered(points, mask > 0.5, aspect, _focal(DEFAULT_FOV, aspect))
+        depth = points[..., 2] + np.float32(shift)
+        valid = (mask > 0.5) & (depth > 0.0)
+        if not valid.any():
+            raise Unable("the network sees nothing that has a distance in this photo: choose another network")
+        return focal, depth * np.float32(scale), valid
+
+
+def _camera(picture: Picture, focal: float) -> PinholeCamera:
+    """The camera with that focal length in half diagonals of the picture."""
+    height, width = picture.rgb.shape[:2]
+    pixels = focal * float(np.hypot(width, height)) / 2.0
+    return PinholeCamera(width, height, pixels, pixels, width / 2.0, height / 2.0)
+
+
+def _focal(fov: float, aspect: float) -> float:
+    """In half diagonals, of a field of view in degrees across the longer side."""
+    return max(aspect, 1.0) / float(np.hypot(aspect, 1.0)) / math.tan(math.radians(fov) / 2.0)
 
 
 def network_size(picture: tuple[int, int], shorter: float, multiple: int) -> tuple[int, int]:
@@ -105,6 +165,6 @@ def network_size(picture: tuple[int, int], shorter: float, multiple: int) -> tup
 
 
 def _resized(rgb: np.ndarray, height: int, width: int) -> torch.Tensor:
-    """(1, 3, height, width) float32 in [0, 1], bicubic, antialiased."""
+    """(3, height, width) float32 in [0, 1], bicubic, antialiased."""
     small = Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return torch.from_numpy(np.array(small, dtype=np.float32) / 255.0).permute(2, 0, 1)[None].contiguous()
+    return torch.from_numpy(np.array(small, dtype=np.float32) / 255.0).permute(2, 0, 1).contiguous()

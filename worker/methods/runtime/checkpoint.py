@@ -45,6 +45,14 @@ def remedy(place: Path) -> str:
     return "install the product again" if place.is_file() else "remove that folder and download again"
 
 
+def read_pickle(path: Path) -> object:
+    """What `torch.save` wrote, if it is nothing but tensors and plain values. Raises ValueError."""
+    try:
+        return _read_pickle(path)
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} is damaged, cut off or not a checkpoint ({_first_line(error)})") from None
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a `.safetensors` file, or of a flat state dict written by `torch.save`, on the CPU.
 
@@ -55,11 +63,14 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         content = read(path)
     except (SafetensorError, RuntimeError, EOFError, OSError, KeyError, TypeError, AttributeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise ValueError(f"{path.name} is damaged, cut off or not a checkpoint ({reason})") from None
+        raise ValueError(f"{path.name} is damaged, cut off or not a checkpoint ({_first_line(error)})") from None
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f"{path.name} is not a plain list of tensors, so it is the checkpoint of something else")
     return dict(content)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
 
 
 def _read_pickle(path: Path) -> object:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small pictures of a mesh, textured and as clay, without a graphics card. Must not know files or who looks at them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image
+
+from ..core.view import PinholeCamera, View
+from ..geometry.mesh import Mesh
+from ..geometry.texturing.photo import sampled
+from ..geometry.texturing.rasterise import covered, projected
+
+FOV, YAW, PITCH = 30.0, 25.0, 15.0
+"""Degrees: the camera's field of view, and how far beside and above the front it stands: a shape is seen there that the
+photo's own place hides."""
+
+_FINER = 2  # pixels are drawn so much smaller, and averaged
+_CLAY = 0.72  # sRGB of what faces the light
+_LIGHT = np.array([-0.4, 0.7, 0.6])  # from where it comes, beside the camera: x right, y up, z towards it
+
+
+def drawn(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """(size, size, 4) uint8 sRGB with alpha, twice: with the mesh's texture, and as clay. Faces are seen from both
+    sides."""
+    view = _beside(mesh, size * _FINER)
+    seen = projected(mesh.vertices, view)
+    ahead = np.flatnonzero((seen[:, 2] > 1e-9)[mesh.faces].all(axis=1))
+    corners = seen[mesh.faces[ahead]]
+    found = covered(corners[..., :2], view.camera.width, view.camera.height)
+    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)
+    first = np.full(view.camera.width * view.camera.height, -1)
+    order = np.argsort(inverse)
+    first[found.pixel[order]] = order  # of several the last one stays: the nearest
+    found = found.taken(first[first >= 0])
+    clay = _shaded(found.interpolated(mesh.with_normals().normals, mesh.faces[ahead]), view)
+    colour = clay if mesh.texture is None or mesh.uv is None else _textured(mesh, found, mesh.faces[ahead])
+    return tuple(_picture(values, first >= 0, size) for values in (colour, clay))
+
+
+def _beside(mesh: Mesh, size: int) -> View:
+    """The view of the whole mesh from beside and above its front (+Z)."""
+    yaw, pitch = math.radians(YAW), math.radians(PITCH)
+    back = np.array([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
+    right = np.array([math.cos(yaw), 0.0, -math.sin(yaw)])
+    rotation = np.stack([right, -np.cross(back, right), -back])
+    low, high = mesh.bounds.astype(np.float64)
+    radius = float(np.linalg.norm(mesh.vertices - (low + high) / 2.0, axis=1).max())
+    away = 1.02 * max(radius, 1e-9) / math.sin(math.radians(FOV) / 2.0)
+    return View(PinholeCamera.from_fov(size, size, FOV), rotation, (low + high) / 2.0 + away * back)
+
+
+def _textured(mesh: Mesh, found: object, faces: np.ndarray) -> np.ndarray:
+    height, width = mesh.texture.shape[:2]
+    place = found.interpolated(mesh.uv, faces) * np.float32([width, height])
+    return sampled(mesh.texture[..., :3], place) / 255.0
+
+
+def _shaded(normals: np.ndarray, view: View) -> np.ndarray:
+    """(N, 3) greys of a matt surface with normals (N, 3) in the mesh's axes."""
+    local = normals @ view.rotation.T * np.float32([1.0, -1.0, -1.0])
+    local *= np.where(local[:, 2:] < 0.0, -1.0, 1.0)  # what is turned away is the inside of an open surface
+    local /= np.maximum(np.linalg.norm(local, axis=1, keepdims=True), 1e-9)
+    light = np.clip(local @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
+    return np.repeat((_CLAY * (0.25 + 0.75 * light))[:, None], 3, axis=1)
+
+
+def _picture(values: np.ndarray, there: np.ndarray, size: int) -> np.ndarray:
+    rgba = np.zeros((len(there), 4), np.float32)
+    rgba[there, :3], rgba[there, 3] = np.clip(values, 0.0, 1.0), 1.0
+    whole = Image.fromarray(np.rint(255.0 * rgba).astype(np.uint8).reshape(size * _FINER, size * _FINER, 4))
+    return np.asarray(whole.resize((size, size), Image.Resampling.BOX))
