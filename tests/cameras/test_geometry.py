@@ -123,14 +123,14 @@ def test_points_of_a_thing_give_its_box_without_strays_and_without_what_is_behin
     room = rng.normal(size=(600, 3))
     room *= 8.0 / np.linalg.norm(room, axis=1, keepdims=True)
     points = np.concatenate([surface, room])
-    found = extent(views, [None] * 12, points, np.full(len(points), 4))
-    assert found.unbounded and np.abs(found.box - np.stack([-scene.SIZE / 2, scene.SIZE / 2])).max() < 0.1
-    assert not extent(views, [None] * 12, surface, np.full(2000, 4)).unbounded
+    box, unbounded = extent(views, [None] * 12, points, np.full(len(points), 4))
+    assert unbounded and np.abs(box - np.stack([-scene.SIZE / 2, scene.SIZE / 2])).max() < 0.1
+    assert not extent(views, [None] * 12, surface, np.full(2000, 4))[1]
 
 
 def test_without_points_and_outlines_the_box_is_what_the_cameras_look_at():
-    found = extent(scene.ring(12, 360, 25.0), [None] * 12, np.zeros((0, 3)), np.zeros(0, int))
-    assert found.unbounded and np.abs(found.box.mean(0)).max() < 0.01 and 0.8 < np.ptp(found.box[:, 0]) < 2.0
+    box, unbounded = extent(scene.ring(12, 360, 25.0), [None] * 12, np.zeros((0, 3)), np.zeros(0, int))
+    assert unbounded and np.abs(box.mean(0)).max() < 0.01 and 0.8 < np.ptp(box[:, 0]) < 2.0
 
 
 def test_outlines_are_told_on_dark_and_on_plain_backdrops_and_not_in_a_photo_full_of_things():
@@ -272,7 +272,7 @@ def test_what_most_cameras_look_at_belongs_to_the_thing_and_what_half_of_them_se
     thing = dice.uniform(-0.3, 0.3, (900, 3))
     behind = dice.normal(size=(900, 3)) * [0.1, 0.1, 0.1] + [1.7, 0.0, 0.0]  # a lamp that half of the pictures show
     points = np.concatenate([thing, behind])
-    box = extent(views, [None] * 12, points, np.full(1800, 4)).box
+    box = extent(views, [None] * 12, points, np.full(1800, 4))[0]
     assert np.abs(box).max() < 0.6
 
 
@@ -283,7 +283,7 @@ def stray_points(share: float, sightings: np.ndarray) -> bool:
     points = np.concatenate(
         [dice.uniform(-0.3, 0.3, (1000, 3)), 4.0 * strays / np.linalg.norm(strays, axis=1)[:, None]]
     )
-    return extent(views, [None] * 12, points, np.full(len(points), sightings)).unbounded
+    return extent(views, [None] * 12, points, np.full(len(points), sightings))[1]
 
 
 @pytest.mark.parametrize("share, is_unbounded", [(0.005, False), (0.2, True)])
@@ -296,7 +296,7 @@ def test_what_lies_far_behind_a_facade_does_not_make_its_box_larger():
     dice = np.random.default_rng(0)
     wall = dice.uniform(-1.0, 1.0, (1000, 3)) * [1.0, 1.0, 0.05]
     hills = dice.uniform(-1.0, 1.0, (60, 3)) - [0.0, 0.0, 30.0]
-    box = extent(views, [None] * 8, np.concatenate([wall, hills]), np.full(1060, 4)).box
+    box = extent(views, [None] * 8, np.concatenate([wall, hills]), np.full(1060, 4))[0]
     assert np.abs(box).max() < 1.2
 
 

@@ -11,6 +11,7 @@ from image_to_3d.worker.cameras.estimate import capture_of, registered
 from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.pictures import load
 from image_to_3d.worker.pictures.gather import gather
 from PIL import Image
 
@@ -235,3 +236,10 @@ def test_a_registration_survives_its_arrays(folder):
     found = dataclasses.replace(made, pictures=(0, 3), points=np.ones((2, 3)), sightings=np.array([3, 4]), notes=())
     again = Registration.from_arrays(found.to_arrays())
     assert again.pictures == (0, 3) and again.notes == () and again.sightings.tolist() == [3, 4]
+
+
+def test_a_picture_that_is_reduced_when_it_is_read_has_a_camera_of_its_own_pixels(folder, monkeypatch):
+    whole = read(folder / "transforms.json").views[0]
+    monkeypatch.setattr(load, "MAX_SIDE", 48)
+    small = read(folder / "transforms.json").views[0]
+    assert small.rgb.shape == (48, 48, 3) and small.camera == whole.camera.scaled(48, 48)

@@ -86,6 +86,19 @@ def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypa
         photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
 
 
+def test_a_thing_with_another_one_beside_it_in_each_photo_is_left_in_its_place(room, monkeypatch, network, tmp_path):
+    """Its outlines have the thing in common, but that is half of each."""
+    usual, dice = saliency.matte, np.random.default_rng(1)
+
+    def half_astray(*photo):
+        seen, row, column = usual(*photo), *dice.integers(2, 12, 2)
+        seen[row : row + 15, column : column + 15] = 1.0
+        return seen
+
+    monkeypatch.setattr(saliency, "matte", half_astray)
+    assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
+
+
 def test_a_scene_is_not_cut_out(room, network, tmp_path):
     found = photo_mattes.cut_out(replace(room, unbounded=False), "scene", WeightStore(tmp_path), "photos")
     assert found.unbounded and all(view.mask is None for view in found.views)

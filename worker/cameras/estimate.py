@@ -7,14 +7,13 @@ Must not know how cameras are read or found, only who does it.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
 from ..core.job import Job, Span
 from ..core.view import View
 from ..pictures.gather import Inputs
-from ..pictures.load import Picture, load
+from ..pictures.load import load
 from .capture import Capture
 from .extent import extent
 from .lens import straightened
@@ -48,7 +47,7 @@ def views_of(inputs: Inputs, registration: Registration, job: Job | Span) -> tup
             "straightening",
             f"picture {number + 1} of {len(registration.pictures)}",
         )
-        picture = _picture(inputs, source)
+        picture = inputs.pictures[source] if isinstance(source, int) else load(inputs.cameras.parent / source)
         height, width = picture.rgb.shape[:2]
         rgb, mask, camera = straightened(picture.rgb, picture.alpha, lens.scaled(width, height))
         views.append(View(camera, rotation, position, rgb, mask, picture.name))
@@ -60,13 +59,8 @@ def capture_of(inputs: Inputs, registration: Registration, job: Job | Span) -> C
     turn = upright(registration.rotations, registration.positions, registration.axes_given)
     views = [_turned(view, turn) for view in views_of(inputs, registration, job)]
     points = registration.points @ turn.T
-    found = extent(views, outlines([(v.rgb, v.mask) for v in views]), points, registration.sightings)
-    whole = Capture(tuple(views), points, found.box, found.unbounded, registration.notes)
-    return whole.reframed(found.box)
-
-
-def _picture(inputs: Inputs, source: int | str) -> Picture:
-    return inputs.pictures[source] if isinstance(source, int) else load(inputs.cameras.parent / Path(source))
+    box, unbounded = extent(views, outlines([(v.rgb, v.mask) for v in views]), points, registration.sightings)
+    return Capture(tuple(views), points, box, unbounded, registration.notes).reframed(box)
 
 
 def _turned(view: View, turn: np.ndarray) -> View:

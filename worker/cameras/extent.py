@@ -7,7 +7,6 @@ Must not know files, colours or how cameras were found. The world here is uprigh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,18 +20,10 @@ MARGIN = 0.03
 _COMMON = 0.8  # what so many of the cameras look at belongs to a thing that they go around
 
 
-@dataclass(frozen=True, eq=False)
-class Extent:
-    """box: (2, 3) float64. unbounded: whether pictures show things outside of it."""
-
-    box: np.ndarray
-    unbounded: bool
-
-
 def extent(
     views: Sequence[View], outlines: Sequence[np.ndarray | None], points: np.ndarray, sightings: np.ndarray
-) -> Extent:
-    """The box of what the `views` show.
+) -> tuple[np.ndarray, bool]:
+    """The box (2, 3) of what the `views` show, and whether pictures show things outside of it.
 
     outlines: for each view, (h, w) bool where the thing is, in any number of pixels, or None. points: (P, 3) on
     surfaces. sightings: (P,) in how many pictures each was found.
@@ -41,17 +32,17 @@ def extent(
     if len(shown) >= 2:
         hull = hull_box([view for view, _ in shown], [outline for _, outline in shown])
         if hull is not None:
-            return Extent(wider(hull), len(shown) < len(views))
+            return wider(hull), len(shown) < len(views)
     rotations, positions = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
     trusted = points[sightings >= min(3, len(views))]
     trusted = trusted if len(trusted) >= 20 else points
     if len(trusted) < 8:
-        return Extent(_box_of_cameras(views, rotations, positions), True)
+        return _box_of_cameras(views, rotations, positions), True
     around = goes_around(rotations, positions)
     common = trusted[_seen_by(views, trusted) >= _COMMON] if around else trusted
     box = _box_of(common if len(common) >= 0.2 * len(trusted) else trusted, 1.0 if around else 2.0)
     outside = ((points < box[0]) | (points > box[1])).any(1).mean()
-    return Extent(box, not around or bool(outside > 0.03))
+    return box, not around or bool(outside > 0.03)
 
 
 def _seen_by(views: Sequence[View], points: np.ndarray) -> np.ndarray:

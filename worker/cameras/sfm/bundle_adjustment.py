@@ -19,7 +19,7 @@ from ...core.job import Job, Span
 from ..registration import Registration
 from .epipolar import MAX_ERROR, EpipolarGeometry, epipolar_matches
 from .features import Features
-from .mapping import CameraGroup, CameraPrior, Observations, heard, lens_camera, reconstruction_of, write_database
+from .mapping import CameraPrior, Observations, heard, lens_camera, reconstruction_of, write_database
 from .matching import matches
 from .two_view import TwoView
 
@@ -52,21 +52,18 @@ class BundleAdjuster:
     _matches: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _epipolar: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
-    @property
-    def features(self) -> Sequence[Features]:
-        return self.seen.features
-
     @cached_property
     def group_of(self) -> dict[int, int]:
-        groups: Sequence[CameraGroup] = self.seen.groups
-        return {member: number for number, group in enumerate(groups) for member in group.members}
+        return {member: number for number, group in enumerate(self.seen.groups) for member in group.members}
 
     def matches(self, first: int, second: int) -> np.ndarray:
         """(M, 2) int: which keypoints of both pictures are the same, whatever their cameras."""
         if first > second:
             return self.matches(second, first)[:, ::-1]
         if (first, second) not in self._matches:
-            self._matches[first, second] = matches(self.features[first], self.features[second]).astype(np.intp)
+            self._matches[first, second] = matches(self.seen.features[first], self.seen.features[second]).astype(
+                np.intp
+            )
         return self._matches[first, second]
 
     def adjusted(self, found: Registration, rough: bool, job: Job | Span) -> tuple[Registration, Tracks] | None:
@@ -83,19 +80,19 @@ class BundleAdjuster:
         token = pycolmap.CancellationToken()
         with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
             database = Path(folder) / "pairs.db"
-            write_database(database, self.seen.groups, self.features, pairs, CameraPrior(found.focal, False))
+            write_database(database, self.seen.groups, self.seen.features, pairs, CameraPrior(found.focal, False))
             model = heard(lambda: self._model(found, database, token), token, job.check)
         better = reconstruction_of(model)
-        return None if better is None else (better, _tracks_of(model, self.features))
+        return None if better is None else (better, _tracks_of(model, self.seen.features))
 
     def _pair(self, first: int, second: int, found: Registration, limit: float) -> TwoView | None:
         """first, second: places in `found.pictures`. limit: of the epipolar error, in pixels of 1000."""
         import pycolmap
 
         ends = found.pictures[first], found.pictures[second]
-        lines = EpipolarGeometry.between(found, first, second, self.features)
+        lines = EpipolarGeometry.between(found, first, second, self.seen.features)
         if ends not in self._epipolar:
-            self._epipolar[ends] = epipolar_matches(lines, self.features[ends[0]], self.features[ends[1]])
+            self._epipolar[ends] = epipolar_matches(lines, self.seen.features[ends[0]], self.seen.features[ends[1]])
         chosen = self._epipolar[ends]
         chosen = chosen[lines.errors(chosen) < limit * lines.pixel]
         if len(chosen) < _LEAST_MATCHES:
@@ -140,7 +137,7 @@ class BundleAdjuster:
                 written.add(camera.camera_id)
                 model.add_camera_with_trivial_rig(camera)
             image = pycolmap.Image(name=f"{number:06}", camera_id=camera.camera_id, image_id=number + 1)
-            image.points2D = pycolmap.Point2DList([pycolmap.Point2D(at) for at in self.features[number].keypoints])
+            image.points2D = pycolmap.Point2DList([pycolmap.Point2D(at) for at in self.seen.features[number].keypoints])
             pose = pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ position)
             model.add_image_with_trivial_frame(image, pose)
         return model

@@ -57,7 +57,9 @@ def candidates_by_points(picture: int, lens: Lens, scene: Scene, adjuster: Bundl
     """Poses by all matches with known points: each by those that do not fit the ones before."""
     keypoints, points = _matches(picture, scene, adjuster)
     for _ in range(_MOST):
-        said = _pnp(adjuster.features[picture].keypoints, keypoints, scene.tracks.positions[points], lens, _MAX_ERROR)
+        said = _pnp(
+            adjuster.seen.features[picture].keypoints, keypoints, scene.tracks.positions[points], lens, _MAX_ERROR
+        )
         if said is None:
             return
         candidate, fits = said
@@ -76,7 +78,7 @@ def candidates_by_silhouette(
             reach = window * max(lens.camera.width, lens.camera.height)
             keypoints, points = guided.matches(view, reach)
             positions = scene.tracks.positions[points]
-            said = _pnp(adjuster.features[picture].keypoints, keypoints, positions, lens, error)
+            said = _pnp(adjuster.seen.features[picture].keypoints, keypoints, positions, lens, error)
             if said is None:
                 break
             candidate = replace(said[0], chance=len(keypoints) * (_pixels(lens, error) / reach) ** 2)
@@ -125,7 +127,7 @@ class _GuidedMatching:
     """Known points, looked for in a picture near where a view shows them. Remembers how alike descriptors are."""
 
     def __init__(self, picture: int, lens: Lens, scene: Scene, adjuster: BundleAdjuster) -> None:
-        self._own, self._lens, self._scene, self._adjuster = adjuster.features[picture], lens, scene, adjuster
+        self._own, self._lens, self._scene, self._adjuster = adjuster.seen.features[picture], lens, scene, adjuster
         self._likeness: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def matches(self, view: View, reach: float) -> tuple[np.ndarray, np.ndarray]:
@@ -156,6 +158,6 @@ class _GuidedMatching:
         if other not in self._likeness:
             shown = self._scene.tracks.point_of[other]
             which = np.flatnonzero(shown >= 0)
-            theirs = self._adjuster.features[other].directions[which]
+            theirs = self._adjuster.seen.features[other].directions[which]
             self._likeness[other] = shown[which], self._own.directions @ theirs.T
         return self._likeness[other]

@@ -78,7 +78,7 @@ class _Resection:
 
     def completed(self, found: Registration) -> Registration:
         """What was found, with more pictures as long as some are clear."""
-        begun, count = set(found.pictures), len(self.adjuster.features)
+        begun, count = set(found.pictures), len(self.adjuster.seen.features)
         scene = self._scene(self.adjuster.adjusted(found, False, self.job))
         while scene is not None:
             found = scene.found

@@ -88,7 +88,7 @@ def _batched(ask: Callable[..., Tensor], of: tuple[Tensor, ...], job: Job | Span
     """A function's answers for rows of tensors, batch by batch, with a cancel heard between them."""
     answers, total = [], len(of[0])
     for start in range(0, total, _BATCH):
-        job.report(start / total, "taking the shape out", f"point {start} of {total}")
+        job.report(start / total, "taking the shape out")
         answers.append(ask(*(rows[start : start + _BATCH] for rows in of)))
     return torch.cat(answers)
 
