@@ -161,7 +161,7 @@ def test_a_straightened_picture_is_what_a_pinhole_camera_sees(terms):
     straight, mask, pinhole = straightened(bent, np.full((120, 160), 255, np.uint8), lens)
     row, column = np.mgrid[:120, :160] + 0.5
     expected = pattern((column - pinhole.cx) / pinhole.fx, (row - pinhole.cy) / pinhole.fy)
-    assert np.abs(straight[4:-4, 4:-4, 0] - expected[4:-4, 4:-4]).mean() < 2.0
+    assert np.abs(straight[4:-4, 4:-4, 0] - expected[4:-4, 4:-4]).mean() < 0.9  # by half a pixel aside: 1.4
     assert straight.shape == bent.shape and mask.min() == 255
     ends = lens.distorted(
         (np.array([0, 160]) - pinhole.cx) / pinhole.fx, (np.array([0, 120]) - pinhole.cy) / pinhole.fy

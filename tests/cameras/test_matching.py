@@ -171,7 +171,7 @@ class Written(Exception):
 def pairs_of(monkeypatch):
     """Which pairs `BundleAdjuster.adjusted` matches: how many matches by (first, second)."""
 
-    def write(path, groups, features, pairs, prior):
+    def write(path, seen, pairs, prior):
         raise Written({(pair.first, pair.second): pair.inliers for pair in pairs})
 
     monkeypatch.setattr(bundle_adjustment, "write_database", write)

@@ -80,7 +80,7 @@ class BundleAdjuster:
         token = pycolmap.CancellationToken()
         with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
             database = Path(folder) / "pairs.db"
-            write_database(database, self.seen.groups, self.seen.features, pairs, CameraPrior(found.focal, False))
+            write_database(database, self.seen, pairs, CameraPrior(found.focal, False))
             model = heard(lambda: self._model(found, database, token), token, job.check)
         better = reconstruction_of(model)
         return None if better is None else (better, _tracks_of(model, self.seen.features))

@@ -103,7 +103,7 @@ def mapped(seen: Observations, prior: CameraPrior, job: Job | Span) -> Registrat
 
     with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
         database, token = Path(folder) / "pairs.db", pycolmap.CancellationToken()
-        write_database(database, seen.groups, seen.features, seen.matched, prior)
+        write_database(database, seen, seen.matched, prior)
         models = heard(lambda: _models(database, prior, seen.threads, another, token), token, tell)
     best = max(models, key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
     return None if best is None else reconstruction_of(best)
@@ -147,18 +147,12 @@ def _models(
     return list(models.values())
 
 
-def write_database(
-    path: Path,
-    groups: Sequence[CameraGroup],
-    features: Sequence[Features],
-    pairs: Sequence[TwoView],
-    prior: CameraPrior,
-) -> None:
+def write_database(path: Path, seen: Observations, pairs: Sequence[TwoView], prior: CameraPrior) -> None:
     """COLMAP's database: what it would have found itself. Its numbers of pictures start at 1."""
     import pycolmap
 
     database = pycolmap.Database.open(path)
-    for number, group in enumerate(groups):
+    for number, group in enumerate(seen.groups):
         camera, rig = group.camera(prior, number + 1), pycolmap.Rig()
         camera.camera_id = database.write_camera(camera)
         rig.add_ref_sensor(camera.sensor_id)
@@ -170,7 +164,7 @@ def write_database(
             frame.rig_id = rig.rig_id
             frame.add_data_id(image.data_id)
             database.write_frame(frame)
-            database.write_keypoints(image.image_id, features[member].keypoints.astype(np.float32))
+            database.write_keypoints(image.image_id, seen.features[member].keypoints.astype(np.float32))
     for pair in pairs:
         database.write_matches(pair.first + 1, pair.second + 1, pair.geometry.inlier_matches)
         database.write_two_view_geometry(pair.first + 1, pair.second + 1, pair.geometry)

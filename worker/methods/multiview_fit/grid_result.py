@@ -115,7 +115,6 @@ def field(
         numbers = model.grid.at(model.colours - usual, points, 0.0) + usual
         return grid_field.coloured(numbers, functional.normalize(inwards, dim=1)).clamp(0.0, 1.0)
 
-    low = np.array(lattice.low)
-    bounds = np.stack([low, low + np.array(lattice.cells) * spacing])
+    bounds = np.array(lattice.low) + np.outer((0, 1), lattice.cells) * spacing
     asked = (devices.for_arrays(function, device, _BATCH) for function in (value, colour))
     return Field(*asked, bounds, TO_GLTF, lambda: {**arrays_of(model), **more()}, views, notes)
