@@ -5,15 +5,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+from image_to_3d.tests import render
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
+from image_to_3d.worker.core.view import PinholeCamera
 from image_to_3d.worker.finish.asset import Asset
 from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.finish.options import DepthMapOptions
 from image_to_3d.worker.methods import with_network
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.select import settings
+from scipy import ndimage
 from scipy.ndimage import gaussian_filter
 
 FOV = 55.0
@@ -54,7 +57,7 @@ def test_the_field_of_view_is_the_users_else_the_photos_else_the_default():
 
 
 def test_the_camera_stands_where_it_sees_the_mesh_as_the_photo_shows_it():
-    placed, as_it_is = (made(slope(photo(), metric=True), origin=origin) for origin in ("base", "centre"))
+    placed, as_it_is = (made(slope(photo(), metric=True), origin=origin, behind=False) for origin in ("base", "centre"))
     for asset in (placed, as_it_is):
         [camera] = asset.cameras
         x, y, z = (asset.mesh.vertices - np.array(camera.position)).T
@@ -115,3 +118,28 @@ def test_a_picture_that_is_transparent_everywhere_is_refused():
 def test_the_mesh_is_no_finer_than_the_photo(height, width):
     mesh = made(slope(photo(height, width))).mesh
     assert 2 <= len(mesh.faces) <= 4 * (height + 1) * (width + 1)
+
+
+def test_no_hole_opens_beside_what_stands_in_front():
+    """A board before a wall, looked at from 25 degrees aside: the wall goes on behind the board."""
+    inverse = np.full((60, 80), 0.25, np.float32)
+    inverse[20:45, 30:50] = 0.5
+    rgb = np.tile(np.uint8([40, 60, 200]), (60, 80, 1))
+    rgb[20:45, 30:50] = (220, 40, 30)
+    picture = Picture(rgb, None, FOV, "digest", "photo")
+    depth_map = DepthMap(inverse, True, np.ones(inverse.shape, bool), picture.view(FOV))
+    holes = {}
+    for behind in (True, False):
+        asset = made(depth_map, behind=behind, far=10.0, grid=160)
+        shape = render.Shape(asset.mesh.vertices, asset.mesh.faces, asset.mesh.uv, asset.mesh.texture)
+        view = render.photo_view(PinholeCamera.from_fov(160, 120, FOV), asset.cameras[0].position)
+        aside = render.swung_view(view, view.position - (0.0, 0.0, 2.5), 25.0)
+        seen = render.render(shape, aside)
+        gaps, count = ndimage.label(np.isnan(seen.depth))
+        inner = [
+            n
+            for n in range(1, count + 1)
+            if not {n} & set(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
+        ]
+        holes[behind] = np.isin(gaps, inner).mean()
+    assert holes[False] > 0.01 and holes[True] < 0.001

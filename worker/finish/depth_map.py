@@ -17,8 +17,10 @@ from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import DepthMap
-from ..core.view import View
+from ..core.view import PinholeCamera, View
+from ..geometry.mesh import Mesh, joined
 from ..geometry.place import place
+from ..geometry.relief.behind import behind
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.upsample import refined
 from ..pictures.plain import plain_background
@@ -51,13 +53,32 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         cut = ReliefOptions.cut if options.cut else math.inf
         surface = ReliefOptions(grid, options.faces, cut, solid=options.solid, texture=options.texture)
         try:
-            mesh = relief(depth, camera, photo, surface, away, job.span(0.2, 1.0).report)
+            hidden = (
+                behind(depth, photo, surface.cut) if options.behind and not options.solid and away is None else None
+            )
+            first = replace(surface, faces=surface.faces * 5 // 6) if hidden else surface
+            mesh = relief(depth, camera, photo, first, away, job.span(0.2, 0.8).report)
+            if hidden:
+                mesh = _with_what_is_behind(mesh, hidden, camera, surface, job.span(0.8, 1.0))
         except ValueError as error:
             raise Unable(str(error)) from None
         placed = place(mesh, None if depth_map.metric else options.size or None, options.origin)
     position = tuple(map(float, placed.offset))
     info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
+
+
+def _with_what_is_behind(
+    mesh: Mesh, hidden: tuple[np.ndarray, np.ndarray], camera: PinholeCamera, surface: ReliefOptions, job: Span
+) -> Mesh:
+    """The mesh with a second surface behind its silhouettes, of as many faces as are left."""
+    job.report(0.0, "going on behind silhouettes")
+    options = replace(surface, faces=max(2, surface.faces - len(mesh.faces)))
+    try:
+        second = relief(hidden[0], camera, hidden[1], options, None, lambda *_: job.check())
+    except ValueError:  # it is thinner than a cell everywhere
+        return mesh
+    return joined(mesh, second) if len(mesh.faces) + len(second.faces) <= surface.faces else mesh
 
 
 def _range(depth_map: DepthMap, options: DepthMapOptions) -> dict[str, float]:

@@ -51,6 +51,9 @@ class DepthMapOptions:
     faces: int = _faces(100_000)
     texture: int = _texture(2048, "Longer side of the texture, never larger than the photo.")
     cut: bool = option(True, "Cut at edges", "Cut the surface where one thing stands in front of another.")
+    behind: bool = option(
+        True, "Behind edges", "Let what is far go on behind what is near, so that no hole opens beside it."
+    )
     background: str = option(
         "auto",
         "Background",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,21 @@ class Mesh:
             if values is not None and not np.isfinite(values).all():
                 raise ValueError(f"the mesh's {name} contain numbers that are not finite")
         return self
+
+
+def joined(mesh: Mesh, other: Mesh) -> Mesh:
+    """Both as one mesh, with the other's texture, reduced to half the mesh's width, below the mesh's."""
+    height, width = mesh.texture.shape[:2]
+    half = max(1, width // 2)
+    size = half, max(1, round(other.texture.shape[0] * half / other.texture.shape[1]))
+    below = np.asarray(Image.fromarray(other.texture[..., :3]).resize(size, Image.Resampling.BOX))
+    texture = np.concatenate([mesh.texture[..., :3], np.pad(below, ((0, 0), (0, width - half), (0, 0)), mode="edge")])
+    first = mesh.uv * np.float32([1.0, height / len(texture)])
+    second = other.uv * np.float32([half / width, len(below) / len(texture)]) + np.float32([0.0, height / len(texture)])
+    faces = np.concatenate([mesh.faces, other.faces + np.int32(len(mesh.vertices))])
+    arrays = (np.concatenate(pair) for pair in ((mesh.vertices, other.vertices), (mesh.normals, other.normals)))
+    vertices, normals = arrays
+    return Mesh(vertices, faces, np.concatenate([first, second]), normals, texture)
 
 
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
