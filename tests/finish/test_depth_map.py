@@ -135,7 +135,7 @@ def test_no_hole_opens_beside_what_stands_in_front():
         view = render.photo_view(PinholeCamera.from_fov(160, 120, FOV), asset.cameras[0].position)
         aside = render.swung_view(view, view.position - (0.0, 0.0, 2.5), 25.0)
         seen = render.render(shape, aside)
-        gaps, count = ndimage.label(np.isnan(seen.depth))
+        gaps, _ = ndimage.label(np.isnan(seen.depth))
         inner = [
             n
             for n in range(1, count + 1)
