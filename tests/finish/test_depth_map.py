@@ -136,10 +136,6 @@ def test_no_hole_opens_beside_what_stands_in_front():
         aside = render.swung_view(view, view.position - (0.0, 0.0, 2.5), 25.0)
         seen = render.render(shape, aside)
         gaps, _ = ndimage.label(np.isnan(seen.depth))
-        inner = [
-            n
-            for n in range(1, count + 1)
-            if not {n} & set(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
-        ]
-        holes[behind] = np.isin(gaps, inner).mean()
-    assert holes[False] > 0.01 and holes[True] < 0.001
+        around = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
+        holes[behind] = (~np.isin(gaps, [0, *around])).mean()
+    assert holes[False] > 0.05 and holes[True] < 0.005
