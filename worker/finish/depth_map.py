@@ -22,6 +22,7 @@ from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.upsample import refined
 from ..pictures.plain import plain_background
+from ..pictures.silhouette import faint, present
 from .asset import Asset
 from .options import DepthMapOptions
 
@@ -57,11 +58,11 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
     """Where the background is, (H, W) bool or None, and sentences for the user where the wish cannot be met."""
     if wish == "keep" or (wish == "auto" and view.mask is None):
         return None, ()
-    found = plain_background(view.rgb) if view.mask is None else view.mask < 128
+    found = plain_background(view.rgb) if view.mask is None else ~present(view.mask)
     if found is None:
         return None, ("the photo has no transparency and no plain background, so nothing was cut away",)
     if found.all():
-        raise Unable(f"{view.name} is transparent everywhere: choose another picture, or keep the background")
+        raise Unable(faint(view.name, view.mask))
     return found, ()
 
 

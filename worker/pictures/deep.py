@@ -21,6 +21,7 @@ from .opening import Opened
 
 _BITS = (8, 10, 12, 14, 16, 24, 32)  # of cameras and scanners, whose numbers often lie in wider files
 _DEFLATE = (8, 32946)  # TIFF compressions whose streams end by themselves
+_ALIGNED = 512  # bytes of zeros before a strip, at most
 _COPIES = 3  # of a picture's numbers that reading takes, at most
 _GREY_SCALE, _RGB_COLOURS = (0, 1), 2  # TIFF photometric interpretations
 
@@ -152,9 +153,7 @@ def _radiance(opened: Opened, most_pixels: int) -> Deep:
     """Ward's RGBE, by FFmpeg's decoder. The header's EXPOSURE is left as whoever saved the file has set it."""
     found = re.search(rb"\n([-+])Y (\d{1,9}) ([-+])X (\d{1,9})\n", opened.head)
     if not found:
-        raise Unable(
-            f"{named(opened.path)} is a Radiance picture that cannot be read: save it anew, as PNG perhaps"
-        )
+        raise Unable(f"{named(opened.path)} is a Radiance picture that cannot be read: save it anew, as PNG perhaps")
     height, width = int(found[2]), int(found[4])
     opening.check_size(opened.path, (width, height), most_pixels, 12.0 * _COPIES * width * height)
     values = _by_ffmpeg(opened, "hdr_pipe", "gbrpf32le")
@@ -244,11 +243,17 @@ def _floating(values: np.ndarray, colours: int, turn: int) -> Deep:
 
 def _check_parts(opened: Opened, page: Any) -> None:
     """Raises ValueError where a strip or tile lies beyond the file's end: tifffile would take it for black. A deflated
-    one ends by itself, so there only its beginning must be there."""
-    ends_itself = int(page.compression) in _DEFLATE
-    for offset, count in zip(page.dataoffsets, page.databytecounts):
+    one ends by itself, so there only its beginning must be there; zeros before it, with which some programs align
+    strips, are passed over."""
+    ends_itself, places = int(page.compression) in _DEFLATE, list(page.dataoffsets)
+    for number, (offset, count) in enumerate(zip(places, page.databytecounts)):
         if count <= 0 or offset + (1 if ends_itself else count) > opened.size:
             raise ValueError("cut off")
+        if ends_itself:
+            opened.stream.seek(offset)
+            begin = opened.stream.read(_ALIGNED)
+            places[number] += len(begin) - len(begin.lstrip(b"\0"))
+    page.dataoffsets = tuple(places)
 
 
 def _eight(values: np.ndarray, top: float) -> np.ndarray:

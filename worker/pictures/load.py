@@ -23,7 +23,7 @@ from .colour import Space
 from .deep import Deep, deep, png_header, smaller
 from .opening import Opened, opened
 from .plain import plain_background
-from .silhouette import is_one_thing, marked, present
+from .silhouette import faint, is_one_thing, marked, present
 
 MAX_PIXELS = 300_000_000
 """A 300 MP picture takes 900 MB as an array while it is made smaller; more than that is taken for a mistake."""
@@ -126,21 +126,13 @@ def check_shows_something(picture: Picture) -> None:
     if min(width, height) < LEAST_SIDE:
         raise Unable(f"{picture.name} has {width} x {height} pixels, too few to show anything: choose a larger picture")
     if picture.alpha is not None and not (picture.alpha >= 128).any():
-        raise Unable(_faint(picture))
+        raise Unable(faint(picture.name, picture.alpha))
     seen = picture.on_backdrop()
     step = max(1, max(seen.shape) // 2048)
     if np.ptp(np.percentile(seen[::step, ::step], _SEEN, axis=(0, 1)), axis=0).max() < FLAT:
         light = picture.rgb.mean()
         colour = "black" if light < 24 else "white" if light > 231 else "of one colour"
         raise Unable(f"{picture.name} is {colour} all over, so there is nothing to see in it: choose another picture")
-
-
-def _faint(picture: Picture) -> str:
-    most = int(picture.alpha.max())
-    if most == 0:
-        return f"{picture.name} is transparent everywhere, so there is no object in it: choose another picture"
-    share = round(100 * most / 255)
-    return f"{picture.name} is nowhere more than {share} % opaque, so there is no object in it: choose another picture"
 
 
 # ---- pixels

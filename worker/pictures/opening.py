@@ -37,6 +37,7 @@ _WHOLE = ("WEBP", "AVIF", "HEIF")
 """Their decoders want the whole file in memory."""
 
 _WIDE_MODES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
+_LINE = 4096  # times as long as wide: nothing is left of its width once it is made smaller
 _COEFFICIENTS = 6.0  # bytes for each pixel that a progressive JPEG takes at any scale
 _FINE_ENOUGH = 4096  # pixels of both sides at which it is seen whether a JPEG is whole
 _DRAFT = 64.0  # a JPEG is decoded at an eighth of both sides where that is enough
@@ -129,6 +130,8 @@ def check_size(path: Path, size: tuple[int, int], most_pixels: int, needed: floa
     megapixels = width * height / 1e6
     if width < 1 or height < 1:
         raise Unable(f"{named(path)} has no pixels: save or download it again")
+    if max(width, height) > _LINE * min(width, height):
+        raise Unable(f"{named(path)} has {width} x {height} pixels, a line on which there is nothing to see")
     if width * height > most_pixels:
         message = f"{named(path)} has {megapixels:.0f} megapixels, more than {most_pixels / 1e6:.0f}: make it smaller"
         raise Unable(message)

@@ -81,6 +81,13 @@ def solid_part(alpha: np.ndarray) -> np.ndarray:
     return result
 
 
+def faint(name: str, alpha: np.ndarray) -> str:
+    """The sentence about an alpha (H, W) uint8 in which nothing is present. name: what to call the picture."""
+    share = round(100 * int(alpha.max(initial=0)) / 255)
+    how = f"nowhere more than {share} % opaque" if share else "transparent everywhere"
+    return f"{name} is {how}, so there is no object in it: choose another picture"
+
+
 def marked(rgb: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """A file's colours (H, W, 3) uint8 and alpha (H, W) uint8, this without haze and dirt; None, and the colours as of
     an opaque picture, where it marks nothing."""

@@ -32,7 +32,7 @@ from ..finish.dispatch import finished
 from ..finish.photos import encoded, written
 from ..methods.method import Task
 from ..pictures.gather import Inputs, gather, is_collection
-from ..pictures.load import load
+from ..pictures.load import check_shows_something, load
 from ..store import cache
 from ..store.timings import Timings
 from ..store.weights import WeightStore
@@ -97,7 +97,8 @@ def read(paths: list[Path], job: Job | Span) -> Inputs:
     """What was chosen: one picture as it is; several, a folder, a video or a list of cameras as `gather` reads them."""
     job.report(0.0, "reading")
     if len(paths) == 1 and not is_collection(paths[0]):
-        picture = load(paths[0])
+        picture = load(paths[0], job.check)
+        check_shows_something(picture)
         return Inputs((picture,), False, None, picture.notes)
     return gather(paths, job)
 
