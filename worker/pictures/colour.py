@@ -134,11 +134,12 @@ def of_gamma(gamma: float | None, chromaticities: tuple[float, ...] | None) -> S
     """The space of PNG's gAMA (the exponent from light to numbers) and cHRM (white, red, green, blue); None for sRGB
     and for what is impossible."""
     curve, primaries = srgb_curve, SRGB_PRIMARIES
-    if gamma and 0.1 <= gamma <= 3.0 and abs(gamma - 1 / 2.2) > 0.01:
-        curve = gamma_curve(1.0 / gamma)
     if chromaticities and len(chromaticities) == 8:
         told = (*chromaticities[2:], *chromaticities[:2])
         primaries = SRGB_PRIMARIES if np.allclose(told, SRGB_PRIMARIES, atol=0.005) else told
+    is_srgb = primaries is SRGB_PRIMARIES and abs((gamma or 0.0) - 1 / 2.2) < 0.01  # as nearly all programs mean it
+    if gamma and 0.1 <= gamma <= 3.0 and not is_srgb:
+        curve = gamma_curve(1.0 / gamma)
     if curve is srgb_curve and primaries is SRGB_PRIMARIES:
         return None
     try:

@@ -62,7 +62,7 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
         return _tiff(opened, most_pixels, required=False)
     if opened.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
         return _heif(opened)
-    return None
+    return _avif(opened) if opened.format == "AVIF" and _has_deep_av1(opened.head) else None
 
 
 def png_header(head: bytes) -> dict[bytes, bytes]:
@@ -147,6 +147,22 @@ def _heif(opened: Opened) -> Deep | None:
         return None
     alpha = _eight(values[..., 3], 65535) if values.shape[2] == 4 else None
     return Deep(values[..., :3], float(65536 - (1 << (16 - int(opened.image.info["bit_depth"])))), alpha)
+
+
+def _has_deep_av1(head: bytes) -> bool:
+    """Whether AV1's configuration (AV1-ISOBMFF, 2.3.3) says 10 or 12 bits."""
+    at = head.find(b"av1C")
+    return 0 <= at < len(head) - 7 and bool(head[at + 6] & 0x40)
+
+
+def _avif(opened: Opened) -> Deep | None:
+    """10- and 12-bit colours, by FFmpeg's decoder; alpha, and which way is up, by Pillow's."""
+    image = opened.image
+    values = _by_ffmpeg(opened, "mov", "rgb48le")
+    if values is None or values.shape[1::-1] != image.size:
+        return None  # of tiles, which are a stream each
+    alpha = np.asarray(image.getchannel("A")) if image.mode == "RGBA" else None
+    return Deep(values, 65535.0, alpha)
 
 
 def _radiance(opened: Opened, most_pixels: int) -> Deep:
