@@ -45,7 +45,11 @@ def test_png_by_gamma_and_chromaticities(tmp_path, space, bits):
 def test_eight_bits_by_a_profile(tmp_path, kind, space):
     if kind == "heic":
         pytest.importorskip("pillow_heif").register_heif_opener()
-    options = {"jpg": {"quality": 98, "subsampling": 0}, "webp": {"lossless": True}, "avif": {"quality": 100, "subsampling": "4:4:4"}}
+    options = {
+        "jpg": {"quality": 98, "subsampling": 0},
+        "webp": {"lossless": True},
+        "avif": {"quality": 100, "subsampling": "4:4:4"},
+    }
     options |= {"heic": {"quality": -1, "chroma": 444}}
     image = Image.fromarray(picture(space))
     image.save(tmp_path / f"p.{kind}", icc_profile=icc(space), **options.get(kind, {}))
