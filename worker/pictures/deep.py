@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..core.errors import Unable
 from . import opening
@@ -283,6 +284,9 @@ def smaller(values: np.ndarray, side: int, check: Callable[[], None]) -> np.ndar
     step = -(-max(values.shape[:2]) // side)
     if step <= 1:
         return values
+    if values.dtype == np.uint8 and min(values.shape[:2]) >= step:
+        whole = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values).reduce(step)
+        return np.asarray(whole).reshape(whole.height, whole.width, -1)
     down, across = min(step, values.shape[0]), min(step, values.shape[1])
     height, width = values.shape[0] // down, values.shape[1] // across
     result = np.empty((height, width, *values.shape[2:]), values.dtype)
