@@ -53,7 +53,8 @@ def test_eight_bits_by_a_profile(tmp_path, kind, space):
     options |= {"heic": {"quality": -1, "chroma": 444}}
     image = Image.fromarray(picture(space))
     image.save(tmp_path / f"p.{kind}", icc_profile=icc(space), **options.get(kind, {}))
-    near(tmp_path / f"p.{kind}", space, 8, CODED if kind in ("jpg", "avif", "heic") else NEAR)
+    coded = 8 if space == "gamma1" else CODED  # a step of dark light is as much
+    near(tmp_path / f"p.{kind}", space, 8, coded if kind in ("jpg", "avif", "heic") else NEAR)
 
 
 @pytest.mark.parametrize("bits", [12, 16])

@@ -7,6 +7,7 @@ Must not know what the numbers mean as colours.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -175,7 +176,9 @@ def _radiance(opened: Opened, most_pixels: int) -> Deep:
     opening.check_size(opened.path, (width, height), most_pixels, 12.0 * _COPIES * width * height)
     values = _by_ffmpeg(opened, "hdr_pipe", "gbrpf32le")
     if values is None:
-        raise Unable(f"{named(opened.path)} is damaged or cut off: save or download it again")
+        raise Unable(
+            f"{named(opened.path)} is damaged, or this environment cannot read Radiance pictures: save it anew"
+        )
     return Deep(values[..., :3], 1.0, xyz=b"rle_xyze" in opened.head)
 
 
@@ -198,6 +201,7 @@ def _tiff(opened: Opened, most_pixels: int, required: bool) -> Deep | None:
     try:
         import tifffile
 
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # it tells of each odd tag
         opened.stream.seek(0)
         with tifffile.TiffFile(opened.stream) as file:
             return _page(opened, file.pages.first, most_pixels)

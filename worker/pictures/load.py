@@ -114,8 +114,7 @@ def size(path: Path) -> tuple[int, int]:
             return _pixels(found, lambda: None)[0].shape[1::-1]
         width, height = image.size
         turned = found.format != "TIFF" and orientation(image) in _QUARTER_TURNS  # Pillow turns a TIFF itself
-        if image.draft(None, (width // 8, height // 8)):
-            width, height = image.size if image.size == (width, height) else (width, height)
+        image.draft(None, (width // 8, height // 8))
         image.load()
     return (height, width) if turned else (width, height)
 

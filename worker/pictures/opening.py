@@ -43,6 +43,7 @@ _FINE_ENOUGH = 4096  # pixels of both sides at which it is seen whether a JPEG i
 _DRAFT = 64.0  # a JPEG is decoded at an eighth of both sides where that is enough
 _CHOOSE = "choose a JPEG, PNG, WebP, TIFF or HEIC picture"
 _END = b"\xff\xd9"
+_SMALL = 1 << 17  # bytes of a JPEG that is decoded once more without a second thought
 _PADDINGS = (b"", b"\x5a\xc3" * 32, b"\0" * 64)  # anything: what changes by it was not in the file
 
 
@@ -212,7 +213,9 @@ def _with_its_end(found: Opened) -> Opened:
 
     Whether only the end is missing, and no pixel, is seen by decoding it with different ends.
     """
-    complete = _END in _tail(found.stream) or found.size > memory() // 4
+    tail = _tail(found.stream)
+    trailer = _END in tail and found.size > _SMALL  # else what ends there may be the preview in its EXIF
+    complete = tail.endswith(_END) or trailer or found.size > memory() // 4
     if complete or _decodes(found.image):
         found.stream.seek(0)
         return replace(found, image=Image.open(found.stream, formats=("JPEG",)))

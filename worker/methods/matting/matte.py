@@ -19,7 +19,7 @@ from ...core.errors import Unable
 from ...core.view import PinholeCamera, View
 from ...pictures.edges import decontaminated, refined
 from ...pictures.plain import nearly_plain, plain_alpha
-from ...pictures.silhouette import THING_BORDER, at_border, faint, solid_part
+from ...pictures.silhouette import THING_BORDER, at_border, faint
 from ...store.weights import WeightStore
 from . import saliency
 
@@ -51,7 +51,7 @@ def subject_alpha(picture: Picture, weights: WeightStore, network: str) -> np.nd
     Raises WeightsMissing in that case; Unable where there is no thing in the picture.
     """
     if picture.alpha is not None:
-        alpha = solid_part(picture.alpha) if (picture.alpha >= 128).any() else picture.alpha
+        alpha = picture.alpha
     elif picture.background is not None:
         alpha = plain_alpha(picture.rgb, _plain_background(picture, weights))
     else:
