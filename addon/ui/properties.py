@@ -17,7 +17,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
-from ...worker.core.file_types import PICTURES, VIDEOS
+from ...worker.core.file_types import VIDEOS, is_camera_list
 from ...worker.core.options import Option, Value
 from ...worker.wire.protocol import MethodInfo
 from ..session.catalogue import Methods, categories, of_category, shape
@@ -69,8 +69,12 @@ def choose(own: PropertyGroup, paths: list[str]) -> None:
 
 
 def is_several(own: PropertyGroup) -> bool:
-    """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras."""
-    return bool(own.others) or bool(own.picture) and not own.picture.lower().endswith(PICTURES)
+    """Whether there are several pictures, or one path that stands for several: a folder, a video, a list of cameras.
+
+    Told by its name alone; a file of another kind (doc.txt) is one, so that the worker says what is wrong with it.
+    """
+    name = own.picture.lower()
+    return bool(own.others) or kind(own) != "pictures" and bool(name) or is_camera_list(name)
 
 
 def kind(own: PropertyGroup) -> Literal["pictures", "video", "folder"]:

@@ -5,11 +5,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import trimesh
 from image_to_3d.tests import render
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.core.view import PinholeCamera
+from image_to_3d.worker.finish import depth_map as finishing
 from image_to_3d.worker.finish.asset import Asset
 from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.finish.options import DepthMapOptions
@@ -107,6 +109,32 @@ def test_there_are_no_photos_beside_the_texture():
 def test_what_the_method_says_is_said_first():
     noted = dataclasses.replace(slope(photo()), notes=("by hand",))
     assert made(noted, background="cut").warnings[0] == "by hand" and made(noted).warnings == ("by hand",)
+
+
+@pytest.mark.parametrize("touching", [True, False])
+def test_a_thing_that_is_cut_out_is_whole_and_no_deeper_than_large(touching):
+    alpha = np.zeros((60, 80), np.uint8)
+    alpha[20 : 60 if touching else 50, 25:55] = 255
+    asset = made(slope(photo(alpha=alpha)), size=0.0, grid=64)
+    extent = np.ptp(asset.mesh.bounds, axis=0)
+    assert extent[2] <= 1.5 * max(extent[:2])
+    assert len(trimesh.graph.connected_components(_edges(asset.mesh), min_len=1)) == 1
+
+
+def _edges(mesh) -> np.ndarray:
+    """Pairs of vertices, those at the same place as one."""
+    _, same = np.unique(np.round(mesh.vertices, 5), axis=0, return_inverse=True)
+    return same.reshape(-1)[mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)]
+
+
+def test_a_scene_without_its_sky_stays_as_deep_as_it_was(monkeypatch):
+    alpha = np.full((60, 80), 255, np.uint8)
+    alpha[:15] = 0
+    own = options(size=0.0)
+    away, scene = alpha < 128, slope(photo(alpha=alpha))
+    assert finishing._of_a_thing(scene, away, own) is own
+    monkeypatch.setattr(finishing, "SCENE_BORDER", 1.0)
+    assert finishing._of_a_thing(scene, away, own).far < own.far
 
 
 def test_a_picture_that_is_transparent_everywhere_is_refused():

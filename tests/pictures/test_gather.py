@@ -178,3 +178,150 @@ def test_reading_stops_when_it_should(tmp_path):
     for path in (film(tmp_path / "walk.mp4", pan(10)), save(tmp_path, "a.png", painting(0))):
         with pytest.raises(Cancelled):
             gather([path], stopped)
+
+
+# ---- folders and choices as people have them
+
+
+@pytest.mark.parametrize("name", ["a.JPG", "a.jfif", "a.jpe", "a"])
+def test_usual_and_missing_endings_are_tried_in_folders(tmp_path, name):
+    Image.fromarray(painting(0)).save(tmp_path / "x.jpg")
+    (tmp_path / "x.jpg").rename(tmp_path / name)
+    (tmp_path / "README").write_text("how it was taken")
+    found = gather([tmp_path], job())
+    assert len(found.pictures) == 1 and found.notes == ()
+
+
+def test_one_bad_file_of_each_kind_is_left_out_of_a_folder_with_a_note(tmp_path):
+    for number in range(3):
+        save(tmp_path, f"{number}.jpg", painting(number))
+    for name in ("bad.avif", "bad.tif", "bad.heic", "bad.gif", "bad.hdr"):
+        (tmp_path / name).write_bytes(b"II*\0\x08\0\0\0\xfe\0" + bytes(range(200)))
+    found = gather([tmp_path], job())
+    assert len(found.pictures) == 3 and found.notes[0].startswith("left out of 8 pictures: bad.avif")
+
+
+@pytest.mark.parametrize("name", ["{}_mask.png", "{}.mask.png", "{}.jpg.mask.png", "{}-mask.png"])
+def test_masks_beside_photos_are_their_masks(tmp_path, name):
+    for number in range(3):
+        save(tmp_path, f"p{number}.jpg", painting(number))
+        mask = np.zeros((64, 96), np.uint8)
+        mask[16:48, 24:72] = 255
+        Image.fromarray(mask).save(tmp_path / name.format(f"p{number}"))
+    found = gather([tmp_path], job())
+    assert [picture.name for picture in found.pictures] == ["p0", "p1", "p2"]
+    assert all((picture.alpha[20:40, 30:60] == 255).all() and picture.alpha[5, 5] == 0 for picture in found.pictures)
+    assert "masks are used with 3 of 3 pictures" in found.notes
+
+
+def test_a_mask_of_another_picture_is_said(tmp_path):
+    save(tmp_path, "a.jpg", painting(0))
+    save(tmp_path, "b.jpg", painting(1))
+    Image.new("L", (64, 64), 255).save(tmp_path / "a_mask.png")
+    found = gather([tmp_path], job())
+    assert len(found.pictures) == 1 and "has not the shape of its picture" in found.notes[0]
+
+
+def test_a_picture_that_is_only_called_a_mask_is_a_picture(tmp_path):
+    save(tmp_path, "carnival_mask.png", painting(0))
+    save(tmp_path, "b.png", painting(1))
+    assert len(gather([tmp_path], job()).pictures) == 2
+
+
+def test_pictures_are_found_in_a_projects_folder(tmp_path):
+    for folder in ("images", "sparse", "masks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "sparse" / "cameras.bin").write_bytes(b"")
+    (tmp_path / "database.db").write_bytes(b"SQLite")
+    save(tmp_path / "images", "a.jpg", painting(0))
+    save(tmp_path / "masks", "a.png", painting(1))
+    found = gather([tmp_path], job())
+    assert [picture.name for picture in found.pictures] == ["a"] and "images are used" in found.notes[0]
+
+
+def test_where_several_folders_hold_pictures_their_names_are_told(tmp_path):
+    for folder in ("monday", "tuesday"):
+        (tmp_path / folder).mkdir()
+        save(tmp_path / folder, "a.jpg", painting(0))
+    with pytest.raises(Unable, match="its folders monday, tuesday do"):
+        gather([tmp_path], job())
+
+
+@pytest.mark.parametrize("how", ["folder", "files"])
+def test_two_videos_and_a_video_beside_photos(tmp_path, how):
+    paths = [film(tmp_path / "a.mp4", pan(4)), film(tmp_path / "b.mp4", pan(4))]
+    with pytest.raises(Unable, match=r"one video at a time .* holds 2 \(a.mp4, b.mp4\)"):
+        gather([tmp_path] if how == "folder" else paths, job())
+    paths += [save(tmp_path, "p.jpg", painting(0)), save(tmp_path, "q.jpg", painting(1))]
+    found = gather([tmp_path] if how == "folder" else paths, job())
+    assert len(found.pictures) == 2 and "photos are used, and not a.mp4, b.mp4 beside them" in found.notes
+
+
+def test_pictures_that_are_hardly_opaque_are_told_truly(tmp_path):
+    faint = np.dstack([painting(0), np.full((64, 96), 90, np.uint8)])
+    paths = [save(tmp_path, f"{number}.png", faint) for number in range(2)]
+    with pytest.raises(Unable, match="35 % opaque"):
+        gather(paths, job())
+
+
+# ---- videos as they are shown
+
+
+@pytest.mark.parametrize("content", ["playlist", "concat", "picture", "empty", "folder", "sdp"])
+def test_what_names_other_files_is_no_video(tmp_path, content):
+    path = tmp_path / "v.mp4"
+    texts = {
+        "playlist": "#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n",
+        "concat": "ffconcat version 1.0\nfile a.mp4\n",
+    }
+    texts |= {"sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n", "empty": ""}
+    if content == "folder":
+        path.mkdir()
+    elif content == "picture":
+        Image.fromarray(painting(0)).save(path, "JPEG")
+    else:
+        path.write_text(texts[content])
+    with pytest.raises(Unable) as raised:
+        frames(path, job())
+    assert "\n" not in str(raised.value)
+
+
+def patched(path: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """The MP4 with a display matrix (a, b, c, d) in its track header (ISO/IEC 14496-12, 8.3.2)."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4 + 40
+    for offset, value in zip((0, 4, 12, 16), matrix):
+        content[place + offset : place + offset + 4] = (value << 16).to_bytes(4, "big", signed=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "matrix, shown",
+    [
+        ((1, 0, 0, 1), lambda rgb: rgb),
+        ((0, 1, -1, 0), lambda rgb: np.rot90(rgb, -1)),
+        ((-1, 0, 0, -1), lambda rgb: np.rot90(rgb, 2)),
+        ((0, -1, 1, 0), lambda rgb: np.rot90(rgb, 1)),
+        ((-1, 0, 0, 1), lambda rgb: rgb[:, ::-1]),
+        ((1, 0, 0, -1), lambda rgb: rgb[::-1]),
+        ((0, 1, 1, 0), lambda rgb: np.rot90(rgb, -1)[:, ::-1]),
+    ],
+)
+def test_a_video_is_turned_and_mirrored_as_it_says(tmp_path, matrix, shown):
+    pictures = [painting(5, 96, 64)] * 3
+    plain = frames(film(tmp_path / "plain.mp4", pictures), job())[0].rgb
+    turned = frames(patched(film(tmp_path / "v.mp4", pictures), matrix), job())[0].rgb
+    assert (turned == shown(plain)).all()
+
+
+def test_a_video_has_square_pixels(tmp_path):
+    from fractions import Fraction
+
+    with av.open(str(tmp_path / "v.mkv"), "w") as video:
+        stream = video.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for packet in [*stream.encode(av.VideoFrame.from_ndarray(painting(0), format="rgb24")), *stream.encode()]:
+            video.mux(packet)
+    assert frames(tmp_path / "v.mkv", job())[0].rgb.shape == (64, 128, 3)

@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import numpy as np
 import pytest
-from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pictures.silhouette import FILL, cut_out, inflated, is_one_thing, window_around, without_specks
+from image_to_3d.worker.pictures.crop import square_crop
+from image_to_3d.worker.pictures.load import Picture, load
+from image_to_3d.worker.pictures.silhouette import (
+    FILL,
+    cut_out,
+    inflated,
+    is_one_thing,
+    marked,
+    present,
+    solid_part,
+    window_around,
+    without_specks,
+)
+from PIL import Image
 
 
 def disc(radius: float, size: int = 96) -> np.ndarray:
@@ -70,3 +82,96 @@ def test_a_picture_shows_one_thing_where_transparency_or_a_plain_background_cuts
     assert Picture(rgb, mask, None, "", "").shows_one_thing
     assert not Picture(meadow, None, None, "", "").shows_one_thing
     assert not Picture(rgb, np.zeros((96, 96), np.uint8), None, "", "").shows_one_thing
+
+
+# ---- what an alpha marks
+
+
+def thing(size: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """rgb (size, size, 3) and alpha (size, size) of a disc, softened by a pixel."""
+    rows, columns = np.indices((size, size)) + 0.5 - size / 2
+    share = np.clip(size / 4 - np.hypot(rows, columns) + 0.5, 0.0, 1.0)
+    rgb = np.random.default_rng(0).integers(60, 200, (size, size, 3), np.uint8)
+    return rgb, np.rint(255 * share).astype(np.uint8)
+
+
+def hazy(alpha: np.ndarray) -> None:
+    alpha += (np.random.default_rng(1).integers(0, 6, alpha.shape) * (alpha == 0)).astype(np.uint8)
+
+
+def with_two_pixels(alpha: np.ndarray) -> None:
+    alpha[0, 0] = alpha[-1, -1] = 255
+
+
+def with_dirt(alpha: np.ndarray) -> None:
+    alpha[:6, :6] = 255
+
+
+def with_a_shadow(alpha: np.ndarray) -> None:
+    alpha[280:330, 20:380] = np.maximum(alpha[280:330, 20:380], 90)
+
+
+SPOILT = [hazy, with_two_pixels, with_dirt, with_a_shadow]
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_the_crop_around_a_thing_is_that_of_the_thing(tmp_path, spoil):
+    rgb, clean = thing()
+    spoilt = clean.copy()
+    spoil(spoilt)
+    assert (present(spoilt) == present(clean)).all()
+    sides = [square_crop(rgb, solid_part(alpha), 0.85).window.side for alpha in (clean, spoilt)]
+    assert sides[1] == sides[0] if spoil is not with_a_shadow else sides[1] <= 1.07 * sides[0]
+    Image.fromarray(np.dstack([rgb, spoilt])).save(tmp_path / "p.png")
+    picture = load(tmp_path / "p.png")
+    assert picture.shows_one_thing and (picture.alpha[present(clean)] >= 128).all()
+    assert not picture.alpha[:190, :80].any() and (solid_part(picture.alpha) == picture.alpha).all()
+
+
+def test_a_clean_cut_out_stays_as_it_is():
+    rgb, alpha = thing()
+    assert (solid_part(alpha)[alpha > 12] == alpha[alpha > 12]).all()
+    same, kept = marked(rgb, alpha)
+    assert same is rgb and (kept >= 128).sum() == (alpha >= 128).sum()
+
+
+def nearly_opaque(alpha: np.ndarray) -> None:
+    alpha[:] = 254
+
+
+def half_opaque(alpha: np.ndarray) -> None:
+    alpha[:] = np.random.default_rng(0).integers(130, 256, alpha.shape)
+
+
+def corners_of_a_pixel(alpha: np.ndarray) -> None:
+    alpha[[0, 0, -1, -1], [0, -1, 0, -1]] = 0
+
+
+def round_corners(alpha: np.ndarray) -> None:
+    rows, columns = np.abs(np.indices(alpha.shape) + 0.5 - alpha.shape[0] / 2) - alpha.shape[0] / 2 + 60
+    alpha[np.hypot(np.maximum(rows, 0), np.maximum(columns, 0)) > 60] = 0
+
+
+def scattered_holes(alpha: np.ndarray) -> None:
+    alpha[::40, ::40] = 0
+
+
+@pytest.mark.parametrize("spoil", [nearly_opaque, half_opaque, corners_of_a_pixel, round_corners, scattered_holes])
+def test_alpha_that_marks_nothing_is_no_cut_out(tmp_path, spoil):
+    rgb = np.full((400, 400, 3), 250, np.uint8)
+    rgb[100:300, 150:260] = (40, 90, 160)
+    alpha = np.full((400, 400), 255, np.uint8)
+    spoil(alpha)
+    hidden = np.where(alpha[..., None] == 0, 0, rgb).astype(np.uint8)
+    Image.fromarray(np.dstack([hidden, alpha])).save(tmp_path / "p.png")
+    picture = load(tmp_path / "p.png")
+    assert picture.alpha is None and (picture.rgb == rgb).mean() > 0.999
+    assert picture.shows_one_thing  # by its plain background, as if it were opaque
+
+
+def test_half_a_picture_that_is_transparent_is_cut_out():
+    rgb, alpha = thing()
+    for cut in (np.s_[:200], np.s_[:, :30], np.s_[150:250, 150:250]):
+        away = np.full_like(alpha, 255)
+        away[cut] = 0
+        assert marked(rgb, away)[1] is not None

@@ -2,6 +2,7 @@
 """What files can be given, by the endings of their names in lower case. Standard library only: both sides know them."""
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
+PICTURES += (".jfif", ".jpe", ".hif", ".dng", ".hdr")
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
 

@@ -24,6 +24,7 @@ from ..geometry.relief.behind import behind
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.upsample import refined
 from ..pictures.plain import plain_background
+from ..pictures.silhouette import at_border, faint, present
 from .asset import Asset
 from .options import DepthMapOptions
 
@@ -32,6 +33,9 @@ DEEP = 4.0
 
 FARTHEST = 0.5
 """Per cent of a metric map's pixels that lie beyond what is shown: single pixels of sky would be miles away."""
+
+SCENE_BORDER = 0.5
+"""Share of the picture's outermost pixels that a thing does not cover: busts, cut off below, cover a quarter."""
 
 HALO = 3
 """Pixels of the network's depth map within which a subject's outline is softened by what was behind it."""
@@ -46,6 +50,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
         away, warnings = _background(depth_map.view, options.background)
+        options = options if away is None else _of_a_thing(depth_map, away, options)
         seen = depth_map if away is None else _without_halo(depth_map, away, options)
         inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
         depth = replace(seen, inverse_depth=inverse, valid=valid).depth(options.near, options.far)
@@ -95,12 +100,27 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
     """Where the background is, (H, W) bool or None, and sentences for the user where the wish cannot be met."""
     if wish == "keep" or (wish == "auto" and view.mask is None):
         return None, ()
-    found = plain_background(view.rgb) if view.mask is None else view.mask < 128
+    found = plain_background(view.rgb) if view.mask is None else ~present(view.mask)
     if found is None:
         return None, ("the photo has no transparency and no plain background, so nothing was cut away",)
     if found.all():
-        raise Unable(f"{view.name} is transparent everywhere: choose another picture, or keep the background")
+        raise Unable(faint(view.name, view.mask))
     return found, ()
+
+
+def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:
+    """The options, with a range in which a thing that is cut out is no deeper than it is large.
+
+    Networks that know no scale would have it reach from `near` to `far`, and a bust that is four times as deep as wide
+    is torn at every fold. What fills the picture's border is a scene without its sky, and stays as deep as it was.
+    """
+    if depth_map.metric or at_border(~away).mean() > SCENE_BORDER:
+        return options
+    rows, columns = np.flatnonzero(~away.all(axis=1)), np.flatnonzero(~away.all(axis=0))
+    pixels = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    camera = depth_map.view.with_fov(options.fov).scaled(*away.shape[::-1])
+    large = options.near * float(pixels) / max(camera.fx, camera.fy)
+    return replace(options, far=min(options.far, options.near + large))
 
 
 def _without_halo(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMap:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import Unable
 from ..core.view import Window
+from .silhouette import faint
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ def square_crop(rgb: np.ndarray, alpha: np.ndarray, fill: float) -> Crop:
     """
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if len(rows) == 0:
-        raise Unable("the picture is transparent everywhere, so there is no object in it: choose another picture")
+        raise Unable(faint("the picture", alpha))
     top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
     height, width = bottom - top, right - left
     if min(height, width) == 0:

@@ -7,7 +7,8 @@ Must not know what the pictures are for, nor read a list of cameras itself.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from PIL import Image
 from ..core.errors import Unable
 from ..core.file_types import PICTURES, VIDEOS, is_camera_list
 from ..core.job import Job, Span
+from . import kinds
+from .faults import named
 from .load import Picture, load
+from .silhouette import faint, marked
 from .video import frames
 
 CAMERA_LISTS = ("transforms.json", "transforms_train.json", "*_par.txt")
@@ -32,6 +36,11 @@ MOST_PIXELS = 250_000_000
 LONGEST_SIDE = 2400
 """Pixels of a single picture's longer side: an object's texture needs no more from each of many photos."""
 
+IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
+"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
+
+_MASK_MARKS = ("_mask", ".mask", "-mask")
+_OTHER_SHAPE = 0.02  # relative difference of two aspect ratios: a mask is not this picture's
 _SAME = 6.0  # 8-bit grey levels, largest difference of two thumbnails: the same photo, saved twice
 _FLAT = 3.0  # 8-bit levels between a picture's darkest and brightest hundredth: nothing is on it
 _THUMBNAIL = 64  # pixels: a thing that was turned by a few degrees differs somewhere
@@ -54,7 +63,18 @@ class Inputs:
 
 def is_collection(path: Path) -> bool:
     """Whether `path` names a folder, a video or a list of cameras, and not one picture."""
-    return path.is_dir() or path.suffix.lower() in VIDEOS or is_camera_list(path.name)
+    return is_folder(path) or is_video(path) or is_camera_list(path.name)
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long for the file system
+        return False
+
+
+def is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEOS
 
 
 def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
@@ -65,42 +85,86 @@ def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
     """
     if not paths:
         raise Unable("no pictures were chosen: choose several photos of one thing, a folder of them or a video")
-    if len(paths) == 1:
-        path = paths[0]
-        if path.is_dir():
-            return _of_folder(path, job)
-        if is_camera_list(path.name):
-            return Inputs((), cameras=path)
-        if path.suffix.lower() in VIDEOS:
-            return _of_video(path, job)
-    return _of_files(paths, job)
+    if len(paths) == 1 and is_folder(paths[0]):
+        return _of_folder(paths[0], job)
+    lists = [path for path in paths if is_camera_list(path.name)]
+    if len(lists) == 1:
+        return Inputs((), cameras=lists[0])
+    return _of_chosen(paths, "what was chosen", job)
 
 
-def _of_folder(folder: Path, job: Job | Span) -> Inputs:
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    except OSError as error:
-        raise Unable(f"the folder {folder.name} cannot be read: {error.strerror}") from None
-    lists = [path for name in CAMERA_LISTS for path in paths if path.match(name)]
+def _of_folder(folder: Path, job: Job | Span, inner: bool = True) -> Inputs:
+    """inner: whether to look for pictures in the folders in it too."""
+    files = _listing(folder, Path.is_file)
+    lists = [path for name in CAMERA_LISTS for path in files if path.match(name)]
     if lists:
         return Inputs((), cameras=lists[0])
-    pictures = [path for path in paths if path.suffix.lower() in PICTURES]
+    chosen = [path for path in files if _may_be_picture(path) or is_video(path)]
+    if chosen:
+        return _of_chosen(chosen, f"the folder {named(folder)}", job)
+    deeper = [path for path in _listing(folder, Path.is_dir) if _holds_pictures(path)] if inner else []
+    usual = [path for path in deeper if path.name.lower() in IMAGE_FOLDERS]
+    if len(usual or deeper) == 1:
+        found = _of_folder((usual or deeper)[0], job, inner=False)
+        note = (
+            f"the folder {named(folder)} holds no pictures itself, so those of {named((usual or deeper)[0])} are used"
+        )
+        return dataclasses.replace(found, notes=(note, *found.notes))
+    if deeper:
+        names = _listed([named(path) for path in deeper])
+        raise Unable(f"the folder {named(folder)} holds no pictures itself, but its folders {names} do: choose one")
+    raise Unable(f"the folder {named(folder)} holds no pictures: choose one with several photos of one thing")
+
+
+def _of_chosen(paths: Sequence[Path], whose: str, job: Job | Span) -> Inputs:
+    """Pictures, or one video. whose: what holds them, in words."""
+    videos = [path for path in paths if is_video(path)]
+    pictures = [path for path in paths if not is_video(path)]
     if pictures:
-        return _of_files(pictures, job)
-    videos = [path for path in paths if path.suffix.lower() in VIDEOS]
-    if len(videos) == 1:
-        return _of_video(videos[0], job)
-    raise Unable(f"the folder {folder.name} holds no pictures: choose one with several photos of one thing")
+        found = _of_files(pictures, job)
+        note = f"photos are used, and not {_listed([named(path) for path in videos])} beside them"
+        return dataclasses.replace(found, notes=(*found.notes, note)) if videos else found
+    if len(videos) > 1:
+        names = _listed([named(path) for path in videos])
+        raise Unable(f"one video at a time can be used, but {whose} holds {len(videos)} ({names}): choose one")
+    return _of_video(videos[0], job)
+
+
+def _listing(folder: Path, which: Callable[[Path], bool]) -> list[Path]:
+    """What is in the folder, in the order of names, but for what is hidden."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and which(path))
+    except OSError as error:
+        raise Unable(f"the folder {named(folder)} cannot be read: {error.strerror}") from None
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        return any(_may_be_picture(path) for path in _listing(folder, Path.is_file))
+    except Unable:
+        return False
+
+
+def _may_be_picture(path: Path) -> bool:
+    """Whether the file's name, or where that has no ending its beginning, is a picture's."""
+    if path.suffix:
+        return path.suffix.lower() in PICTURES
+    try:
+        with path.open("rb") as file:
+            return kinds.format_of(file.read(kinds.HEAD)) is not None
+    except OSError:
+        return False
 
 
 def _of_video(path: Path, job: Job | Span) -> Inputs:
     taken = frames(path, job)
     kept, notes = _distinct([_reduced(picture, _side(len(taken))) for picture in taken])
-    return Inputs(tuple(kept), True, None, (f"{len(kept)} frames of {path.name} are used", *notes))
+    return Inputs(tuple(kept), True, None, (f"{len(kept)} frames of {named(path)} are used", *notes))
 
 
 def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
     notes, read, wrong = [], [], []
+    paths, masks = _masks_apart(paths)
     if len(paths) > MOST_PICTURES:
         chosen = np.linspace(0, len(paths) - 1, MOST_PICTURES).round().astype(int)
         notes.append(f"{MOST_PICTURES} of {len(paths)} pictures are used, evenly chosen")
@@ -109,7 +173,8 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
     for number, path in enumerate(paths):
         job.report(number / len(paths), "reading", f"picture {number + 1} of {len(paths)}")
         try:
-            read.append(_reduced(load(path), side))
+            picture = _reduced(load(path, job.check), side)
+            read.append(_masked(picture, masks[path], job.check) if path in masks else picture)
         except Unable as error:
             wrong.append(str(error))
     if not read:
@@ -118,7 +183,37 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:_NAMED])}{more}")
     kept, said = _distinct(read)
-    return Inputs(tuple(kept), notes=(*notes, *said))
+    own = [note for picture in kept for note in picture.notes]
+    own = [f"{note} ({own.count(note)} of {len(kept)} pictures)" for note in dict.fromkeys(own)]
+    used = [f"masks are used with {len(masks)} of {len(paths)} pictures"] if masks else []
+    return Inputs(tuple(kept), notes=(*notes, *said, *used, *own))
+
+
+def _masks_apart(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, Path]]:
+    """The photos, and the masks of those that have one: photo_mask.png or photo.mask.png beside photo.jpg."""
+    photos = {path.with_suffix("") if path.suffix else path: path for path in paths}
+    photos |= {path: path for path in paths}  # photo.jpg.mask.png
+    masks = {}
+    for path in paths:
+        for mark in _MASK_MARKS:
+            of = photos.get(path.with_name(path.stem[: -len(mark)])) if path.stem.lower().endswith(mark) else None
+            if of is not None and of != path and len(path.stem) > len(mark):
+                masks[of] = path
+    return [path for path in paths if path not in masks.values()], masks
+
+
+def _masked(picture: Picture, path: Path, check: Callable[[], None]) -> Picture:
+    """The picture with the mask's white as its alpha. Raises Unable where the mask cannot be read, or is another's."""
+    found = load(path, check)
+    height, width = picture.rgb.shape[:2]
+    if abs(found.rgb.shape[1] / found.rgb.shape[0] * height / width - 1.0) > _OTHER_SHAPE:
+        raise Unable(f"the mask {named(path)} has not the shape of its picture {picture.name}")
+    grey = Image.fromarray(found.rgb).convert("L").resize((width, height), Image.Resampling.BOX)
+    rgb, alpha = marked(picture.rgb, np.asarray(grey))
+    if alpha is not None and not (alpha >= 128).any():
+        raise Unable(f"the mask {named(path)} of {picture.name} is black: white is where the thing is")
+    digest = hashlib.sha256(f"{picture.digest} {found.digest}".encode()).hexdigest()
+    return dataclasses.replace(picture, rgb=rgb, alpha=alpha, digest=digest)
 
 
 def _side(count: int) -> int:
@@ -141,8 +236,13 @@ def _reduced(picture: Picture, side: int) -> Picture:
 
 def _distinct(pictures: Sequence[Picture]) -> tuple[list[Picture], list[str]]:
     """The pictures without those that show nothing and those that are there twice, and notes on both."""
+    empty = [picture for picture in pictures if picture.alpha is not None and not (picture.alpha >= 128).any()]
+    if empty and len(empty) == len(pictures):
+        raise Unable(faint(empty[0].name, empty[0].alpha))
+    pictures = [picture for picture in pictures if all(picture is not other for other in empty)]
     shown = [picture for picture in pictures if np.ptp(np.percentile(picture.on_backdrop(), (1, 99))) >= _FLAT]
     flat = [picture.name for picture in pictures if all(picture is not other for other in shown)]
+    flat += [picture.name for picture in empty]
     if not shown:
         raise Unable("all pictures are of one colour, black perhaps: photograph with more light and without a lens cap")
     small = [_thumbnail(picture) for picture in shown]

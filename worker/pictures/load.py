@@ -6,22 +6,24 @@ Must not know what the picture is for. Whatever is wrong with a file becomes one
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from ..core.errors import Unable
 from ..core.view import PinholeCamera, View
+from . import colour, icc, raw
+from .colour import Space
+from .deep import Deep, deep, png_header, smaller
+from .opening import Opened, opened
 from .plain import plain_background
-from .silhouette import is_one_thing
+from .silhouette import faint, is_one_thing, marked, present
 
 MAX_PIXELS = 300_000_000
 """A 300 MP picture takes 900 MB as an array while it is made smaller; more than that is taken for a mistake."""
@@ -29,17 +31,27 @@ MAX_PIXELS = 300_000_000
 MAX_SIDE = 8192
 """Larger pictures are reduced to this longer side: no texture needs more, and memory stays bounded."""
 
+LEAST_SIDE = 8
+"""Pixels of the shorter side of a picture on which something can be seen."""
+
+FLAT = 3.0
+"""8-bit levels between a picture's darkest and brightest pixels, up to which it is of one colour."""
+
 LIGHT_BACKDROP, DARK_BACKDROP = 208.0, 16.0
 """8-bit sRGB of a photographer's backdrops: what networks have seen behind dark things, and behind bright ones."""
 
 FULL_FRAME_DIAGONAL = 43.267  # millimetres; what "35 mm equivalent" focal lengths refer to (CIPA DCG-001)
 _EXIF_IFD, _FOCAL_35MM, _ORIENTATION = 0x8769, 0xA405, 0x0112
+_INTEROPERABILITY_IFD, _COLOUR_SPACE = 0xA005, 0xA001
+_MP_ENTRIES = 0xB002  # of CIPA DC-007's index
+_SEEN = (0.2, 99.8)  # percent: what covers less than that is noise
+_BAND = 1 << 24  # pixels of a palette that become colours at a time
 _QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
 @dataclass(frozen=True)
 class Picture:
-    """rgb: (H, W, 3) uint8 sRGB. alpha: (H, W) uint8 or None where the file has none, or is opaque everywhere.
+    """rgb: (H, W, 3) uint8 sRGB. alpha: (H, W) uint8 or None where the file has none, or it marks nothing.
 
     fov_degrees: across the longer side, from EXIF, or None. digest: sha256 of the file's bytes. name: the file's,
     without its ending. notes: sentences for the user about what was done to the picture.
@@ -55,7 +67,7 @@ class Picture:
     @cached_property
     def background(self) -> np.ndarray | None:
         """(H, W) bool, True where the background is, or None where there is neither alpha nor a plain background."""
-        return plain_background(self.rgb) if self.alpha is None else self.alpha < 128
+        return plain_background(self.rgb) if self.alpha is None else ~present(self.alpha)
 
     @cached_property
     def shows_one_thing(self) -> bool:
@@ -78,145 +90,248 @@ class Picture:
         return np.rint(self.rgb * share + backdrop * (1.0 - share)).astype(np.uint8)
 
 
-def load(path: Path) -> Picture:
-    """Reads the picture at `path`. Raises Unable where there is none, or it cannot be read whole."""
-    content = _read(path)
-    with _opened(path, content) as image:
-        notes = ("only the first of its pictures is used",) if getattr(image, "n_frames", 1) > 1 else ()
-        fov = fov_from_exif(image)
-        image = _reduced(image)
-        rgb, alpha = _to_srgb(ImageOps.exif_transpose(image))
-    return Picture(rgb, alpha, fov, hashlib.sha256(content).hexdigest(), path.stem, notes)
+def load(path: Path, check: Callable[[], None] = lambda: None) -> Picture:
+    """Reads the picture at `path`. check: called while the file is read, may raise to stop.
+
+    Raises Unable where there is none, it cannot be read whole, or is too large for the memory that is free.
+    """
+    with opened(path, MAX_PIXELS, check) as found:
+        if raw.is_raw(found):
+            found = raw.preview(found)
+        fov, more = (fov_from_exif(found.image), _more_pictures(found.image)) if found.image else (None, ())
+        rgb, alpha, notes = _pixels(found, check)
+        if alpha is not None:
+            rgb, alpha = marked(rgb, alpha)
+        return Picture(rgb, alpha, fov, found.digest(), path.stem, (*found.notes, *notes, *more))
 
 
 def size(path: Path) -> tuple[int, int]:
     """Width and height in pixels of the upright picture at `path`. Looks at all of it, a JPEG's at an eighth of its
     size, and raises Unable as `load` does."""
-    with _opened(path, _read(path)) as image:
+    with opened(path, MAX_PIXELS) as found:
+        image = found.image
+        if image is None:
+            return _pixels(found, lambda: None)[0].shape[1::-1]
         width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS
+        turned = found.format != "TIFF" and orientation(image) in _QUARTER_TURNS  # Pillow turns a TIFF itself
         image.draft(None, (width // 8, height // 8))
         image.load()
     return (height, width) if turned else (width, height)
 
 
-@contextmanager
-def _opened(path: Path, content: bytes) -> Iterator[Image.Image]:
-    """The picture's file, opened; what goes wrong while it is read becomes one sentence."""
-    try:
-        with _open(path, content) as image:
-            yield image
-    except MemoryError:
-        raise Unable(f"{path.name} is too large for this machine's memory: make it smaller") from None
-    except (OSError, ValueError, SyntaxError, IndexError, EOFError) as error:
-        # Pillow's readers raise all of these on files that are cut off or damaged
-        raise Unable(f"{path.name} is damaged or cut off ({error}): save or download it again") from None
+def check_shows_something(picture: Picture) -> None:
+    """Raises Unable, in one true sentence, where there is nothing to be seen on a picture."""
+    height, width = picture.rgb.shape[:2]
+    if min(width, height) < LEAST_SIDE:
+        raise Unable(f"{picture.name} has {width} x {height} pixels, too few to show anything: choose a larger picture")
+    if picture.alpha is not None and not (picture.alpha >= 128).any():
+        raise Unable(faint(picture.name, picture.alpha))
+    seen = picture.on_backdrop()
+    step = max(1, max(seen.shape) // 2048)
+    if np.ptp(np.percentile(seen[::step, ::step], _SEEN, axis=(0, 1)), axis=0).max() < FLAT:
+        light = picture.rgb.mean()
+        colour = "black" if light < 24 else "white" if light > 231 else "of one colour"
+        raise Unable(f"{picture.name} is {colour} all over, so there is nothing to see in it: choose another picture")
 
 
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise Unable(f"{path.name or path} is a folder: choose a picture in it")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise Unable(f"there is no file {path}: choose the picture again") from None
-    except OSError as error:
-        raise Unable(f"{path.name} cannot be read: {error.strerror}") from None
-    if not content:
-        raise Unable(f"{path.name} is empty: save or download it again")
-    return content
+# ---- pixels
 
 
-def _open(path: Path, content: bytes) -> Image.Image:
-    _register_heif()
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # we have a limit of our own, with a better message
-    try:
-        image = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:
-        raise Unable(f"{path.name} is {_what_it_is(content)}: choose a JPEG, PNG, WebP, TIFF or HEIC picture") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-    if image.width * image.height > MAX_PIXELS:
-        megapixels = image.width * image.height / 1e6
-        raise Unable(f"{path.name} has {megapixels:.0f} megapixels, more than {MAX_PIXELS / 1e6:.0f}: make it smaller")
-    return image
+def _pixels(found: Opened, check: Callable[[], None]) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """rgb (H, W, 3) uint8 sRGB and alpha (H, W) uint8 or None, upright, and sentences for the user."""
+    image = found.image
+    if image is not None:
+        image.draft(None, _within(image.size))
+        try:
+            image.load()
+        except OSError:
+            if found.format != "TIFF":
+                raise
+            found = replace(found, image=None)  # one whose strips say more bytes than there are, perhaps
+    numbers = deep(found, MAX_PIXELS)
+    if numbers is not None:
+        return _of_numbers(found, numbers, check)
+    turn = orientation(image)
+    space = _space(found)
+    rgb, alpha = _eight_bits(_reduced(image), image.info.get("icc_profile") if space is None else None)
+    rgb = rgb if space is None else colour.to_srgb(rgb, 255, space)
+    return upright(rgb, turn), None if alpha is None else upright(alpha, turn), ()
 
 
-def _register_heif() -> None:
-    try:
-        import pillow_heif
-    except ImportError:  # the one format that needs a library of its own; without it such a file is named as HEIC below
-        return
-    pillow_heif.register_heif_opener()
+def _of_numbers(
+    found: Opened, numbers: Deep, check: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+    """As _pixels, of numbers of more than eight bits."""
+    values, alpha = smaller(numbers.values, MAX_SIDE, check), numbers.alpha
+    if alpha is not None:
+        alpha = smaller(alpha[..., None], MAX_SIDE, check)[..., 0]
+        alpha = None if alpha.min(initial=255) == 255 else alpha
+    profile = found.image.info.get("icc_profile") if found.image else None
+    space = _space(found) or (icc.space(profile) if profile else None)
+    if space is None and numbers.xyz:
+        space = replace(colour.SCENE_LIGHT, matrix=colour.from_equal_xyz())
+    if space is None and numbers.is_light:
+        space = colour.SCENE_LIGHT
+    if values.shape[2] == 1:
+        values = np.repeat(values, 3, axis=2) if space else values
+    if space is not None:
+        rgb = colour.to_srgb(values, numbers.top, space)
+    else:
+        rgb = _rounded(values, numbers.top)
+        rgb = np.asarray(icc.converted(Image.fromarray(rgb), profile).convert("RGB")) if profile else rgb
+    turn = orientation(found.image) if found.image else numbers.turn
+    return upright(rgb, turn), None if alpha is None else upright(alpha, turn), numbers.notes
 
 
-def _what_it_is(content: bytes) -> str:
-    head = content[:512].lstrip()
-    if head.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg")) and b"<svg" in content[:4096]:
-        return "an SVG drawing, which has no pixels"
-    if content[4:8] == b"ftyp":
-        return "a HEIC picture or a video that cannot be read here"
-    if head.startswith(b"%PDF"):
-        return "a PDF document"
-    return "not a picture that can be read"
+def _rounded(values: np.ndarray, top: float) -> np.ndarray:
+    """(H, W, 3) uint8 of numbers (H, W, 1 or 3), a few rows at a time."""
+    result = np.empty((*values.shape[:2], 3), np.uint8)
+    for row in range(0, len(values), 256):
+        part = values[row : row + 256].astype(np.float32)
+        result[row : row + 256] = np.clip(part / top * 255.0 + 0.5, 0, 255).astype(np.uint8)
+    return result
+
+
+def _within(size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of at most MAX_SIDE, in the same proportion."""
+    scale = min(1.0, MAX_SIDE / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    """The picture with a longer side of at most MAX_SIDE. JPEG is decoded smaller right away."""
+    """The picture with a longer side of at most MAX_SIDE; a palette's colours are mixed a few rows at a time."""
+    size = _within(image.size)
     if max(image.size) <= MAX_SIDE:
         return image
-    scale = MAX_SIDE / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
-    image.draft(None, size)
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    smaller = image if image.mode.startswith("I;16") else image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    if smaller is image:
-        smaller = Image.fromarray(np.asarray(image)[:: math.ceil(1 / scale), :: math.ceil(1 / scale)])
-    smaller.info = image.info
-    return smaller
+    if image.mode not in ("P", "PA", "1"):
+        smaller = image.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        smaller.info = image.info
+        return smaller
+    mode = "L" if image.mode == "1" else "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
+    whole, bands = Image.new(mode, size), max(1, image.width * image.height // _BAND)
+    for band in range(min(bands, size[1])):
+        low, high = (size[1] * k // min(bands, size[1]) for k in (band, band + 1))
+        rows = [image.height * row // size[1] for row in (low, high)]
+        part = image.crop((0, rows[0], image.width, max(rows[1], rows[0] + 1)))
+        part.info = image.info
+        whole.paste(part.convert(mode).resize((size[0], high - low), Image.Resampling.BOX, reducing_gap=2.0), (0, low))
+    whole.info = {name: value for name, value in image.info.items() if name != "transparency"}
+    return whole
 
 
-def _to_srgb(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(image), None
+def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """rgb (H, W, 3) uint8, by the ICC profile where one is given, and alpha (H, W) uint8, None where it is opaque."""
     alpha = None
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))
+        whole = image.convert("RGBA")
+        alpha = np.asarray(whole.getchannel("A"))
         alpha = None if alpha.min() == 255 else alpha
-    return np.asarray(_with_profile_applied(image).convert("RGB")), alpha
+        image = image.getchannel("L") if image.mode == "LA" and profile else whole.convert("RGB")
+    if profile:
+        if image.mode not in ("L", "RGB", "CMYK"):
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        image = icc.converted(image, profile)
+    return np.asarray(image.convert("RGB")), alpha
 
 
-def _from_deep_grey(image: Image.Image) -> np.ndarray:
-    """16-bit and floating-point grey, (H, W, 3) uint8. Whole numbers span 16 bits, floats 0 to 1 or their own range."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    if image.mode == "F":
-        top = 1.0 if values.max() <= 1.0 else float(values.max())
-    else:
-        top = 65535.0 if values.max() > 255 else 255.0
-    grey = np.clip(values / top * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+# ---- what the file says
 
 
-def _with_profile_applied(image: Image.Image) -> Image.Image:
-    """The picture's own colours as sRGB, where it carries a profile that says what they are (phones: Display P3)."""
+def _space(found: Opened) -> Space | None:
+    """What the file's numbers mean, where it says so otherwise than by an ICC profile of curves; None for sRGB."""
+    image = found.image
+    if image is None:
+        primaries = _radiance_primaries(found.head) if found.format == "HDR" else None
+        return colour.of_primaries(colour.linear_curve, primaries, hdr=True) if primaries else None
+    if found.format == "PNG":
+        points = png_header(found.head).get(b"cICP")
+        if points and len(points) == 4:
+            return colour.of_code_points(points[0], points[1])
     profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        return image
+    if profile:
+        points = icc.code_points(profile)
+        return colour.of_code_points(*points) if points and points[1] in (16, 18) else None
+    if found.format == "PNG" and "srgb" not in image.info:
+        return colour.of_gamma(image.info.get("gamma"), image.info.get("chromaticity"))
+    if found.format == "HEIF":
+        nclx = image.info.get("nclx_profile") or {}
+        return colour.of_code_points(nclx.get("color_primaries", 2), nclx.get("transfer_characteristics", 2))
+    if found.format == "AVIF":
+        return _nclx(found.head)
+    return colour.adobe_rgb() if _is_adobe_rgb(image) else None
+
+
+def _nclx(head: bytes) -> Space | None:
+    """The space of an AVIF's colour information (ISO/IEC 14496-12, 12.1.5)."""
+    at = head.find(b"colrnclx")
+    if at < 0 or at + 12 > len(head):
+        return None
+    return colour.of_code_points(*(int.from_bytes(head[at + k : at + k + 2], "big") for k in (8, 10)))
+
+
+def _radiance_primaries(head: bytes) -> tuple[float, ...] | None:
+    """A Radiance header's PRIMARIES: x and y of red, green, blue and white; None without, or where they are none."""
+    found = re.search(rb"\nPRIMARIES=\s*((?:[-+.\deE]+\s+){7}[-+.\deE]+)\s*\n", head)
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode=mode)
-    except (ImageCms.PyCMSError, OSError):  # a broken profile is no reason to refuse a good picture
-        return image
+        primaries = tuple(float(number) for number in found[1].split()) if found else None
+        if primaries:
+            colour.to_srgb_primaries(primaries)
+        return primaries
+    except ValueError:
+        return None
+
+
+def _is_adobe_rgb(image: Image.Image) -> bool:
+    """Whether a camera says by EXIF that it saved Adobe RGB (DCF 2.0, 4.3.2: the interoperability index R03)."""
+    if image.format not in ("JPEG", "MPO"):
+        return False
+    exif = _exif_part(image, _EXIF_IFD)
+    return exif.get(_COLOUR_SPACE) in (2, 0xFFFF) and _exif_part(image, _INTEROPERABILITY_IFD).get(1) == "R03"
+
+
+def _exif_part(image: Image.Image, part: int) -> dict:
+    try:
+        return image.getexif().get_ifd(part)
+    except Exception:  # noqa: BLE001 - EXIF is often damaged, and its reader raises whatever there is
+        return {}
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where it is none, or damaged. Of a TIFF only after it was loaded, and so turned."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - as above
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def upright(values: np.ndarray, turn: int) -> np.ndarray:
+    """Values (H, W, ...) as they are to be seen, where EXIF's orientation is `turn` (EXIF 2.32, tag 112)."""
+    if turn in _QUARTER_TURNS:
+        values = values.swapaxes(0, 1)
+    if turn in (3, 4, 7, 8):
+        values = values[::-1]
+    if turn in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _more_pictures(image: Image.Image) -> tuple[str, ...]:
+    """A note where the file has pictures that are not used: not a phone's gain map, preview or depth."""
+    if getattr(image, "n_frames", 1) < 2:
+        return ()
+    if image.format == "MPO":
+        kinds = [str(entry.get("Attribute", {}).get("MPType")) for entry in image.mpinfo.get(_MP_ENTRIES, ())][1:]
+        if not any("Disparity" in kind or "Panorama" in kind or "Angle" in kind for kind in kinds):
+            return ()
+    return ("only the first of its pictures is used",)
 
 
 def fov_from_exif(image: Image.Image) -> float | None:
     """Field of view across the longer side in degrees, from the 35 mm equivalent focal length (EXIF 2.32, tag A405)."""
     try:
-        focal = float(image.getexif().get_ifd(_EXIF_IFD).get(_FOCAL_35MM) or 0)
-    except (TypeError, ValueError, OSError, SyntaxError, KeyError, ZeroDivisionError):  # EXIF is often damaged
+        focal = float(_exif_part(image, _EXIF_IFD).get(_FOCAL_35MM) or 0)
+    except (TypeError, ValueError, ArithmeticError):
         return None
     if not 5.0 <= focal <= 2000.0:
         return None

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..core.errors import Unable
 from ..core.view import Window
+from .silhouette import faint
 
 
 def padded_on_white(rgb: np.ndarray, alpha: np.ndarray, margin: float) -> tuple[np.ndarray, Window]:
@@ -23,7 +24,7 @@ def padded_on_white(rgb: np.ndarray, alpha: np.ndarray, margin: float) -> tuple[
     """
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if len(rows) == 0:
-        raise Unable("the picture is transparent everywhere, so there is no object in it: choose another picture")
+        raise Unable(faint("the picture", alpha))
     top, left = int(rows[0]), int(columns[0])
     height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
     longer = max(height, width)

@@ -30,6 +30,10 @@ THING_SHARES = (0.004, 0.9)
 THING_BORDER = 0.12
 """Largest share of the picture's outermost pixels that a single thing covers: it may be a little cut off."""
 
+_RIM, _LEAST_RIM = 0.03, 2  # of a thing's longer side, and pixels: how far hair and blur reach beyond its outline
+_MEANT = 0.005  # of all pixels: less that is transparent cuts nothing out
+_CORNER = 0.2  # of the picture's sides: as large are corners that a window or a card has rounded off
+_SPRITE = 10_000  # pixels, below which each of them was drawn, and meant
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
 
 
@@ -55,9 +59,61 @@ def without_specks(subject: np.ndarray) -> np.ndarray:
     return (sizes >= _SPECK * sizes.max())[labels]
 
 
+def present(alpha: np.ndarray) -> np.ndarray:
+    """(H, W) bool: where a thing is, of its share (H, W) uint8 of each pixel. The one answer to that question: at least
+    half of the pixel is the thing's, and it is not dirt beside the thing."""
+    return without_specks(alpha >= 128)
+
+
 def solid_part(alpha: np.ndarray) -> np.ndarray:
-    """The alpha (H, W) uint8 without haze and specks, which would make the crop around the subject too large."""
-    return np.where(without_specks(alpha > HAZE), alpha, 0).astype(np.uint8)
+    """The alpha (H, W) uint8 of what is present, its soft rim and what is seen through it: without haze, dirt and soft
+    shadows, which would make the crop around the thing too large. All zero where nothing is present."""
+    core = present(alpha)
+    result = np.zeros_like(alpha)
+    if not core.any():
+        return result
+    rows, columns = np.flatnonzero(core.any(axis=1)), np.flatnonzero(core.any(axis=0))
+    longer = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+    rim = max(_LEAST_RIM, round(_RIM * int(longer)))
+    box = tuple(slice(max(0, int(used[0]) - rim), int(used[-1]) + rim + 1) for used in (rows, columns))
+    near = ndimage.maximum_filter(ndimage.binary_fill_holes(core[box]).view(np.uint8), 2 * rim + 1)
+    result[box] = np.where((alpha[box] > HAZE) & (near > 0), alpha[box], 0)
+    return result
+
+
+def faint(name: str, alpha: np.ndarray) -> str:
+    """The sentence about an alpha (H, W) uint8 in which nothing is present. name: what to call the picture."""
+    share = round(100 * int(alpha.max(initial=0)) / 255)
+    how = f"nowhere more than {share} % opaque" if share else "transparent everywhere"
+    return f"{name} is {how}, so there is no object in it: choose another picture"
+
+
+def marked(rgb: np.ndarray, alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """A file's colours (H, W, 3) uint8 and alpha (H, W) uint8, this without haze and dirt; None, and the colours as of
+    an opaque picture, where it marks nothing."""
+    away = alpha < 128
+    if away.all():
+        return rgb, alpha  # nothing is present, which is for others to say
+    if not away.any():
+        return rgb, None
+    if alpha.size >= _SPRITE and _unmarked(away):
+        nearest = ndimage.distance_transform_edt(away, return_distances=False, return_indices=True)
+        return rgb[tuple(nearest)], None
+    return rgb, solid_part(alpha)
+
+
+def _unmarked(away: np.ndarray) -> bool:
+    """Whether what is transparent, (H, W) bool, is only a window's round corners, and less than can be meant."""
+    corners = ((0, 0), (0, -1), (-1, 0), (-1, -1))
+    labels, count = ndimage.label(away)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    boxes = ndimage.find_objects(labels)
+    for label in {int(labels[corner]) for corner in corners} - {0}:
+        height, width = (part.stop - part.start for part in boxes[label - 1])
+        if height <= _CORNER * away.shape[0] and width <= _CORNER * away.shape[1]:
+            sizes[label] = 0
+    return bool(sizes.sum() < _MEANT * away.size)
 
 
 def window_around(subject: np.ndarray) -> Window:

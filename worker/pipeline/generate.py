@@ -16,7 +16,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..finish.photos import written
 from ..pictures.gather import Inputs, gather, is_collection
-from ..pictures.load import load
+from ..pictures.load import check_shows_something, load
 from ..store import cache, folders
 from ..store.history import without_bookkeeping
 from ..store.timings import Timings
@@ -58,7 +58,8 @@ def read(paths: list[Path], job: Job | Span) -> Inputs:
     """What was chosen: one picture as it is; several, a folder, a video or a list of cameras as `gather` reads them."""
     job.report(0.0, "reading")
     if len(paths) == 1 and not is_collection(paths[0]):
-        picture = load(paths[0])
+        picture = load(paths[0], job.check)
+        check_shows_something(picture)
         return Inputs((picture,), False, None, picture.notes)
     return gather(paths, job)
 

@@ -19,7 +19,7 @@ from ...core.errors import Unable
 from ...core.view import PinholeCamera, View
 from ...pictures.edges import decontaminated, refined
 from ...pictures.plain import nearly_plain, plain_alpha
-from ...pictures.silhouette import THING_BORDER, at_border
+from ...pictures.silhouette import THING_BORDER, at_border, faint
 from ...store.weights import WeightStore
 from . import saliency
 
@@ -102,7 +102,7 @@ def _check_there_is_something(picture: Picture, alpha: np.ndarray) -> None:
     if (alpha >= 128).any():
         return
     if picture.alpha is not None:
-        raise Unable(f"{picture.name} is transparent everywhere, so there is no object in it: choose another picture")
+        raise Unable(faint(picture.name, alpha))
     raise Unable(f"no object was found in {picture.name}: choose a photo of a single thing, or cut it out yourself")
 
 

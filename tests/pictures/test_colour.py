@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Known patches in every space, depth and format that exists: within 3 of 255 of what they are in sRGB."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.pictures import colour
+from image_to_3d.worker.pictures.load import load
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+import colours  # noqa: E402
+from colours import CODE_POINTS, EASY, GAMMAS, PATCHES, cicp, gama, icc, picture, png, worst  # noqa: E402
+
+NEAR, CODED = 3, 4  # of 255: exact formats, and those that lose something themselves
+EVERY = tuple(range(len(PATCHES)))
+BY_PROFILE = ("srgb", "p3", "adobe", "gamma1", "gamma1.8")
+
+
+def near(path: Path, space: str, bits: int = 16, tolerance: int = NEAR) -> None:
+    """Eight bits of light have no dark colours (24 of sRGB is 2.3 of 255), and those of HDR no saturated ones."""
+    rgb = load(path).rgb
+    told = EASY if bits == 8 and space in ("gamma1", "pq", "hlg") else EVERY
+    assert worst(rgb, told) <= tolerance, rgb[16, 16::32]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("space", CODE_POINTS)
+def test_png_by_code_points(tmp_path, space, bits):
+    near(png(tmp_path / "p.png", picture(space, (1 << bits) - 1), cicp(space)), space, bits)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("space", GAMMAS)
+def test_png_by_gamma_and_chromaticities(tmp_path, space, bits):
+    near(png(tmp_path / "p.png", picture(space, (1 << bits) - 1), *gama(space)), space, bits)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tif", "webp", "avif", "heic"])
+@pytest.mark.parametrize("space", BY_PROFILE)
+def test_eight_bits_by_a_profile(tmp_path, kind, space):
+    if kind == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    options = {
+        "jpg": {"quality": 98, "subsampling": 0},
+        "webp": {"lossless": True},
+        "avif": {"quality": 100, "subsampling": "4:4:4"},
+    }
+    options |= {"heic": {"quality": -1, "chroma": 444}}
+    image = Image.fromarray(picture(space))
+    image.save(tmp_path / f"p.{kind}", icc_profile=icc(space), **options.get(kind, {}))
+    coded = 8 if space == "gamma1" else CODED  # a step of dark light is as much
+    near(tmp_path / f"p.{kind}", space, 8, coded if kind in ("jpg", "avif", "heic") else NEAR)
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+@pytest.mark.parametrize("kind", ["png", "tif"])
+@pytest.mark.parametrize("space", BY_PROFILE)
+def test_more_bits_by_a_profile(tmp_path, kind, space, bits):
+    numbers = picture(space, (1 << bits) - 1)
+    if kind == "tif":
+        tifffile = pytest.importorskip("tifffile")
+        tifffile.imwrite(tmp_path / "p.tif", numbers, photometric="rgb", iccprofile=icc(space), compression="zlib")
+    else:
+        import zlib
+
+        png(tmp_path / "p.png", numbers, (b"iCCP", b"x\0\0" + zlib.compress(icc(space))))
+    near(tmp_path / f"p.{kind}", space)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("space", ["srgb", "p3", "pq", "hlg"])
+def test_heic_by_code_points(tmp_path, space, bits):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    numbers = picture(space, 255 if bits == 8 else 65535)
+    size = numbers.shape[1::-1]
+    made = pillow_heif.from_bytes("RGB" if bits == 8 else "RGB;16", size, numbers.tobytes())
+    primaries, transfer = CODE_POINTS[space]
+    told = {"color_primaries": primaries, "transfer_characteristics": transfer, "matrix_coefficients": 0}
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = bits == 12
+    try:
+        made.save(tmp_path / "p.heic", quality=-1, chroma=444, full_range_flag=1, **told)
+    finally:
+        pillow_heif.options.SAVE_HDR_TO_12_BIT = False
+    near(tmp_path / "p.heic", space, bits, CODED if bits < 12 else NEAR)
+
+
+@pytest.mark.parametrize("space", ["p3", "pq", "hlg"])
+def test_avif_by_code_points(tmp_path, space):
+    buffer = io.BytesIO()
+    Image.fromarray(picture(space)).save(buffer, "AVIF", quality=100, subsampling="4:4:4")
+    content = bytearray(buffer.getvalue())
+    at = content.index(b"colrnclx") + 8
+    primaries, transfer = CODE_POINTS[space]
+    content[at : at + 4] = primaries.to_bytes(2, "big") + transfer.to_bytes(2, "big")
+    (tmp_path / "p.avif").write_bytes(content)
+    near(tmp_path / "p.avif", space, 8, 6)
+
+
+@pytest.mark.parametrize("space", ["srgb", "p3", "pq", "hlg"])
+def test_avif_of_ten_bits(tmp_path, space):
+    av = pytest.importorskip("av")
+    film(tmp_path / "p.avif", picture(space, 65535, side=64), space, ("libsvtav1", {"crf": "2"}), "avif", 1)
+    with Image.open(tmp_path / "p.avif") as image:
+        assert image.size == (384, 64)
+    near(tmp_path / "p.avif", space, 16, 6)
+    assert av
+
+
+@pytest.mark.parametrize("space", ["p3", "adobe", "gamma1.8"])
+def test_palettes_and_greys_have_profiles_too(tmp_path, space):
+    Image.fromarray(picture(space)).quantize(256).save(tmp_path / "p.png", icc_profile=icc(space))
+    near(tmp_path / "p.png", space)
+    grey = Image.fromarray(np.full((32, 192), round(255 * colours.SPACES[space](PATCHES[3:4] * 1.0)[0, 0]), np.uint8))
+    for name, image in {"l": grey, "la": Image.merge("LA", (grey, Image.new("L", grey.size, 255)))}.items():
+        image.save(tmp_path / f"{name}.png", icc_profile=icc(space, grey=True))
+        assert np.abs(load(tmp_path / f"{name}.png").rgb.astype(int) - 128).max() <= NEAR
+
+
+def test_a_camera_says_adobe_rgb_by_exif_alone(tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA001] = 0xFFFF
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    Image.fromarray(picture("adobe")).save(tmp_path / "p.jpg", quality=98, subsampling=0, exif=exif)
+    with Image.open(tmp_path / "p.jpg") as image:
+        assert image.getexif().get_ifd(0xA005).get(1) == "R03"
+    near(tmp_path / "p.jpg", "adobe", 8, CODED)
+
+
+@pytest.mark.parametrize("kind", ["tif", "hdr"])
+def test_light_as_numbers(tmp_path, kind):
+    numbers = picture("gamma1", 65535).astype(np.float32) / 65535
+    if kind == "tif":
+        pytest.importorskip("tifffile").imwrite(tmp_path / "p.tif", numbers, photometric="rgb")
+    else:
+        pytest.importorskip("av")
+        (tmp_path / "p.hdr").write_bytes(radiance(numbers))
+    near(tmp_path / f"p.{kind}", "gamma1")
+
+
+def radiance(light: np.ndarray) -> bytes:
+    mantissa, exponent = np.frexp(light.max(axis=2))
+    scale = mantissa / np.maximum(light.max(axis=2), 1e-9) * 256
+    rgbe = np.dstack([light * scale[..., None], exponent + 128]).astype(np.uint8)
+    head = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {light.shape[0]} +X {light.shape[1]}\n"
+    return head.encode() + rgbe.tobytes()
+
+
+def film(path: Path, numbers: np.ndarray, space: str, codec: tuple[str, dict], format: str, count: int) -> None:
+    """A video of ten bits, BT.2020's matrix and limited range."""
+    av = pytest.importorskip("av")
+    primaries, transfer = CODE_POINTS[space]
+    with av.open(str(path), "w", format=format) as video:
+        try:
+            stream = video.add_stream(codec[0], rate=10)
+        except (av.FFmpegError, ValueError):
+            pytest.skip("this FFmpeg has no such encoder")
+        stream.height, stream.width, stream.pix_fmt = *numbers.shape[:2], "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = primaries, transfer, 9, 1
+        context.options = codec[1]
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(numbers, format="rgb48le")
+            frame = frame.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)
+            frame.color_primaries, frame.color_trc, frame.pts = primaries, transfer, number
+            for packet in stream.encode(frame):
+                video.mux(packet)
+        for packet in stream.encode():
+            video.mux(packet)
+
+
+@pytest.mark.parametrize("space", ["srgb", "p3", "pq", "hlg"])
+def test_videos(tmp_path, space):
+    pytest.importorskip("av")
+    from image_to_3d.worker.pictures.video import frames
+
+    codec = "libx265", {"crf": "6", "x265-params": "log-level=none"}
+    film(tmp_path / "v.mp4", picture(space, 65535, side=64), space, codec, "mp4", 4)
+    assert worst(frames(tmp_path / "v.mp4", Job(lambda *_: None))[0].rgb) <= 5  # the encoder's own errors
+
+
+# ---- what numbers mean
+
+
+def test_twelve_bits_of_grey_are_as_bright_as_they_were_meant(tmp_path):
+    grey = np.arange(4096, dtype=np.uint16)[None].repeat(4, 0)
+    Image.fromarray(grey).save(tmp_path / "p.tif")
+    picture = load(tmp_path / "p.tif")
+    assert np.abs(picture.rgb[0, :, 0] - np.arange(4096) / 4095 * 255).max() <= 1 and "12" in picture.notes[0]
+
+
+def test_dark_sixteen_bits_stay_dark_where_the_file_says_so(tmp_path):
+    path = png(tmp_path / "p.png", np.full((8, 8), 3000, np.uint16), (b"sBIT", b"\x10"))
+    assert load(path).rgb.max() == 12
+
+
+def test_a_transparent_grey_of_sixteen_bits_is_transparent(tmp_path):
+    grey = np.full((200, 200), 40000, np.uint16)
+    grey[:, :100] = 512
+    picture = load(png(tmp_path / "p.png", grey, (b"tRNS", b"\x02\0")))
+    assert (picture.alpha[:, :100] == 0).all() and (picture.alpha[:, 100:] == 255).all()
+    rgb = np.dstack([grey] * 3)
+    picture = load(png(tmp_path / "q.png", rgb, (b"tRNS", b"\x02\0" * 3)))
+    assert (picture.alpha[:, :100] == 0).all() and (picture.alpha[:, 100:] == 255).all()
+
+
+def test_tone_mapping_leaves_what_sdr_shows_and_keeps_order_above():
+    light = np.linspace(0, 8, 4001)[:, None].repeat(3, 1)
+    mapped = colour.tone_mapped(light, 8.0)[:, 0]
+    assert np.allclose(mapped[light[:, 0] <= colour.KNEE], light[light[:, 0] <= colour.KNEE, 0])
+    assert (np.diff(mapped) > 0).all() and mapped[-1] == pytest.approx(1.0)
+    red = colour.tone_mapped(np.array([4.0, 2.0, 1.0]), 8.0)
+    assert red[0] / red[1] == pytest.approx(2.0)
+
+
+def test_nonsense_about_colours_is_ignored(tmp_path):
+    for number, chunks in enumerate(
+        [
+            [(b"gAMA", bytes(4))],
+            [(b"gAMA", b"\xff" * 4)],
+            [(b"cHRM", bytes(32)), *gama("gamma1")],
+            [(b"cICP", b"\xff" * 4)],
+        ]
+    ):
+        assert load(png(tmp_path / f"{number}.png", picture("srgb"), *chunks)).rgb.shape == (32, 192, 3)
