@@ -158,8 +158,10 @@ class Method:
         """The representation of the task's pictures, by the network that is loaded for it."""
         module = self.module()
         job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
-        loaded = LOADED.get(task.network, task.weights, task.device, module.load) if hasattr(module, "load") else None
-        return module.run(task, loaded, job)
+        if hasattr(module, "load"):
+            return module.run(task, LOADED.get(task.network, task.weights, task.device, module.load), job)
+        LOADED.unload()  # what it will take nobody knows
+        return module.run(task, None, job)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Representation:
         """The representation whose `to_arrays` these are, for the same task, without the network."""
