@@ -122,6 +122,15 @@ def test_field_of_view_and_shift_describe_the_photos_frame():
     assert camera.shift == pytest.approx((-1.0 / 64.0, (22.5 - 24.0) * 50.0 / 60.0 / 64.0))
 
 
+def test_a_camera_without_a_picture_is_a_camera_and_colours_nothing():
+    found = field(mask=seen_subject())
+    alone = dataclasses.replace(found, views=(View(found.views[0].camera, FACING, np.array([DISTANCE, 0.0, 0.0])),))
+    asset = made(alone)
+    assert len(asset.cameras) == 1 and asset.photos == () and asset.warnings == ()
+    assert np.median(colours_towards(asset.mesh, (0, 0, 1)), axis=0) == pytest.approx([25, 153, 25], abs=4)
+    assert made(dataclasses.replace(alone, views=(*alone.views, *found.views))).photos == ()
+
+
 def slanted(points: np.ndarray) -> np.ndarray:
     """The block, cut behind so that it looks the same from the front and no side is like another."""
     return np.minimum(block(points), 0.15 + points @ np.float32([1.0, 0.9, 0.35])).astype(np.float32)

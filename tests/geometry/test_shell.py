@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two layers to a closed mesh: contours, walls, the photo on the front, the back's colour behind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -105,7 +107,8 @@ def test_an_empty_outline_is_said():
 
 
 def test_layers_survive_the_cache():
-    two = layers(np.full((SIZE, SIZE), -0.5), np.full((SIZE, SIZE), 0.5))
+    two = replace(layers(np.full((SIZE, SIZE), -0.5), np.full((SIZE, SIZE), 0.5)), notes=("größer", "twice"))
     again = Layers.from_arrays(two.to_arrays(), two.view)
+    assert again.notes == two.notes and replace(two, notes=()).to_arrays()["notes"].tolist() == []
     assert again.window == two.window and again.view is two.view
     assert all((getattr(again, name) == getattr(two, name)).all() for name in ("front", "back", "back_colour"))

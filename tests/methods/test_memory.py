@@ -2,11 +2,15 @@
 """Networks in memory: one at a time unless both fit, each loaded once, until its weights change."""
 
 import gc
+import sys
+import types
 import weakref
 
 import pytest
 from image_to_3d.worker.core.errors import Unable, WeightsMissing
-from image_to_3d.worker.methods.method import ACTIVATIONS, LoadedNetworks, Network
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.methods import method as methods
+from image_to_3d.worker.methods.method import ACTIVATIONS, LoadedNetworks, Method, Network
 from image_to_3d.worker.methods.runtime import memory
 from image_to_3d.worker.store.weights import HubFile, HubModel, WeightStore
 
@@ -136,6 +140,17 @@ def test_all_of_them_are_let_go_when_asked(tmp_path, monkeypatch, weights, load)
         held.get(shipped(tmp_path, name), weights, "cpu", load)
     held.unload()
     assert all(network() is None for network in load.alive)
+
+
+def test_a_method_that_loads_nothing_has_the_memory_for_itself(tmp_path, monkeypatch, weights, load):
+    held, seen = LoadedNetworks(), []
+    monkeypatch.setattr(methods, "LOADED", held)
+    held.get(shipped(tmp_path, "first"), weights, "cpu", load)
+    runner = types.SimpleNamespace(run=lambda task, loaded, job: seen.append(load.alive[0]()))
+    monkeypatch.setitem(sys.modules, "a_runner_that_loads_nothing", runner)
+    method = Method("m", "", "", "", "several", False, "Field", (), "a_runner_that_loads_nothing", {})
+    method.run(None, Job(lambda *_: None))
+    assert seen == [None]
 
 
 def test_what_is_not_here_is_told_and_lets_nothing_go(tmp_path, monkeypatch, weights, load):

@@ -115,3 +115,14 @@ def test_names_that_there_are_not_are_refused_and_so_is_a_network_of_another_cat
         chosen(inputs(scene()), everything, "magic")
     with pytest.raises(Invalid, match="triposr is one of NeRF"):
         chosen(inputs(scene()), everything, "depth", "triposr")
+
+
+def test_a_list_of_cameras_is_refused_by_its_own_name(everything, tmp_path):
+    for wish in ({"category": "depth"}, {"network": "included"}):
+        with pytest.raises(Unable, match="takes one photo, not a list of cameras: choose one"):
+            chosen(inputs(cameras=tmp_path / "transforms.json"), everything, **wish)
+
+
+def test_an_option_decides_by_its_name_so_that_a_wrong_value_of_it_is_what_is_told(nothing):
+    for wish in ({"background": "keep"}, {"background": "kept"}, {"near": 2, "far": 1}):
+        assert chosen(inputs(thing()), nothing, "depth", **wish) == "included"

@@ -71,8 +71,14 @@ def checked(option: Option, value: Value) -> Value:
         raise Invalid(f"{option.name} must be one of {', '.join(option.choices)}, not {value!r}")
     low, high = option.minimum, option.maximum
     if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise Invalid(f"{option.name} must lie between {low:g} and {high:g}, not {value:g}")
+        raise Invalid(f"{option.name} must {_limits(low, high)}, not {value:g}")
     return float(value) if option.kind == "float" else value
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    if high is None:
+        return f"be at least {low:g}"
+    return f"be at most {high:g}" if low is None else f"lie between {low:g} and {high:g}"
 
 
 def build(kind: type[T], values: Mapping[str, Value]) -> T:

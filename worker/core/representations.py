@@ -53,12 +53,13 @@ class DepthMap:
         return (self.view,)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        facts = {"metric": np.array(self.metric), "focal": np.array(self.view.camera.fx)}
+        facts = {"metric": np.array(self.metric), "focal": np.array(self.view.camera.fx), "notes": _kept(self.notes)}
         return {"inverse_depth": self.inverse_depth, "valid": self.valid, **facts}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> DepthMap:
-        return cls(arrays["inverse_depth"], bool(arrays["metric"]), arrays["valid"], view)
+        notes = tuple(arrays["notes"].tolist())
+        return cls(arrays["inverse_depth"], bool(arrays["metric"]), arrays["valid"], view, notes)
 
     def depth(self, near: float, far: float) -> np.ndarray:
         """Depth along the optical axis, (H, W) float32 in metres, NaN where there is no surface.
@@ -113,11 +114,11 @@ class Layers:
     def to_arrays(self) -> dict[str, np.ndarray]:
         window = np.array([self.window.left, self.window.top, self.window.side])
         layers = {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
-        return {**layers, "mask": self.view.mask}
+        return {**layers, "mask": self.view.mask, "notes": _kept(self.notes)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View, notes: tuple[str, ...] = ()) -> Layers:
-        window = Window(*map(int, arrays["window"]))
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> Layers:
+        window, notes = Window(*map(int, arrays["window"])), tuple(arrays["notes"].tolist())
         return cls(arrays["front"], arrays["back"], arrays["back_colour"], window, view, notes)
 
 
@@ -144,3 +145,7 @@ class Field:
 
     def to_arrays(self) -> Mapping[str, np.ndarray]:
         return self.arrays()
+
+
+def _kept(notes: tuple[str, ...]) -> np.ndarray:
+    return np.array(notes, np.str_)

@@ -51,7 +51,8 @@ def finished(field: Field, options: FieldOptions, job: Job | Span) -> Asset:
         mesh, views, said = _textured(field, mesh, options, job.span(0.5, 1.0))
     placed = place(mesh, options.size or None, options.origin)
     cameras = tuple(_camera_info(view, placed) for view in views)
-    return Asset(placed.mesh, cameras, double_sided=False, warnings=(*field.notes, *said), photos=views)
+    photos = views if all(view.rgb is not None for view in views) else ()
+    return Asset(placed.mesh, cameras, double_sided=False, warnings=(*field.notes, *said), photos=photos)
 
 
 def _surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
@@ -79,11 +80,12 @@ def _textured(
     job.report(0.1, "finding the photo's place")
     registered = [_registered(view, field.to_gltf, mesh) for view in field.views]
     views = tuple(view for view, _ in registered)
-    fitting = [view for view, iou in registered if iou >= _LEAST_IOU] if options.photo else []
+    shown = [(view, iou) for view, iou in registered if view.rgb is not None] if options.photo else []
+    fitting = [view for view, iou in shown if iou >= _LEAST_IOU]
     colour = _colour(field) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
     guesses = mirrored(mesh, fitting[0]) if field.colour is None and len(fitting) == 1 else []
     mesh = baked(mesh, options.texture, colour, fitting, job.span(0.2, 1.0).report, guesses)
-    if options.photo and views and not fitting:
+    if shown and not fitting:
         return mesh, views, (_NO_FIT,)
     if field.colour is None and len(views) == 1 and fitting:
         return mesh, views, (_MIRRORED if guesses else _SPREAD,)

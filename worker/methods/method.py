@@ -43,7 +43,8 @@ class Network:
     """One row of weights.
 
     published: where they are fetched from; else `file` is part of the product, or the method needs none. also: networks
-    that it may need beside itself, whose weights are fetched with its own. automatic: taken by itself where it is here.
+    that it may need beside itself; the weights of those that are automatic are fetched with its own. automatic: taken
+    by itself where it is here.
     """
 
     name: str
@@ -99,7 +100,8 @@ class Network:
 
     def download(self, weights: WeightStore, job: Job | Span) -> int:
         """Fetches what is missing of its weights and of those beside them; returns their bytes."""
-        wanted = [network for network in (self, *self.also) if network.published]
+        beside = (network for network in self.also if network.automatic)
+        wanted = [network for network in (self, *beside) if network.published]
         total, done = sum(network.bytes for network in wanted), 0
         for network in wanted:
             part = job.span(done / total, (done + network.bytes) / total)
@@ -156,8 +158,10 @@ class Method:
         """The representation of the task's pictures, by the network that is loaded for it."""
         module = self.module()
         job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
-        loaded = LOADED.get(task.network, task.weights, task.device, module.load) if hasattr(module, "load") else None
-        return module.run(task, loaded, job)
+        if hasattr(module, "load"):
+            return module.run(task, LOADED.get(task.network, task.weights, task.device, module.load), job)
+        LOADED.unload()  # what it will take nobody knows
+        return module.run(task, None, job)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Representation:
         """The representation whose `to_arrays` these are, for the same task, without the network."""

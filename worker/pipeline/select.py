@@ -53,19 +53,20 @@ def select(
     Raises Invalid for unknown names, MethodUnavailable for unknown networks, Unable where no method takes the pictures.
     """
     several = inputs.cameras is not None or len(inputs.pictures) != 1
+    given = "a list of cameras" if inputs.cameras else len(inputs.pictures)
     if network is not None:
         method, row = with_network(network)
         if category is not None and method not in of_category(category):
             raise Invalid(f"the network {network} is one of {method.category}, not of {category}")
         if several and method.pictures == "one":
-            raise Unable(f"{row.label} takes one photo, not {len(inputs.pictures)}: choose one")
+            raise Unable(f"{row.label} takes one photo, not {given}: choose one")
         return Choice(method, row)
     candidates = all_methods() if category is None else of_category(category)
     fitting = [method for method in candidates if (method.pictures == "several") == several]
     if not fitting:
-        raise Unable(f"{candidates[0].category} takes one photo, not {len(inputs.pictures)}: choose one")
+        raise Unable(f"{candidates[0].category} takes one photo, not {given}: choose one")
     fitting = sorted(fitting, key=lambda method: method.cut_out != (not several and inputs.pictures[0].shows_one_thing))
-    able = [method for method in fitting if _takes(method, options)] or fitting[:1]
+    able = [method for method in fitting if options.keys() <= _names(method)] or fitting[:1]
     rows = [Choice(method, row) for method in able for row in method.networks if row.automatic]
     return next((choice for choice in rows if choice.network.is_here(weights)), rows[0])
 
@@ -88,9 +89,5 @@ def settings(method: Method, preset: str, chosen: Mapping[str, Value]) -> Settin
     return Settings(build(method.options, values), build(TABLE[method.makes].options, values))
 
 
-def _takes(method: Method, options: Mapping[str, Value]) -> bool:
-    try:
-        settings(method, next(iter(method.presets)), options)
-    except Invalid:
-        return False
-    return True
+def _names(method: Method) -> set[str]:
+    return {option.name for option in all_options(method)}

@@ -170,7 +170,9 @@ def test_the_map_comes_back_from_its_arrays_with_the_picture_and_without_the_net
     wanted = task(RELATIVE, weights, picture)
     made = run(wanted)
     monkeypatch.setattr(estimator, "load", lambda *_: pytest.fail("it was loaded"))
-    again = estimator.restored(made.to_arrays(), wanted, silent())
+    noted = dataclasses.replace(made, notes=("seen twice",))
+    again = estimator.restored(noted.to_arrays(), wanted, silent())
+    assert again.notes == noted.notes
     assert (again.inverse_depth == made.inverse_depth).all() and again.metric == made.metric
     assert again.view.rgb is picture.rgb and again.view.camera == made.view.camera
 

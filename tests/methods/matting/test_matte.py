@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from image_to_3d.tests.methods.matting.onnx_file import colour_network
 from image_to_3d.worker.core.errors import Unable, WeightsMissing
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods import all_methods
 from image_to_3d.worker.methods.matting import ISNET, NETWORKS, U2NETP, matte, saliency
 from image_to_3d.worker.methods.method import Network
@@ -97,6 +98,17 @@ def test_which_of_them_is_there_is_part_of_the_revision_of_every_network_that_ma
     before = [user.revision(likes_red) for user in users]
     installed(tmp_path, b"", ISNET)
     assert all(user.revision(likes_red) != old for user, old in zip(users, before, strict=True))
+
+
+def test_a_download_brings_the_small_one_along_and_never_the_large_one(tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr(WeightStore, "download", lambda store, name, model, job: fetched.append(name))
+    users = [network for method in all_methods() for network in method.networks if network.also]
+    for user in users:
+        fetched.clear()
+        bytes = user.download(WeightStore(tmp_path, online=True), Job(lambda *_: None))
+        assert fetched == [*([user.name] if user.published else []), U2NETP.name]
+        assert bytes == user.bytes + U2NETP.bytes
 
 
 def test_networks_come_from_addresses_with_known_sizes_and_hashes():

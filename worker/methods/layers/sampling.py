@@ -42,7 +42,7 @@ def run(task: Task, imagination: Imagination, job: Job | Span) -> Layers:
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Layers:
-    return Layers.from_arrays(arrays, _view(task.picture, arrays["mask"]), matte.remarks(arrays["mask"]))
+    return Layers.from_arrays(arrays, _view(task.picture, arrays["mask"]))
 
 
 def _view(picture: Picture, subject: np.ndarray) -> View:
