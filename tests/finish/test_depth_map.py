@@ -130,7 +130,7 @@ def _edges(mesh) -> np.ndarray:
 def test_a_scene_without_its_sky_stays_as_deep_as_it_was(monkeypatch):
     alpha = np.full((60, 80), 255, np.uint8)
     alpha[:15] = 0
-    own = options(size=0.0)
+    own = options(size=0.0, far=4.0)
     away, scene = alpha < 128, slope(photo(alpha=alpha))
     assert finishing._of_a_thing(scene, away, own) is own
     monkeypatch.setattr(finishing, "SCENE_BORDER", 1.0)
