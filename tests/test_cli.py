@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.cli import main
+from image_to_3d.worker.methods import all_methods
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,7 +85,7 @@ def test_nothing_is_taken_from_the_cache_or_kept_there_where_that_is_asked_for(r
         assert not anew["from_cache"] and "network" in anew["seconds"] and out.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["depth", "Depth", "included"])
+@pytest.mark.parametrize("name", ["depth", "Depth", "included", "INCLUDED"])
 def test_a_model_or_a_network_is_found_by_its_name(run, photo, made, tmp_path, name):
     path, result = made
     done = run("generate", photo, "-o", tmp_path / "out.glb", "--preset", "fast", "--model", name, "--json")
@@ -108,6 +110,9 @@ def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
         (("{folder}/missing.png", "-o", "{folder}/out.glb"), "missing.png"),
         (("{photo}", "-o", "{folder}/out.glb", "--preset", "ultra"), "balanced"),
         (("{photo}", "-o", "{folder}/out.glb", "--model", "depth-anything-v2-small"), "99 MB"),
+        (("{photo}", "-o", "{folder}/out.glb", "--model", "shap-e"), "(python3 -m envs run download shap-e)"),
+        (("{other}", "-o", "{folder}/out.glb", "--model", "diffusion"), "run download included-generator)"),
+        (("{photo}", "-o", "{folder}/out.glb", "--backend", "depth", "--model", "diffusion"), "name one of them"),
         (("{photo}", "-o", "{folder}/out.glb", "--model", "magic"), "included"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5", "--set", "far=4"), "nearest"),
@@ -161,12 +166,22 @@ def test_models_tells_licence_size_and_what_is_here(run):
     assert all(name in shown for name in networks) and "99 MB" in shown
 
 
-def test_doctor_names_what_works_and_what_is_missing(run):
+def test_names_and_licences_are_whole_in_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["models"]) == 0
+    shown = capsys.readouterr().out
+    rows = [network for method in all_methods() for network in method.networks]
+    assert all(row.name in shown.split() and row.licence in shown.split() for row in rows)
+
+
+def test_doctor_names_what_works_and_what_is_missing(run, tmp_path):
     done = run("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0 and checks["torch"]["ok"] and checks["included"]["ok"]
     assert not checks["depth-anything-v2-small"]["ok"] and checks["depth-anything-v2-small"]["advice"]
-    assert "ok" in run("doctor").stdout
+    shown = run("doctor", "--weights", tmp_path / "elsewhere").stdout
+    assert f"ok    folder of weights: {tmp_path / 'elsewhere'}" in shown
+    assert "nerfacto: in the environment nerf" in shown
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

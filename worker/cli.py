@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .core.errors import Cancelled
+from .core.errors import Cancelled, Invalid, WeightsMissing
 from .core.job import Job, Notify
 from .hello import Greeting, greet
 from .wire import protocol
@@ -49,12 +49,12 @@ def main(arguments: list[str]) -> int:
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult:
     app = _started(options)
-    category, network = _named(app, options.model)
+    category, network = _named(app, options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
         preset=options.preset,
-        category=options.backend or category,
+        category=category,
         network=network,
         options=dict(options.set),
         cached=not options.no_cache,
@@ -63,12 +63,15 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult:
         return app.generate(params, job)
 
 
-def _named(app: App, name: str | None) -> tuple[str | None, str | None]:
-    """The category or the network of that name; without one, the first category unless a backend is named."""
+def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
+    """The category and the network of these names; without any, the first category. Raises Invalid."""
     categories = [method.category.lower() for method in app.catalogue(protocol.Empty(), _silent_job()).methods]
-    if name is None:
-        return categories[0], None
-    return (name, None) if name.lower() in categories else (None, name)
+    if model is not None and model.lower() not in categories:
+        return backend, model
+    named = [name for name in (model, backend) if name is not None]
+    if len({name.lower() for name in named}) > 1:
+        raise Invalid(f"{model} and {backend} are two models: name one of them")
+    return (named or categories)[0], None
 
 
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
@@ -95,7 +98,7 @@ class Report:
 def doctor(options: argparse.Namespace) -> Report:
     from .doctor import examine
 
-    checks = examine()
+    checks = examine(options.weights, options.cache)
     return Report(checks, DONE if all(check.ok for check in checks if check.needed) else FAILED)
 
 
@@ -116,9 +119,11 @@ def show_downloaded(result: protocol.DownloadResult) -> None:
 
 def show_catalogue(catalogue: protocol.Catalogue) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("model", "network", "licence", "download", "here", "what it is", box=None)
+    # whole, however narrow the terminal is: what is to be typed, and what is to be known before
+    name, licence = Column("network", no_wrap=True), Column("licence", no_wrap=True)
+    table = Table("model", name, licence, "download", "here", "what it is", box=None)
     for method in catalogue.methods:
         for network in method.networks:
             size = f"{network.bytes / 1e6:.0f} MB" if network.bytes else "none"
@@ -144,7 +149,9 @@ def _tell_failure(error: Exception, as_json: bool) -> int:
     if as_json:
         _write(json.dumps({"error": {"code": int(answer.code), "message": answer.message, "data": answer.data}}))
     else:
-        sys.stderr.write(f"{answer.message}\n")
+        missing = isinstance(error, WeightsMissing)
+        advice = f" (python3 -m envs run download {error.network})" if missing else ""
+        sys.stderr.write(f"{answer.message}{advice}\n")
     return CANCELLED if isinstance(error, Cancelled) else FAILED
 
 

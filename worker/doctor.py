@@ -31,9 +31,11 @@ class Check:
     needed: bool = True
 
 
-def examine() -> tuple[Check, ...]:
+def examine(weights: str | None = None, results: str | None = None) -> tuple[Check, ...]:
+    """weights, results: folders, where they are not the usual ones."""
+    lie, kept = Path(weights or folders.weights()).absolute(), Path(results or folders.cache()).absolute()
     checks = [_program(), *map(_package, PACKAGES), _package("pillow-heif", needed=False), _device()]
-    return (*checks, *_networks(), _folder("weights", folders.weights()), _folder("results", folders.cache()))
+    return (*checks, *_networks(lie), _folder("weights", lie), _folder("results", kept))
 
 
 def _program() -> Check:
@@ -63,11 +65,14 @@ def _device() -> Check:
     return Check("device", True, f"{device}, {torch.get_num_threads()} threads")
 
 
-def _networks() -> list[Check]:
-    store, checks = WeightStore(folders.weights()), []
-    for network in (network for method in all_methods() for network in method.networks):
+def _networks(weights: Path) -> list[Check]:
+    store, checks = WeightStore(weights), []
+    rows = [(network, method.environment) for method in all_methods() for network in method.networks]
+    for network, environment in rows:
         here = network.is_here(store)
         found = "here" if here else f"not here ({network.bytes / 1e6:.0f} MB, {network.licence})"
+        if environment != "core":  # whether that is ready, `check` tells
+            found = f"in the environment {environment}"
         advice = f"fetch it with: python3 -m envs run download {network.name}"
         checks.append(Check(network.name, here, found, advice, needed=network.bytes == 0))
     return checks

@@ -93,6 +93,7 @@ def test_a_changed_file_of_code_makes_anew_what_it_may_change_and_nothing_else(c
     assert made() == "network" and made() == "cache"
     expected = {
         "geometry/relief/lattice.py": "mesh",
+        "pipeline/work.py": "mesh",
         "methods/depth/estimator.py": "network",
         "methods/layers/regression.py": "cache",
         "methods/runtime/devices.py": "network",

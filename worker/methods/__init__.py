@@ -38,11 +38,14 @@ def all_methods() -> tuple[Method, ...]:
 
 
 def with_network(name: str) -> tuple[Method, Network]:
-    """The method that has the network of that name, and the network. Raises MethodUnavailable."""
-    known = {network.name: (method, network) for method in all_methods() for network in method.networks}
-    if name not in known:
-        raise MethodUnavailable(f"there is no network {name!r}: choose one of {', '.join(known)}")
-    return known[name]
+    """The method that has the network of that name, whatever case it is written in, and the network. Raises
+    MethodUnavailable."""
+    known = [(method, network) for method in all_methods() for network in method.networks]
+    for method, network in known:
+        if network.name.lower() == name.lower():
+            return method, network
+    names = ", ".join(network.name for _, network in known)
+    raise MethodUnavailable(f"there is no network {name!r}: choose one of {names}")
 
 
 def of_category(name: str) -> list[Method]:

@@ -20,6 +20,9 @@ SHARED = ("core", "pictures", "cameras", "methods/runtime", "methods/matting", "
 
 FINISHING = ("core", "pictures", "geometry", "finish")
 
+TOLD = "pipeline/work.py"
+"""Writes down what is told about a finished file, which is kept with it."""
+
 
 def of_method(method: Method) -> str:
     """The digest of the code that makes a method's representation."""
@@ -28,8 +31,8 @@ def of_method(method: Method) -> str:
 
 
 def of_finish() -> str:
-    """The digest of the code that makes an asset of a representation."""
-    return _digest(tuple(WORKER / room for room in FINISHING))
+    """The digest of the code that makes a file of a representation, and what is told about it."""
+    return _digest(tuple(WORKER / room for room in (*FINISHING, TOLD)))
 
 
 @cache
