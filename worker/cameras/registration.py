@@ -28,6 +28,15 @@ class Points:
         return cls(np.zeros((0, 3)), np.zeros(0, np.int64))
 
 
+@dataclass(frozen=True)
+class Mask:
+    """A file beside a list of cameras that says which pixels of a picture belong to the thing. turn: how the picture
+    lies in its file (EXIF), if its mask lies so without saying it, else 1."""
+
+    file: str
+    turn: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Registration:
     """N pictures and the cameras that took them, in a world of any axes and size.
@@ -35,6 +44,8 @@ class Registration:
     pictures: their numbers among the inputs' pictures, or their files as seen from the folder of a list of cameras.
     lenses: of the pictures' pixels, or as many times more or fewer. rotations: (N, 3, 3), positions: (N, 3), as in
     View. axes_given: whether somebody chose the world, whose axes are kept where they are sensible. notes: sentences.
+    masks: one for each picture, or None where there is no file with it; () where there is for none. turns: of each
+    picture, by how much it and its camera were turned from how both were listed: (2, 2), as in Lens; () where none was.
     """
 
     pictures: tuple[int, ...] | tuple[str, ...]
@@ -44,6 +55,15 @@ class Registration:
     points: Points
     axes_given: bool
     notes: tuple[str, ...]
+    masks: tuple[Mask | None, ...] = ()
+    turns: tuple[np.ndarray, ...] = ()
+
+    @property
+    def listed_rotations(self) -> np.ndarray:
+        """(N, 3, 3): of the cameras before they were turned with their pictures. Whoever chose the world knew these."""
+        if not self.turns:
+            return self.rotations
+        return np.stack([np.vstack([turn.T @ r[:2], r[2:]]) for turn, r in zip(self.turns, self.rotations)])
 
     def posed_as(self, views: Sequence[View]) -> Registration:
         """The same pictures where the `views` that became of them are, in those one's world, without points."""
@@ -53,13 +73,16 @@ class Registration:
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
             "pictures": np.array(self.pictures),
-            "lenses": np.array([(*astuple(lens.camera), lens.k1, lens.k2, lens.p1, lens.p2) for lens in self.lenses]),
+            "lenses": np.array([(*astuple(lens.camera), *_distortion(lens)) for lens in self.lenses], np.float64),
             "rotations": self.rotations,
             "positions": self.positions,
             "points": self.points.positions,
             "sightings": self.points.sightings,
             "axes_given": np.array(self.axes_given),
             "registration_notes": np.array(self.notes, np.str_),
+            "masks": np.array([mask.file if mask else "" for mask in self.masks], np.str_),
+            "turns": np.array(self.turns, np.int64).reshape(-1, 2, 2),
+            "mask_turns": np.array([mask.turn if mask else 1 for mask in self.masks], np.int64),
         }
 
     @classmethod
@@ -72,8 +95,19 @@ class Registration:
             Points(arrays["points"], arrays["sightings"]),
             bool(arrays["axes_given"]),
             tuple(arrays["registration_notes"].tolist()),
+            tuple(_mask(*each) for each in zip(arrays["masks"].tolist(), arrays["mask_turns"].tolist())),
+            tuple(arrays["turns"]),
         )
 
 
+def _mask(file: str, turn: int) -> Mask | None:
+    return Mask(file, turn) if file else None
+
+
+def _distortion(lens: Lens) -> tuple[float, ...]:
+    return lens.k1, lens.k2, lens.p1, lens.p2, lens.k3, lens.k4, lens.fisheye
+
+
 def _lens(width: float, height: float, fx: float, fy: float, cx: float, cy: float, *distortion: float) -> Lens:
-    return Lens(PinholeCamera(int(width), int(height), fx, fy, cx, cy), *distortion)
+    *terms, fisheye = distortion
+    return Lens(PinholeCamera(int(width), int(height), fx, fy, cx, cy), *terms, bool(fisheye))
