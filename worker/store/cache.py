@@ -88,8 +88,8 @@ class Cache:
         """Whatever is wrong with an entry that is read within ends the block; what is damaged is removed."""
         try:
             yield
-        except OSError:
-            return  # not there, or the disk's or the target's trouble: the entry may be good
+        except (OSError, MemoryError):
+            return  # not there, or trouble of the disk, the target or the memory: the entry may be good
         except Exception as error:  # noqa: BLE001 - what readers raise of damaged bytes has no end
             log.warning("a damaged result is removed and made anew: %s (%s)", key, error)
             for ending in endings:
