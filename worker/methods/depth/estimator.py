@@ -17,7 +17,7 @@ from ...core.representations import DepthMap
 from ...core.view import View
 from ...pictures.load import Picture
 from ..method import Network, Task
-from ..runtime import devices
+from ..runtime import devices, memory
 from ..runtime.checkpoint import loading
 
 DEFAULT_FOV = 55.0
@@ -84,7 +84,7 @@ class Estimator:
 
     def _run(self, rgb: np.ndarray, detail: float) -> np.ndarray:
         height, width = network_size(rgb.shape[:2], self.best_size * detail, self.multiple)
-        with devices.memory_guard(self.device), torch.inference_mode():
+        with devices.memory_guard(self.device, memory.FASTER), torch.inference_mode():
             return self.network(_resized(rgb, height, width).to(self.device))[0].float().cpu().numpy()
 
 
