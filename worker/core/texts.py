@@ -20,8 +20,8 @@ def readable(text: str) -> str:
 
 
 def shortened(text: str, most: int = LONGEST_SHOWN) -> str:
-    """The text, readable, and cut where it is longer than a sentence may repeat."""
-    text = readable(text)
+    """The text on one line, readable, and cut where it is longer than a sentence may repeat."""
+    text = readable(text) if text.isprintable() else "".join(c if c.isprintable() else " " for c in readable(text))
     return text if len(text) <= most else f"{text[:most]}..."
 
 
