@@ -27,6 +27,7 @@ def main() -> int:
         return serve()
     from .cli import main as terminal
 
+    sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot show
     return terminal(sys.argv[1:])
 
 

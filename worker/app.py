@@ -14,6 +14,7 @@ from pathlib import Path
 from . import __version__
 from .core.errors import Invalid
 from .core.job import Job
+from .core.texts import path_of
 from .methods import all_methods, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, select, settings
@@ -54,6 +55,8 @@ class App:
             raise WireError(ErrorCode.VERSION_MISMATCH, message)
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
             raise Invalid(f"there is no device {params.device!r}: choose auto, cpu, cuda or mps")
+        for folder in filter(None, (params.weights, params.cache)):
+            path_of(folder)
         self._settings = params
         return protocol.InitializeResult(protocol.VERSION, __version__, self._described())
 
@@ -64,7 +67,7 @@ class App:
         """Which network is taken for these pictures."""
         from .pipeline.generate import read  # on use, as below
 
-        inputs = read([Path(path) for path in params.pictures], job)
+        inputs = read([path_of(path) for path in params.pictures], job)
         choice = select(inputs, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)
 

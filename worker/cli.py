@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the terminal's boundary, as wire/server.py is the pipe's
         return _tell_failure(error, options.json)
     if options.json:
-        _write(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
+        _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
     return result.exit_code if isinstance(result, Report) else DONE

@@ -13,10 +13,14 @@ import json
 import os
 from pathlib import Path
 
+from ...worker.core.options import Option
 from ...worker.wire import protocol
 from ...worker.wire.protocol import Catalogue, MethodInfo, NetworkInfo, WireError
 
 SHIPPED = Path(__file__).with_name("catalogue.json")
+
+LARGEST = 2**31 - 1
+"""Of a whole number that Blender's settings hold."""
 
 Methods = tuple[MethodInfo, ...]
 
@@ -31,7 +35,7 @@ def last(path: Path) -> Methods:
     ours = shipped()
     try:
         theirs = read(path)
-    except (OSError, ValueError, WireError):  # none yet, or damaged, or written by another version
+    except (OSError, ValueError, RecursionError, WireError):  # none yet, or damaged, or written by another version
         return ours
     return theirs if shape(theirs) == shape(ours) else ours
 
@@ -47,6 +51,33 @@ def write(methods: Methods, path: Path) -> None:
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(dataclasses.asdict(Catalogue(methods)), indent=1), encoding="utf-8")
     os.replace(beside, path)
+
+
+def flaw(methods: Methods) -> str:
+    """Why the panel could not be made of what a worker offers, "" if it can."""
+    if not methods:
+        return "it offers no model"
+    for method in methods:
+        if not method.networks or not method.presets:
+            return f"{method.name} has no network, or no preset"
+    names = [method.name for method in methods], [network.name for method in methods for network in method.networks]
+    if any(len(set(each)) < len(each) or "" in each for each in names):
+        return "two models or networks have one name"
+    return next(
+        (f"{option.name} {wrong}" for each in methods for option in each.options if (wrong := _odd(option))), ""
+    )
+
+
+def _odd(option: Option) -> str:
+    """What is wrong with an option, "" if nothing is."""
+    kinds = {"bool": bool, "int": int, "float": (int, float), "choice": str}
+    if not isinstance(option.default, kinds[option.kind]):
+        return f"is of kind {option.kind} and begins as {option.default!r}"
+    if option.kind == "choice" and option.default not in option.choices:
+        return f"begins as {option.default!r}, which is no choice of it"
+    if not -LARGEST < (option.minimum or 0) <= (option.maximum or LARGEST) <= LARGEST:
+        return "has limits that exclude each other"
+    return ""
 
 
 def shape(methods: Methods) -> Methods:

@@ -83,21 +83,25 @@ class Client(Child):
             self.write(protocol.encode(protocol.Notification(method, params)))
 
     def _read(self, line: bytes) -> Event | None:
+        """Whatever the line holds, nothing is raised: what is not understood goes to the log."""
         try:
             message = protocol.decode(line)
-            match message:
-                case protocol.Result(id, result) if id in self._methods:
-                    return self._answer(id, result)
-                case protocol.Error(id, code, text, data) if id in self._methods:
-                    return Failed(id, self._methods.pop(id), WireError(_code(code), text, data))
-                case protocol.Notification(_, Progress() | Preview() as event):
-                    return event if event.progressToken in self._methods else None
-                case protocol.Error(None, code, text, _):
-                    self.note(f"the worker could not read a request: {text} ({code})")
-                case _:
-                    self.note(f"nobody waits for: {_shown(line)}")
-        except WireError:
+        except WireError as error:
+            if (id := error.data.get("id")) in self._methods:  # an answer, and no other will come
+                return Failed(id, self._methods.pop(id), WireError(ErrorCode.INTERNAL_ERROR, error.message))
             self.note(f"printed by the worker: {_shown(line)}")
+            return None
+        match message:
+            case protocol.Result(id, result) if id in self._methods:
+                return self._answer(id, result)
+            case protocol.Error(id, code, text, data) if id in self._methods:
+                return Failed(id, self._methods.pop(id), WireError(_code(code), text, data))
+            case protocol.Notification(_, Progress() | Preview() as event):
+                return event if event.progressToken in self._methods else None
+            case protocol.Error(None, code, text, _):
+                self.note(f"the worker could not read a request: {text} ({code})")
+            case _:
+                self.note(f"nobody waits for: {_shown(line)}")
         return None
 
     def _answer(self, id: int, result: Any) -> Event:

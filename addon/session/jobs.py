@@ -79,7 +79,8 @@ def problem(message: str, error: protocol.WireError | None, log: str) -> Problem
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
     missing = DownloadParams(network) if isinstance(network, str) else None
-    return Problem(message, error.code, error.data.get("log") or log, missing)
+    told = error.data.get("log")
+    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing)
 
 
 def selection(recipe: Recipe, environment: str) -> Job:

@@ -3,8 +3,7 @@
 
 Nothing here waits, except `close`, so that all of it may be called from Blender's main thread: one reader thread
 moves lines from the child's stdout into a queue (a read with a time limit does not exist for pipes on Windows), and
-ending a child is a sequence of steps which `poll` takes as time passes. Stderr goes to a file, because a pipe that
-nobody drains stops the child after 64 kB.
+ending a child is a sequence of steps which `poll` takes as time passes. Stderr goes to a bounded file (log.py).
 """
 
 from __future__ import annotations
@@ -20,6 +19,8 @@ from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 from typing import IO
+
+from .log import Log
 
 EXIT_AFTER_EOF = 5.0
 """Seconds from closing stdin to asking harder: the worker promises to exit within this time, whatever it is doing."""
@@ -41,9 +42,6 @@ LINES_WAITING = 1000
 
 LONGEST_LINE = 1 << 20
 """Bytes after which a line is cut, so that a child that never ends its line cannot fill the memory."""
-
-LOG_TAIL = 4000
-"""Bytes from the end of the log that are shown with an error: some 40 lines, a whole Python traceback."""
 
 GENTLE = 10
 """How much a gentle child yields to others on POSIX (its niceness); on Windows it is "below normal"."""
@@ -77,16 +75,16 @@ class Child:
         clock: Callable[[], float] = time.monotonic,
         gentle: bool = False,
     ) -> None:
-        self.log_path = log
         self.exit_code: int | None = None
         self._clock = clock
         self._ending, self._next_step_at = _Ending.NOT, 0.0
         self._exited_at: float | None = None
-        self._drained = False
+        self._drained = self._given_up = False
         self._unsent = b""
         self._lines: queue.Queue[bytes | None] = queue.Queue(LINES_WAITING)
-        self._log = _open_log(log)
+        self._log = _opened(log)
         self._process = self._start(command, folder, variables, gentle)
+        self._log.drain(self._process.stderr)
         if os.name == "posix":
             os.set_blocking(self._process.stdin.fileno(), False)
         threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True).start()
@@ -143,17 +141,11 @@ class Child:
 
     def note(self, text: str) -> None:
         """Adds a line to the log."""
-        if not self._log.closed:
-            self._log.write(text.encode(errors="replace") + b"\n")
+        self._log.note(text)
 
     def log_tail(self) -> str:
         """The last lines of the log, for an error."""
-        try:
-            with self.log_path.open("rb") as file:
-                file.seek(max(0, self.log_path.stat().st_size - LOG_TAIL))
-                return file.read(LOG_TAIL).decode(errors="replace").strip()
-        except OSError as error:
-            return f"(the log {self.log_path} cannot be read: {error.strerror})"
+        return self._log.tail()
 
     def _start(
         self, command: Sequence[str], folder: Path, variables: Mapping[str, str], gentle: bool
@@ -165,13 +157,13 @@ class Child:
                 env=dict(variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
+                stderr=subprocess.PIPE,
                 start_new_session=os.name == "posix",  # a process group of its own, which can be ended as a whole
                 creationflags=_windows_flags(gentle),
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in a path
             self._log.close()
-            raise CannotStart(f"{command[0]} could not be started: {error.strerror or error}") from None
+            raise CannotStart(f"{command[0]} could not be started: {getattr(error, 'strerror', '') or error}") from None
         if gentle and os.name == "posix":
             with suppress(ProcessLookupError, PermissionError):  # it has ended already
                 os.setpriority(os.PRIO_PROCESS, process.pid, GENTLE)
@@ -214,12 +206,17 @@ class Child:
             return
         if self._exited_at is None:
             self._exited_at = self._clock()
-        if not self._drained and self._lines.empty() and self._clock() >= self._exited_at + DRAIN_AFTER_EXIT:
-            _signal_group(self._process, forced=True)  # something it started still holds the pipe
-            self._drained = True
-        if self._drained:
+        if not self._is_silent and self._lines.empty() and self._clock() >= self._exited_at + DRAIN_AFTER_EXIT:
+            _signal_group(self._process, forced=True)  # something it started still holds the pipes
+            self._given_up = True
+        if self._is_silent or self._given_up:
             self.exit_code = code
             _close_quietly(self._process.stdin)
+
+    @property
+    def _is_silent(self) -> bool:
+        """All that it wrote has been read."""
+        return self._drained and self._log.is_drained
 
     def _take_next_step(self) -> None:
         if self._ending is _Ending.STDIN_CLOSED:
@@ -231,12 +228,11 @@ class Child:
         self._ending, self._next_step_at = ending, self._clock() + patience
 
 
-def _open_log(path: Path) -> IO[bytes]:
+def _opened(log: Path) -> Log:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb", buffering=0)  # the child writes through the same descriptor: nothing may be held back
+        return Log(log)
     except OSError as error:
-        raise CannotStart(f"the log {path} cannot be written: {error.strerror}") from None
+        raise CannotStart(f"the log {log} cannot be written: {error.strerror}") from None
 
 
 def _windows_flags(gentle: bool) -> int:

@@ -208,7 +208,7 @@ class Session:
             self._hear_environments(over)
         if self._client:
             for event in self._client.events():
-                self._hear(event)
+                self._take(event)
         self._watch_clock()
         if self.selection.due and self.can_begin and self._reach(self.environments.needed):
             self.selection.request = self._client.request("select", self.selection.question)
@@ -301,14 +301,23 @@ class Session:
 
     # ---- hearing
 
+    def _take(self, event: Event) -> None:
+        """The boundary to the worker: whatever its answer holds, the panel lives on."""
+        try:
+            self._hear(event)
+        except Exception as error:  # noqa: BLE001 - of another version, or damaged: nobody knows what it holds
+            self._fail(f"what the worker said cannot be used ({type(error).__name__}: {error}): install both anew")
+            self.force_stop()
+
     def _hear(self, event: Event) -> None:
         self._heard_at = self._clock()
         match event:
             case Progress(token, fraction, stage, message, remaining) if self._is_running(token):
-                now = {"fraction": fraction, "stage": stage, "message": message, "remaining": remaining}
-                self._progress = replace(self._progress, **now)
+                self._progress = self._progress.at(fraction, stage, message, remaining)
             case Preview(token, file) if self._is_running(token):
                 self._progress = replace(self._progress, preview=file)
+            case Answered(_, "initialize", result) if wrong := _unlike_us(result):
+                self._not_introduced(f"{wrong}: install the add-on and its environment again")
             case Answered(_, "initialize", result):
                 self._describe(result.methods)
                 self._introduced = True
@@ -316,7 +325,8 @@ class Session:
                 if self._pending and self.state is State.READY:
                     self._submit()
             case Answered(_, "catalogue", result):
-                self._describe(result.methods)
+                if not catalogue.flaw(result.methods):
+                    self._describe(result.methods)
             case Answered(id, _, result):
                 self._hear_result(id, result)
             case Failed(id, method, error):
@@ -455,3 +465,11 @@ class Session:
         if self._running:
             self._running[1].discard()
             self._running = None
+
+
+def _unlike_us(worker: protocol.InitializeResult) -> str:
+    """Why nothing can be done with that worker, "" if it can."""
+    if worker.version != protocol.VERSION:
+        return f"the worker speaks version {worker.version} and not {protocol.VERSION}"
+    flaw = catalogue.flaw(worker.methods)
+    return f"the worker's offer cannot be used ({flaw})" if flaw else ""

@@ -5,9 +5,10 @@ bpy, or how one state follows another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from ...worker.core.texts import shortened
 from ...worker.wire.protocol import DownloadParams, ErrorCode
 
 START_LIMIT = 60.0
@@ -40,6 +41,10 @@ CHECK_AFTER = 3.0
 
 CHECK_LIMIT = 300.0
 """Seconds until a check is ended. It takes one; a deep one, which imports torch from a cold disk, may take many."""
+
+
+LONGEST_TOLD = 1e6
+"""Seconds that remain, at most, if they are to be shown: beyond eleven days it is a mistake."""
 
 
 class State(Enum):
@@ -89,3 +94,9 @@ class Shown:
     preview: str = ""
     enough: bool = False
     remaining: float | None = None
+
+    def at(self, fraction: float, stage: str, message: str, remaining: float | None) -> Shown:
+        """The same thing further on, as a worker tells it; what nobody could show is left out."""
+        left = remaining if remaining is not None and 0.0 <= remaining <= LONGEST_TOLD else None
+        now = {"fraction": min(max(fraction, 0.0), 1.0), "remaining": left}
+        return replace(self, stage=shortened(stage), message=shortened(message), **now)

@@ -7,6 +7,7 @@ nobody: not while a modal tool or a render runs, and not in edit or sculpt mode.
 
 from __future__ import annotations
 
+import logging
 import time
 
 import bpy
@@ -25,6 +26,8 @@ MODAL_PATIENCE = 10.0
 """Seconds to wait for a modal tool to end; some add-ons run one for ever."""
 
 _WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
+
+log = logging.getLogger(__name__)
 
 _session: Session | None = None
 _drawn_second = -1
@@ -59,6 +62,15 @@ def why_not_added(context: bpy.types.Context) -> str:
 
 
 def _tick() -> float:
+    """The boundary to Blender, which forgets a timer that raises: then the panel would stand still for ever."""
+    try:
+        return _look()
+    except Exception:  # noqa: BLE001 - whatever it is, the next look may go better
+        log.exception("a look at the worker failed")
+        return TICK_RESTING
+
+
+def _look() -> float:
     began = time.perf_counter()
     changed = _session.tick()
     properties.rebuild(_session.methods)
@@ -147,8 +159,11 @@ def register() -> None:
 def _look_and_tick() -> None:
     """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
     began = time.perf_counter()
-    _session.recall()
-    _session.look()
+    try:
+        _session.recall()
+        _session.look()
+    except Exception:  # noqa: BLE001 - as in `_tick`
+        log.exception("the session could not be prepared")
     _session.longest_tick = time.perf_counter() - began
     wake()
 

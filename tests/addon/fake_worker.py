@@ -84,7 +84,7 @@ def ignore_all() -> None:
 def result_of(request: dict) -> dict:
     match request["method"]:
         case "initialize":
-            return OFFERED
+            return {**OFFERED, "version": request["params"]["version"]}
         case "generate":
             return {**DONE, "glb": request["params"]["output"]}
         case "select":
@@ -137,7 +137,7 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
                 shutil.copy(path, request["params"]["output"])
             case {"shipped": True}:
                 shipped = Path(__file__).resolve().parents[2] / "addon" / "session" / "catalogue.json"
-                result = {**OFFERED, **json.loads(shipped.read_text())}
+                result = {**result_of(request), **json.loads(shipped.read_text())}
                 return send({"id": number, "result": result})
             case {"wait_for": name}:
                 while not Path(sys.argv[1]).with_name(name).exists():

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import process
+from image_to_3d.addon.session import log, process
 from image_to_3d.addon.session.client import Answered, Client, Exited, Failed
 from image_to_3d.addon.session.process import CannotStart
 from image_to_3d.tests.addon.waiting import alive, events_until, until
@@ -103,7 +103,7 @@ def test_a_megabyte_on_stderr_does_not_stop_the_worker(start):
     client.request("generate", GENERATE)
     events_until(client, Answered)
     assert client.log_tail().endswith("last words")
-    assert len(client.log_tail()) <= process.LOG_TAIL
+    assert len(client.log_tail()) <= log.TAIL
 
 
 @pytest.mark.parametrize("result", [{}, {"glb": 3}, [], None])

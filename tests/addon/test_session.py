@@ -236,11 +236,11 @@ def test_missing_weights_say_what_to_download(session, follow):
 
 
 def test_a_download_asks_again_what_is_here(session, follow):
-    listed = {"methods": []}
-    follow({"catalogue": [{"result": listed}]})
+    listed = catalogue.shipped()[:1]
+    follow({"catalogue": [{"result": {"methods": [dataclasses.asdict(method) for method in listed]}}]})
     session.download("triposr")
     wait_for(session, State.READY)
-    tick_until(session, lambda: session.methods == ())
+    tick_until(session, lambda: session.methods == listed)
 
 
 def test_a_refused_introduction_is_shown_and_the_worker_is_ended(session, follow):

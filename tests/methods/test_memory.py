@@ -149,7 +149,7 @@ def test_a_method_that_loads_nothing_has_the_memory_for_itself(tmp_path, monkeyp
     runner = types.SimpleNamespace(run=lambda task, loaded, job: seen.append(load.alive[0]()))
     monkeypatch.setitem(sys.modules, "a_runner_that_loads_nothing", runner)
     method = Method("m", "", "", "", "several", False, "Field", (), "a_runner_that_loads_nothing", {})
-    method.run(None, Job(lambda *_: None))
+    method.run(types.SimpleNamespace(device="cpu"), Job(lambda *_: None))
     assert seen == [None]
 
 

@@ -22,6 +22,8 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.break_after, self.requests = dict(FILES), None, []
+        self.stall = threading.Event()  # what comes after the first bytes waits for it
+        self.stall.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -40,7 +42,10 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         stop = self.server.break_after
-        self.wfile.write(content[start:] if stop is None else content[start:stop])
+        self.wfile.write(content[start : start + 10])
+        self.wfile.flush()
+        self.server.stall.wait(20.0)
+        self.wfile.write(content[start + 10 :] if stop is None else content[start + 10 : stop])
 
     def log_message(self, *_):
         pass
@@ -199,3 +204,31 @@ def test_weights_that_cannot_be_the_published_ones_are_named(tmp_path):
     (folder / "model.safetensors").write_bytes(b"others")
     (remark,) = store.remarks("thing", model())
     assert str(folder) in remark
+
+
+def test_progress_and_a_cancel_are_heard_from_the_first_bytes(hub, tmp_path):
+    hub.stall.clear()
+    reports = []
+
+    def hear(*report) -> None:
+        reports.append(report)
+        if report[1] == "downloading" and not hub.stall.is_set():
+            job.cancel()
+            hub.stall.set()
+
+    job, part = Job(hear), tmp_path / "m" / "config.bin.part"
+    hub.files = {"config.bin": b"a" * 200_000}
+    with pytest.raises(Cancelled):
+        WeightStore(tmp_path, online=True).download("m", model(hub.files), job)
+    assert reports[0][1] == "connecting" and part.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize(
+    "content", [b"<html>sign in first</html>", b"[" * 100_000, b"7", b"{" + b" " * 2_000_000 + b"}"]
+)
+def test_a_small_file_that_cannot_be_the_published_one_is_refused(hub, tmp_path, content):
+    files = (HubFile("config.json", None, None), HubFile("model.safetensors", len(FILES["model.safetensors"]), None))
+    hub.files["config.json"] = content
+    with pytest.raises(Unable, match="damaged"):
+        WeightStore(tmp_path, online=True).download("m", HubModel("someone/something", REVISION, files), silent())
+    assert not list((tmp_path / "m").iterdir())

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lenses: pictures with radial and tangential distortion become pictures of an ideal pinhole camera.
 
-Must not know where a lens's numbers come from. The model is Brown and Conrady's with two radial and two tangential
-terms, which COLMAP and OpenCV call OPENCV; all axes and units as in core.view.PinholeCamera.
+Must not know where a lens's numbers come from. The models are Brown and Conrady's with four radial and two tangential
+terms, of which COLMAP and OpenCV call the one with two OPENCV, and Kannala and Brandt's, which they call
+OPENCV_FISHEYE; all axes and units as in core.view.PinholeCamera.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -24,7 +25,8 @@ _STRAIGHT = 0.05  # pixels: a lens that moves no pixel further than this needs n
 class Lens:
     """A pinhole camera and its distortion: a ray (x, y, 1) is seen where the camera sees the ray (x', y', 1),
 
-    x' = x (1 + k1 r2 + k2 r2^2) + 2 p1 x y + p2 (r2 + 2 x^2), y' likewise with p1 and p2 exchanged, r2 = x^2 + y^2.
+    x' = x (1 + k1 r^2 + ... + k4 r^8) + 2 p1 x y + p2 (r^2 + 2 x^2), y' likewise with p1 and p2 exchanged, r^2 = x^2 +
+    y^2. fisheye: x' = x t (1 + k1 t^2 + ... + k4 t^8) / r, y' likewise, where t = atan(r).
     """
 
     camera: PinholeCamera
@@ -32,19 +34,39 @@ class Lens:
     k2: float = 0.0
     p1: float = 0.0
     p2: float = 0.0
+    k3: float = 0.0
+    k4: float = 0.0
+    fisheye: bool = False
 
     def scaled(self, width: int, height: int) -> Lens:
         """The same lens before other pixels: distortion is in rays and does not change."""
-        return Lens(self.camera.scaled(width, height), self.k1, self.k2, self.p1, self.p2)
+        return replace(self, camera=self.camera.scaled(width, height))
+
+    def turned(self, turn: np.ndarray) -> Lens:
+        """The lens of the turned picture. turn: (2, 2), by quarters, of directions in pixels to those after it."""
+        camera, quarter = self.camera, bool(turn[0, 1])
+        sides = (camera.height, camera.width) if quarter else (camera.width, camera.height)
+        fx, fy = (camera.fy, camera.fx) if quarter else (camera.fx, camera.fy)
+        middle = turn @ (camera.cx - camera.width / 2.0, camera.cy - camera.height / 2.0) + np.array(sides) / 2.0
+        p2, p1 = (turn @ (self.p2, self.p1)).tolist()
+        return replace(self, camera=PinholeCamera(*sides, fx, fy, *middle.tolist()), p1=p1, p2=p2)
 
     def distorted(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the rays (x, y, 1), arrays of one shape, are seen, in pixels of the camera."""
-        r2 = x * x + y * y
-        radial = 1.0 + r2 * (self.k1 + r2 * self.k2)
+        r2, camera = x * x + y * y, self.camera
+        if self.fisheye:
+            r = np.sqrt(r2)
+            angle = np.arctan(r)
+            radial = np.where(r > 1e-9, self._radial(angle * angle) * angle / np.maximum(r, 1e-9), 1.0)
+            return x * radial * camera.fx + camera.cx, y * radial * camera.fy + camera.cy
+        radial = self._radial(r2)
         seen_x = x * radial + 2.0 * self.p1 * x * y + self.p2 * (r2 + 2.0 * x * x)
         seen_y = y * radial + 2.0 * self.p2 * x * y + self.p1 * (r2 + 2.0 * y * y)
-        camera = self.camera
         return seen_x * camera.fx + camera.cx, seen_y * camera.fy + camera.cy
+
+    def _radial(self, r2: np.ndarray) -> np.ndarray:
+        more = self.k2 + r2 * (self.k3 + r2 * self.k4) if self.k3 or self.k4 else self.k2
+        return 1.0 + r2 * (self.k1 + r2 * more)
 
     def is_straight(self) -> bool:
         """Whether no pixel at the picture's border is seen elsewhere than a pinhole camera would see it."""

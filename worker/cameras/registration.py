@@ -23,6 +23,15 @@ LEAST_BASELINE = 0.04
 degrees. A person who turns in one place moves the camera by less."""
 
 
+@dataclass(frozen=True)
+class Mask:
+    """A file beside a list of cameras that says which pixels of a picture belong to the thing. turn: how the picture
+    lies in its file (EXIF), if its mask lies so without saying it, else 1."""
+
+    file: str
+    turn: int = 1
+
+
 @dataclass(frozen=True, eq=False)
 class Registration:
     """N pictures and the cameras that took them, in a world of any axes and size.
@@ -31,7 +40,9 @@ class Registration:
     cameras. lenses: of the pictures' pixels, or as many times more or fewer. rotations: (N, 3, 3), positions: (N, 3),
     as in View. points: (P, 3) sparse ones on surfaces; sightings: (P,) int, in how many pictures each was found. error:
     mean reprojection error of the points in pixels, where they were reconstructed. axes_given: whether somebody chose
-    the world, whose axes are kept where they are sensible. notes: sentences for the user.
+    the world, whose axes are kept where they are sensible. notes: sentences for the user. masks: one for each picture,
+    or None where there is no file with it; () where there is for none. turns: of each picture, by how much it and its
+    camera were turned from how both were listed: (2, 2), as in Lens; () where none was.
     """
 
     pictures: tuple[int, ...] | tuple[str, ...]
@@ -43,6 +54,8 @@ class Registration:
     error: float = math.nan
     axes_given: bool = False
     notes: tuple[str, ...] = ()
+    masks: tuple[Mask | None, ...] = ()
+    turns: tuple[np.ndarray, ...] = ()
 
     @property
     def worth(self) -> tuple[int, int]:
@@ -70,6 +83,13 @@ class Registration:
         poses = zip(self.lenses, self.rotations, self.positions)
         return [View(lens.camera, rotation, position) for lens, rotation, position in poses]
 
+    @property
+    def listed_rotations(self) -> np.ndarray:
+        """(N, 3, 3): of the cameras before they were turned with their pictures. Whoever chose the world knew these."""
+        if not self.turns:
+            return self.rotations
+        return np.stack([np.vstack([turn.T @ r[:2], r[2:]]) for turn, r in zip(self.turns, self.rotations)])
+
     def posed_as(self, views: Sequence[View]) -> Registration:
         """The same pictures where the `views` that became of them are, in those one's world, without points."""
         rotations, positions = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
@@ -79,13 +99,16 @@ class Registration:
     def to_arrays(self) -> dict[str, np.ndarray]:
         return {
             "pictures": np.array(self.pictures),
-            "lenses": np.array([(*astuple(lens.camera), lens.k1, lens.k2, lens.p1, lens.p2) for lens in self.lenses]),
+            "lenses": np.array([(*astuple(lens.camera), *_distortion(lens)) for lens in self.lenses], np.float64),
             "rotations": self.rotations,
             "positions": self.positions,
             "points": self.points,
             "sightings": self.sightings,
             "axes_given": np.array(self.axes_given),
             "registration_notes": np.array(self.notes, np.str_),
+            "masks": np.array([mask.file if mask else "" for mask in self.masks], np.str_),
+            "turns": np.array(self.turns, np.int64).reshape(-1, 2, 2),
+            "mask_turns": np.array([mask.turn if mask else 1 for mask in self.masks], np.int64),
         }
 
     @classmethod
@@ -99,8 +122,19 @@ class Registration:
             arrays["sightings"],
             axes_given=bool(arrays["axes_given"]),
             notes=tuple(arrays["registration_notes"].tolist()),
+            masks=tuple(_mask(*each) for each in zip(arrays["masks"].tolist(), arrays["mask_turns"].tolist())),
+            turns=tuple(arrays["turns"]),
         )
 
 
+def _mask(file: str, turn: int) -> Mask | None:
+    return Mask(file, turn) if file else None
+
+
+def _distortion(lens: Lens) -> tuple[float, ...]:
+    return lens.k1, lens.k2, lens.p1, lens.p2, lens.k3, lens.k4, lens.fisheye
+
+
 def _lens(width: float, height: float, fx: float, fy: float, cx: float, cy: float, *distortion: float) -> Lens:
-    return Lens(PinholeCamera(int(width), int(height), fx, fy, cx, cy), *distortion)
+    *terms, fisheye = distortion
+    return Lens(PinholeCamera(int(width), int(height), fx, fy, cx, cy), *terms, bool(fisheye))

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import struct
-import tempfile
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..core.whole_file import WholeFile
 from .mesh import Mesh
 
 _GENERATOR = "Image to 3D"
@@ -140,27 +140,10 @@ def _container(document: dict, binary: bytes) -> bytes:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """Writes beside the target and moves into place, so that no reader and no failure sees half a file."""
-    temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
+        with WholeFile(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         message = f"cannot write {path.name} into {path.parent}: {reason}; choose another folder"
         raise OSError(error.errno, message) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current

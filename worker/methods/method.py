@@ -14,7 +14,8 @@ Must not know requests, meshes or other methods.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -157,15 +158,17 @@ class Method:
     def run(self, task: Task, job: Job | Span) -> Representation:
         """The representation of the task's pictures, by the network that is loaded for it."""
         module = self.module()
-        job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
-        if hasattr(module, "load"):
-            return module.run(task, LOADED.get(task.network, task.weights, task.device, module.load), job)
-        LOADED.unload()  # what it will take nobody knows
-        return module.run(task, None, job)
+        with _memory_told(task.device):
+            job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
+            if hasattr(module, "load"):
+                return module.run(task, LOADED.get(task.network, task.weights, task.device, module.load), job)
+            LOADED.unload()  # what it will take nobody knows
+            return module.run(task, None, job)
 
     def restored(self, arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Representation:
         """The representation whose `to_arrays` these are, for the same task, without the network."""
-        return self.module().restored(arrays, task, job)
+        with _memory_told(task.device):
+            return self.module().restored(arrays, task, job)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +188,22 @@ class Task:
         """The only one."""
         [picture] = self.inputs.pictures
         return picture
+
+
+@contextmanager
+def _memory_told(device: str) -> Iterator[None]:
+    """Whatever a runner raises where memory is full becomes OutOfMemory: it guards what it knows better itself."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        from .runtime import devices  # on use: brings torch, which what raised this mostly has
+
+        if not devices.is_full(error):
+            raise
+        full = error.with_traceback(None)
+    else:
+        return
+    raise devices.told(full, devices.pick(device)) from None
 
 
 @dataclass

@@ -14,6 +14,8 @@ from typing import Any
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
+from ..core.texts import path_of, shortened
+from ..core.whole_file import writable_mode
 from ..finish.photos import written
 from ..pictures.gather import Inputs, gather, is_collection
 from ..pictures.load import check_shows_something, load
@@ -36,8 +38,10 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = _checked_output(request.output)
+    for folder in filter(None, (request.previews, request.photos)):
+        path_of(folder)
     with job.timed("reading"):
-        inputs = read([Path(path) for path in request.pictures], job.span(0.0, READING))
+        inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     choice = select(inputs, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, output, job)
     steps = [
@@ -90,14 +94,19 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
 
 
 def _checked_output(output: str) -> Path:
-    """The path to write to, checked before any work is done for it."""
-    path = Path(output)
+    """The path to write to, checked before any work is done for it. A link is followed."""
+    path = path_of(output)
     if path.suffix.lower() != ".glb":
-        raise Unable(f"the result is a GLB file, so {path.name} should end in .glb")
+        raise Unable(f"the result is a GLB file, so {shortened(path.name)} should end in .glb")
     if path.is_dir():
         raise Unable(f"{path} is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise Unable(f"there is no folder {path.parent}: make it first, or choose another")
-    if not os.access(path.parent, os.W_OK):
-        raise Unable(f"the folder {path.parent} cannot be written to: choose another")
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise Unable(f"there is no folder {folder}: make it first, or choose another")
+    if not os.access(folder, os.W_OK):
+        raise Unable(f"the folder {folder} cannot be written to: choose another")
+    try:
+        writable_mode(path)
+    except OSError as error:
+        raise Unable(f"{path} is not overwritten ({error.strerror}): choose another name") from None
     return path

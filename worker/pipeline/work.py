@@ -26,6 +26,7 @@ from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import Representation
+from ..core.texts import readable
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.photos import encoded
@@ -84,7 +85,7 @@ class Work:
         values = settings(choice.method, request.preset, request.options)
         task = Task(inputs, choice.network, values.method, machine.device, machine.weights)
         store = cache.Cache(machine.results) if request.cached else None
-        return cls(request, task, choice, values, store, output, _name(inputs, request.pictures), job.seconds)
+        return cls(request, task, choice, values, store, output, readable(_name(inputs, request.pictures)), job.seconds)
 
     # ---- pictures -> representation
 
@@ -121,8 +122,8 @@ class Work:
             "network": network.name,
             "vertices": len(asset.mesh.vertices),
             "faces": len(asset.mesh.faces),
-            "cameras": [dataclasses.asdict(camera) for camera in asset.cameras],
-            "warnings": [*self.task.inputs.notes, *asset.warnings, *network.remarks(weights)],
+            "cameras": [dataclasses.asdict(camera) | {"name": readable(camera.name)} for camera in asset.cameras],
+            "warnings": [*map(readable, (*self.task.inputs.notes, *asset.warnings, *network.remarks(weights)))],
         }
         pictures = self.task.inputs.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
@@ -230,7 +231,7 @@ def _digests(cameras: Path | None) -> list[str]:
         return []
     beside = sorted(path for path in cameras.parent.rglob("*") if path.is_file())
     facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in beside]
-    return [hashlib.sha256("\n".join(facts).encode()).hexdigest()]
+    return [hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()]
 
 
 def _name(inputs: Inputs, chosen: tuple[str, ...]) -> str:

@@ -7,24 +7,33 @@ A key is a digest of everything that the result depends on. Must not know what t
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import os
 import shutil
 import time
-import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from .files import WholeFile
+from ..core.whole_file import WholeFile
+from .files import sealed, unsealed
 from .folders import LIMIT, TIMINGS
 
-FORMAT = 3
+FORMAT = 4
 """Raised by one whenever what is written into the folder changes, so that what was written before is not found."""
+
+_SEAL = hashlib.sha256().digest_size
+"""Bytes at the end of a file of arrays: the digest of all before."""
+
+_SIZE, _DIGEST = "glb_bytes", "glb_sha256"
+
+log = logging.getLogger(__name__)
 
 
 def key(**parts: Any) -> str:
@@ -35,37 +44,57 @@ def key(**parts: Any) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """The folder `root` with results. A damaged or missing entry is simply not found; a full disk keeps nothing."""
+    """The folder `root` with results. A missing entry is simply not found; a damaged one neither, and it is removed, so
+    that it is made anew. A full disk keeps nothing."""
 
     root: Path
 
     def load_arrays(self, key: str) -> dict[str, np.ndarray] | None:
-        try:
-            with np.load(self._use(key, ".npz"), allow_pickle=False) as file:
+        with self._intact(key, ".npz"):
+            content = self._use(key, ".npz").read_bytes()
+            _check(hashlib.sha256(memoryview(content)[:-_SEAL]).digest() == content[-_SEAL:])
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return dict(file)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None
+        return None
 
     def save_arrays(self, key: str, arrays: Mapping[str, np.ndarray]) -> None:
         with suppress(OSError), self._new(key, ".npz") as file:
-            np.savez(file, **arrays)
+            sealing = _Sealing(file)
+            np.savez(sealing, **arrays)
+            file.write(sealing.digest.digest())
 
     def load_glb(self, key: str, target: Path) -> dict[str, Any] | None:
         """Copies the GLB to `target` and returns what was kept with it."""
-        try:
-            facts = json.loads(self._use(key, ".json").read_text("utf-8"))
-            _copy(self._use(key, ".glb"), target)
-        except (OSError, ValueError):
-            return None
-        return facts
+        with self._intact(key, ".json", ".glb"):
+            facts = unsealed(self._use(key, ".json").read_bytes())
+            size, digest = facts.pop(_SIZE), facts.pop(_DIGEST)
+            glb = self._use(key, ".glb")
+            _check(glb.stat().st_size == size)
+            with WholeFile(target) as file:
+                _check(_copied(glb, _Sealing(file)) == digest)
+            return facts
+        return None
 
     def save_glb(self, key: str, glb: Path, facts: Mapping[str, Any]) -> None:
         with suppress(OSError):
-            with self._new(key, ".glb") as file, glb.open("rb") as source:
-                shutil.copyfileobj(source, file)
+            with self._new(key, ".glb") as file:
+                digest = _copied(glb, _Sealing(file))
             with self._new(key, ".json") as file:
-                file.write(json.dumps(facts, allow_nan=False).encode())
+                file.write(sealed({**facts, _SIZE: glb.stat().st_size, _DIGEST: digest}))
             self._forget_oldest()
+
+    @contextmanager
+    def _intact(self, key: str, *endings: str) -> Iterator[None]:
+        """Whatever is wrong with an entry that is read within ends the block; what is damaged is removed."""
+        try:
+            yield
+        except (OSError, MemoryError):
+            return  # not there, or trouble of the disk, the target or the memory: the entry may be good
+        except Exception as error:  # noqa: BLE001 - what readers raise of damaged bytes has no end
+            log.warning("a damaged result is removed and made anew: %s (%s)", key, error)
+            for ending in endings:
+                with suppress(OSError):
+                    (self.root / (key + ending)).unlink()
 
     def _use(self, key: str, ending: str) -> Path:
         path = self.root / (key + ending)
@@ -87,6 +116,25 @@ class Cache:
             excess -= size
 
 
-def _copy(source: Path, target: Path) -> None:
-    with WholeFile(target) as file, source.open("rb") as content:
-        shutil.copyfileobj(content, file)
+class _Sealing:
+    """Writes into a file, which it cannot go back in, and knows the digest of all that it wrote."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.digest = file, hashlib.sha256()
+        self.flush, self.read = file.flush, None  # numpy tells files from names by `read`
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self._file.write(content)
+
+
+def _copied(source: Path, target: _Sealing) -> str:
+    """Copies, and returns the digest of what was copied."""
+    with source.open("rb") as content:
+        shutil.copyfileobj(content, target)
+    return target.digest.hexdigest()
+
+
+def _check(right: bool) -> None:
+    if not right:
+        raise ValueError("its digest is another")

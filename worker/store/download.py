@@ -8,6 +8,7 @@ cancelled at any moment, tell its bytes, and fail with one sentence whatever tha
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import urllib.error
 import urllib.request
@@ -23,14 +24,17 @@ TIMEOUT = 30.0
 
 CHUNK = 1 << 18
 
+MOST_UNKNOWN = 1 << 20
+"""Bytes of a file whose size is not known: configurations are a few kB, and whoever sends more sends something else."""
+
 
 def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Job | Span) -> None:
     """Brings `url` to `target`. What had come when it was cut off stays in `<target>.part` for the next try.
 
     Raises Unable if it cannot be had, or is not the file with that size and hash (None: unknown); Cancelled. A file of
-    unknown size, which should be a small one, is fetched whole at each try.
+    unknown size, of MOST_UNKNOWN at most, is fetched whole at each try; one that is named as JSON must be that.
     """
-    if target.is_file() and _is_right(target, bytes, sha256):
+    if target.is_file() and _is_right(target, bytes, sha256, target.name):
         return
     part = target.with_name(target.name + ".part")
     try:
@@ -39,7 +43,7 @@ def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Jo
     except (OSError, HTTPException) as error:  # URLError is an OSError
         message = f"{url} could not be downloaded ({_reason(error)}): try again, what came is kept"
         raise Unable(message) from None
-    if not _is_right(part, bytes, sha256):
+    if not _is_right(part, bytes, sha256, target.name):
         part.unlink()
         raise Unable(f"{url} came damaged (it is not the file that was published): download it again")
     os.replace(part, target)
@@ -49,16 +53,20 @@ def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> None:
     have = part.stat().st_size if bytes is not None and part.is_file() else 0
     if bytes is not None and have >= bytes:
         return
+    job.report(have / bytes if bytes else 0.0, "connecting")
     headers = {"User-Agent": f"image-to-3d/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
         have = have if answer.status == 206 else 0  # a server that knows no ranges sends all of it
         with part.open("ab" if have else "wb") as file:
-            expected = bytes if bytes is not None else answer.length or 0  # of what the server says
-            while (bytes is None or have < bytes) and (chunk := answer.read(CHUNK)):
+            most = bytes if bytes is not None else MOST_UNKNOWN + 1
+            expected = bytes if bytes is not None else min(answer.length or 0, most)  # of what the server says
+            while have < most and (chunk := answer.read1(min(CHUNK, most - have))):  # read1: what has come, at once
                 file.write(chunk)
                 have += len(chunk)
                 share = min(have / max(expected, have), 1.0)
                 job.report(share, "downloading", f"{have / 1e6:.0f} of {max(expected, have) / 1e6:.0f} MB")
+            file.flush()
+            os.fsync(file.fileno())
     if have < expected:
         raise ConnectionError(f"the connection broke off after {have / 1e6:.1f} of {expected / 1e6:.1f} MB")
 
@@ -71,8 +79,18 @@ def _reason(error: OSError | HTTPException) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _is_right(path: Path, bytes: int | None, sha256: str | None) -> bool:
-    if bytes is not None and path.stat().st_size != bytes:
+def _is_right(path: Path, bytes: int | None, sha256: str | None, name: str) -> bool:
+    if path.stat().st_size != bytes and (bytes is not None or path.stat().st_size > MOST_UNKNOWN):
         return False
+    if sha256 is None:
+        return not name.endswith(".json") or _is_json(path)
     with path.open("rb") as stream:
-        return sha256 in (None, hashlib.file_digest(stream, "sha256").hexdigest())
+        return sha256 == hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_json(path: Path) -> bool:
+    """Nets that ask for a password answer everything with a page of their own."""
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,31 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that appear under their name when they are whole, or not at all."""
+"""Files of the store: those that are nice to have, and facts that notice when they were damaged."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import hashlib
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import Any
 
+from ..core.whole_file import WholeFile
 
-class WholeFile:
-    """A binary file to write, which gets its name when the block ends without an error. Raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> IO[bytes]:
-        self._file = tempfile.NamedTemporaryFile(dir=self._path.parent, prefix=".new-", delete=False)  # noqa: SIM115
-        return self._file
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self._file.name, self._path)
-        else:
-            os.unlink(self._file.name)
+_SEAL = "seal"
 
 
 def written_whole(path: Path, content: bytes) -> None:
@@ -34,3 +21,20 @@ def written_whole(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with WholeFile(path) as file:
             file.write(content)
+
+
+def sealed(facts: Mapping[str, Any]) -> bytes:
+    """The facts, which are JSON, with a digest of themselves. Raises ValueError where they are none."""
+    return json.dumps({**facts, _SEAL: _digest(facts)}, allow_nan=False).encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """What was sealed. Raises ValueError where it is not what it was."""
+    facts = json.loads(content)
+    if not isinstance(facts, dict) or facts.pop(_SEAL, None) != _digest(facts):
+        raise ValueError("damaged")
+    return facts
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .files import written_whole
+from .files import unsealed, written_whole
 from .folders import LIMIT, TIMINGS
 
 THUMBNAIL, CLAY = ".png", ".clay.png"
@@ -51,7 +50,7 @@ class History:
     def _entry(self, path: Path) -> Iterator[dict[str, Any]]:
         key, glb = path.stem, path.with_suffix(".glb")
         with suppress(OSError, ValueError, KeyError, TypeError):
-            facts = json.loads(path.read_text("utf-8"))
+            facts = unsealed(path.read_bytes())
             fields = {name: facts[name] for name in ("name", "faces", "provenance")}
             pictures = {name: self._picture(key + end) for name, end in (("thumbnail", THUMBNAIL), ("clay", CLAY))}
             yield {**fields, **pictures, "key": key, "seconds": float(facts["took"]), "bytes": os.path.getsize(glb)}

@@ -116,10 +116,10 @@ class WeightStore:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
         from .download import fetch  # on use: it brings the web's libraries, which the worker's first answer needs not
 
-        folder, done = self.root / name, 0
+        folder, done, total = self.root / name, 0, max(model.bytes, 1)
         for file in model.files:
             bytes = file.bytes or 0
-            part = job.span(done / model.bytes, (done + bytes) / model.bytes)
+            part = job.span(done / total, (done + bytes) / total)
             fetch(f"{model.address}/{file.name}", folder / file.name, file.bytes, file.sha256, part)
             done += bytes
         return folder

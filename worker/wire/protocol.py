@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every message between Blender and the worker, as frozen dataclasses: JSON-RPC 2.0, one UTF-8 line each.
+"""Every message between Blender and the worker, as frozen dataclasses: JSON-RPC 2.0, one line of ASCII each.
 
 Imported by both sides, so: the standard library only, Python 3.11 and later. Must not know pipes, threads, bpy, torch
 or the names of methods.
@@ -21,6 +21,9 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
 Notifications: from the worker `notifications/progress` (Progress) and `notifications/preview` (Preview); from the
 client `notifications/cancelled` (Cancelled) and `notifications/enough` (Enough).
 
+Characters beyond ASCII are escaped, so that the name of a file that is not UTF-8, which has halves of surrogate pairs
+in Python, arrives as it was. Numbers are finite and whole ones have 64 bits.
+
 Specification: https://www.jsonrpc.org/specification; names follow the Model Context Protocol.
 """
 
@@ -29,6 +32,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -37,6 +41,7 @@ from typing import Any, Literal, TypeVar
 
 from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
+from ..core.texts import readable, shortened
 
 VERSION = 6
 """Raised by one whenever a message changes; both sides must have the same."""
@@ -45,6 +50,9 @@ PROGRESS = "notifications/progress"
 CANCELLED = "notifications/cancelled"
 PREVIEW = "notifications/preview"
 ENOUGH = "notifications/enough"
+
+LARGEST = 1 << 63
+"""Whole numbers are smaller, with either sign."""
 
 T = TypeVar("T")
 
@@ -397,7 +405,7 @@ Message = Request | Notification | Result | Error
 
 
 def encode(message: Message) -> bytes:
-    """One line, newline included."""
+    """One line, newline included. Raises ValueError, TypeError or RecursionError for what JSON cannot say."""
     body: dict[str, Any] = {"jsonrpc": "2.0"}
     match message:
         case Request(id, method, params):
@@ -408,19 +416,20 @@ def encode(message: Message) -> bytes:
             body |= {"id": id, "result": result}
         case Error(id, code, text, data):
             body |= {"id": id, "error": {"code": int(code), "message": text, "data": data}}
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(body, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
-    """Reads one line. Raises WireError; its `data["id"]` names the request where that much could be read."""
+    """Reads one line. Raises WireError, and nothing else; its `data["id"]` names the request where that much could be
+    read."""
     try:
-        body = json.loads(line)
+        body = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise WireError(ErrorCode.PARSE_ERROR, f"not a line of JSON: {error}") from None
     if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
         raise WireError(ErrorCode.INVALID_REQUEST, "not a JSON-RPC 2.0 message")
     id = body.get("id")
-    if id is not None and type(id) is not int:
+    if id is not None and not (type(id) is int and -LARGEST < id < LARGEST):
         raise WireError(ErrorCode.INVALID_REQUEST, "the id of a request must be a whole number")
     try:
         return _decode_body(body, id)
@@ -431,10 +440,7 @@ def decode(line: bytes) -> Message:
 
 def _decode_body(body: dict[str, Any], id: int | None) -> Message:
     if "error" in body:
-        error = body["error"]
-        if not isinstance(error, dict):
-            raise WireError(ErrorCode.INVALID_REQUEST, "the error of an answer must be an object")
-        return Error(id, error.get("code", 0), str(error.get("message", "")), error.get("data") or {})
+        return _decode_error(body["error"], id)
     if "result" in body:
         if id is None:
             raise WireError(ErrorCode.INVALID_REQUEST, "an answer without an id")
@@ -445,11 +451,24 @@ def _decode_body(body: dict[str, Any], id: int | None) -> Message:
     params = body.get("params", {})
     if id is None:
         if method not in NOTIFICATIONS:
-            raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown notification {method!r}")
+            raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown notification {shortened(method)!r}")
         return Notification(method, read(NOTIFICATIONS[method], params))
     if method not in REQUESTS:
-        raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown method {method!r}")
+        raise WireError(ErrorCode.METHOD_NOT_FOUND, f"unknown method {shortened(method)!r}")
     return Request(id, method, read(REQUESTS[method][0], params))
+
+
+def _decode_error(error: Any, id: int | None) -> Error:
+    """Whatever else an answer's error holds, it has a code, a text and an object."""
+    if not isinstance(error, dict):
+        raise WireError(ErrorCode.INVALID_REQUEST, "the error of an answer must be an object")
+    code, text, data = (error.get(key) for key in ("code", "message", "data"))
+    return Error(
+        id,
+        code if type(code) is int else int(ErrorCode.INTERNAL_ERROR),
+        readable(text) if isinstance(text, str) else "the error has no message",
+        data if isinstance(data, dict) else {},
+    )
 
 
 # ------------------------------------------------------------------------------------------------ dataclasses from JSON
@@ -461,7 +480,7 @@ def read(kind: type[T], data: Any, where: str = "params") -> T:
         raise _invalid(where, f"must be an object, not {_json_name(data)}")
     hints = _hints(kind)
     if unknown := sorted(set(data) - set(hints)):
-        raise _invalid(where, f"has no key {unknown[0]!r}")
+        raise _invalid(where, f"has no key {shortened(unknown[0])!r}")
     required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
     if missing := sorted(required - set(data)):
         raise _invalid(where, f"lacks the key {missing[0]!r}")
@@ -477,18 +496,19 @@ def _read_value(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
+    _check_size(value, where)
     if origin in (typing.Union, types.UnionType):
         return _read_union(arguments, value, where)
     if origin is Literal:
-        if value not in arguments:
-            raise _invalid(where, f"must be one of {', '.join(map(str, arguments))}, not {value!r}")
+        if type(value) is not str or value not in arguments:
+            raise _invalid(where, f"must be one of {', '.join(map(str, arguments))}, not {_shown(value)}")
         return value
     if origin is tuple:
         return _read_tuple(arguments, value, where)
     if origin is dict:
         if not isinstance(value, dict):
             raise _invalid(where, f"must be an object, not {_json_name(value)}")
-        return {key: _read_value(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _read_value(arguments[1], item, f"{where}.{shortened(key)}") for key, item in value.items()}
     if dataclasses.is_dataclass(hint):
         return read(hint, value, where)
     if hint is float and type(value) is int:
@@ -518,11 +538,22 @@ def _read_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any
     return tuple(_read_value(kind, item, f"{where}[{i}]") for i, (kind, item) in enumerate(zip(kinds, value)))
 
 
+def _check_size(value: Any, where: str) -> None:
+    if type(value) is int and not -LARGEST < value < LARGEST:
+        raise _invalid(where, "must be a number of at most 64 bits")
+    if type(value) is float and not math.isfinite(value):
+        raise _invalid(where, "must be a finite number")
+
+
 _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 
 
 def _json_name(value: Any) -> str:
     return _NAMES.get(type(value), "a list" if isinstance(value, list) else "an object")
+
+
+def _shown(value: Any) -> str:
+    return repr(shortened(value)) if type(value) is str else _json_name(value)
 
 
 def _invalid(where: str, problem: str) -> WireError:

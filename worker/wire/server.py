@@ -3,7 +3,8 @@
 become answers. Must not know torch, backends or meshes.
 
 A thread reads the pipe, so that a cancel is heard while the main thread works. When the pipe closes, whoever started
-the worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
+the the worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
+Another thread writes, so that neither of the two ever waits for somebody who does not read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from ..core.errors import Cancelled, Invalid, MethodUnavailable, OutOfMemory, Unable, WeightsMissing
 from ..core.job import Job
+from ..core.texts import shortened
 from .protocol import (
     CANCELLED,
     ENOUGH,
@@ -42,6 +45,12 @@ EXIT_GRACE = 3.0
 MAX_LINE = 1 << 20
 """Bytes. Pictures travel as paths, so a longer line is a mistake of the other side."""
 
+MOST_TOLD = 2000
+"""Characters of an error's message."""
+
+MOST_REPORTS, MOST_UNREAD = 1000, 100_000
+"""Lines that wait to be read on the other side: with more, reports are left out; with many more, answers too."""
+
 Handler = Callable[[Any, Job], Any]
 
 log = logging.getLogger(__name__)
@@ -52,7 +61,7 @@ class Server:
 
     def __init__(self, source: BinaryIO, sink: BinaryIO, handlers: Mapping[str, Handler]) -> None:
         self._source, self._sink, self._handlers = source, sink, handlers
-        self._writing = threading.Lock()
+        self._unread: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self._jobs_lock = threading.Lock()
@@ -60,26 +69,37 @@ class Server:
     def run(self) -> None:
         """Returns after `shutdown` has been answered, or when the pipe has closed."""
         threading.Thread(target=self._read, name="reader", daemon=True).start()
+        writer = threading.Thread(target=self._write, name="writer", daemon=True)
+        writer.start()
         while (request := self._waiting.get()) is not None:
             self._send(self._answer(request))
             with self._jobs_lock:
                 del self._jobs[request.id]
             if request.method == "shutdown":
-                return
+                break
+        self._unread.put(None)
+        writer.join(EXIT_GRACE)
 
     # ---- the reading thread
 
     def _read(self) -> None:
-        while line := self._next_line():
-            try:
-                self._receive(decode(line))
-            except WireError as error:
-                self._send(Error(error.data.pop("id", None), error.code, error.message, error.data))
-        self._cancel_all()
-        self._waiting.put(None)
-        ending = threading.Timer(EXIT_GRACE, os._exit, (0,))
-        ending.daemon = True
-        ending.start()
+        try:
+            while line := self._next_line():
+                self._hear(line)
+        finally:  # whatever happened: without a reader nobody can be answered, nor end the worker
+            self._cancel_all()
+            self._waiting.put(None)
+            time.sleep(EXIT_GRACE)  # the process is gone before that, or else does not hear
+            os._exit(0)
+
+    def _hear(self, line: bytes) -> None:
+        """The boundary of the reading thread: whatever the line holds becomes an answer."""
+        try:
+            self._receive(decode(line))
+        except WireError as error:
+            self._send(Error(error.data.pop("id", None), error.code, error.message, error.data))
+        except Exception as error:  # noqa: BLE001 - the reader must live
+            self._send(as_error(None, error))
 
     def _next_line(self) -> bytes:
         """One line, or b"" at the end. A line that is too long is read to its end and refused."""
@@ -126,37 +146,62 @@ class Server:
             job.check()
             result = self._handlers[request.method](request.params, job)
             return Result(request.id, dataclasses.asdict(result))
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, the request gets its answer
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary: the request gets its answer
             return as_error(request.id, error)
 
     def _send(self, message: Message) -> None:
+        """Hands a message to the writing thread, and never waits for it."""
+        waiting = self._unread.qsize()
+        if waiting > (MOST_REPORTS if isinstance(message, Notification) else MOST_UNREAD):
+            return
         try:
-            with self._writing:
-                self._sink.write(encode(message))
+            self._unread.put(encode(message))
+        except Exception as error:  # noqa: BLE001 - what cannot be said must not end who says it
+            log.error("unexpected %s in a message", type(error).__name__, exc_info=error)
+            if isinstance(message, Result | Error):
+                self._unread.put(encode(as_error(message.id, error)))
+
+    # ---- the writing thread
+
+    def _write(self) -> None:
+        while (line := self._unread.get()) is not None:
+            try:
+                while line:  # an unbuffered pipe takes what it has room for
+                    line = line[self._sink.write(line) :]
                 self._sink.flush()
-        except OSError:
-            log.info("nobody listens any more")  # the reader sees the closed pipe too and ends the process
+            except (OSError, ValueError):  # the reader sees the closed pipe too and ends the process
+                log.info("nobody listens any more")
+                return
 
 
 def as_error(id: int | None, error: BaseException) -> Error:
-    """The answer that tells of an exception."""
+    """The answer that tells of an exception: one line, readable and not too long."""
+    found = _told(error)
+    return Error(id, found.code, " ".join(shortened(found.message, MOST_TOLD).split()), found.data)
+
+
+def _told(error: BaseException) -> WireError:
     match error:
         case WireError():
-            return Error(id, error.code, error.message, error.data)
+            return error
         case Cancelled():
-            return Error(id, ErrorCode.CANCELLED, "cancelled")
+            return WireError(ErrorCode.CANCELLED, "cancelled")
         case WeightsMissing():
             data = {"network": error.network, "bytes": error.bytes, "licence": error.licence}
-            return Error(id, ErrorCode.WEIGHTS_MISSING, str(error), data)
+            return WireError(ErrorCode.WEIGHTS_MISSING, str(error), data)
         case OutOfMemory():
-            return Error(id, ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
+            return WireError(ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
         case MethodUnavailable():
-            return Error(id, ErrorCode.METHOD_UNAVAILABLE, str(error))
+            return WireError(ErrorCode.METHOD_UNAVAILABLE, str(error))
         case Invalid():
-            return Error(id, ErrorCode.INVALID_PARAMS, str(error))
+            return WireError(ErrorCode.INVALID_PARAMS, str(error))
         case Unable():
-            return Error(id, ErrorCode.FAILED, str(error))
+            return WireError(ErrorCode.FAILED, str(error))
         case MemoryError():
-            return Error(id, ErrorCode.OUT_OF_MEMORY, "out of memory: choose a faster preset or close other programs")
+            return WireError(ErrorCode.OUT_OF_MEMORY, "the computer's memory is full: close other programs")
+        case OSError(strerror=str(reason), filename=name) if reason:  # of what nobody looked at before
+            log.warning("%s", error, exc_info=error)
+            what = f"{name} cannot be used" if isinstance(name, str) else "a file cannot be used"
+            return WireError(ErrorCode.FAILED, f"{what}: {reason[0].lower()}{reason[1:]}")
     log.error("unexpected %s", type(error).__name__, exc_info=error)
-    return Error(id, ErrorCode.INTERNAL_ERROR, f"unexpected {type(error).__name__}: {error}")
+    return WireError(ErrorCode.INTERNAL_ERROR, f"unexpected {type(error).__name__}: {error}")

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 
 def claim() -> tuple[BinaryIO, BinaryIO]:
-    """Returns the pipe (to read from, to write to). From now on whatever prints goes to stderr. Call once, first."""
+    """Returns the pipe (to read from, to write to, unbuffered). From now on whatever prints goes to stderr. Call once,
+    first."""
     sys.stdout.flush()
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -21,4 +22,4 @@ def claim() -> tuple[BinaryIO, BinaryIO]:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    return os.fdopen(source, "rb"), os.fdopen(sink, "wb")
+    return os.fdopen(source, "rb"), os.fdopen(sink, "wb", buffering=0)

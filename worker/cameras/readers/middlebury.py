@@ -7,6 +7,7 @@ seen at K (R p + t), pixels from the top left (Seitz et al. 2006, the README of 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ import numpy as np
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera
+from ...pictures.gather import MOST_PICTURES
 from ...pictures.load import size
 from ..lens import Lens
 from ..registration import Registration
+from .listing import shown, text_of
 
 _NUMBERS = 21
+_SQUARE, _FAR = 0.02, 1e9  # of a rotation times its transpose, from one; of any number, from zero
 
 
 def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -27,12 +31,14 @@ def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     Raises Unable where the file is not of this kind.
     """
     try:
-        lines = [line.split() for line in path.read_text("utf-8").splitlines()[1:] if line.strip()]
+        lines = [line.split() for line in text_of(path).splitlines()[1:] if line.strip()]
         values = {words[0]: np.array(words[1:], np.float64) for words in lines}
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except ValueError as error:
         raise Unable(f"{path.name} cannot be read as a list of cameras: {error}") from None
     if not values or any(v.shape != (_NUMBERS,) or not np.isfinite(v).all() for v in values.values()):
         raise Unable(f"{path.name} is not a list of cameras: each line must be a file's name and {_NUMBERS} numbers")
+    if wrong := next((name for name, v in values.items() if not _is_camera(v)), None):
+        raise Unable(f"{path.name} has no camera for {shown(wrong)}: its numbers are no K, rotation and translation")
     found = {}
     for name, v in values.items():
         rotation = v[9:18].reshape(3, 3)
@@ -40,12 +46,20 @@ def cameras(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     return found
 
 
+def _is_camera(v: np.ndarray) -> bool:
+    rotation = v[9:18].reshape(3, 3)
+    square = np.abs(rotation @ rotation.T - np.eye(3)).max() < _SQUARE and np.linalg.det(rotation) > 0.0
+    return bool(square and v[0] > 0.0 and v[4] > 0.0 and np.abs(v).max() < _FAR)
+
+
 def read(path: Path, job: Job | Span) -> Registration:
     """Those pictures beside the file at `path` that it names. Raises Unable if fewer than two are."""
     listed = cameras(path)
-    beside = [name for name in listed if (path.parent / name).is_file()]
+    beside = [name for name in listed if os.path.isfile(path.parent / name)]
     if len(beside) < 2:
         raise Unable("only one picture has a known camera: at least two are needed, and twenty or more are good")
+    if len(beside) > MOST_PICTURES:
+        beside = [beside[n] for n in np.linspace(0, len(beside) - 1, MOST_PICTURES).round().astype(int)]
     good = []
     for number, name in enumerate(beside):
         job.report(number / len(beside), "reading", f"picture {number + 1} of {len(beside)}")

@@ -18,7 +18,7 @@ from ...core.representations import DepthMap
 from ...core.view import PinholeCamera, View
 from ...pictures.load import Picture
 from ..method import Network, Task
-from ..runtime import devices
+from ..runtime import devices, memory
 from ..runtime.checkpoint import loading
 from . import MOGE, Options
 from .focal import recovered
@@ -96,7 +96,7 @@ class Estimator:
 
     def _run(self, rgb: np.ndarray, detail: float) -> np.ndarray:
         height, width = network_size(rgb.shape[:2], self.best_size * detail, self.multiple)
-        with devices.memory_guard(self.device), torch.inference_mode():
+        with devices.memory_guard(self.device, memory.FASTER), torch.inference_mode():
             return self.network(_resized(rgb, height, width)[None].to(self.device))[0].float().cpu().numpy()
 
 

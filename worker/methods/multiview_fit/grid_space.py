@@ -71,8 +71,9 @@ class ViewTensors:
 
 
 def _averaged(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """(h, w, C) means over areas of values (H, W, C)."""
-    return functional.interpolate(values.permute(2, 0, 1)[None], size, mode="area")[0].permute(1, 2, 0).contiguous()
+    """(h, w, C) means over areas of values (H, W, C). On the CPU, as Metal cannot where sizes do not divide."""
+    planes = values.cpu().permute(2, 0, 1)[None]
+    return functional.interpolate(planes, size, mode="area")[0].permute(1, 2, 0).contiguous().to(values.device)
 
 
 def blank_tensors(view: View, device: torch.device) -> ViewTensors:

@@ -115,7 +115,7 @@ class _Training:
         self._bounds, self._plan, self._job, self._stop, self._stopped = capture.bounds, plan, job, stop, False
         self._views = tensors_of(capture.views, plan.pixels, device)
         self._small = self._views[0].resized(PREVIEW_PIXELS)
-        self._random = torch.Generator(device).manual_seed(plan.seed)
+        self._random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same everywhere
         box = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
         self._pool = PixelPool.of(self._views, box, _MOST_PIXELS, self._random)
         self._exposure = torch.zeros(len(self._views), 3, device=device, requires_grad=True)
@@ -180,7 +180,7 @@ class _Training:
     def _loss(self, model: Model, rays: Rays, length: float) -> tuple[Tensor, float]:
         """The error of some pixels, to be made smaller, and the mean square error of all pictures' colours."""
         some = self._pool.chance(self._plan.rays, self._random)
-        shift = torch.rand(len(some), generator=self._random, device=some.device)
+        shift = torch.rand(len(some), generator=self._random).to(some.device)
         drawn, cast = self._pool.drawn(some), rays[some]
         behind = self._behind(model, drawn, shift)
         seen, _, _ = model.seen(cast, length, shift)
@@ -196,7 +196,7 @@ class _Training:
         if model.around is not None:
             return model.around.seen(drawn.origin, drawn.direction, shift)
         # any background will do, and a random one can be confused with nothing
-        return torch.rand(drawn.colour.shape, generator=self._random, device=shift.device)
+        return torch.rand(drawn.colour.shape, generator=self._random).to(shift.device)
 
     def _roughness(self, model: Model, neighbours: Tensor, colours_too: bool) -> Tensor:
         """The eikonal and Laplacian terms of a signed distance at some places, and now and then those of colours."""
@@ -212,7 +212,7 @@ class _Training:
         return rough + _SELDOM * _COLOUR_LAPLACIAN * _laplacian(model.colours, around).square().mean()
 
     def _some(self, count: int) -> Tensor:
-        return torch.randint(count, (_REGULARISED,), generator=self._random, device=self._exposure.device)
+        return torch.randint(count, (_REGULARISED,), generator=self._random).to(self._exposure.device)
 
     def _preview(self, model: Model, length: float) -> np.ndarray:
         camera = self._small.camera

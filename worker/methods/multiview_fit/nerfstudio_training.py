@@ -84,7 +84,7 @@ class Learner:
 
     def __init__(self, capture: Capture, engine: Engine, plan: Plan, device: torch.device) -> None:
         torch.manual_seed(plan.seed)
-        self._random = torch.Generator(device).manual_seed(plan.seed)
+        self._random = torch.Generator().manual_seed(plan.seed)  # on the CPU: the same everywhere
         self._plan, self._device, self._views = plan, device, tensors_of(capture.views, plan.pixels, device)
         self._small = self._views[0].resized(PREVIEW_PIXELS // (1 if device.type == "cuda" else 3))
         self._bounds, longest = capture.bounds, float(np.ptp(capture.bounds, axis=0).max())
@@ -129,7 +129,7 @@ class Learner:
         seen = self._solid.seen(self._cast(drawn.origin, drawn.direction, drawn.view))
         found, wanted = seen.colour, drawn.colour
         if not self._around:  # any background will do, and a random one can be confused with nothing
-            behind = torch.rand_like(wanted)
+            behind = torch.rand(wanted.shape, generator=self._random).to(wanted)
             found = found + (1.0 - seen.opacity[:, None]) * behind
             wanted = wanted + (1.0 - drawn.mask[:, None]) * behind
         loss = self._solid.colour_error(found, wanted) + seen.penalty

@@ -53,7 +53,8 @@ class PixelPool:
 
     @classmethod
     def of(cls, views: Sequence[ViewTensors], bounds: Tensor, most: int, random: torch.Generator) -> PixelPool:
-        """bounds: (2, 3), the box. most: pixels in all; of more, each view gives its share by chance."""
+        """bounds: (2, 3), the box. most: pixels in all; of more, each view gives its share by chance. random: the
+        CPU's, so that a seed means the same everywhere."""
         parts = [_pixels(view, bounds, most // len(views), random) for view in views]
         pixels, colours, masks, seen = zip(*parts)
         counts = torch.tensor([len(each) for each in pixels], device=bounds.device)
@@ -79,7 +80,7 @@ class PixelPool:
 
     def chance(self, count: int, random: torch.Generator) -> Tensor:
         """(count,) indices of pixels, by chance."""
-        return torch.randint(len(self), (count,), generator=random, device=self.pixel.device)
+        return torch.randint(len(self), (count,), generator=random).to(self.pixel.device)
 
     def rays(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Origins and unit directions (N, 3) of some pixels."""
@@ -107,7 +108,7 @@ def _pixels(
     index = wanted.nonzero()[:, 0]
     count = len(index)
     if count > most:
-        index = index[torch.randperm(count, generator=random, device=index.device)[:most]]
+        index = index[torch.randperm(count, generator=random)[:most].to(index.device)]
     colour, mask = (
         (255.0 * values[index]).round().to(torch.uint8) for values in (view.colour.view(-1, 3), mask.view(-1))
     )

@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 from ...core.errors import OutOfMemory, Unable
+from . import memory
+
+_FULL = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "invalid buffer size")
+"""What the errors of devices say: CUDA and its cuBLAS, Metal, and the CPU on Linux and on Windows."""
 
 
 def pick(device: str) -> torch.device:
@@ -25,16 +29,36 @@ def pick(device: str) -> torch.device:
 
 
 @contextmanager
-def memory_guard(device: torch.device) -> Iterator[None]:
-    """Turns torch's out-of-memory error, which names allocations, into ours, which says what to do."""
+def memory_guard(device: torch.device, advice: str = memory.SMALLER) -> Iterator[None]:
+    """Turns errors that say that memory is full, on any device, into OutOfMemory with that advice."""
     try:
         yield
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        free, total = torch.cuda.mem_get_info(device)
-        size = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB"
-        message = f"{device} has too little free memory ({size}): choose a faster preset"
-        raise OutOfMemory(message, free=free) from None
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        full = error.with_traceback(None)  # what the frames hold is what memory is full of
+    else:
+        return
+    raise told(full, device, advice) from None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that memory is full. CUDA has a class for it, Metal and the CPU have words only."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in _FULL)
+
+
+def told(error: BaseException, device: torch.device, advice: str = memory.SMALLER) -> OutOfMemory:
+    """What to tell of an error for which `is_full`; gives back what is held for nothing. The CPU's allocator may be the
+    one that is full while another device works."""
+    of_cpu = isinstance(error, MemoryError) or "cpuallocator" in str(error).lower()
+    place = torch.device("cpu") if of_cpu else device
+    release()
+    free = memory.free(place)
+    size = "" if free is None else f" ({free / 1e9:.1f} GB are free)"
+    return OutOfMemory(f"{memory.named(place)} is too small for this{size}: {advice}", free=free)
 
 
 def for_arrays(
@@ -55,3 +79,5 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()

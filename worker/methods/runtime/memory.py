@@ -20,6 +20,17 @@ from ...core.errors import OutOfMemory
 RESERVE = 1 << 29
 """Bytes that are left to everything else on a computer's own memory."""
 
+SMALLER = "close other programs, or choose a smaller model"
+"""What helps where no preset changes what is needed."""
+
+FASTER = "choose a faster preset, or close other programs"
+"""What helps where presets need differently."""
+
+
+def named(device: torch.device) -> str:
+    """The memory, in a sentence."""
+    return "the computer's memory" if device.type == "cpu" else f"the memory of {device}"
+
 
 def free(device: torch.device) -> int | None:
     """Bytes that a job could get on the device, or None where nobody says."""
@@ -45,9 +56,10 @@ def require(device: torch.device, needed: int, presets: Mapping[str, int]) -> No
     if there is None or needed <= there:
         return
     fitting = [name for name, bytes in presets.items() if bytes <= there]
-    advice = f"choose the preset {fitting[-1]}" if fitting else "close other programs, or choose a smaller model"
-    place = "the computer's memory" if device.type == "cpu" else f"the memory of {device}"
-    message = f"this needs about {needed / 1e9:.1f} GB of {place}, of which {there / 1e9:.1f} GB are free: {advice}"
+    advice = f"choose the preset {fitting[-1]}" if fitting else SMALLER
+    message = (
+        f"this needs about {needed / 1e9:.1f} GB of {named(device)}, of which {there / 1e9:.1f} GB are free: {advice}"
+    )
     raise OutOfMemory(message, needed, there)
 
 

@@ -115,6 +115,7 @@ class Generator:
         latents = self._latents(image, start, steps, guidance, job.span(0.0, _SHARES[1]))
         if self.half and not latents.isfinite().all():  # too large for half precision somewhere
             full = replace(self, half=False)
+            memory.require(self.device, full.needed(), {})
             latents = full._latents(image, start, steps, guidance, job.span(0.0, _SHARES[1]))
         check_finite(latents, self.folder / triposg_files.FLOW)
         found = self._decoded(latents, job.span(_SHARES[1], 1.0))

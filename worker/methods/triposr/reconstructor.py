@@ -22,7 +22,7 @@ from ...pictures.load import Picture
 from ...pictures.silhouette import solid_part
 from ..matting import matte
 from ..method import Network, Task
-from ..runtime import devices, hooks
+from ..runtime import devices, hooks, memory
 from ..runtime.checkpoint import check_finite, loading
 from . import network as triposr
 
@@ -36,17 +36,28 @@ FACING = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [-1.0, 0.0, 0.0]])
 """The rotation of the camera that took the picture: it stands on the field's x axis and looks along -x."""
 
 
+_TAKEN = 150  # per cent of the weights' bytes that a run takes, measured on the CPU in single precision
+_HALVED = 60  # per cent of that where linear layers are halved, which most of it is
+
+
 def load(network: Network, folder: Path, device: str, half: bool | None = None) -> Reconstructor:
     """The network in `folder`; half: as suits the device. Raises Unable, one sentence, if it cannot be loaded."""
     chosen = devices.pick(device)
     half = chosen.type == "cuda" if half is None else half
     with loading(folder):
+        memory.require(chosen, _needed(folder, half), {})
         module = triposr.load(folder)
     with devices.memory_guard(chosen):
         if half:
             for part in (module.image_tokenizer, module.backbone):
                 hooks.halve(part, chosen)
         return Reconstructor(module.to(chosen), folder, chosen, half)
+
+
+def _needed(folder: Path, half: bool) -> int:
+    """Bytes of the device's memory that a run takes about."""
+    weights = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return weights * _TAKEN // 100 * (_HALVED if half else 100) // 100
 
 
 def run(task: Task, reconstructor: Reconstructor, job: Job | Span) -> Field:

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One method's whole path on a device that is not there: `python on_pretended.py TOOL KIND WHAT FOLDER`.
+
+TOOL is the folder of pretend.py, which must be imported before torch; so each path is a process of its own. Prints one
+line of JSON.
+"""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL, KIND, WHAT, FOLDER = sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4])
+sys.path.insert(0, TOOL)
+import pretend  # noqa: E402
+
+sys.argv = sys.argv[:1]
+runpy.run_path(str(ROOT / "tests" / "conftest.py"))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from image_to_3d.tests.methods import asked, ball  # noqa: E402
+from image_to_3d.worker.core.errors import OutOfMemory  # noqa: E402
+from image_to_3d.worker.core.job import Job  # noqa: E402
+from image_to_3d.worker.methods.method import LOADED  # noqa: E402
+from image_to_3d.worker.methods.runtime import devices, memory  # noqa: E402
+from image_to_3d.worker.pictures.load import Picture  # noqa: E402
+from image_to_3d.worker.store.weights import WeightStore  # noqa: E402
+
+GB = 1 << 30
+
+
+def picture() -> Picture:
+    rows, columns = np.mgrid[:160, :160]
+    inside = (rows - 80) ** 2 + (columns - 80) ** 2 < 45**2
+    rgb = np.stack([40 + rows, 40 + columns, np.full_like(rows, 90)], 2).astype(np.uint8)
+    return Picture(rgb, np.uint8(255) * inside, None, "d", "p")
+
+
+def made(network: str, **options) -> dict:
+    """A run on the device: what it gave, and the device's memory after all was let go."""
+    import dataclasses
+
+    weights = WeightStore(FOLDER)
+    task = dataclasses.replace(asked.task(network, weights, picture(), **options), device=KIND)
+    found = asked.run(task)
+    arrays = found.to_arrays()
+    if hasattr(found, "value"):
+        found.value(np.zeros((5, 3), np.float32))
+    finite = all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f")
+    peak = pretend.STATE.peak
+    del found, task
+    LOADED.unload()
+    return {"finite": bool(finite), "peak": peak, "alive": pretend.STATE.alive}
+
+
+def training(device: str) -> tuple[np.ndarray, dict]:
+    from image_to_3d.worker.methods.multiview_fit import grid_training
+    from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+
+    plan = Plan(31, 256, (Stage("density", 12, 15), Stage("surface", 16, 15)))  # 31: no size divides another
+    shown: list[np.ndarray] = []
+    from image_to_3d.worker.methods.multiview_fit import training as common
+
+    common.PREVIEW_SECONDS = 0.0
+    job = Job(lambda *_: None)
+    trained = grid_training.train(ball.capture(), plan, job, torch.device(device), shown.append)
+    return trained.model.colours.cpu().numpy(), {"previews": len(shown), "psnr": trained.psnr}
+
+
+def refused() -> dict:
+    try:
+        memory.require(torch.device(KIND), 100 * GB, {})
+    except OutOfMemory as error:
+        return {"message": str(error), "free": error.free}
+    return {}
+
+
+def full(text: str) -> dict:
+    held = torch.zeros(1 << 20, device=KIND)
+    try:
+        with devices.memory_guard(torch.device(KIND)):
+            raise RuntimeError(text)
+    except OutOfMemory as error:
+        return {"message": str(error), "free": error.free, "held": len(held), "calls": dict(pretend.STATE.calls)}
+
+
+def main() -> dict:
+    if WHAT == "photos":
+        on_cpu = None if KIND == "none" else training("cpu")[0]
+        with pretend.on(KIND):
+            colours, told = training(KIND)
+        return {**told, "difference": float(np.abs(colours - on_cpu).max())}
+    with pretend.on(KIND):
+        if WHAT == "refused":
+            return refused()
+        if WHAT == "full":
+            text = {"cuda": "CUDA out of memory. Tried to allocate 2 GiB", "mps": "MPS backend out of memory (MPS ...)"}
+            return full(text[KIND])
+        if WHAT == "pool":
+            from image_to_3d.worker.methods.multiview_fit.grid_space import _averaged
+
+            return {"shape": list(_averaged(torch.rand(31, 17, 3).to(KIND), (7, 5)).shape)}
+        steps = {"steps": 2} if WHAT in ("triposg", "shap-e", "included-generator") else {}
+        return made(WHAT, **steps)
+
+
+print(json.dumps(main()))

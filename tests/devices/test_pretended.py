@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every method's path on CUDA and on Metal, without either: a device that holds the CPU's numbers and refuses what the
+real one refuses. The tool lies among the shared test data and is built with a C++ compiler; without both, skipped."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHILD = Path(__file__).with_name("on_pretended.py")
+LIMIT = 300.0
+
+
+@pytest.fixture(scope="session")
+def tool(shared, tmp_path_factory) -> Path:
+    """The folder of the tool, built."""
+    source, compiler = shared / "tools" / "pretend_device", shutil.which("g++")
+    if not (source / "pretend.py").is_file() or not compiler:
+        pytest.skip("the pretended device is not here, or no C++ compiler")
+    folder = tmp_path_factory.mktemp("pretended")
+    shutil.copy(source / "pretend.py", folder)
+    torch = Path(importlib.util.find_spec("torch").origin).parent
+    libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]
+    options = ["-std=c++20", "-shared", "-fPIC", f"-I{torch / 'include'}"]
+    built = [compiler, *options, str(source / "guard.cpp"), "-o", str(folder / "guard.so"), *libraries]
+    if subprocess.run(built, capture_output=True).returncode:
+        pytest.skip("the pretended device could not be built")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> Path:
+    """Tiny networks of random weights for all that are downloaded."""
+    from image_to_3d.tests.methods.triposg import tiny as triposg
+    from image_to_3d.tests.methods.triposr import tiny as triposr
+
+    root = tmp_path_factory.mktemp("weights")
+    triposr.write(root / "triposr")
+    (root / "triposg").mkdir()
+    triposg.write(root / "triposg", shards=2)
+    if importlib.util.find_spec("diffusers"):
+        from image_to_3d.tests.methods.shap_e import tiny as shap_e
+
+        (root / "shap-e").mkdir()
+        shap_e.write(root / "shap-e")
+    return root
+
+
+@pytest.fixture(scope="session")
+def ran(tool, weights):
+    def run(kind: str, what: str) -> dict:
+        variables = {**os.environ, "GUARD": str(tool / "guard.so"), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, str(CHILD), str(tool), kind, what, str(weights)]
+        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=LIMIT)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run
+
+
+NETWORKS = "included", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "network", ["included", "included-object", "included-generator", "triposr", "triposg", "shap-e"]
+)
+def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
+    if network == "shap-e" and not importlib.util.find_spec("diffusers"):
+        pytest.skip("diffusers is not installed")
+    found = ran(kind, network)
+    assert found["finite"] and found["peak"] > 0
+    assert found["alive"] < 0.1 * found["peak"] + 1e5
+
+
+@KINDS
+def test_photos_are_learned_there_with_previews_from_the_same_random_numbers(ran, kind):
+    found = ran(kind, "photos")
+    assert found["previews"] > 0 and found["psnr"] > 5.0
+    assert found["difference"] < 0.05  # rounding alone
+
+
+@KINDS
+def test_pictures_are_reduced_to_sizes_that_do_not_divide(ran, kind):
+    assert ran(kind, "pool")["shape"] == [7, 5, 3]
+
+
+@KINDS
+def test_too_little_memory_is_told_before(ran, kind):
+    found = ran(kind, "refused")
+    assert f"the memory of {kind}" in found["message"] and "preset" not in found["message"] and found["free"] > 0
+
+
+@KINDS
+def test_full_memory_is_told_and_what_is_cached_given_back(ran, kind):
+    found = ran(kind, "full")
+    assert f"the memory of {kind} is too small for this" in found["message"] and found["free"] > 0
+    assert found["calls"].get(f"{kind}.empty_cache", 0) >= 1
