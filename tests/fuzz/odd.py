@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """JSON that is odd in one place or some: values that nobody expects there, keys that are missing, twice or unknown."""
 
-from __future__ import contextlib
+from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from typing import Any
