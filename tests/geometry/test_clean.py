@@ -57,12 +57,6 @@ def test_slivers_go_and_the_surface_stays_closed():
     assert as_mesh(tidy).volume == pytest.approx(as_mesh((found.vertices, found.faces)).volume, rel=1e-2)
 
 
-def test_doubled_faces_and_faces_without_area_go():
-    vertices, faces = ball(1)
-    doubled = np.concatenate([faces, faces[3:5], np.int32([[3, 3, 8]])])
-    assert is_closed(clean.without_doubles(vertices, doubled)[1])
-
-
 def test_faces_back_to_back_cancel_out():
     vertices, faces = ball(1)
     extra = np.int32([[0, 5, 9], [9, 5, 0], [3, 3, 8]])
@@ -84,16 +78,6 @@ def test_two_balls_welded_along_an_edge_come_apart():
     assert_manifold(apart)
     assert as_mesh(apart).euler_number == 4
     assert len(trimesh.Trimesh(*apart).vertices) == len(apart[0])  # welding by place finds nothing to weld
-
-
-def test_holes_are_closed_and_the_rest_is_left_alone():
-    vertices, faces = ball(3)
-    hole = (vertices[faces].mean(axis=1)[:, 2] > 0.8) | (vertices[faces].mean(axis=1)[:, 0] < -0.9)
-    filled = clean.without_holes(vertices, faces[~hole])
-    assert_manifold(filled)
-    assert as_mesh(filled).euler_number == 2
-    assert (filled[1][: (~hole).sum()] == faces[~hole]).all()
-    assert as_mesh(filled).volume == pytest.approx(as_mesh((vertices, faces)).volume, rel=0.1)
 
 
 def test_smoothing_takes_noise_away_and_keeps_the_size():

@@ -101,3 +101,11 @@ def test_what_presets_take_is_known_after_a_run(make, photo, app):
     assert estimates() == {"fast": None, "balanced": None, "high": None}
     make(photo)
     assert estimates()["fast"] > 0 and estimates()["high"] is None and estimates(30)["fast"] is None
+
+
+def test_what_was_ended_early_has_no_key_and_leaves_no_pictures(make, photo, machine, tmp_path):
+    job = Job(lambda *_: None)
+    job.end_early()
+    made = make(photo, job, previews=str(tmp_path))
+    assert made.key == "" and any("ended early" in said for said in made.warnings)
+    assert not machine.results.exists() or list(machine.results.iterdir()) == []

@@ -81,6 +81,14 @@ def test_the_time_that_remains_is_told_once_it_is_known_within_a_factor_of_two(k
         assert plan.remaining(1.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    "times, known", [([30.0, 10.0, 12.0], True), ([10.0, 30.0, 28.0], False), ([30.0, 10.0], False)]
+)
+def test_a_single_run_that_took_longer_than_all_others_hides_no_time(kept, ran, times, known):
+    plan = Plan.of([step("a", kept, ran)], {"a": times})
+    assert (plan.remaining(0.0) == pytest.approx(12.0)) if known else plan.remaining(0.0) is None
+
+
 def test_a_step_that_hardly_counts_may_vary(kept, ran):
     plan = Plan.of([step("a", kept, ran), step("b", kept, ran)], {"a": [10.0, 10.0], "b": [0.01, 0.5]})
     assert plan.remaining(0.0) is not None

@@ -24,7 +24,7 @@ from ..store.history import without_bookkeeping
 from ..store.timings import Timings
 from .select import select
 from .steps import Step, run
-from .work import Machine, Request, Work
+from .work import PICTURES, Machine, Request, Work
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 
@@ -53,8 +53,10 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     ran = run(steps, job, timings.of(work.kind))
     if not ran.ended_early:
         timings.add(work.kind, ran.seconds)
-    early = [_EARLY] if ran.ended_early else []
-    facts = with_photos({**ran.made, "warnings": [*ran.made["warnings"], *early]}, request.photos)
+    made = ran.made
+    if ran.ended_early:  # what is not kept has no key
+        made = {**made, "warnings": [*made["warnings"], _EARLY], "key": ""}
+    facts = with_photos(made, request.photos)
     return {**facts, "glb": str(output), "seconds": job.seconds, "from_cache": not ran.seconds}
 
 
@@ -70,7 +72,7 @@ def read(paths: list[Path], job: Job | Span) -> Inputs:
 
 def with_photos(made: Mapping[str, Any], folder: str) -> dict[str, Any]:
     """The facts with a file for each camera, where a folder was named; without, where they are not kept."""
-    facts = {name: value for name, value in made.items() if name != "photos"}
+    facts = {name: value for name, value in made.items() if name not in PICTURES}
     photos = made["photos"]
     if not folder or len(photos) != len(facts["cameras"]):
         return facts

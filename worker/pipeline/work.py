@@ -43,6 +43,10 @@ THUMBNAIL = 256
 """Pixels of the pictures of a result that the history shows."""
 
 
+PICTURES = ("photos", "thumbnails")
+"""Of the facts, what is kept as files of its own."""
+
+
 class Request(Protocol):
     """What is asked for; `wire.protocol.GenerateParams` says what each means."""
 
@@ -129,7 +133,7 @@ class Work:
         wanted = asset.photos if self.store or self.request.photos else ()
         facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
         if self.store and self.request.previews:
-            History(self.store.root).keep_pictures(self.file_key, *map(_png, drawn(asset.mesh, THUMBNAIL)))
+            facts["thumbnails"] = [_png(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
@@ -145,7 +149,9 @@ class Work:
         if self.store:
             if facts["photos"]:
                 self.store.save_arrays(self.photos_key, facts["photos"])
-            plain = {name: value for name, value in facts.items() if name != "photos"}
+            if "thumbnails" in facts:
+                History(self.store.root).keep_pictures(self.file_key, *facts["thumbnails"])
+            plain = {name: value for name, value in facts.items() if name not in PICTURES}
             self.store.save_glb(
                 self.file_key, self.output, {**plain, "took": sum(self.seconds.values()), "photos_key": self.photos_key}
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tidies a surface before it is simplified and textured: floaters, cavities, doubled faces, holes, noise.
+"""Tidies a surface before it is simplified and textured: floaters, cavities, slivers, noise.
 
 Every function takes and returns vertices (V, 3) floating point and faces (F, 3) int32, counter-clockwise seen from
 outside, and keeps a closed surface closed. Must not know where the surface came from.
@@ -12,7 +12,6 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..mesh import face_vectors, used_only
-from ..simplify import outline
 
 Surface = tuple[np.ndarray, np.ndarray]
 
@@ -49,14 +48,6 @@ def without_slivers(vertices: np.ndarray, faces: np.ndarray, length: float) -> S
     size = np.bincount(group, minlength=count)[:, None]
     middle = np.stack([np.bincount(group, vertices[:, axis], minlength=count) for axis in range(3)], axis=1) / size
     return used_only(*manifold(middle.astype(vertices.dtype), cancelled(group[faces].astype(np.int32))))[:2]
-
-
-def without_doubles(vertices: np.ndarray, faces: np.ndarray) -> Surface:
-    """Without all but one of faces on the same three vertices, and without faces that name a vertex twice."""
-    a, b, c = faces.T
-    faces = faces[(a != b) & (b != c) & (c != a)]
-    _, first = np.unique(np.sort(faces, axis=1), axis=0, return_index=True)
-    return used_only(vertices, faces[np.sort(first)])[:2]
 
 
 def cancelled(faces: np.ndarray) -> np.ndarray:
@@ -140,23 +131,6 @@ def _without_double_edges(vertices: np.ndarray, faces: np.ndarray, partner: np.n
     added = [vertices[faces[rows]].mean(axis=1), vertices[ends[names]].mean(axis=1)]
     whole = np.concatenate([faces[~affected], *fresh]).astype(np.int32)
     return np.concatenate([vertices, *added]).astype(vertices.dtype), whole
-
-
-def without_holes(vertices: np.ndarray, faces: np.ndarray) -> Surface:
-    """With every hole closed by triangles around its middle."""
-    rim = outline(faces)
-    if not len(rim):
-        return vertices, faces
-    arriving, leaving = np.argsort(rim[:, 1], kind="stable"), np.argsort(rim[:, 0], kind="stable")
-    if not (rim[arriving, 1] == rim[leaving, 0]).all():
-        raise ValueError("the surface's faces do not all face the same way: its holes cannot be closed")
-    graph = coo_array((np.ones(len(rim), np.int8), (arriving, leaving)), shape=(len(rim),) * 2)
-    count, hole = connected_components(graph, directed=False)
-    size = np.bincount(hole, minlength=count)[:, None]
-    sums = [np.bincount(hole, vertices[rim[:, 0], axis], minlength=count) for axis in range(3)]
-    lids = np.column_stack([rim[:, 1], rim[:, 0], len(vertices) + hole]).astype(np.int32)
-    middles = (np.stack(sums, axis=1) / size).astype(vertices.dtype)
-    return manifold(np.concatenate([vertices, middles]), np.concatenate([faces, lids]))
 
 
 def smoothed(vertices: np.ndarray, faces: np.ndarray, rounds: int) -> Surface:
