@@ -56,8 +56,8 @@ class Recipe:
 class Job:
     """A request to the worker, to be run in `environment`; `stage` is what is shown until the worker says more.
 
-    `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what to make
-    once a selection has been answered. `number` tells it from all others.
+    `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what is
+    made of it, also of a selection once that has been answered. `number` tells it from all others.
     """
 
     method: str
@@ -126,7 +126,7 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
         pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached
     )
     label = Label(recipe.label.title, f"{network.label}, {preset}", recipe.label.picture)
-    return Job("generate", params, "starting", method.environment, folder, label=label)
+    return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 
 def download(method: MethodInfo, network: NetworkInfo) -> Job:

@@ -170,6 +170,10 @@ class Session:
         """Removes results that are kept."""
         self._begin(jobs.removal(params, self._any_environment))
 
+    def makes(self, recipe: Recipe) -> bool:
+        """Whether exactly that is being made already, or waits for its turn."""
+        return any(job.recipe == recipe for job in (self.job, *self.queue) if job)
+
     def unqueue(self, number: int) -> None:
         """Takes a job out of the queue."""
         for job in [job for job in self.queue if job.number == number]:
@@ -191,7 +195,7 @@ class Session:
     def cancel(self) -> None:
         """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force. What
         waits in the queue goes on, but for what waits for an environment that is given up."""
-        self.results.cancelled = self.job.label if self.job else None
+        self.results.cancelled = self.job.label if self.job else jobs.Label("setting up")
         if self.state is State.SETTING_UP:
             for job in [job for job in self.queue if job.environment == self.environments.order.name]:
                 self.unqueue(job.number)
