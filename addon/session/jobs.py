@@ -49,7 +49,7 @@ class Recipe:
     presets: dict[str, str]
     options: dict[str, dict[str, Value]]
     cached: bool = True
-    label: Label = Label("")
+    label: Label = field(default=Label(""), compare=False)
 
 
 @dataclass(frozen=True)

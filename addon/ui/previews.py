@@ -62,6 +62,11 @@ class Gallery:
         self._names = {path: name for path in wanted if (name := self._load(path))}
         return True
 
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The pictures of which there are icons."""
+        return tuple(self._names)
+
     def icon(self, path: str) -> int:
         """The number of its icon, 0 if there is none."""
         name = self._names.get(path)

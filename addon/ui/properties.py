@@ -292,6 +292,11 @@ def take(own: PropertyGroup, values: dict[str, object]) -> None:
 # ---- what menus say
 
 
+def networks(category: str) -> tuple[str, ...]:
+    """The entries of the menu of networks of that category."""
+    return tuple(name for name, *_ in _items[_attribute("networks", category)])
+
+
 def say_of_networks(category: str, entries: list[tuple[str, str, str, str]]) -> None:
     """Makes the menu of networks of that category say so: name, label, description and icon of each."""
     _say(_attribute("networks", category), entries)

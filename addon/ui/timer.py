@@ -210,8 +210,8 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 
 def register() -> None:
-    global _session
-    _session = Session(preferences.settings)
+    global _session, _said, _moved_house
+    _session, _said, _moved_house = Session(preferences.settings), (), False
     bpy.app.handlers.load_post.append(_note_other_file)
     telling.register(session)
     bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)

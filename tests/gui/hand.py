@@ -86,7 +86,7 @@ def choose_model(screen: Blender, *names: str) -> None:
 def choose_network(screen: Blender, category: str, name: str) -> None:
     """Goes down the list of networks to that one."""
     setting = f"settings().category_{category}.network"
-    networks = screen.ask(f"settings().category_{category}.bl_rna.properties['network'].enum_items.keys()")
+    networks = screen.ask(f"networks({category!r})")
     screen.find("network", columns=(0.5, 0.7))
     for expected in networks[networks.index(screen.ask(setting)) + 1 : networks.index(name) + 1]:
         screen.next_choice()

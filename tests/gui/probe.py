@@ -170,6 +170,11 @@ def pictures() -> list[str]:
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
 
 
+def networks(category: str) -> list[str]:
+    """The entries of the menu of networks."""
+    return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].networks(category))
+
+
 def why_not() -> str:
     """Why nothing can be generated, "" if it can."""
     return sys.modules[f"{EXTENSION}.addon.ui.operators"].why_not(bpy.context)
