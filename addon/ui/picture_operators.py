@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from array import array
 from urllib.parse import unquote, urlsplit
 
 import bpy
@@ -89,11 +90,26 @@ def _file_of(image: Image | None, context: Context) -> str:
     path = os.path.join(folder, bpy.path.clean_name(os.path.splitext(image.name)[0]) + ENDINGS[written_as])
     if rendered:
         image.save_render(path, scene=context.scene)
-    else:
+    elif "save_copy" in image.bl_rna.functions["save"].parameters:
         image.save(filepath=path, save_copy=True)
+    else:
+        _save_copy(image, path, context)
     if not os.path.isfile(path):
         raise OSError("nothing was written")
     return path
+
+
+def _save_copy(image: Image, path: str, context: Context) -> None:
+    """For Blender 4.2, where saving makes the image one of that file. What was painted is not in a mere copy."""
+    pixels = array("f", bytes(4 * len(image.pixels)))
+    image.pixels.foreach_get(pixels)
+    copy = image.copy()
+    copy.pixels.foreach_set(pixels)
+    copy.update()
+    try:
+        copy.save(filepath=path)
+    finally:
+        context.blend_data.images.remove(copy)
 
 
 class IMAGE_TO_3D_OT_take_out(Operator):

@@ -264,9 +264,11 @@ def test_an_image_in_blender_is_taken_as_it_is(bpy, addon, picture):
     bpy.ops.image_to_3d.take_image(image=image.name)
     assert own_settings(bpy).picture == picture
     drawn = bpy.data.images.new("drawn", 4, 4)
+    drawn.pixels = [0.25, 0.5, 0.75, 1.0] * 16
     bpy.ops.image_to_3d.take_image(image="drawn")
     path = Path(own_settings(bpy).picture)
     assert path.name == "drawn.png" and path.read_bytes()[:4] == b"\x89PNG" and drawn.source == "GENERATED"
+    assert bpy.data.images.load(str(path)).pixels[0] == pytest.approx(0.25, abs=0.01)
     assert bpy.ops.image_to_3d.take_image(image="Render Result") == {"CANCELLED"}
     os.remove(path)
 
