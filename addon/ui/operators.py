@@ -134,7 +134,11 @@ class IMAGE_TO_3D_OT_generate(Operator):
             needed = session.environments.needed
             bpy.ops.image_to_3d.set_up("INVOKE_DEFAULT", environment=needed, then_generate=not _unfit(context))
             return {"FINISHED"}
-        session.generate(timer.chosen(context).recipe)
+        recipe = timer.chosen(context).recipe
+        if session.makes(recipe):  # not grey: Blender would leave it so below a mouse that does not move
+            self.report({"INFO"}, "Exactly this is being made already: change something for another")
+            return {"CANCELLED"}
+        session.generate(recipe)
         timer.wake()
         return {"FINISHED"}
 
@@ -155,8 +159,6 @@ def why_not(context: Context) -> str:
         return f"{session.interpreter.reason}; {preferences.why_not_fetched()}".removesuffix("; ")
     if unfit := _unfit(context):
         return unfit
-    if session.makes(timer.chosen(context).recipe):
-        return "exactly this is being made: change something for another"
     return "" if session.can_add else f"{len(session.queue)} jobs wait already"
 
 
