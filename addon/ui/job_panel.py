@@ -27,7 +27,7 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
         _draw_label(box, session.job.label)
     box.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
-    drawing.note(box, context, "  ".join(part for part in parts if part))
+    drawing.note(box, context, " \u00b7 ".join(part for part in parts if part))
     if icon := previews.making.icon():
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
         label = "Finishing" if shown.enough else "Stop and Mesh Now"
