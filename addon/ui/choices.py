@@ -43,7 +43,7 @@ def chosen(
     answer = selected(question)
     method, info = find(methods, answer.network) if answer else (suitable[0], None)
     presets = {each.name: properties.preset(own, each) for each in offered}
-    label = _label(question.pictures, info.label if info else own.category, presets[method.name])
+    label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
     recipe = Recipe(question, presets, options, not own.fresh, label)
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)

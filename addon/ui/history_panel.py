@@ -15,10 +15,10 @@ SCALE = 3.4
 SPLIT = 0.36
 
 ACTIONS = (
-    ("image_to_3d.place_again", "ADD"),
-    ("image_to_3d.load_kept_settings", "IMPORT"),
-    ("image_to_3d.make_again", "FILE_REFRESH"),
-    ("image_to_3d.forget", "TRASH"),
+    ("image_to_3d.place_again", "Place Again", "ADD"),
+    ("image_to_3d.load_kept_settings", "", "OPTIONS"),
+    ("image_to_3d.make_again", "", "FILE_REFRESH"),
+    ("image_to_3d.forget", "", "TRASH"),
 )
 
 
@@ -29,11 +29,13 @@ def draw(layout: UILayout, context: Context, session: Session) -> None:
         drawing.note(layout, context, "Results are listed here once there are some.")
     for entry in told.entries[: own.shown]:
         _draw_entry(layout.box(), own.clay, entry)
-    row = layout.row(align=True)
-    row.prop(own, "clay", toggle=True, icon="SHADING_SOLID")
     if (more := len(told.entries) - own.shown) > 0:
-        row.operator("image_to_3d.show_more", text=f"{more} More")
-    _draw_cache(layout, session)
+        layout.operator("image_to_3d.show_more", text=f"{more} More")
+    if told.limit:
+        row = layout.row(align=True)
+        row.prop(own, "clay", toggle=True, icon="SHADING_SOLID")
+        row.operator("image_to_3d.clear_history", text="Clear\u2026", icon="TRASH")
+        drawing.note(layout, context, f"Cache: {wording.size(told.bytes)} of {wording.size(told.limit)}")
 
 
 def _draw_entry(box: UILayout, clay: bool, entry: HistoryEntry) -> None:
@@ -47,19 +49,8 @@ def _draw_entry(box: UILayout, clay: bool, entry: HistoryEntry) -> None:
     column.label(text=entry.name)
     small = column.column(align=True)
     small.active = False
-    for line in (*wording.kept(entry), wording.day(entry.provenance.date)):
+    for line in wording.kept(entry):
         small.label(text=line)
     row = box.row(align=True)
-    for operator, icon in ACTIONS:
-        row.operator(operator, text="", icon=icon).key = entry.key
-
-
-def _draw_cache(layout: UILayout, session: Session) -> None:
-    told = session.history.told
-    if not told.limit:
-        return
-    row = layout.row(align=True)
-    text = row.row()
-    text.active = False
-    text.label(text=f"{wording.size(told.bytes)} of {wording.size(told.limit)}", icon="DISK_DRIVE")
-    row.operator("image_to_3d.clear_history", text="Clear\u2026")
+    for operator, text, icon in ACTIONS:
+        row.operator(operator, text=text, icon=icon).key = entry.key

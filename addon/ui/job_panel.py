@@ -37,8 +37,7 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
     if session.can_force:
         row.alert = True
         row.operator("image_to_3d.force_stop", icon="CANCEL")
-    else:
-        row.enabled = session.state in (State.STARTING, State.BUSY, State.SETTING_UP)
+    else:  # never grey: Blender would leave it so for the next job, below a mouse that does not move
         row.operator("image_to_3d.cancel", icon="X")
     if timer.opened_another_file():
         drawing.text(layout, context, "Another file was opened: the mesh comes into this one.", "INFO")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
@@ -105,7 +106,8 @@ def duration_about(seconds: float) -> str:
 def made(result: GenerateResult) -> str:
     """How a job ended well."""
     time = "from the cache" if result.from_cache else f"in {duration(sum(result.seconds.values()))}"
-    return f"{result.name}: {result.faces:,} faces {time}, {result.network}"
+    by = result.provenance.label if result.provenance else result.network
+    return f"{result.name}: {result.faces:,} faces {time}, {by}"
 
 
 def cancelled(label: Label) -> str:
@@ -113,11 +115,12 @@ def cancelled(label: Label) -> str:
     return f"Cancelled: {label.title}" if label.title else "Cancelled"
 
 
-def kept(entry: HistoryEntry) -> tuple[str, str]:
-    """Two short lines about a result: how it was made, and what that took."""
+def kept(entry: HistoryEntry) -> tuple[str, str, str]:
+    """Three short lines about a result: by what it was made, how, and what it is."""
     how = entry.provenance
     seed = [f"seed {how.options['seed']}"] if "seed" in how.options else []
-    return f"{how.label}, {how.preset}", ", ".join([*seed, duration(entry.seconds), _faces(entry.faces)])
+    made = ", ".join([how.preset.capitalize(), *seed, duration(entry.seconds)])
+    return how.label, made, f"{_faces(entry.faces)}, {day(how.date)}"
 
 
 def _faces(count: int) -> str:
@@ -125,8 +128,12 @@ def _faces(count: int) -> str:
 
 
 def day(date: str) -> str:
-    """The day and the time of an ISO date, as short as that goes."""
-    return date[:16].replace("T", " ")
+    """The day of an ISO date, where the user is, as short as that goes; of today, the time."""
+    try:
+        when = datetime.fromisoformat(date).astimezone()
+    except ValueError:
+        return date[:10]
+    return f"{when:%H:%M}" if when.date() == datetime.now().astimezone().date() else f"{when:%Y-%m-%d}"
 
 
 def offline(forced: bool) -> str:
