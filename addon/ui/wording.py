@@ -140,7 +140,7 @@ def offline(forced: bool) -> str:
     """Why the network is not used. `forced`: by the command line, so that the preference cannot be changed."""
     if forced:
         return "online access was switched off when this program was started"
-    return "online access is off in Blender's preferences"
+    return "online access is off: allow it in Preferences > System > Network"
 
 
 def verb(standing: Standing | None) -> str:
