@@ -4,22 +4,32 @@
 The modules without bpy (session/) can be imported anywhere: what needs it is imported when Blender registers it.
 """
 
+from __future__ import annotations
+
+from types import ModuleType
+
 
 def register() -> None:
     from .session import catalogue
-    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
+    from .ui import panels, preferences, previews, properties, timer
 
     preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
     properties.register(catalogue.shipped(), changed=timer.wake)
-    operators.register()
-    environment_operators.register()
+    for each in _operators():
+        each.register()
     panels.register()
     timer.register()
 
 
 def unregister() -> None:
-    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
+    from .ui import panels, preferences, previews, properties, timer
 
-    for each in (timer, panels, environment_operators, operators, properties, previews, preferences):
+    for each in (timer, panels, *reversed(_operators()), properties, previews, preferences):
         each.unregister()
+
+
+def _operators() -> tuple[ModuleType, ...]:
+    from .ui import environment_operators, history_operators, operators, picture_operators, presets
+
+    return operators, environment_operators, picture_operators, history_operators, presets

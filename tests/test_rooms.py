@@ -76,6 +76,10 @@ FOREIGN = {
     "addon/session": ("bpy",),
     "addon/ui/panels.py": ACTING,
     "addon/ui/environment_panels.py": ACTING,
+    "addon/ui/choice_panel.py": ACTING,
+    "addon/ui/job_panel.py": ACTING,
+    "addon/ui/history_panel.py": ACTING,
+    "addon/ui/advice.py": ACTING,
     "envs": ("bpy", *HEAVY),
 }
 """What from elsewhere a room must not import."""

@@ -5,41 +5,69 @@ job runs.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...worker.core.options import Value
 from ...worker.wire import protocol
-from ...worker.wire.protocol import DownloadParams, GenerateParams, MethodInfo, NetworkInfo, SelectParams
+from ...worker.wire.protocol import (
+    DownloadParams,
+    FetchParams,
+    GenerateParams,
+    HistoryEntry,
+    MethodInfo,
+    NetworkInfo,
+    RemoveParams,
+    SelectParams,
+)
 from .states import Problem
+
+QUEUE_LIMIT = 20
+"""Jobs that wait while one runs: more are an accident."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a job is called in the panel. `picture` is a file that shows what it is about, "" for none."""
+
+    title: str
+    detail: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
-    each method that may be selected, by its name."""
+    each method that may be selected, by its name. `cached`: as in GenerateParams."""
 
     question: SelectParams
     presets: dict[str, str]
     options: dict[str, dict[str, Value]]
+    cached: bool = True
+    label: Label = field(default=Label(""), compare=False)
 
 
 @dataclass(frozen=True)
 class Job:
     """A request to the worker, to be run in `environment`; `stage` is what is shown until the worker says more.
 
-    `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what to make
-    once a selection has been answered.
+    `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what is
+    made of it, also of a selection once that has been answered. `number` tells it from all others.
     """
 
     method: str
-    params: GenerateParams | DownloadParams | SelectParams
+    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams
     stage: str
     environment: str
     folder: Path | None = None
     recipe: Recipe | None = None
+    label: Label = Label("")
+    number: int = field(default_factory=lambda: next(_numbers), compare=False)
 
     def discard(self) -> None:
         """Removes its folder."""
@@ -56,15 +84,17 @@ class Finished:
 
 
 class Results:
-    """The meshes that wait for their import, and how the last one that was imported turned out."""
+    """The meshes that wait for their import, and how the last one that was imported turned out. `cancelled` is what
+    the user gave up last, None where something was begun or has come since."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
         self.last: protocol.GenerateResult | None = None
+        self.cancelled: Label | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
-        self.last = finished.result
+        self.last, self.cancelled = finished.result, None
         self.discard(finished)
 
     def discard(self, finished: Finished) -> None:
@@ -85,18 +115,40 @@ def problem(message: str, error: protocol.WireError | None, log: str) -> Problem
 
 def selection(recipe: Recipe, environment: str) -> Job:
     """Asks which network is taken, to make the recipe with it."""
-    return Job("select", recipe.question, "starting", environment, recipe=recipe)
+    return Job("select", recipe.question, "starting", environment, recipe=recipe, label=recipe.label)
 
 
 def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, temporary: Path) -> Job:
     """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
     pictures, preset, options = recipe.question.pictures, recipe.presets[method.name], recipe.options[method.name]
-    folder = Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))
+    folder = _folder(temporary)
     glb, beside = str(folder / "result.glb"), str(folder)
-    params = GenerateParams(pictures, glb, preset, method.category, network.name, options, beside, beside)
-    return Job("generate", params, "starting", method.environment, folder)
+    params = GenerateParams(
+        pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached
+    )
+    label = Label(recipe.label.title, f"{network.label}, {preset}", recipe.label.picture)
+    return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 
 def download(method: MethodInfo, network: NetworkInfo) -> Job:
     """Fetches the weights of one of the method's networks."""
-    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment)
+    label = Label(network.label, "download")
+    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment, label=label)
+
+
+def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:
+    """Brings a result that is kept again. Raises OSError where no folder can be made."""
+    folder = _folder(temporary)
+    params = FetchParams(entry.key, str(folder / "result.glb"), str(folder))
+    label = Label(entry.name, "from the history", entry.thumbnail)
+    return Job("history/fetch", params, "fetching", environment, folder, label=label)
+
+
+def removal(params: RemoveParams, environment: str) -> Job:
+    """Removes results that are kept."""
+    label = Label("History", "clearing" if params.everything else "removing")
+    return Job("history/remove", params, "removing", environment, label=label)
+
+
+def _folder(temporary: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix="image-to-3d-", dir=temporary))

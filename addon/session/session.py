@@ -7,7 +7,8 @@ drains what the worker said and watches the clock. Nothing waits. The panel read
 and after each failure the state is one from which the user can go on, with the reason in `problem`.
 
 Which network a job takes is selected by the worker alone. It is asked in the background, as soon as the user has
-chosen; a job that is begun before the answer has come asks first and then goes on with it.
+chosen; a job that is begun before the answer has come asks first and then goes on with it. What is begun while
+something goes on waits in a queue; so does what needs an environment that is still to be made.
 """
 
 from __future__ import annotations
@@ -16,17 +17,30 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...worker.wire import protocol
-from ...worker.wire.protocol import ErrorCode, Preview, Progress, SelectParams, SelectResult, WireError
+from ...worker.wire.protocol import (
+    ErrorCode,
+    EstimateParams,
+    EstimateResult,
+    HistoryEntry,
+    Preview,
+    Progress,
+    RemoveParams,
+    SelectParams,
+    SelectResult,
+    WireError,
+)
 from . import catalogue, jobs, launch, states
 from .client import Answered, Client, Event, Exited, Failed
 from .environments import Environments, Over
+from .history import Kept
 from .jobs import Finished, Job, Recipe, Results
 from .launch import Interpreter, Settings
 from .process import CannotStart
-from .selection import Selection
+from .question import Question
 from .states import MOVING, Problem, Shown, State
 from .tasks import Order
 
@@ -37,7 +51,10 @@ class Session:
     def __init__(self, settings: Callable[[], Settings], clock: Callable[[], float] = time.monotonic) -> None:
         self.state = State.ABSENT
         self.environments = Environments(settings, clock)
-        self.selection = Selection(clock)
+        self.selection: Question[SelectParams, SelectResult] = Question("select", clock)
+        self.estimate: Question[EstimateParams, EstimateResult] = Question("estimate", clock)
+        self.history = Kept()
+        self.queue: list[Job] = []
         self.problem: Problem | None = None
         self.results = Results()
         self.methods = catalogue.shipped()
@@ -77,6 +94,16 @@ class Session:
         return not self.moving and self.interpreter.python is not None
 
     @property
+    def can_add(self) -> bool:
+        """A job can begin, or wait for its turn."""
+        return (self.moving or self.can_begin) and len(self.queue) < jobs.QUEUE_LIMIT
+
+    @property
+    def job(self) -> Job | None:
+        """What the worker does, or is started for."""
+        return self._running[1] if self._running else self._pending
+
+    @property
     def can_force(self) -> bool:
         """Something that was asked to end takes long to do so."""
         return self.state is State.STOPPING and self._clock() > self._since + states.FORCE_AFTER
@@ -104,6 +131,7 @@ class Session:
         """Reads what a worker said last; once, at the beginning."""
         self.methods = catalogue.last(self._settings().catalogue)
         self.environments.names = catalogue.environments(self.methods)
+        self.history.recall(self._history_file)
 
     def look(self) -> None:
         """Looks again whether there is an environment: the settings or the disk have changed."""
@@ -120,15 +148,37 @@ class Session:
 
     def generate(self, recipe: Recipe) -> None:
         """Turns pictures of one thing into a GLB in a folder of ours; `results` gets it."""
-        selected = self.selected(recipe.question)
-        if selected is None:
-            self._begin(jobs.selection(recipe, self.environments.needed))
-        elif job := self._generation(recipe, selected):
+        if job := self._making(recipe):
             self._begin(job)
+
+    def set_up_for(self, order: Order, recipe: Recipe) -> None:
+        """Makes an environment ready, and then the recipe in it."""
+        if not self.moving and (job := self._making(recipe)):
+            self.queue.append(job)
+            self.give_order(order)
 
     def download(self, network: str) -> None:
         """Fetches the weights of one network."""
         self._begin(jobs.download(*catalogue.find(self.methods, network)))
+
+    def fetch(self, entry: HistoryEntry) -> None:
+        """Brings a result that is kept again; `results` gets it."""
+        if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
+            self._begin(job)
+
+    def remove(self, params: RemoveParams) -> None:
+        """Removes results that are kept."""
+        self._begin(jobs.removal(params, self._any_environment))
+
+    def makes(self, recipe: Recipe) -> bool:
+        """Whether exactly that is being made already, or waits for its turn."""
+        return any(job.recipe == recipe for job in (self.job, *self.queue) if job)
+
+    def unqueue(self, number: int) -> None:
+        """Takes a job out of the queue."""
+        for job in [job for job in self.queue if job.number == number]:
+            self.queue.remove(job)
+            job.discard()
 
     def give_order(self, order: Order) -> None:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
@@ -143,8 +193,12 @@ class Session:
             self._carry_out()
 
     def cancel(self) -> None:
-        """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force."""
+        """Asks whatever runs to give up; a worker that does not hear it within CANCEL_GRACE is ended by force. What
+        waits in the queue goes on, but for what waits for an environment that is given up."""
+        self.results.cancelled = self.job.label if self.job else jobs.Label("setting up")
         if self.state is State.SETTING_UP:
+            for job in [job for job in self.queue if job.environment == self.environments.order.name]:
+                self.unqueue(job.number)
             self.environments.stop()
             self._go(State.STOPPING)
         elif self.state is State.BUSY and self._client and self._running:
@@ -176,7 +230,7 @@ class Session:
 
     def dismiss(self) -> None:
         """The user has read the error."""
-        self.problem = None
+        self.problem = self.results.cancelled = None
         self.environments.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
@@ -192,9 +246,12 @@ class Session:
         if self._client:
             self._client.close()
         self._client = None
-        self.selection.ask(None)
+        for question in self._questions:
+            question.ask(None)
         self._drop_pending()
         self._end_running()
+        for job in [*self.queue]:
+            self.unqueue(job.number)
         for finished in [*self.results.waiting]:
             self.results.discard(finished)
         self.state = State.ABSENT
@@ -210,38 +267,73 @@ class Session:
             for event in self._client.events():
                 self._take(event)
         self._watch_clock()
-        if self.selection.due and self.can_begin and self._reach(self.environments.needed):
-            self.selection.request = self._client.request("select", self.selection.question)
+        self._take_next()
+        self._ask_quietly()
         return self._picture() != before
 
     def _picture(self) -> tuple[Any, ...]:
-        them, selection = self.environments, self.selection
+        them = self.environments
         of_environments = them.interpreter, them.checking, them.last_check, them.problem, them.done, them.report
-        of_selection = selection.answer, selection.problem
-        of_jobs = self.state, self.shown, self.problem, self.methods, len(self.results.waiting)
-        return *of_jobs, *of_selection, *of_environments
+        of_questions = [(question.answer, question.problem) for question in self._questions]
+        of_jobs = self.state, self.shown, self.problem, self.methods, len(self.results.waiting), len(self.queue)
+        return *of_jobs, self.history.told, *of_questions, *of_environments
 
     # ---- beginning
+
+    def _making(self, recipe: Recipe) -> Job | None:
+        """The next job towards a recipe; None, with the reason in `problem`, without one."""
+        selected = self.selected(recipe.question)
+        if selected is None:
+            return jobs.selection(recipe, self.environments.needed)
+        return self._generation(recipe, selected)
 
     def _generation(self, recipe: Recipe, selected: SelectResult) -> Job | None:
         """The job that makes the recipe with what was selected; None, with the reason in `problem`, without one."""
         try:
             method, network = catalogue.find(self.methods, selected.network)
-            return jobs.generation(recipe, method, network, self._settings().temporary)
         except KeyError:
             self._fail("the worker offers other networks than before: choose again")
+            return None
+        return self._made(lambda: jobs.generation(recipe, method, network, self._settings().temporary))
+
+    def _made(self, make: Callable[[], Job]) -> Job | None:
+        """A job with a folder; None, with the reason in `problem`, where none can be made."""
+        try:
+            return make()
         except OSError as error:
             self._fail(f"no temporary folder could be made: {error.strerror or error}")
-        return None
+            return None
 
     def _begin(self, job: Job) -> None:
-        if not self.can_begin:
+        """Begins it, now or when it is its turn."""
+        if not self.can_add:
             job.discard()
             return
-        self.dismiss()
-        self._progress = Shown(0.0, job.stage)
-        self._began_at = self._heard_at = self._clock()
-        self._bring_up(job)
+        if not self.moving:
+            self.dismiss()
+        self.queue.append(job)
+        self._take_next()
+
+    def _take_next(self) -> None:
+        """Begins what has waited longest of what has its environment."""
+        if self.moving or not self.queue:
+            return
+        settings = self._settings()
+        ready = [job for job in self.queue if launch.find(settings, job.environment).python]
+        if ready:
+            self.queue.remove(ready[0])
+            self._progress = Shown(0.0, ready[0].stage)
+            self._began_at = self._heard_at = self._clock()
+            self._bring_up(ready[0])
+
+    def _ask_quietly(self) -> None:
+        """Asks the worker what is to be known about what is chosen; it is started for that, but for no more."""
+        for question in self._questions:
+            if question.due and self.can_begin and self._reach(self.environments.needed):
+                question.request = self._client.request(question.method, question.question)
+        told = self.history.request is not None or not self.history.stale
+        if self._client and self._introduced and not self.moving and not told:
+            self.history.request = self._client.request("history", protocol.Empty())
 
     def _bring_up(self, job: Job) -> None:
         """Takes the next step towards a worker that has the job."""
@@ -327,20 +419,23 @@ class Session:
             case Answered(_, "catalogue", result):
                 if not catalogue.flaw(result.methods):
                     self._describe(result.methods)
+            case Answered(id, "history" | "history/remove", result):
+                self.history.take(result, self._history_file)
+                self._hear_result(id, result)
             case Answered(id, _, result):
                 self._hear_result(id, result)
             case Failed(id, method, error):
                 self._hear_failure(id, method, error)
             case Exited():
-                self._client, self._introduced = None, False
+                self._client, self._introduced, self.history.request = None, False, None
                 self._after_exit()
 
     def _is_running(self, id: int) -> bool:
         return self._running is not None and id == self._running[0]
 
     def _hear_result(self, id: int, result: Any) -> None:
-        if isinstance(result, SelectResult):
-            self.selection.end(id, result)
+        for question in self._questions:
+            question.end(id, result)
         if not self._is_running(id):
             return
         job, self._running = self._running[1], None
@@ -351,14 +446,19 @@ class Session:
         elif job.method == "select":
             if generation := self._generation(job.recipe, result):
                 self._bring_up(generation)
-        elif job.method == "generate":
+        elif job.method in ("generate", "history/fetch"):
             self.results.waiting.append(Finished(result, job.folder))
-        elif self._client:
+            self.history.stale = True
+            self.estimate.forget()
+        elif job.method == "networks/download" and self._client:
             self._client.request("catalogue", protocol.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
         unwanted = self.state in (State.CANCELLING, State.STOPPING)
-        self.selection.end(id, None, "" if unwanted else error.message)
+        for question in self._questions:
+            question.end(id, None, "" if unwanted else error.message)
+        if method.startswith("history"):  # it is asked again after the next job
+            self.history.stale, self.history.request = method != "history", None
         if method == "initialize" and not unwanted:
             self._not_introduced(error.message, error)
         elif self._is_running(id):
@@ -373,7 +473,7 @@ class Session:
             self._fail(message, error)
             if error is None or error.code is ErrorCode.WORKER_EXITED:
                 self.environments.suspect(self._pending.environment)
-        self.selection.problem = message
+        self._leave_open(message)
         self._drop_pending()
         self.force_stop()
 
@@ -418,13 +518,32 @@ class Session:
     def _leave_behind(self) -> None:
         """A process that even the system cannot end (it hangs in a driver) must not keep the panel."""
         self._fail("the worker could not be ended: it may still use memory until Blender is closed")
-        self._client, self._introduced = None, False
-        self.selection.ask(None)
+        self._client, self._introduced, self.history.request = None, False, None
+        for question in self._questions:
+            question.ask(None)
         self.environments.leave_behind()
         self._drop_pending()
         self._after_exit()
 
     # ---- small things
+
+    @property
+    def _questions(self) -> tuple[Question, ...]:
+        return self.selection, self.estimate
+
+    @property
+    def _history_file(self) -> Path:
+        return self._settings().catalogue.with_name("history.json")
+
+    @property
+    def _any_environment(self) -> str:
+        """One that is there, for what any worker can do: best the one that runs."""
+        return self.environments.needed if self.interpreter.python else launch.CORE
+
+    def _leave_open(self, problem: str) -> None:
+        """The questions cannot be answered."""
+        for question in self._questions:
+            question.problem = problem
 
     def _go(self, state: State) -> None:
         self.state, self._since = state, self._clock()
@@ -438,7 +557,8 @@ class Session:
         if methods == self.methods:
             return
         self.methods = methods
-        self.selection.forget()
+        for question in self._questions:
+            question.forget()
         self.environments.names = catalogue.environments(methods)
         with suppress(OSError):  # the panel then starts from what was shipped: a flag less, nothing lost
             catalogue.write(methods, self._settings().catalogue)
@@ -448,7 +568,7 @@ class Session:
 
     def _give_up(self, reason: str) -> None:
         """No worker can be started."""
-        self.selection.problem = reason
+        self._leave_open(reason)
         if self._pending is None:
             return
         self._fail(reason)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import bpy
 
-from ...worker.wire.protocol import MethodInfo, NetworkInfo, SelectParams, SelectResult, Value
+from ...worker.wire.protocol import MethodInfo, NetworkInfo, Provenance, SelectParams, SelectResult, Value
 from ..session.catalogue import Methods, find, of_category, suits
-from ..session.jobs import Recipe
-from . import properties
+from ..session.jobs import Label, Recipe
+from . import properties, wording
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,25 @@ def chosen(
     automatic = network == properties.AUTOMATIC
     deciding = _of_all(suitable, options) if automatic else {}
     question = SelectParams(properties.pictures(own), own.category, None if automatic else network, deciding)
-    recipe = Recipe(question, {method.name: properties.preset(own, method) for method in offered}, options)
     answer = selected(question)
     method, info = find(methods, answer.network) if answer else (suitable[0], None)
+    presets = {each.name: properties.preset(own, each) for each in offered}
+    label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
+    recipe = Recipe(question, presets, options, not own.fresh, label)
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)
+
+
+def as_made(made: Provenance, cached: bool = True) -> Recipe:
+    """The recipe of a result that there was: the same again."""
+    question = SelectParams(made.pictures, made.category, made.network, {})
+    label = _label(made.pictures, made.label, made.preset)
+    return Recipe(question, {made.method: made.preset}, {made.method: dict(made.options)}, cached, label)
+
+
+def _label(pictures: tuple[str, ...], network: str, preset: str) -> Label:
+    return Label(wording.pictures(pictures), f"{network}, {preset}", pictures[0] if pictures else "")
 
 
 def _mismatch(own: bpy.types.PropertyGroup, method: MethodInfo, network: str, methods: Methods) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import blf
+import bpy
 from bpy.types import Context, UILayout
 
 from . import wording
@@ -39,6 +40,14 @@ def failure(layout: UILayout, context: Context, title: str, message: str) -> Non
     red.label(text=title, icon="ERROR")
     header.operator("image_to_3d.dismiss", text="", icon="X", emboss=False)
     text(layout, context, wording.sentence(message))
+
+
+def offline(layout: UILayout, context: Context, reason: str) -> None:
+    """Why there is no network, with the way to Blender's own switch for it where that can be used."""
+    text(layout, context, wording.sentence(reason), "URL")
+    if not bpy.app.online_access_override:
+        button = layout.operator("screen.userpref_show", text="Allow Online Access\u2026", icon="PREFERENCES")
+        button.section = "SYSTEM"
 
 
 def note(layout: UILayout, context: Context, aside: str) -> None:

@@ -43,6 +43,8 @@ class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
     bl_idname = "image_to_3d.set_up"
     bl_label = "Set Up"
 
+    then_generate: BoolProperty(options={"SKIP_SAVE", "HIDDEN"})
+
     @classmethod
     def poll(cls, context: Context) -> bool:
         return not grey(cls, preferences.why_not_fetched()) and not timer.session().moving
@@ -59,12 +61,19 @@ class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
         drawing.text(column, context, standing, "INFO", width)
         if entry and (need := wording.need(entry)):
             drawing.text(column, context, need, "IMPORT", width)
+        if self.then_generate:
+            drawing.text(column, context, "Then the mesh is made.", "MESH_MONKEY", width)
         column.label(text=str(preferences.root()), icon="FILE_FOLDER")
         drawing.text(column, context, "The folder can be changed in the add-on's preferences.", "BLANK1", width)
 
     def execute(self, context: Context) -> Returned:
         name = self._name()
-        return self.give(tasks.making(name, timer.session().environments.standing(name)))
+        order = tasks.making(name, timer.session().environments.standing(name))
+        if not self.then_generate:
+            return self.give(order)
+        timer.session().set_up_for(order, timer.chosen(context).recipe)
+        timer.wake()
+        return {"FINISHED"}
 
     def _name(self) -> str:
         return self.environment or timer.session().environments.needed

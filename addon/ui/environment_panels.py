@@ -40,7 +40,7 @@ def draw_box(layout: UILayout, context: Context, session: Session) -> None:
         drawing.text(box, context, wording.standing(session.interpreter.standing, session.interpreter.reason), icon)
     _draw_button(box, environments)
     if reason := preferences.why_not_fetched():
-        drawing.text(box, context, wording.sentence(reason), "URL")
+        drawing.offline(box, context, reason)
     _draw_need(box, context, environments)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Event, FileHandler, Operator, OperatorFileListElement
 
 from ...worker.core.file_types import PICTURES, VIDEOS
@@ -119,7 +119,7 @@ class IMAGE_TO_3D_FH_picture(FileHandler):
 
 
 class IMAGE_TO_3D_OT_generate(Operator):
-    """Make a textured mesh of what was chosen; where that needs something set up first, ask about it"""
+    """Make a textured mesh of what was chosen, after what runs. If something has to be set up first, ask about it"""
 
     bl_idname = "image_to_3d.generate"
     bl_label = "Generate"
@@ -131,9 +131,14 @@ class IMAGE_TO_3D_OT_generate(Operator):
     def execute(self, context: Context) -> Returned:
         session = timer.session()
         if can_be_set_up():
-            bpy.ops.image_to_3d.set_up("INVOKE_DEFAULT", environment=session.environments.needed)
+            needed = session.environments.needed
+            bpy.ops.image_to_3d.set_up("INVOKE_DEFAULT", environment=needed, then_generate=not _unfit(context))
             return {"FINISHED"}
-        session.generate(timer.chosen(context).recipe)
+        recipe = timer.chosen(context).recipe
+        if session.makes(recipe):  # not grey: Blender would leave it so below a mouse that does not move
+            self.report({"INFO"}, "Exactly this is being made already: change something for another")
+            return {"CANCELLED"}
+        session.generate(recipe)
         timer.wake()
         return {"FINISHED"}
 
@@ -148,12 +153,18 @@ def can_be_set_up() -> bool:
 def why_not(context: Context) -> str:
     """Why nothing can be generated now, "" if it can, or if it can be set up."""
     session = timer.session()
-    if session.moving:
-        return f"busy: {session.state.value}"
     if can_be_set_up():
         return ""
     if session.interpreter.python is None:
         return f"{session.interpreter.reason}; {preferences.why_not_fetched()}".removesuffix("; ")
+    if unfit := _unfit(context):
+        return unfit
+    return "" if session.can_add else f"{len(session.queue)} jobs wait already"
+
+
+def _unfit(context: Context) -> str:
+    """Why nothing can be made of what is chosen, wherever; "" if it can."""
+    session = timer.session()
     if not properties.settings(context).picture:
         return "choose a picture first"
     choice = timer.chosen(context)
@@ -177,7 +188,7 @@ class IMAGE_TO_3D_OT_download(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        busy = "" if timer.session().can_begin else "not while something else is going on"
+        busy = "" if timer.session().can_add else "not while something else is going on"
         return not grey(cls, busy or preferences.offline())
 
     def execute(self, context: Context) -> Returned:
@@ -197,6 +208,50 @@ class IMAGE_TO_3D_OT_reset_option(Operator):
 
     def execute(self, context: Context) -> Returned:
         properties.reset(properties.settings(context), timer.session().methods, self.option)
+        return {"FINISHED"}
+
+
+class IMAGE_TO_3D_OT_take_network(Operator):
+    """Make meshes with this network"""
+
+    bl_idname = "image_to_3d.take_network"
+    bl_label = "Take Network"
+    bl_options = {"INTERNAL"}
+
+    category: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+    network: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    def execute(self, context: Context) -> Returned:
+        own = properties.settings(context)
+        own.category = self.category
+        properties.of_the_category(own).network = self.network or properties.AUTOMATIC
+        return {"FINISHED"}
+
+
+class IMAGE_TO_3D_OT_throw_dice(Operator):
+    """Another seed: another guess at what the picture does not show"""
+
+    bl_idname = "image_to_3d.throw_dice"
+    bl_label = "Another Seed"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context: Context) -> Returned:
+        properties.throw_dice(properties.settings(context), timer.chosen(context).method)
+        return {"FINISHED"}
+
+
+class IMAGE_TO_3D_OT_unqueue(Operator):
+    """Take this job out of the queue"""
+
+    bl_idname = "image_to_3d.unqueue"
+    bl_label = "Remove from Queue"
+    bl_options = {"INTERNAL"}
+
+    number: IntProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    def execute(self, context: Context) -> Returned:
+        timer.session().unqueue(self.number)
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -230,6 +285,9 @@ CLASSES = (
     IMAGE_TO_3D_OT_generate,
     IMAGE_TO_3D_OT_download,
     IMAGE_TO_3D_OT_reset_option,
+    IMAGE_TO_3D_OT_take_network,
+    IMAGE_TO_3D_OT_throw_dice,
+    IMAGE_TO_3D_OT_unqueue,
     IMAGE_TO_3D_OT_add_mesh,
     session_operator(
         "clear_picture",
@@ -246,7 +304,7 @@ CLASSES = (
     session_operator(
         "cancel",
         "Cancel",
-        "Stop what is going on; nothing is added to the scene",
+        "Stop what is going on; nothing is added to the scene. What waits goes on",
         Session.cancel,
         lambda session: "" if session.moving else "nothing is going on",
     ),

@@ -50,8 +50,8 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
         update=_on_change,
     )
     wheelhouse: StringProperty(
-        name="Wheelhouse",
-        description="A folder of Python packages (wheels) to set up from, without any network: for machines that have "
+        name="Packages Folder",
+        description="A folder of Python packages to set up from, without any network: for machines that have "
         "none. Empty: packages come from pypi.org",
         subtype="DIR_PATH",
         update=_on_change,

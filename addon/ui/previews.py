@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thumbnail of the chosen picture, and of what is being made. Blender reads the file in a thread of its own, after
-the icon is first drawn."""
+"""Thumbnails of pictures in files: what was chosen, what waits, what was made, and what is being made. Blender reads a
+file in a thread of its own, after its icon is first drawn."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import bpy.utils.previews
+
+SHEET = 12
+"""Pictures of several that are shown."""
+
+MOST = 300
+"""Thumbnails that are held before those that nobody shows any more are let go."""
 
 
 class Thumbnail:
@@ -36,14 +43,62 @@ class Thumbnail:
         self.__init__()
 
 
-chosen, making = Thumbnail(), Thumbnail()
+class Gallery:
+    """Many pictures, by their paths. Who draws asks for icons only; files are looked at by `hold`."""
+
+    def __init__(self) -> None:
+        self._collection: bpy.utils.previews.ImagePreviewCollection | None = None
+        self._names: dict[str, str] = {}
+        self._held: tuple[str, ...] = ()
+
+    def hold(self, paths: Iterable[str]) -> bool:
+        """Makes these the pictures of which there are icons; returns whether that is news."""
+        wanted = tuple(dict.fromkeys(path for path in paths if path))
+        if self._collection is None or wanted == self._held:
+            return False
+        if len(self._collection) > MOST:
+            self._collection.clear()
+        self._held = wanted
+        self._names = {path: name for path in wanted if (name := self._load(path))}
+        return True
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The pictures of which there are icons."""
+        return tuple(self._names)
+
+    def icon(self, path: str) -> int:
+        """The number of its icon, 0 if there is none."""
+        name = self._names.get(path)
+        return self._collection[name].icon_id if name else 0
+
+    def _load(self, path: str) -> str:
+        """The name under which the picture is held as it is now, "" where it cannot be shown."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return ""
+        name = f"{path}|{found.st_mtime_ns}"
+        if name not in self._collection and not os.path.isdir(path):
+            self._collection.load(name, path, "IMAGE")
+        return name if name in self._collection else ""
+
+    def register(self) -> None:
+        self._collection = bpy.utils.previews.new()
+
+    def unregister(self) -> None:
+        bpy.utils.previews.remove(self._collection)
+        self.__init__()
+
+
+gallery, making = Gallery(), Thumbnail()
 
 
 def register() -> None:
-    chosen.register()
+    gallery.register()
     making.register()
 
 
 def unregister() -> None:
-    chosen.unregister()
+    gallery.unregister()
     making.unregister()

@@ -8,9 +8,10 @@ method's name: a new category, method, network or option needs no edit here. `ch
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 import bpy
@@ -19,9 +20,8 @@ from bpy.types import PropertyGroup
 
 from ...worker.core.file_types import VIDEOS, is_camera_list
 from ...worker.core.options import Option, Value
-from ...worker.wire.protocol import MethodInfo
+from ...worker.wire.protocol import MethodInfo, Provenance
 from ..session.catalogue import Methods, categories, of_category, shape
-from . import previews
 
 AUTOMATIC = "AUTOMATIC"
 """The network that stands for the worker's own choice: the best whose weights are here."""
@@ -31,6 +31,17 @@ PREFERRED_PRESET = "balanced"
 SAME = 1e-5
 """Relative difference below which a number counts as unchanged: Blender keeps single precision, angles in radians."""
 
+PASSING = ("picture", "others", "show_log", "clay", "shown")
+"""Settings that are not for the next start of Blender."""
+
+COMPUTED = "zero_"
+"""How the names of settings begin that are read off others."""
+
+Item = tuple[str, str, str, str, int]
+"""An entry of a menu, as Blender wants it."""
+
+_items: dict[str, list[Item]] = {}
+_texts: dict[str, str] = {}  # Blender does not hold what the menus' callbacks return
 _remembered: dict[str, object] = {}
 _built: list[type[PropertyGroup]] = []
 _described: Methods = ()
@@ -66,6 +77,12 @@ def choose(own: PropertyGroup, paths: list[str]) -> None:
     """Takes these files, or none, for the next mesh."""
     own.picture = paths[0] if paths else ""
     own.others = "\n".join(paths[1:])
+
+
+def take_out(own: PropertyGroup, place: int) -> None:
+    """Chooses one picture less."""
+    paths = [path for path in (own.picture, *own.others.splitlines()) if path]
+    choose(own, [*paths[:place], *paths[place + 1 :]])
 
 
 def is_several(own: PropertyGroup) -> bool:
@@ -121,8 +138,54 @@ def reset(own: PropertyGroup, methods: Methods, name: str) -> None:
     _changed()
 
 
+def load(own: PropertyGroup, methods: Methods, made: Provenance) -> None:
+    """Sets everything to how a result was made. Raises LookupError where that method is not offered any more."""
+    method = next((each for each in methods if made.network in (network.name for network in each.networks)), None)
+    if method is None:
+        raise LookupError(f"{made.label} is not offered any more")
+    with _quietly():
+        own.category = method.category
+        mine = of_the_category(own)
+        mine.network = made.network
+        if made.preset in method.presets:
+            mine.preset = made.preset
+        for other in of_category(methods, method.category):
+            for option in other.options:
+                now = made.options.get(option.name, expected(own, other, option))
+                if not option.choices or now in option.choices:
+                    _set(own, other, option, now)
+        choose(own, list(made.pictures))
+    _changed()
+
+
+def seed_of(method: MethodInfo) -> Option | None:
+    """The option by which another guess is had, None where there is none."""
+    return next((option for option in method.options if option.group == "seed"), None)
+
+
+def throw_dice(own: PropertyGroup, method: MethodInfo) -> None:
+    """Another seed, small enough to be typed again."""
+    if seed := seed_of(method):
+        setattr(of_method(own, method), property_name(seed), random.randrange(1, 10_000))
+
+
 def property_name(option: Option) -> str:
     return f"option_{option.name}"  # it may be called "name", which each PropertyGroup has already
+
+
+def category_attribute(category: str) -> str:
+    """Where of the settings those of a category are."""
+    return _attribute("category", category)
+
+
+def option_path(method: MethodInfo, option: Option) -> str:
+    """Where of the settings an option is."""
+    return f"{_attribute('method', method.name)}.{property_name(option)}"
+
+
+def zero_name(option: Option) -> str:
+    """The name of the tick that stands for its zero."""
+    return COMPUTED + option.name
 
 
 def _set(own: PropertyGroup, method: MethodInfo, option: Option, value: Value) -> None:
@@ -151,11 +214,6 @@ def _same(one: Value, other: Value) -> bool:
 def _on_change(own: PropertyGroup, context: bpy.types.Context) -> None:
     if not _quiet:
         _changed()
-
-
-def _on_picture(own: PropertyGroup, context: bpy.types.Context) -> None:
-    previews.chosen.show(bpy.path.abspath(own.picture) if own.picture else "")
-    _on_change(own, context)
 
 
 def _on_preset(methods: Methods) -> None:
@@ -210,16 +268,53 @@ def _restore(*_: object) -> None:
 
 def _values(group: PropertyGroup) -> dict[str, object]:
     names = {drawn.identifier for drawn in group.bl_rna.properties} - {"rna_type", "name"}
-    now = {name: getattr(group, name) for name in names}
+    now = {name: getattr(group, name) for name in names if not name.startswith(COMPUTED)}
     return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in now.items()}
 
 
 def _set_values(group: PropertyGroup, values: dict[str, object]) -> None:
+    """Sets what there still is, to what it still can be: another version may have other settings."""
     for name, stored in values.items():
-        if isinstance(stored, dict):
+        if isinstance(stored, dict) and isinstance(getattr(group, name, None), PropertyGroup):
             _set_values(getattr(group, name), stored)
-        else:
-            setattr(group, name, stored)
+        elif name in group.bl_rna.properties:
+            with suppress(TypeError, AttributeError):
+                setattr(group, name, stored)
+
+
+def lasting(own: PropertyGroup) -> dict[str, object]:
+    """What is to be the same at Blender's next start."""
+    return {name: value for name, value in _values(own).items() if name not in PASSING}
+
+
+def take(own: PropertyGroup, values: dict[str, object]) -> None:
+    """Sets what `lasting` gave."""
+    with _quietly():
+        _set_values(own, {name: value for name, value in values.items() if name not in PASSING})
+
+
+# ---- what menus say
+
+
+def networks(category: str) -> tuple[str, ...]:
+    """The entries of the menu of networks of that category."""
+    return tuple(name for name, *_ in _items[_attribute("networks", category)])
+
+
+def say_of_networks(category: str, entries: list[tuple[str, str, str, str]]) -> None:
+    """Makes the menu of networks of that category say so: name, label, description and icon of each."""
+    _say(_attribute("networks", category), entries)
+
+
+def say_of_presets(category: str, descriptions: dict[str, str]) -> None:
+    """Makes the tooltips of the presets of that category say so."""
+    key = _attribute("presets", category)
+    _say(key, [(name, label, descriptions.get(name, was), "NONE") for name, label, was, *_ in _items.get(key, [])])
+
+
+def _say(key: str, entries: list[tuple[str, str, str, str]]) -> None:
+    if key in _items and len(entries) == len(_items[key]):
+        _items[key] = [(*(_texts.setdefault(text, text) for text in entry), at) for at, entry in enumerate(entries)]
 
 
 # ---- making the classes
@@ -238,7 +333,7 @@ def register(methods: Methods, changed: Callable[[], None]) -> None:
     groups = {}
     for category in categories(methods):
         mine = of_category(methods, category)
-        groups[_attribute("category", category)] = _category_group(mine)
+        groups[_attribute("category", category)] = _category_group(category, mine)
         groups |= {_attribute("method", method.name): _method_group(method, mine) for method in mine}
     classes = [_class(name, annotations) for name, annotations in groups.items()]
     pointers = {name: PointerProperty(type=each) for name, each in zip(groups, classes)}
@@ -258,7 +353,7 @@ def unregister() -> None:
         bpy.utils.unregister_class(_built.pop())
 
 
-def _attribute(kind: Literal["category", "method"], name: str) -> str:
+def _attribute(kind: Literal["category", "method", "networks", "presets"], name: str) -> str:
     return re.sub(r"\W", "_", f"{kind}_{name}")
 
 
@@ -273,7 +368,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             name="Picture",
             description="The picture to make a mesh of; the first of several",
             subtype="FILE_PATH",
-            update=_on_picture,
+            update=_on_change,
         ),
         "others": StringProperty(
             name="More Pictures", description="Further pictures of the same thing, one a line", update=_on_change
@@ -292,30 +387,61 @@ def _common_properties(methods: Methods) -> dict[str, object]:
         "backdrop": BoolProperty(
             name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
         ),
+        "fresh": BoolProperty(
+            name="Not from the Cache",
+            description="Make everything anew, and keep nothing of it: for comparing and measuring",
+            update=_on_change,
+        ),
+        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
+        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }
 
 
-def _category_group(methods: Methods) -> dict[str, object]:
+def _category_group(category: str, methods: Methods) -> dict[str, object]:
     names = list(dict.fromkeys(name for method in methods for name in method.presets)) or [PREFERRED_PRESET]
-    networks = [(AUTOMATIC, "Automatic", "The best network whose weights are here")]
-    networks += [(each.name, each.label, each.help) for method in methods for each in method.networks]
+    networks = [(AUTOMATIC, "Automatic", "The best network whose weights are here", "NONE", 0)]
+    every = [network for method in methods for network in method.networks]
+    networks += [(each.name, each.label, each.help, "NONE", at) for at, each in enumerate(every, 1)]
+    presets = [(name, name.capitalize(), f"Settings for {name} results", "NONE", at) for at, name in enumerate(names)]
+    of_networks, of_presets = _attribute("networks", category), _attribute("presets", category)
+    _items[of_networks], _items[of_presets] = networks, presets
     return {
         "network": EnumProperty(
-            name="Network", description="The network that looks at the picture", items=networks, update=_on_change
+            name="Network",
+            description="The network that looks at the picture",
+            items=lambda group, context: _items[of_networks],
+            update=_on_change,
         ),
         "preset": EnumProperty(
             name="Preset",
             description="A set of values for the options",
-            items=[(name, name.capitalize(), f"Settings for {name} results") for name in names],
-            default=PREFERRED_PRESET if PREFERRED_PRESET in names else names[0],
+            items=lambda group, context: _items[of_presets],
+            default=names.index(PREFERRED_PRESET) if PREFERRED_PRESET in names else 0,
             update=lambda group, context: _on_preset(methods),
         ),
     }
 
 
 def _method_group(method: MethodInfo, siblings: Methods) -> dict[str, object]:
-    return {property_name(option): _option_property(siblings, method, option) for option in method.options}
+    values = {property_name(option): _option_property(siblings, method, option) for option in method.options}
+    return values | {zero_name(option): _zero_property(option) for option in method.options if option.zero}
+
+
+def _zero_property(option: Option) -> object:
+    """A tick that is set where the option is 0."""
+    name, usual = property_name(option), _stored(option, option.usual)
+
+    def set_zero(group: PropertyGroup, zero: bool) -> None:
+        if zero != (getattr(group, name) == 0):
+            setattr(group, name, type(usual)(0) if zero else usual)
+
+    return BoolProperty(
+        name=option.zero.capitalize(),
+        description=option.help.rstrip("."),
+        get=lambda group: getattr(group, name) == 0,
+        set=set_zero,
+    )
 
 
 def _option_property(siblings: Methods, method: MethodInfo, option: Option) -> object:

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 import bpy
 
+from ...worker.wire.protocol import EstimateParams
+from ..session import catalogue, remembered
 from ..session.environments import Report
+from ..session.launch import Standing
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report
+from . import choices, preferences, previews, properties, report, telling, wording
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -25,6 +29,9 @@ TICK_RESTING = 1.0
 MODAL_PATIENCE = 10.0
 """Seconds to wait for a modal tool to end; some add-ons run one for ever."""
 
+REMEMBER_AFTER = 2.0
+"""Seconds that settings have to stay the same until they are written to disk for the next start."""
+
 _WITH_PANELS = {("VIEW_3D", "UI"), ("PREFERENCES", "WINDOW")}
 
 log = logging.getLogger(__name__)
@@ -32,6 +39,10 @@ log = logging.getLogger(__name__)
 _session: Session | None = None
 _drawn_second = -1
 _waiting_since: float | None = None
+_said: tuple[object, ...] = ()  # of which the menus say what they say
+_lasting: tuple[dict[str, object], float] = ({}, 0.0)  # settings to be remembered, and since when
+_written: dict[str, object] = {}
+_moved_house = False
 
 
 def session() -> Session:
@@ -49,6 +60,11 @@ def wake() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     bpy.app.timers.register(_tick, persistent=True)
+
+
+def opened_another_file() -> bool:
+    """Whether what is being made was begun in another file than the one that is open now."""
+    return _moved_house and bool(_session.moving or _session.queue or _session.results.waiting)
 
 
 def why_not_added(context: bpy.types.Context) -> str:
@@ -76,6 +92,9 @@ def _look() -> float:
     properties.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
+    _follow_with_words_and_pictures()
+    telling.follow(_session)
+    _remember()
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
@@ -86,8 +105,9 @@ def _look() -> float:
     _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
     if _session.results.waiting:
         _add_when_possible()
-    about_to_ask = _session.selection.open and _session.can_begin
-    busy = _session.moving or _session.results.waiting or _session.environments.checking or about_to_ask
+    about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
+    asking = about_to_ask or _session.history.request is not None
+    busy = _session.moving or _session.results.waiting or _session.environments.checking or asking
     return TICK_MOVING if busy else TICK_RESTING
 
 
@@ -98,6 +118,56 @@ def _follow_the_choice() -> None:
     question = choice.recipe.question
     answerable = question.pictures and choice.is_automatic and not choice.mismatch
     _session.selection.ask(question if answerable else None)
+    known = choice.network and question.pictures and not choice.mismatch
+    _session.estimate.ask(EstimateParams(choice.network.name, len(question.pictures)) if known else None)
+
+
+def _follow_with_words_and_pictures() -> None:
+    """Menus and tooltips say what is known by now, and there are thumbnails of what is shown."""
+    global _said
+    choice, environments = chosen(bpy.context), _session.environments
+    names = catalogue.environments(_session.methods)
+    ready = {name: environments.standing(name) in (Standing.READY, None) for name in names}
+    now = _session.methods, choice.method.name, _session.estimate.answer, tuple(ready.items())
+    if now != _said:
+        _said = now
+        _say(choice, ready)
+    own = properties.settings(bpy.context)
+    jobs = [job.label.picture for job in (_session.job, *_session.queue) if job]
+    entries = _session.history.told.entries[: own.shown]
+    kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
+    if previews.gallery.hold([*choice.recipe.question.pictures[: previews.SHEET], *jobs, *kept]):
+        _redraw()
+
+
+def _say(choice: choices.Choice, ready: dict[str, bool]) -> None:
+    for category in catalogue.categories(_session.methods):
+        entries = [(properties.AUTOMATIC, "Automatic", "The best network whose weights are here", "NONE")]
+        for method in catalogue.of_category(_session.methods, category):
+            for each in method.networks:
+                usable = each.here and ready[method.environment]
+                about = wording.about_network(each, ready[method.environment])
+                entries.append((each.name, wording.network(each), about, "CHECKMARK" if usable else "IMPORT"))
+        properties.say_of_networks(category, entries)
+    answer = _session.estimate.answer
+    known = {each.preset: each for each in answer.presets} if answer else {}
+    about = {name: wording.about_preset(choice.method, name, known.get(name)) for name in choice.method.presets}
+    properties.say_of_presets(choice.method.category, about)
+
+
+def _remember() -> None:
+    """Writes settings down that have been the same for a while."""
+    global _lasting, _written
+    now, clock = properties.lasting(properties.settings(bpy.context)), time.monotonic()
+    if now != _lasting[0]:
+        _lasting = now, clock
+    elif now != _written and clock > _lasting[1] + REMEMBER_AFTER:
+        remembered.write(_choices_file(), now)
+        _written = now
+
+
+def _choices_file() -> Path:
+    return preferences.settings().catalogue.with_name("choices.json")
 
 
 def _follow_what_was_moved() -> None:
@@ -137,6 +207,7 @@ def _add_when_possible() -> None:
             _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
         else:
             _session.results.imported(_session.results.waiting[0])
+            telling.tell("INFO", wording.made(_session.results.last))
     _redraw()
 
 
@@ -151,8 +222,10 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 
 def register() -> None:
-    global _session
-    _session = Session(preferences.settings)
+    global _session, _said, _moved_house
+    _session, _said, _moved_house = Session(preferences.settings), (), False
+    bpy.app.handlers.load_post.append(_note_other_file)
+    telling.register(session)
     bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)
 
 
@@ -162,6 +235,8 @@ def _look_and_tick() -> None:
     try:
         _session.recall()
         _session.look()
+        properties.rebuild(_session.methods)
+        properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
     except Exception:  # noqa: BLE001 - as in `_tick`
         log.exception("the session could not be prepared")
     _session.longest_tick = time.perf_counter() - began
@@ -173,5 +248,13 @@ def unregister() -> None:
     for function in (_tick, _look_and_tick):
         if bpy.app.timers.is_registered(function):
             bpy.app.timers.unregister(function)
+    bpy.app.handlers.load_post.remove(_note_other_file)
+    telling.unregister()
     _session.close()
     _session = None
+
+
+@bpy.app.handlers.persistent
+def _note_other_file(*_: object) -> None:
+    global _moved_house
+    _moved_house = bool(_session.moving or _session.queue or _session.results.waiting)

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 
-from ...worker.wire.protocol import NetworkInfo
+from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
+from ..session.jobs import Label
 from ..session.launch import Standing
 from ..session.states import Shown
 from ..session.tasks import Order
 
-_STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out", "torch": "installing torch"}
+_STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out"}
+_STAGES |= {"torch": "getting what networks run on"}
 _STAGES |= {"python": "getting Python", "packages": "installing packages"}
 
 
@@ -50,6 +54,86 @@ def duration(seconds: float) -> str:
 def licence(network: NetworkInfo) -> str:
     """The licence, and what a user would otherwise find out too late."""
     return network.licence if network.commercial else f"{network.licence}, not for commercial use"
+
+
+def pictures(paths: tuple[str, ...]) -> str:
+    """What a job's pictures are called: the first one's name, and how many more."""
+    if not paths:
+        return ""
+    name = re.split(r"[\\/]", paths[0].rstrip("\\/"))[-1]
+    return f"{name} and {len(paths) - 1} more" if len(paths) > 1 else name
+
+
+def network(info: NetworkInfo) -> str:
+    """A network as the menu calls it: with its size, where it is a download away."""
+    return info.label if info.here or not info.bytes else f"{info.label}  ({size(info.bytes)})"
+
+
+def about_network(info: NetworkInfo, ready: bool) -> str:
+    """What is to be known before one takes a network. `ready`: whether its environment is."""
+    here = "Installed" if info.here else f"Not installed: {size(info.bytes)} to download" if info.bytes else ""
+    parts = [info.help, f"Licence: {licence(info)}", here, "" if ready else "Has to be set up first"]
+    return ". ".join(part.rstrip(".") for part in parts if part)
+
+
+def about_preset(method: MethodInfo, preset: str, known: Estimate | None) -> str:
+    """What a preset comes to."""
+    values = {option.name: option.default for option in method.options} | method.presets.get(preset, {})
+    faces, texture = (known.faces, known.texture) if known else (values.get("faces"), values.get("texture"))
+    parts = [f"At most {faces:,} faces"] if faces else []
+    parts += [f"texture of {texture} pixels"] if texture else []
+    parts += [f"about {duration_about(known.seconds)} on this machine"] if known and known.seconds is not None else []
+    return ", ".join(parts) or f"Settings for {preset} results"
+
+
+def estimate(known: EstimateResult | None, preset: str) -> str:
+    """What the next job will take here, "" where nobody knows."""
+    if known is None:
+        return ""
+    seconds = next((each.seconds for each in known.presets if each.preset == preset), None)
+    parts = [f"about {duration_about(seconds)}"] if seconds is not None else []
+    parts += [f"{size(known.memory)} of memory"] if known.memory else []
+    return ", ".join(parts)
+
+
+def duration_about(seconds: float) -> str:
+    """How long something may take, no more exactly than it is known."""
+    if seconds < 9.5:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 5) * 5} s" if seconds < 57.5 else f"{round(seconds / 60)} min"
+
+
+def made(result: GenerateResult) -> str:
+    """How a job ended well."""
+    time = "from the cache" if result.from_cache else f"in {duration(sum(result.seconds.values()))}"
+    by = result.provenance.label if result.provenance else result.network
+    return f"{result.name}: {result.faces:,} faces {time}, {by}"
+
+
+def cancelled(label: Label) -> str:
+    """That the user gave something up."""
+    return f"Cancelled: {label.title}" if label.title else "Cancelled"
+
+
+def kept(entry: HistoryEntry) -> tuple[str, str, str]:
+    """Three short lines about a result: by what it was made, how, and what it is."""
+    how = entry.provenance
+    seed = [f"seed {how.options['seed']}"] if "seed" in how.options else []
+    made = ", ".join([how.preset.capitalize(), *seed, duration(entry.seconds)])
+    return how.label, made, f"{_faces(entry.faces)}, {day(how.date)}"
+
+
+def _faces(count: int) -> str:
+    return f"{count / 1000:.0f}k faces" if count >= 10_000 else f"{count} faces"
+
+
+def day(date: str) -> str:
+    """The day of an ISO date, where the user is, as short as that goes; of today, the time."""
+    try:
+        when = datetime.fromisoformat(date).astimezone()
+    except ValueError:
+        return date[:10]
+    return f"{when:%H:%M}" if when.date() == datetime.now().astimezone().date() else f"{when:%Y-%m-%d}"
 
 
 def offline(forced: bool) -> str:

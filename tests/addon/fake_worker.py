@@ -68,6 +68,23 @@ DONE = {
     "seconds": {"depth": 0.5},
     "from_cache": False,
 }
+PROVENANCE = {
+    "pictures": ["/pictures/a.png"],
+    "digests": ["0" * 64],
+    "category": "Depth",
+    "method": "depth",
+    "network": "included",
+    "label": "Included",
+    "licence": "GPL-3.0-or-later",
+    "revision": "1",
+    "preset": "fast",
+    "options": {},
+    "version": "1.0.0",
+    "date": "2026-01-01T00:00:00+00:00",
+}
+KEPT = {"name": "picture", "faces": 2, "seconds": 1.5, "bytes": 1000, "provenance": PROVENANCE}
+HISTORY = {"entries": [{**KEPT, "key": key} for key in ("k2", "k1")], "bytes": 2000, "limit": 10_000}
+ESTIMATES = [{"preset": name, "seconds": 4.0, "faces": 1000, "texture": 512} for name in ("fast", "balanced")]
 
 
 def send(body: dict) -> None:
@@ -91,6 +108,15 @@ def result_of(request: dict) -> dict:
             return {"method": "depth", "network": request["params"]["network"] or "included"}
         case "catalogue":
             return {"methods": OFFERED["methods"]}
+        case "estimate":
+            return {"presets": ESTIMATES, "memory": 2_000_000_000}
+        case "history":
+            return HISTORY
+        case "history/fetch":
+            return {**DONE, "glb": request["params"]["output"], "from_cache": True, "key": request["params"]["key"]}
+        case "history/remove":
+            left = [each for each in HISTORY["entries"] if each["key"] not in request["params"]["keys"]]
+            return {**HISTORY, "entries": [] if request["params"]["everything"] else left}
         case "networks/download":
             return {"network": request["params"]["network"], "bytes": 1000}
     return {}

@@ -91,3 +91,29 @@ def test_each_stage_of_an_installation_has_words(stage):
 )
 def test_the_time_that_remains_is_told_no_more_exactly_than_it_is_known(seconds, words):
     assert wording.remaining(seconds) == words
+
+
+def test_pictures_are_called_by_the_first_ones_name():
+    assert (
+        wording.pictures(("/a/b.png",)) == "b.png"
+        and wording.pictures(("C:\\a\\b.png", "c", "d")) == "b.png and 2 more"
+    )
+    assert wording.pictures(("/a/folder/",)) == "folder" and wording.pictures(()) == ""
+
+
+@pytest.mark.parametrize(
+    "seconds, said", [(0.2, "1 s"), (7.4, "7 s"), (42.0, "40 s"), (58.0, "1 min"), (200.0, "3 min")]
+)
+def test_estimates_are_no_more_exact_than_they_are_known(seconds, said):
+    assert wording.duration_about(seconds) == said
+
+
+def test_a_network_that_is_a_download_away_says_its_size_and_licence():
+    network = NetworkInfo("a", "A", "MIT", True, 1_680_000_000, False, "", "Good.")
+    assert wording.network(network) == "A  (1.68 GB)"
+    assert wording.about_network(network, True) == "Good. Licence: MIT. Not installed: 1.68 GB to download"
+    assert wording.about_network(network, False).endswith("Has to be set up first")
+
+
+def test_a_day_that_cannot_be_read_is_shown_as_it_is():
+    assert wording.day("yesterday, or so") == "yesterday," and wording.day("2020-01-02T12:00:00+00:00") == "2020-01-02"

@@ -52,6 +52,10 @@ def addon(bpy, monkeypatch, tmp_path):
     monkeypatch.setenv("IMAGE_TO_3D_PYTHON", os.path.realpath(os.sys.executable))
     monkeypatch.setenv("IMAGE_TO_3D_HOME", str(tmp_path / "home"))
     bpy.ops.wm.read_factory_settings(use_empty=True)
+    for kept in ("choices.json", "history.json", "catalogue.json"):  # of the test before
+        for path in Path(os.environ["BLENDER_USER_RESOURCES"]).rglob(kept):
+            if path.parent.name != "session":
+                path.unlink()
     assert addon_utils.enable(MODULE, default_set=True)
     module("ui.timer")._look_and_tick()
     yield module

@@ -77,9 +77,12 @@ def test_the_menus_show_the_categories_and_all_networks_of_one(bpy, addon):
     assert own.bl_rna.properties["category"].enum_items.keys() == categories
     for category in categories:
         own.category = category
-        shown = addon("ui.properties").of_the_category(own).bl_rna.properties["network"].enum_items.keys()
         networks = [each.name for method in methods if method.category == category for each in method.networks]
-        assert shown == ["AUTOMATIC", *networks]
+        assert addon("ui.properties").networks(category) == ("AUTOMATIC", *networks)
+        for name in networks:
+            addon("ui.properties").of_the_category(own).network = name
+            assert addon("ui.properties").of_the_category(own).network == name
+        addon("ui.properties").of_the_category(own).network = "AUTOMATIC"
 
 
 def test_a_preset_sets_its_options_back_and_forth_and_leaves_the_others(bpy, addon):
@@ -165,8 +168,8 @@ def test_a_new_description_makes_new_properties(bpy, addon, fake_worker, picture
     bpy.ops.image_to_3d.generate()
     run_until(addon, lambda session: session._client and not session.moving)
     own = own_settings(bpy)
-    names = own.category_Depth.bl_rna.properties["network"].enum_items.keys()
-    assert names == ["AUTOMATIC", "included", "big"] and not hasattr(own.method_depth, "option_faces")
+    names = addon("ui.properties").networks("Depth")
+    assert names == ("AUTOMATIC", "included", "big") and not hasattr(own.method_depth, "option_faces")
     assert own.bl_rna.properties["category"].enum_items.keys() == ["Depth"]
 
 

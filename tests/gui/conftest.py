@@ -4,6 +4,7 @@
 BLENDER=blender                 the program to drive, with arguments if it needs some
 IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages, for the tests that set none up
 IMAGE_TO_3D_SET_UP=1            also sets up an environment from PyPI (some minutes, some 0.3 GB or more)
+IMAGE_TO_3D_SCREEN=1280x800     the virtual screen's size
 IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
 """
 

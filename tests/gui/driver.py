@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROBE = Path(__file__).with_name("probe.py")
-SCREEN = (1280, 800)
+SCREEN = tuple(int(side) for side in os.environ.get("IMAGE_TO_3D_SCREEN", "1280x800").split("x"))
 START_PATIENCE = 120.0  # software rendering on a busy machine
 PATIENCE = 30.0
 STEP = 7  # pixels between two looks for a button: less than half of one

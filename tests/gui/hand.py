@@ -42,18 +42,19 @@ def choose(screen: Blender, path: Path) -> None:
     screen.click(screen.find("file.execute", "FILE_BROWSER", "EXECUTE", (0.9,)))
 
 
-def press(screen: Blender, button: str, effect: str) -> None:
+def press(screen: Blender, button: str, effect: str, columns: tuple[float, ...] = (0.5,)) -> None:
     """Clicks on a button, once more if nothing comes of it: a machine that is busy with other things loses clicks."""
-    screen.click(screen.find(button))
+    screen.click(screen.find(button, columns=columns))
     try:
         screen.until(effect, patience=CLICK_PATIENCE)
     except AssertionError:
-        screen.click(screen.find(button))
+        screen.click(screen.find(button, columns=columns))
         screen.until(effect)
 
 
 def choose_picture(screen: Blender, path: Path) -> None:
-    press(screen, "image_to_3d.choose_picture", "shows('FILE_BROWSER')")
+    columns = (0.7, 0.67, 0.73) if screen.ask("settings().picture") else (0.5,)
+    press(screen, "image_to_3d.choose_picture", "shows('FILE_BROWSER')", columns)
     choose(screen, path)
     screen.until("settings().picture", lambda found: found == str(path))
     let_it_be_selected(screen)
@@ -86,7 +87,7 @@ def choose_model(screen: Blender, *names: str) -> None:
 def choose_network(screen: Blender, category: str, name: str) -> None:
     """Goes down the list of networks to that one."""
     setting = f"settings().category_{category}.network"
-    networks = screen.ask(f"settings().category_{category}.bl_rna.properties['network'].enum_items.keys()")
+    networks = screen.ask(f"networks({category!r})")
     screen.find("network", columns=(0.5, 0.7))
     for expected in networks[networks.index(screen.ask(setting)) + 1 : networks.index(name) + 1]:
         screen.next_choice()

@@ -8,6 +8,7 @@ written to `answer-N.json`. All positions are in pixels of the screen, from its 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import bpy
@@ -15,6 +16,7 @@ import bpy
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 EXTENSION = "bl_ext.user_default.image_to_3d"
 _asked = 0
+_drawn: list[tuple[str, float]] = []
 _last_view: list[list[float]] = []
 
 
@@ -108,9 +110,54 @@ def state() -> dict | None:
         "longest_tick": now.longest_tick,
         "pid": now._client.pid if now._client else None,
         "selected": now.selection.answer and now.selection.answer.network,
+        "queue": [job.label.title for job in now.queue],
+        "cancelled": now.results.cancelled and now.results.cancelled.title,
         "last": now.results.last and now.results.last.faces,
         "made by": now.results.last and now.results.last.network,
     }
+
+
+def history() -> list[str]:
+    """The keys of the results that are kept."""
+    return [entry.key for entry in session().history.told.entries]
+
+
+def watch_panels() -> bool:
+    """From now on it is known how long our panels take to be drawn, and which are."""
+    for panel in (each for each in bpy.types.Panel.__subclasses__() if each.__name__.startswith("IMAGE_TO_3D_PT_")):
+        panel.draw = _timed(panel.draw, panel.__name__)
+    return True
+
+
+def _timed(draw, name: str):
+    def timed(self, context):
+        began = time.perf_counter()
+        draw(self, context)
+        _drawn.append((name, time.perf_counter() - began))
+
+    return timed
+
+
+def drawing_times() -> dict[str, float]:
+    """Seconds that all our panels took together, each time they were drawn."""
+    totals: list[float] = []
+    for name, seconds in _drawn:
+        totals += [0.0] if name == "IMAGE_TO_3D_PT_main" or not totals else []
+        totals[-1] += seconds
+    whole = sorted(totals)
+    return {"median": whole[len(whole) // 2], "worst": whole[-1], "times": len(whole)}
+
+
+def is_drawn(panel: str) -> bool:
+    """Whether the panel was drawn when the tab was drawn last: it is open then."""
+    last = max(at for at, (name, _) in enumerate(_drawn) if name == "IMAGE_TO_3D_PT_main")
+    return panel in [name for name, _ in _drawn[last:]]
+
+
+def scaled(factor: float) -> bool:
+    """Makes Blender's interface so many times as large as usual."""
+    bpy.context.preferences.view.ui_scale = factor
+    return True
 
 
 def selects() -> bool:
@@ -168,6 +215,11 @@ def settings():
 def pictures() -> list[str]:
     """The files that are chosen."""
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
+
+
+def networks(category: str) -> list[str]:
+    """The entries of the menu of networks."""
+    return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].networks(category))
 
 
 def why_not() -> str:

@@ -126,12 +126,11 @@ def test_the_field_is_the_same_after_a_round_through_a_file(trained, tmp_path):
     assert all(np.array_equal(values, second.to_arrays()[name]) for name, values in first.to_arrays().items())
 
 
-def test_steps_loss_and_psnr_are_told_and_progress_never_falls(trained):
+def test_steps_are_told_and_progress_never_falls(trained):
     result, told = trained
     assert result.steps == 180
     assert not result.stopped
-    assert "step 180 of 180, loss" in told.messages[-1]
-    assert f"{result.psnr:.1f} dB" in told.messages[-1]
+    assert told.messages[-1] == "step 180 of 180"
     assert told.progress == sorted(told.progress)
 
 

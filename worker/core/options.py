@@ -20,7 +20,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Option:
-    """How one setting is shown. `default` is the value where neither preset nor user says otherwise."""
+    """How one setting is shown. `default` is the value where neither preset nor user says otherwise.
+
+    `group`: what it says more about: the picture, how fine the mesh becomes, how it is placed, how it is guessed
+    ("sampling"), which guess it is ("seed"). `zero`: the word for what is taken where it is 0, "" where 0 is a number
+    like others; `usual` is then where who wants another value starts from.
+    """
 
     name: str
     label: str
@@ -31,6 +36,9 @@ class Option:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
+    group: Literal["picture", "detail", "placement", "sampling", "seed"] = "detail"
+    zero: str = ""
+    usual: float = 0.0
 
 
 def option(
@@ -41,11 +49,15 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     unit: str = "",
+    group: str = "detail",
+    zero: str = "",
+    usual: float = 0.0,
 ) -> Any:
     """A field of an options dataclass; its name is the option's, its kind that of the default."""
     kind = "choice" if choices else type(default).__name__
     shown = {"label": label, "kind": kind, "help": help, "minimum": minimum, "maximum": maximum}
-    return dataclasses.field(default=default, metadata={**shown, "choices": choices, "unit": unit})
+    shown |= {"choices": choices, "unit": unit, "group": group, "zero": zero, "usual": usual}
+    return dataclasses.field(default=default, metadata=shown)
 
 
 def described(kind: type) -> tuple[Option, ...]:

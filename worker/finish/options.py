@@ -10,7 +10,9 @@ from ..core.options import option
 
 
 def _faces(default: int) -> int:
-    return option(default, "Faces", "Triangles of the mesh, at most.", 100, 4_000_000, unit="faces")
+    return option(
+        default, "Faces at Most", "Triangles of the mesh; a plain shape has fewer.", 100, 4_000_000, unit="faces"
+    )
 
 
 def _texture(default: int, help: str = "Longer side of the texture.") -> int:
@@ -18,16 +20,17 @@ def _texture(default: int, help: str = "Longer side of the texture.") -> int:
 
 
 def _size(zero: str) -> float:
-    return option(2.0, "Size", f"Longest side of the mesh. 0: {zero}", 0.0, 10000.0, unit="metres")
+    return option(2.0, "Size", f"Longest side of the mesh. 0: {zero}", 0.0, 10000.0, unit="metres", group="placement")
 
 
 def _origin() -> str:
-    return option("base", "Origin", "Where the object's origin lies.", choices=("base", "centre"))
+    return option("base", "Origin", "Where the object's origin lies.", choices=("base", "centre"), group="placement")
 
 
 def _fov() -> float:
     help = "Across the photo's longer side. 0: from the network or the photo's own data, else the usual."
-    return option(0.0, "Field of view", help, 0.0, 150.0, unit="degrees")
+    shown = {"unit": "degrees", "group": "picture", "zero": "automatic", "usual": 50.0}
+    return option(0.0, "Field of View", help, 0.0, 150.0, **shown)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,13 @@ class DepthMapOptions:
 
     fov: float = _fov()
     near: float = option(
-        1.0, "Nearest", "Distance of the nearest point, for networks that know no scale.", 0.01, 1000.0, unit="metres"
+        1.0,
+        "Nearest",
+        "Distance of the nearest point, for networks that know no scale.",
+        0.01,
+        1000.0,
+        unit="metres",
+        group="picture",
     )
     far: float = option(
         0.0,
@@ -46,21 +55,23 @@ class DepthMapOptions:
         0.0,
         10000.0,
         unit="metres",
+        group="picture",
     )
     grid: int = option(576, "Grid", "Points along the longer side before simplification.", 32, 2048, unit="pixels")
     faces: int = _faces(100_000)
     texture: int = _texture(2048, "Longer side of the texture, never larger than the photo.")
-    cut: bool = option(True, "Cut at edges", "Cut the surface where one thing stands in front of another.")
+    cut: bool = option(True, "Cut at Edges", "Cut the surface where one thing stands in front of another.")
     behind: bool = option(
-        True, "Behind edges", "Let what is far go on behind what is near, so that no hole opens beside it."
+        True, "Behind Edges", "Let what is far go on behind what is near, so that no hole opens beside it."
     )
     background: str = option(
         "auto",
         "Background",
         "auto: cut away what the photo's transparency marks. cut: a plain background too. keep: everything stays.",
         choices=("auto", "cut", "keep"),
+        group="picture",
     )
-    solid: bool = option(False, "Solid", "Close sides and back to a solid that can be printed.")
+    solid: bool = option(False, "Solid", "Close sides and back to a solid that can be printed.", group="placement")
     size: float = _size("as the depth says. Metric networks keep their metres.")
     origin: str = _origin()
 

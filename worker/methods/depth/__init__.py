@@ -21,7 +21,7 @@ class Options:
     )
     mirror: bool = option(
         False,
-        "Mirror and average",
+        "Mirror and Average",
         "Run the network on the mirrored photo too and average: steadier depth, twice the time.",
     )
 

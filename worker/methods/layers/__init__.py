@@ -25,6 +25,7 @@ class SamplingOptions:
         "How far from the likeliest shape seeds may lead. 0: all give the likeliest. 1: as various as things are.",
         0.0,
         1.5,
+        group="sampling",
     )
 
 

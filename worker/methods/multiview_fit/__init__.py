@@ -28,6 +28,7 @@ class Options:
         "What becomes of several photos: the object alone, cut out of each, or all that they show. auto: the object "
         "where photos go around one.",
         choices=("auto", "object", "scene"),
+        group="picture",
     )
 
 

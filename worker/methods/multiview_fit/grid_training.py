@@ -162,7 +162,7 @@ class _Training:
                     model.colours.view(-1, 3, 4)[:, :, 1:] *= (1.0 - _DIRECTIONAL_DECAY) ** _SELDOM
             for group in optimizer.param_groups:
                 group["lr"] *= fade
-            self._teller.step(float(loss.detach()), error, lambda model=model: self._preview(model, length))
+            self._teller.step(error, lambda model=model: self._preview(model, length))
         return model.detached()
 
     def _cast(self, model: Model, length: float) -> Rays:

@@ -103,7 +103,7 @@ class Learner:
     def learn(self, teller: Teller, stop: Callable[[], bool], check: Callable[[], None]) -> bool:
         """All the plan's steps. Returns whether it was stopped before them. check: raises Cancelled."""
         while self._steps < self._plan.steps:
-            teller.step(*self._step(), lambda: self._picture(self._small, check))
+            teller.step(self._step(), lambda: self._picture(self._small, check))
             if stop():
                 return True
         return False
@@ -121,8 +121,8 @@ class Learner:
         asked = Asked(self._solid, level, self._middle, self._half)
         return sampled(asked, self._views, self._bounds, self._plan.cells, job)
 
-    def _step(self) -> tuple[float, float]:
-        """The loss, and the mean square error of all pictures' colours."""
+    def _step(self) -> float:
+        """The mean square error of all pictures' colours."""
         self._solid.train()
         self._solid.begin(self._steps, self._steps / self._plan.steps)
         drawn = self._pool.drawn(self._pool.chance(self._plan.rays, self._random))
@@ -135,15 +135,14 @@ class Learner:
         loss = self._solid.colour_error(found, wanted) + seen.penalty
         if not self._around:
             loss = loss + _MASK * (seen.opacity - drawn.mask).square().mean()
-        told = loss.item()
-        if not math.isfinite(told):
+        if not math.isfinite(loss.item()):
             raise Unable("the learning went astray (its numbers are no longer finite): choose the network photos")
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self._steps += 1
-        return told, float((found.detach() - wanted).square().mean()) * self._pool.share  # the other pixels are right
+        return float((found.detach() - wanted).square().mean()) * self._pool.share  # the other pixels are right
 
     def _rate(self, step: int) -> float:
         share = step / self._plan.steps

@@ -46,12 +46,11 @@ class Teller:
     def psnr(self) -> float:
         return -10.0 * math.log10(max(self._error, 1e-10)) if self._error > 0.0 else math.nan
 
-    def step(self, loss: float, error: float, picture: Callable[[], np.ndarray]) -> None:
+    def step(self, error: float, picture: Callable[[], np.ndarray]) -> None:
         """After a step. error: mean square of the colours'. picture: (H, W, 3) uint8. Raises Cancelled."""
         self.steps += 1
         self._error = error if math.isnan(self._error) else _MEMORY * self._error + (1.0 - _MEMORY) * error
-        said = f"step {self.steps} of {self._total}, loss {loss:.4f}, {self.psnr:.1f} dB"
-        self._job.report(self.steps / self._total, "learning the shape", said)
+        self._job.report(self.steps / self._total, "learning the shape", f"step {self.steps} of {self._total}")
         start = time.monotonic()
         if start >= self._due:
             self._on_preview(picture())

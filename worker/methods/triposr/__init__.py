@@ -28,6 +28,7 @@ class Options:
         "How much of the picture that the network sees is filled by the object; 0.85 is what it was made for.",
         0.4,
         1.0,
+        group="picture",
     )
 
 

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which method and network the worker takes for what is chosen in the panel: the question, and its answer for as long
-as the question stays the same. Must not know bpy, nor who asks the worker.
+"""What the worker is asked in the background, and its answer for as long as the question stays the same: which network
+is taken for what is chosen in the panel, and how long that takes. Must not know bpy, nor who asks the worker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from ...worker.wire.protocol import SelectParams, SelectResult
 from .states import SELECT_AFTER
 
+Q = TypeVar("Q")
+A = TypeVar("A")
 
-class Selection:
-    """`answer` is None while there is none; `problem` then says why, once that is known.
 
-    `request` is the id under which the worker has been asked, None while it has not.
+class Question(Generic[Q, A]):
+    """One request's params and its result. `answer` is None while there is none; `problem` then says why, once that is
+    known.
+
+    `method`: the request's name. `request` is the id under which the worker has been asked, None while it has not.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, method: str, clock: Callable[[], float]) -> None:
+        self.method, self._clock = method, clock
         self._pose(None)
 
     @property
@@ -31,7 +35,7 @@ class Selection:
         """There is a question without an answer."""
         return bool(self.question) and not self.answer and not self.problem
 
-    def ask(self, question: SelectParams | None) -> None:
+    def ask(self, question: Q | None) -> None:
         """Poses a question, None for none. One that is posed already keeps its answer."""
         if question != self.question:
             self._pose(question)
@@ -40,14 +44,14 @@ class Selection:
         """The answer may be another by now."""
         self._pose(self.question)
 
-    def end(self, request: int, answer: SelectResult | None, problem: str = "") -> None:
+    def end(self, request: int, answer: A | None, problem: str = "") -> None:
         """The worker has answered a request, or failed to; without a `problem` it may be asked again."""
         if request == self.request:
             self.request, self.answer, self.problem = None, answer, problem
 
-    def _pose(self, question: SelectParams | None) -> None:
+    def _pose(self, question: Q | None) -> None:
         self.question = question
-        self.answer: SelectResult | None = None
+        self.answer: A | None = None
         self.problem = ""
         self.request: int | None = None
         self._since = self._clock()

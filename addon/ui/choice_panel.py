@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is chosen: pictures, model, network, preset, options, and what fits the pictures. Draws the state; never changes
+it, starts, waits, or touches a file.
+"""
+
+from __future__ import annotations
+
+import bpy
+from bpy.types import Context, UILayout
+
+from ...worker.core.options import Option
+from ...worker.wire.protocol import MethodInfo, NetworkInfo
+from ..session.session import Session
+from . import advice, drawing, preferences, previews, properties, timer, wording
+from .advice import Fit
+from .choices import Choice
+
+THUMBNAIL_SCALE = 6.0
+SHEET_SCALE = 2.6
+SHEET_COLUMNS = 4
+
+GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
+"""Of options, in the order in which they are drawn; the seed has a place of its own."""
+
+
+def draw_pictures(layout: UILayout, context: Context) -> None:
+    """What was chosen, as thumbnails, and where else a picture can come from."""
+    own = properties.settings(context)
+    if not own.picture:
+        row = layout.row(align=True)
+        row.scale_y = 1.4
+        row.operator("image_to_3d.choose_picture", text="Choose a Picture", icon="FILE_IMAGE")
+        row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
+        return
+    box, paths = layout.box().column(), properties.pictures(own)
+    if len(paths) > 1:
+        _draw_sheet(box, paths)
+    elif icon := previews.gallery.icon(paths[0]):
+        box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
+    row = box.row(align=True)
+    icon = {"folder": "FILE_FOLDER", "video": "FILE_MOVIE"}.get(properties.kind(own), "NONE")
+    row.label(text=wording.pictures(paths), icon=icon)
+    row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
+    row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
+    row.operator("image_to_3d.clear_picture", text="", icon="X")
+
+
+def _draw_sheet(layout: UILayout, paths: tuple[str, ...]) -> None:
+    grid = layout.grid_flow(row_major=True, columns=SHEET_COLUMNS, even_columns=True, align=True)
+    for place, path in enumerate(paths[: previews.SHEET]):
+        cell = grid.column(align=True)
+        icon = previews.gallery.icon(path)
+        cell.template_icon(icon_value=icon, scale=SHEET_SCALE) if icon else cell.label(text=bpy.path.basename(path))
+        cell.operator("image_to_3d.take_out", text="", icon="X", emboss=False).place = place
+    if (more := len(paths) - previews.SHEET) > 0:
+        layout.label(text=f"and {more} more")
+
+
+def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
+    """Model, network, preset, and what that comes to."""
+    own = properties.settings(context)
+    group, network = properties.of_the_category(own), choice.network
+    column = layout.column(align=True)
+    row = column.split(factor=0.32, align=True)
+    row.label(text="Model")
+    row.prop(own, "category", text="")
+    column.prop(group, "network", text="")  # names of networks are long: no room for a label
+    note = column.row()
+    note.active = False
+    if network is None:
+        note.label(text=f"Automatic: {choice.method.label}")
+    else:
+        name = f"{network.label}, " if choice.is_automatic else "Licence: "
+        note.label(text=name + wording.licence(network))
+    layout.row(align=True).prop(group, "preset", expand=True)
+    known = timer.session().estimate.answer
+    if text := wording.estimate(known, properties.preset(own, choice.method)):
+        drawing.note(layout, context, wording.sentence(text).removesuffix("."))
+
+
+def draw_missing(layout: UILayout, context: Context, choice: Choice) -> None:
+    """That the weights of what is chosen are to be downloaded first, and what else there would be."""
+    network, session = choice.network, timer.session()
+    box = layout.box().column()
+    drawing.text(
+        box, context, f"{network.label} has to be downloaded once. Licence: {wording.licence(network)}.", "INFO"
+    )
+    _draw_download(box, network, f"Download {wording.size(network.bytes)}")
+    if advice.several_without(session.methods, choice.method):
+        drawing.note(box, context, f"{choice.method.category} of several photos needs no download.")
+    if reason := preferences.offline():
+        drawing.offline(box, context, reason)
+
+
+def _draw_download(layout: UILayout, network: NetworkInfo, text: str) -> None:
+    layout.operator("image_to_3d.download", text=text, icon="IMPORT").network = network.name
+
+
+# ---- what fits
+
+
+def draw_fits(layout: UILayout, context: Context, choice: Choice, session: Session) -> None:
+    """Which methods fit what there is, with the best that is installed, and what is better and a download away."""
+    own = properties.settings(context)
+    if not own.picture:
+        return
+    several = properties.is_several(own)
+    header, body = layout.panel("image_to_3d_fits", default_closed=True)
+    header.label(text=f"What Fits {_what(own)}")
+    if body is None:
+        return
+    last: bool | None = None
+    for fit in advice.fits(session.methods, several):
+        if not several and fit.whole is not last:
+            body.label(text="All that it shows" if fit.whole else "The thing in it, alone")
+            last = fit.whole
+        _draw_fit(body.column(align=True), own, choice, fit)
+
+
+def _what(own: bpy.types.PropertyGroup) -> str:
+    names = {"folder": "a Folder", "video": "a Video"}
+    return names.get(properties.kind(own)) or ("Several Photos" if own.others else "One Picture")
+
+
+def _draw_fit(column: UILayout, own: bpy.types.PropertyGroup, choice: Choice, fit: Fit) -> None:
+    if fit.best:
+        taken = choice.network is not None and choice.network.name == fit.best.name
+        text = f"{fit.category}: {fit.best.label}"
+        button = column.operator("image_to_3d.take_network", text=text, icon="CHECKMARK", depress=taken)
+        button.category, button.network = fit.category, fit.best.name
+    if fit.better:
+        row = column.split(factor=0.62, align=True)
+        text = fit.better.label if fit.best else f"{fit.category}: {fit.better.label}"
+        button = row.operator("image_to_3d.take_network", text=text)
+        button.category, button.network = fit.category, fit.better.name
+        _draw_download(row, fit.better, wording.size(fit.better.bytes))
+        note = column.row()
+        note.active = False
+        note.label(text=f"{'Better; ' if fit.best else ''}licence {wording.licence(fit.better)}")
+
+
+# ---- options
+
+
+def draw_seed(layout: UILayout, context: Context, method: MethodInfo) -> None:
+    """Which guess it is, where the method guesses, with dice."""
+    if seed := properties.seed_of(method):
+        row = layout.row(align=True)
+        row.prop(properties.of_method(properties.settings(context), method), properties.property_name(seed))
+        row.operator("image_to_3d.throw_dice", text="", icon="FILE_REFRESH")
+
+
+def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None:
+    """All options, by what they are about."""
+    own = properties.settings(context)
+    group, changed = properties.of_method(own, method), properties.changed(own, method)
+    layout.use_property_split, layout.use_property_decorate = True, False
+    for name, title in GROUPS:
+        options = [option for option in method.options if option.group == name]
+        if options:
+            header, body = layout.panel(f"image_to_3d_{name}", default_closed=name == "sampling")
+            header.label(text=title)
+            for option in options if body else ():
+                _draw_option(body, group, option, option.name in changed)
+    layout.prop(own, "fresh")
+
+
+def _draw_option(layout: UILayout, group: bpy.types.PropertyGroup, option: Option, is_changed: bool) -> None:
+    row, name = layout.row(align=True, heading=option.label if option.zero else ""), properties.property_name(option)
+    if option.zero:
+        row.prop(group, properties.zero_name(option))
+    if not option.zero or is_changed:
+        row.prop(group, name, **({"text": ""} if option.zero else {}))
+    if is_changed:
+        row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name

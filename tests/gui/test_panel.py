@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel as a user works with it, by mouse, in a real Blender: the history of real results, and, with a worker that
+does what a script says so that each state stays, a queue, several photos, and what fits."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from image_to_3d.tests.gui.driver import Blender
+from image_to_3d.tests.gui.hand import (
+    HEADER,
+    choose_all,
+    choose_model,
+    choose_network,
+    choose_picture,
+    generate,
+    open_the_tab,
+)
+
+pytestmark = pytest.mark.timeout(900)
+
+DRAW_LIMIT = 0.002
+"""Seconds that all our panels together may take to be drawn."""
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+EXAMPLES = CHECKOUT / "docs" / "examples"
+FAKE = CHECKOUT / "tests" / "addon" / "fake_worker.py"
+LEFT = (0.1, 0.3, 0.5, 0.7)
+RIGHT = (0.88, 0.85, 0.9)
+
+
+@pytest.fixture
+def watched(start, user, tmp_path):
+    """Starts a Blender with our tab open, whose panels are watched, with that Python."""
+
+    def begin(python: str) -> Blender:
+        screen = start(user, tmp_path / "home", python=python)
+        screen.until("environment()")
+        open_the_tab(screen)
+        screen.ask("watch_panels()")
+        print("longest tick at the start", screen.ask("state()")["longest_tick"])
+        return screen
+
+    return begin
+
+
+@pytest.fixture
+def scripted(watched, tmp_path):
+    """As `watched`, with a worker that follows a script."""
+
+    def begin(script: dict) -> Blender:
+        path, python = tmp_path / "script.json", tmp_path / "python"
+        path.write_text(json.dumps({"initialize": [{"shipped": True}]} | script))
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "{path}"\n')
+        python.chmod(0o755)
+        return watched(str(python))
+
+    return begin
+
+
+def test_the_history_by_mouse(watched, workers_python, shot, record_testsuite_property):
+    panel = watched(workers_python)
+    shot(panel, "panel-empty")
+    for picture, name in (("robot.png", "robot"), ("room.jpg", "room")):
+        choose_picture(panel, EXAMPLES / picture)
+        shot(panel, f"panel-chosen-{name}")
+        generate(panel)
+        panel.until(f"{name!r} in objects()")
+    panel.until("history()", lambda keys: len(keys) == 2)
+    shot(panel, "panel-result")
+    made = len(panel.ask("objects()"))
+    open_last(panel, "IMAGE_TO_3D_PT_history")
+    shot(panel, "panel-history")
+    panel.click(panel.find("image_to_3d.place_again", columns=LEFT))
+    panel.until("objects()", lambda found: len(found) == made + 1)
+    panel.click(panel.find("image_to_3d.load_kept_settings", columns=(0.68, 0.66, 0.7)))
+    panel.until("settings().category_Depth.network", lambda now: now != "AUTOMATIC")
+    panel.click(panel.find("clay", columns=LEFT))
+    panel.until("settings().clay")
+    shot(panel, "panel-history-clay")
+    panel.click(panel.find("image_to_3d.forget", columns=(0.84, 0.82, 0.86)))
+    panel.until("history()", lambda keys: len(keys) == 1)
+    record_testsuite_property("longest timer callback in seconds", panel.ask("state()")["longest_tick"])
+    check_drawing(panel, record_testsuite_property)
+    double(panel, shot, "panel-history-double")
+
+
+def check_drawing(panel: Blender, record_testsuite_property) -> None:
+    drawn = panel.ask("drawing_times()")
+    record_testsuite_property("seconds to draw all panels", str(drawn))
+    print(drawn)
+    assert drawn["median"] < DRAW_LIMIT
+
+
+def test_a_queue_by_mouse(scripted, shot, tmp_path, record_testsuite_property):
+    working = [{"progress": [0.35, "estimating depth", "tile 3 of 8", 40.0]}, {"wait": "cancel"}]
+    panel = scripted({"generate": working})
+    for number, picture in enumerate(("robot.png", "room.jpg", "street.jpg")):
+        choose_picture(panel, EXAMPLES / picture)
+        panel.click(panel.find("image_to_3d.generate"))
+        panel.until("state()", lambda now, number=number: now["state"] == "BUSY" and len(now["queue"]) == number)
+    shot(panel, "panel-queue")
+    double(panel, shot, "panel-queue-double")
+    panel.click(panel.find("image_to_3d.unqueue", columns=RIGHT))
+    panel.until("state()", lambda now: len(now["queue"]) == 1)
+    panel.click(panel.find("image_to_3d.cancel"))
+    panel.until("state()", lambda now: now["cancelled"] == "robot.png" and now["state"] == "BUSY")
+    shot(panel, "panel-cancelled")
+    check_drawing(panel, record_testsuite_property)
+
+
+def double(panel: Blender, shot, name: str) -> None:
+    """A screenshot with an interface of double size; panels find their places as the mouse comes by."""
+    for factor in (2.0, 1.0):
+        panel.ask(f"scaled({factor})")
+        place = panel.region("VIEW_3D", "UI")
+        for step in range(8):
+            panel.move(place["left"] + place["width"] // 2, place["top"] + 60 + step * place["height"] // 12)
+        if factor > 1.0:
+            shot(panel, name)
+
+
+def open_last(panel: Blender, name: str) -> None:
+    """Opens the lowest panel of the tab, which has that name."""
+    place = panel.region("VIEW_3D", "UI")
+    for y in range(place["top"] + place["height"] - HEADER, place["top"], -HEADER):
+        panel.click((place["left"] + place["width"] // 2, y))
+        if panel.ask(f"is_drawn({name!r})"):
+            return
+    raise AssertionError(f"{name} cannot be opened")
+
+
+def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):
+    panel = scripted({})
+    choose_picture(panel, EXAMPLES / "robot.png")
+    choose_model(panel, "NeRF")
+    choose_network(panel, "NeRF", "triposr")
+    shot(panel, "panel-missing")
+    choose_model(panel, "Diffusion")
+    panel.click(panel.find("image_to_3d.throw_dice", columns=RIGHT))
+    panel.until("settings().method_generator.option_seed")
+    open_fits(panel)
+    shot(panel, "panel-fits")
+    panel.click(panel.find("image_to_3d.take_network"))
+    panel.until("settings().category", lambda now: now == "Depth")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(6):
+        shutil.copy(EXAMPLES / "robot.png", photos / f"side {number + 1}.png")
+    panel.click(panel.find("image_to_3d.clear_picture", columns=RIGHT))
+    choose_all(panel, photos)
+    shot(panel, "panel-photos")
+    panel.click(panel.find("image_to_3d.take_out", columns=LEFT))
+    panel.until("pictures()", lambda now: len(now) == 5)
+
+
+def open_fits(panel: Blender) -> None:
+    """Opens the part that says what fits, above Generate."""
+    x, below = panel.find("image_to_3d.generate")
+    for y in range(below - 15, below - 120, -10):
+        panel.click((x, y))
+        try:
+            panel.find("image_to_3d.take_network", below=y)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("what fits cannot be opened")
