@@ -7,19 +7,45 @@ The modules without bpy (session/) can be imported anywhere: what needs it is im
 
 def register() -> None:
     from .session import catalogue
-    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
+    from .ui import (
+        environment_operators,
+        objects,
+        operators,
+        panels,
+        preferences,
+        previews,
+        properties,
+        result_panels,
+        timer,
+    )
+    from .ui.scene import asset
 
     preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
     properties.register(catalogue.shipped(), changed=timer.wake)
     operators.register()
     environment_operators.register()
+    objects.register()
     panels.register()
+    result_panels.register()
+    asset.register()
     timer.register()
 
 
 def unregister() -> None:
-    from .ui import environment_operators, operators, panels, preferences, previews, properties, timer
+    from .ui import (
+        environment_operators,
+        objects,
+        operators,
+        panels,
+        preferences,
+        previews,
+        properties,
+        result_panels,
+        timer,
+    )
+    from .ui.scene import asset
 
-    for each in (timer, panels, environment_operators, operators, properties, previews, preferences):
+    drawn = timer, asset, result_panels, panels
+    for each in (*drawn, objects, environment_operators, operators, properties, previews, preferences):
         each.unregister()

@@ -13,7 +13,7 @@ from ...worker.wire.protocol import ErrorCode, NetworkInfo
 from ..session.catalogue import categories, of_category
 from ..session.session import Session
 from ..session.states import Problem, State
-from . import drawing, environment_panels, preferences, previews, properties, timer, wording
+from . import drawing, environment_panels, preferences, previews, properties, result_panels, timer, wording
 from .choices import Choice
 from .preferences import PYTHON_VARIABLE, IMAGE_TO_3D_AP_preferences
 
@@ -135,6 +135,7 @@ def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context:
     column.prop(own, "wheelhouse")
     column.prop(own, "device")
     column.prop(own, "python")
+    result_panels.draw_preferences(own, column)
     if preferences.has_variable():
         column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
     environment_panels.draw_section(layout, context, session)

@@ -19,8 +19,8 @@ from bpy.types import PropertyGroup
 
 from ...worker.core.file_types import PICTURES, VIDEOS
 from ...worker.core.options import Option, Value
-from ...worker.wire.protocol import MethodInfo
-from ..session.catalogue import Methods, categories, of_category, shape
+from ...worker.wire.protocol import MethodInfo, Provenance
+from ..session.catalogue import Methods, categories, find, of_category, shape
 from . import previews
 
 AUTOMATIC = "AUTOMATIC"
@@ -114,6 +114,22 @@ def reset(own: PropertyGroup, methods: Methods, name: str) -> None:
     with _quietly():
         for method in of_category(methods, own.category):
             _set_as_expected(own, method, {name})
+    _changed()
+
+
+def load(own: PropertyGroup, methods: Methods, made: Provenance) -> None:
+    """Sets everything as it was when that was made. Raises KeyError where its network is no longer offered."""
+    method, network = find(methods, made.network)
+    choose(own, [*made.pictures])
+    own.category = method.category
+    group = of_the_category(own)
+    group.network = network.name
+    if made.preset in method.presets:
+        group.preset = made.preset
+    with _quietly():
+        for option in method.options:
+            if option.name in made.options:
+                _set(own, method, option, made.options[option.name])
     _changed()
 
 

@@ -13,7 +13,7 @@ import bpy
 
 from ..session.environments import Report
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report
+from . import choices, preferences, previews, properties, report, wishes
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -61,6 +61,7 @@ def why_not_added(context: bpy.types.Context) -> str:
 def _tick() -> float:
     began = time.perf_counter()
     changed = _session.tick()
+    wishes.go_on(_session)
     properties.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
@@ -159,4 +160,5 @@ def unregister() -> None:
         if bpy.app.timers.is_registered(function):
             bpy.app.timers.unregister(function)
     _session.close()
+    wishes.clear()
     _session = None

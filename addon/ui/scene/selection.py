@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which objects are selected, seen and where they lie."""
+
+from __future__ import annotations
+
+import bpy
+
+
+def select_only(context: bpy.types.Context, *things: bpy.types.Object) -> None:
+    """Selects these and no others; the last is the active one."""
+    for thing in context.view_layer.objects:
+        if (wanted := thing in things) != thing.select_get():
+            thing.select_set(wanted)
+    context.view_layer.objects.active = things[-1]
