@@ -11,6 +11,7 @@ from ...worker.wire.protocol import GenerateResult
 from ..session import provenance
 from ..session.jobs import Recipe
 from ..session.session import Session
+from ..session.states import Problem
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,13 @@ def go_on(session: Session) -> None:
     if session.problem and _begun:
         clear()
         return
-    _begun.append(_waiting.pop(0))
-    session.generate(_begun[-1].recipe)
+    wish = _waiting.pop(0)
+    try:
+        session.generate(wish.recipe)
+    except KeyError:
+        session.problem = Problem("the network that made it is not offered any more")
+    else:
+        _begun.append(wish)
 
 
 def beside(result: GenerateResult) -> str:

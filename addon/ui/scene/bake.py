@@ -48,6 +48,7 @@ def onto(
                 _bake(context, scene, source, light, kind, image, reach)
     for image in filter(None, (colours, normals)):
         image.pack()
+        material.as_file(image)
 
 
 def _bake(

@@ -15,6 +15,7 @@ def copied(thing: bpy.types.Object, name: str) -> bpy.types.Object:
     new = thing.copy()
     new.data = thing.data.copy()
     new.name = new.data.name = name
+    new.hide_render = False
     if new.asset_data is not None:
         new.asset_clear()
     for collection in thing.users_collection:

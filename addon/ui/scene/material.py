@@ -59,8 +59,14 @@ def packed(name: str, ending: str, data: bytes) -> bpy.types.Image:
     """An encoded picture as an image that lives in the .blend file."""
     image = bpy.data.images.new(free_name(name, ending), 8, 8)
     image.pack(data=data, data_len=len(data))
-    image.source = "FILE"
+    as_file(image)
     return image
+
+
+def as_file(image: bpy.types.Image) -> None:
+    """Gives a packed image the path that it would be unpacked to: exporters name files by it."""
+    image.source = "FILE"
+    image.filepath_raw = f"//{image.name}"
 
 
 def free_name(name: str, ending: str) -> str:

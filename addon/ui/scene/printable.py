@@ -45,7 +45,8 @@ def printable(context: bpy.types.Context, thing: bpy.types.Object, longest: floa
 
 def millimetres(context: bpy.types.Context, thing: bpy.types.Object) -> tuple[float, float, float]:
     """The sides of the box around it, as the scene's unit says."""
-    return tuple(1000.0 * context.scene.unit_settings.scale_length * side for side in thing.dimensions)
+    unit = 1000.0 * context.scene.unit_settings.scale_length
+    return tuple(unit * (max(axis) - min(axis)) for axis in _axes(thing.data))
 
 
 def _flatten(thing: bpy.types.Object) -> None:
@@ -59,7 +60,7 @@ def _flatten(thing: bpy.types.Object) -> None:
 
 
 def _close(context: bpy.types.Context, thing: bpy.types.Object) -> None:
-    size = max(thing.dimensions) / VOXELS
+    size = max(max(axis) - min(axis) for axis in _axes(thing.data)) / VOXELS
     replace_mesh(thing, with_modifier(context, thing, "REMESH", mode="VOXEL", voxel_size=size))
     if not thing.data.polygons:
         raise CannotChange("It is too thin to be closed. Generate it as Solid, or give it a thickness first")
@@ -90,8 +91,13 @@ def _cut(data: BMesh, height: float) -> None:
 
 
 def _scale(context: bpy.types.Context, thing: bpy.types.Object, longest: float) -> None:
-    xs, ys, zs = zip(*(vertex.co for vertex in thing.data.vertices))
+    xs, ys, zs = _axes(thing.data)
     side = max(max(axis) - min(axis) for axis in (xs, ys, zs))
     wanted = longest / (1000.0 * context.scene.unit_settings.scale_length)
     middle = Vector(((max(xs) + min(xs)) / 2.0, (max(ys) + min(ys)) / 2.0, min(zs)))
     thing.data.transform(Matrix.Scale(wanted / side, 4) @ Matrix.Translation(-middle))
+
+
+def _axes(mesh: bpy.types.Mesh) -> tuple[tuple[float, ...], ...]:
+    """All x, all y, all z."""
+    return tuple(zip(*(vertex.co for vertex in mesh.vertices)))

@@ -9,6 +9,8 @@ import bpy
 def select_only(context: bpy.types.Context, *things: bpy.types.Object) -> None:
     """Selects these and no others; the last is the active one."""
     for thing in context.view_layer.objects:
-        if (wanted := thing in things) != thing.select_get():
-            thing.select_set(wanted)
+        if thing.select_get():
+            thing.select_set(False)
+    for thing in things:  # a new one is not in the list above yet
+        thing.select_set(True)
     context.view_layer.objects.active = things[-1]
