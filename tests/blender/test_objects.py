@@ -392,6 +392,8 @@ def obj(bpy, tmp_path):
 
 
 def gltf(bpy, tmp_path):
+    if bpy.app.version < (4, 5):
+        pytest.skip("this bpy crashes at its end after any export to glTF, a plain cube's too")
     bpy.ops.export_scene.gltf(filepath=str(tmp_path / "a.glb"), use_selection=True)
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.ops.import_scene.gltf(filepath=str(tmp_path / "a.glb"))
