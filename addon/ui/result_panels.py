@@ -34,7 +34,7 @@ class IMAGE_TO_3D_PT_result(_OfObject, Panel):
         if view.can_show_textures(context.space_data):
             layout.operator("image_to_3d.show_textures", icon="TEXTURE")
         if made is None:
-            drawing.note(layout, context, "This mesh was not made here.")
+            drawing.note(layout, context, "How it was made is not known.")
             return
         for name, value in provenance.readable(made).items():
             row = layout.split(factor=0.32)

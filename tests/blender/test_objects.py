@@ -316,6 +316,16 @@ def texture_is_where_it_was(addon, thing, image) -> bool:
     return sum(off) / len(off) < 0.08
 
 
+@pytest.mark.parametrize("size", [0.001, 0.05, 1000.0])
+def test_neither_small_nor_large_things_are_refused(bpy, addon, tmp_path, bring_in, size):
+    path = tmp_path / "ball.glb"
+    path.write_bytes(ball(24, radius=size))
+    thing = bring_in(str(path))
+    addon("ui.scene.retopology").quads(bpy.context, thing, 800)
+    assert 400 < len(thing.data.polygons) < 1200
+    assert max(thing.dimensions) == pytest.approx(2.2 * size, rel=0.1)
+
+
 def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, addon, quad, bring_in):
     bring_in(quad)
     fan = bpy.data.meshes.new("fan")  # three faces at one edge

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import bpy
+from mathutils import Matrix
 
 from . import bake, material
 from .copies import copied, discard, put_away, replace_mesh, with_modifier
@@ -23,6 +24,13 @@ NAMES = {"QUADS": "Quads", "VOXEL": "Voxels", "DECIMATE": "Light"}
 
 OFF = 2.0
 """A mesh with more or fewer faces than this many times what was asked for is none of what was asked for."""
+
+SHORTEST = 1e-3
+"""Ten times the length below which QuadriFlow refuses a mesh for one edge."""
+
+DENSEST, PER_QUAD = 40_000, 8
+"""Triangles that QuadriFlow gets at most, or at most of these per quad that is wanted. Its time grows faster than they
+do: 100,000 take half a minute, 300,000 more than five."""
 
 _ROUNDS = 4  # of finding the voxels' size
 _ISLANDS_APART = 8  # pixels
@@ -43,7 +51,7 @@ def retopologised(context: bpy.types.Context, dense: bpy.types.Object, wish: Wis
     new = copied(dense, f"{dense.name} {NAMES[wish.way]}")
     try:
         select_only(context, new)
-        {"QUADS": _quads, "VOXEL": _voxels, "DECIMATE": _decimated}[wish.way](context, new, wish.faces)
+        {"QUADS": quads, "VOXEL": _voxels, "DECIMATE": _decimated}[wish.way](context, new, wish.faces)
         _check(dense, new, wish)
         new.data.shade_smooth()
         _carry_over(context, dense, new, wish)
@@ -56,7 +64,17 @@ def retopologised(context: bpy.types.Context, dense: bpy.types.Object, wish: Wis
     return new
 
 
-def _quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> None:
+def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> None:
+    """QuadriFlow on the object's mesh, of which it sees as much as it can make something of in a bearable time.
+
+    It takes short edges for none, whatever the thing's size, so it sees it larger than it is.
+    """
+    most = max(DENSEST, PER_QUAD * faces)
+    if len(thing.data.polygons) > most:
+        _decimated(context, thing, most)
+    scale = max(1.0, SHORTEST / max(_shortest_edge(thing.data), 1e-9))
+    thing.data.transform(Matrix.Scale(scale, 4))
+    select_only(context, thing)
     bpy.ops.object.quadriflow_remesh(
         mode="FACES",
         target_faces=faces,
@@ -66,6 +84,14 @@ def _quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> N
         use_preserve_boundary=False,
         smooth_normals=False,
     )
+    thing.data.transform(Matrix.Scale(1.0 / scale, 4))
+    thing.data.update()
+
+
+def _shortest_edge(mesh: bpy.types.Mesh) -> float:
+    points = [vertex.co for vertex in mesh.vertices]
+    lengths = ((points[a] - points[b]).length_squared for a, b in (edge.vertices for edge in mesh.edges))
+    return math.sqrt(min(lengths, default=1.0))
 
 
 def _voxels(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> None:
