@@ -11,7 +11,8 @@ from types import ModuleType
 
 def register() -> None:
     from .session import catalogue
-    from .ui import panels, preferences, previews, properties, timer
+    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui.scene import asset
 
     preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
@@ -19,17 +20,21 @@ def register() -> None:
     for each in _operators():
         each.register()
     panels.register()
+    result_panels.register()
+    asset.register()
     timer.register()
 
 
 def unregister() -> None:
-    from .ui import panels, preferences, previews, properties, timer
+    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui.scene import asset
 
-    for each in (timer, panels, *reversed(_operators()), properties, previews, preferences):
+    drawn = timer, asset, result_panels, panels
+    for each in (*drawn, *reversed(_operators()), properties, previews, preferences):
         each.unregister()
 
 
 def _operators() -> tuple[ModuleType, ...]:
-    from .ui import environment_operators, history_operators, operators, picture_operators, presets
+    from .ui import environment_operators, history_operators, objects, operators, picture_operators, presets
 
-    return operators, environment_operators, picture_operators, history_operators, presets
+    return operators, environment_operators, objects, picture_operators, history_operators, presets

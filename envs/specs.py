@@ -15,7 +15,11 @@ from .machine.platforms import platform_name
 
 TORCH = "2.13.0"
 PYTHONS = ("3.11", "3.12")  # in this order: the worker's code runs on both, more wheels exist for the first
-BLENDERS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}  # bpy's version for each Blender we support
+BLENDERS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1", "5.1": "5.1.2", "5.2": "5.2.3", "5.3": "5.3.0"}
+"""bpy's version for each Blender we support."""
+
+BLENDERS_PYTHONS = {"4": "3.11", "5.0": "3.11", "5": "3.13"}
+"""The Python of a Blender: that of the longest beginning of its version. bpy has wheels for that one alone."""
 _HERE = Path(__file__).resolve().parent
 
 # Modules that the worker loads late are among them: what is imported when an environment is made is compiled then, and
@@ -98,10 +102,14 @@ def blender(version: str) -> Spec:
         input_path("blender"),
         ("bpy", "pytest", "pytest_timeout"),
         torch=False,
-        pythons=("3.11",),
+        pythons=(_blenders_python(version),),
         bpy=BLENDERS[version],
         licence="GPL-3.0-or-later (Blender)",
     )
+
+
+def _blenders_python(version: str) -> str:
+    return BLENDERS_PYTHONS[max((each for each in BLENDERS_PYTHONS if version.startswith(each)), key=len)]
 
 
 # Made on use, as a spec looks for the lock of this platform. Tests add their own.

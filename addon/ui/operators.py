@@ -13,7 +13,7 @@ from bpy.types import Context, Event, FileHandler, Operator, OperatorFileListEle
 from ...worker.core.file_types import PICTURES, VIDEOS
 from ..session.session import Session
 from ..session.states import State
-from . import preferences, properties, scene, timer, wording
+from . import arrival, preferences, properties, scene, timer, wording
 
 Returned = set[str]
 
@@ -269,7 +269,7 @@ class IMAGE_TO_3D_OT_add_mesh(Operator):
     def execute(self, context: Context) -> Returned:
         own, result = properties.settings(context), timer.session().results.waiting[0].result
         try:
-            mesh = scene.add_mesh(context, result.glb, result.name)
+            mesh = arrival.bring_in(context, result)
         except scene.CannotAdd as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

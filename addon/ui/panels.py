@@ -20,6 +20,7 @@ from . import (
     preferences,
     presets,
     properties,
+    result_panels,
     timer,
     wording,
 )
@@ -155,6 +156,7 @@ def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context:
     column.prop(own, "wheelhouse")
     column.prop(own, "device")
     column.prop(own, "python")
+    result_panels.draw_preferences(own, column)
     if preferences.has_variable():
         column.label(text=f"The variable {PYTHON_VARIABLE} goes before this", icon="INFO")
     environment_panels.draw_section(layout, context, session)

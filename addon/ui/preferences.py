@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ... import envs
 from ..session.launch import Settings
@@ -63,6 +63,14 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
         update=_on_change,
     )
+
+    show_textures: BoolProperty(
+        name="Show Textures",
+        description="When the first result comes into a viewport with the usual Solid shading, let it show textures",
+        default=True,
+    )
+    mark_assets: BoolProperty(name="Mark as Asset", description="Offer each result in the asset browser")
+    author: StringProperty(name="Author", description="Who is named as the author of assets")
 
     def draw(self, context: bpy.types.Context) -> None:
         _draw(self, self.layout, context)

@@ -3,6 +3,7 @@
 
 import importlib
 import json
+import math
 import os
 import shutil
 import struct
@@ -103,65 +104,107 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def glb(meshes: int = 1, parent: bool = False) -> bytes:
+def glb(meshes: int = 1) -> bytes:
     """A textured quad, 2 wide and 1 tall, standing on the ground at z = 0.5 and facing +Z, in glTF's axes.
 
-    `parent` puts it below an empty node that doubles its size; `meshes` is how many nodes show it.
+    `meshes` is how many nodes show it.
     """
-    positions = struct.pack("<12f", -1, 0, 0.5, 1, 0, 0.5, 1, 1, 0.5, -1, 1, 0.5)
-    coordinates = struct.pack("<8f", 0, 1, 1, 1, 1, 0, 0, 0)
-    indices = struct.pack("<6H", 0, 1, 2, 0, 2, 3)
-    image = png(8, 4)
-    parts, views, offset = [positions, coordinates, indices, image], [], 0
+    points = [(-1, 0, 0.5), (1, 0, 0.5), (1, 1, 0.5), (-1, 1, 0.5)]
+    return encoded(points, [(0, 1), (1, 1), (1, 0), (0, 0)], [0, 1, 2, 0, 2, 3], meshes)
+
+
+def ball(rows: int = 48, radius: float = 1.0, extras: bool = True) -> bytes:
+    """A closed, lumpy ball on the ground, split along a meridian and at the poles; with `extras` the file says which
+    vertices belong together."""
+    columns, places, uv, number = 2 * rows, {}, [], {}
+    indices = []
+
+    def vertex(row: int, column: int) -> int:
+        at = row, column
+        if at not in number:
+            number[at] = len(uv)
+            around = 0 if row in (0, rows) else column % columns
+            places[number[at]] = _on_ball(math.pi * row / rows, 2 * math.pi * around / columns, radius)
+            uv.append((column / columns, row / rows))
+        return number[at]
+
+    for row in range(rows):
+        for column in range(columns):
+            a, b = vertex(row, column), vertex(row + 1, column)
+            c, d = vertex(row + 1, column + 1), vertex(row, column + 1)
+            indices += ([a, b, c] if row < rows - 1 else []) + ([a, c, d] if row else [])
+    first: dict[tuple, int] = {}
+    for index, place in places.items():
+        first.setdefault(place, index)
+    own, copies = [*first.values()], [index for index, place in places.items() if first[place] != index]
+    arranged = own + copies
+    new = {index: position for position, index in enumerate(arranged)}
+    seams = [new[first[places[index]]] for index in copies]
+    points, at = [places[index] for index in arranged], [uv[index] for index in arranged]
+    return encoded(points, at, [new[index] for index in indices], 1, seams if extras else None, False)
+
+
+def _on_ball(down: float, around: float, radius: float) -> tuple[float, float, float]:
+    far = radius * (1 + 0.15 * math.sin(3 * around) * math.sin(down) ** 2)
+    beside = far * math.sin(down) if 0.001 < down < math.pi - 0.001 else 0.0
+    return beside * math.sin(around), radius + far * math.cos(down), beside * math.cos(around)
+
+
+def encoded(
+    points: list[tuple],
+    uv: list[tuple],
+    indices: list[int],
+    meshes: int = 1,
+    seams: list[int] | None = None,
+    double_sided: bool = True,
+) -> bytes:
+    """A GLB as the worker writes it."""
+
+    def flat(code: str, values: list) -> bytes:
+        return struct.pack(f"<{len(values)}{code}", *values)
+
+    parts = [
+        flat("f", [number for point in points for number in point]),
+        flat("f", [number for at in uv for number in at]),
+        flat("I", indices),
+        png(64, 32),
+    ]
+    parts += [flat("I", seams)] if seams else []
+    views, offset = [], 0
     for part in parts:
         views.append({"buffer": 0, "byteOffset": offset, "byteLength": len(part)})
         offset += len(part) + (-len(part)) % 4
     binary = b"".join(part + b"\0" * ((-len(part)) % 4) for part in parts)
-    nodes = [{"mesh": 0, "name": f"mesh{i}"} for i in range(meshes)]
-    roots = list(range(meshes))
-    if parent:
-        nodes.append({"name": "parent", "scale": [2, 2, 2], "children": roots})
-        roots = [meshes]
+    mesh = {"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}
+    look = {"baseColorTexture": {"index": 0}, "metallicFactor": 0, "roughnessFactor": 0.9}
     body = {
         "asset": {"version": "2.0"},
         "scene": 0,
-        "scenes": [{"nodes": roots}],
-        "nodes": nodes,
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0, "TEXCOORD_0": 1}, "indices": 2, "material": 0}]}],
+        "scenes": [{"nodes": list(range(meshes))}],
+        "nodes": [{"mesh": 0, "name": f"mesh{i}"} for i in range(meshes)],
+        "meshes": [mesh | ({"extras": {"seams": 4}} if seams else {})],
         "materials": [
             {
                 "name": "material",
-                "doubleSided": True,
-                "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicFactor": 0},
+                "doubleSided": double_sided,
+                "pbrMetallicRoughness": look,
+                "extras": {"meanColour": [0.25, 0.2, 0.0]},
             }
         ],
         "textures": [{"source": 0}],
         "images": [{"bufferView": 3, "mimeType": "image/png"}],
         "accessors": [
-            {
-                "bufferView": 0,
-                "componentType": 5126,
-                "count": 4,
-                "type": "VEC3",
-                "min": [-1, 0, 0.5],
-                "max": [1, 1, 0.5],
-            },
-            {"bufferView": 1, "componentType": 5126, "count": 4, "type": "VEC2"},
-            {"bufferView": 2, "componentType": 5123, "count": 6, "type": "SCALAR"},
+            {"bufferView": 0, "componentType": 5126, "count": len(points), "type": "VEC3"},
+            {"bufferView": 1, "componentType": 5126, "count": len(points), "type": "VEC2"},
+            {"bufferView": 2, "componentType": 5125, "count": len(indices), "type": "SCALAR"},
         ],
         "bufferViews": views,
         "buffers": [{"byteLength": len(binary)}],
     }
     text = json.dumps(body).encode()
     text += b" " * ((-len(text)) % 4)
-    length = 12 + 8 + len(text) + 8 + len(binary)
-    return (
-        struct.pack("<4sII", b"glTF", 2, length)
-        + struct.pack("<I4s", len(text), b"JSON")
-        + text
-        + struct.pack("<I4s", len(binary), b"BIN\0")
-        + binary
-    )
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
 @pytest.fixture
@@ -173,14 +216,22 @@ def quad(tmp_path) -> str:
 
 @pytest.fixture
 def make_glb(tmp_path):
-    """Writes a GLB as `glb` describes it; returns its path."""
+    """Writes a GLB with so many meshes; returns its path."""
 
-    def write(meshes: int, parent: bool) -> str:
+    def write(meshes: int) -> str:
         path = tmp_path / "made.glb"
-        path.write_bytes(glb(meshes, parent))
+        path.write_bytes(glb(meshes))
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def round_thing(tmp_path_factory) -> str:
+    """A closed thing, split along its seam."""
+    path = tmp_path_factory.mktemp("results") / "ball.glb"
+    path.write_bytes(ball())
+    return str(path)
 
 
 @pytest.fixture

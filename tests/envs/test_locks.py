@@ -100,3 +100,9 @@ def test_the_making_of_locks_is_not_shipped():
 @pytest.mark.parametrize("version", BLENDERS)
 def test_blenders_module_is_installed_in_one_exact_version(version):
     assert f"\nbpy=={BLENDERS[version]}\n" in spec(f"blender-{version}").text
+
+
+def test_blenders_module_gets_the_python_that_it_has_wheels_for():
+    pythons = {version: spec(f"blender-{version}").pythons for version in BLENDERS}
+    new = dict.fromkeys(("5.1", "5.2", "5.3"), ("3.13",))
+    assert pythons == dict.fromkeys(("4.2", "4.5", "5.0"), ("3.11",)) | new

@@ -78,6 +78,37 @@ def view() -> list[list[float]]:
     return [list(row) for row in area.spaces.active.region_3d.view_matrix]
 
 
+def seen(name: str) -> list[float]:
+    """Where the middle of an object's box is in the viewport: 0 to 1 from the left and from below."""
+    from bpy_extras.view3d_utils import location_3d_to_region_2d
+    from mathutils import Vector
+
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    thing = bpy.data.objects[name]
+    middle = sum((Vector(corner) for corner in thing.bound_box), Vector()) / 8.0
+    point = location_3d_to_region_2d(region, area.spaces.active.region_3d, thing.matrix_world @ middle)
+    return [point.x / region.width, point.y / region.height]
+
+
+def shading() -> str:
+    """What gives things their colour in the viewport's Solid shading."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
+    return area.spaces.active.shading.color_type
+
+
+def boxes() -> dict[str, list[list[float]]]:
+    """Of each mesh the smallest and the largest corner."""
+    from mathutils import Vector
+
+    found = {}
+    for thing in bpy.context.scene.objects:
+        if thing.type == "MESH":
+            corners = [thing.matrix_world @ Vector(corner) for corner in thing.bound_box]
+            found[thing.name] = [[which(axis) for axis in zip(*corners)] for which in (min, max)]
+    return found
+
+
 def still() -> bool:
     """Whether the view is where it was when this was last asked: Blender moves it smoothly."""
     global _last_view
@@ -249,7 +280,4 @@ shown = bpy.context.preferences.view
 shown.show_splash = False
 shown.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
 shown.render_display_type = "SCREEN"
-for area in bpy.context.screen.areas:
-    if area.type == "VIEW_3D":
-        area.spaces.active.shading.color_type = "TEXTURE"  # the quickest way to see a texture
 bpy.app.timers.register(_look, persistent=True)

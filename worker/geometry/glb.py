@@ -3,6 +3,11 @@
 
 Specification: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html (sections 3.6 buffers, 3.7 meshes, 3.9
 materials, 4.4 GLB).
+
+Two things are there for who reads the file as it was meant (addon/session/glb.py), as extras that others pass over. A
+vertex has one place on the texture, so vertices are split along its seams: those that are the first at their place come
+first, and the mesh's `seams` names the bufferView with the vertex (uint32) at whose place each further one is. The
+material's `meanColour` is that of what the surface shows, linear.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import json
 import os
 import struct
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +46,7 @@ def write_glb(
 
 def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: int = 92) -> bytes:
     """The GLB file's bytes. ValueError for a mesh without faces or with numbers that are not finite."""
-    mesh = mesh.validated()
+    mesh, seams = _seams_last(mesh.validated())
     name = _clean(name)
     binary = _Binary()
     attributes = {"POSITION": binary.accessor(mesh.vertices, "VEC3", _VERTICES, bounds=True)}
@@ -65,6 +70,9 @@ def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: i
         sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP, "wrapT": _CLAMP}
         document["samplers"] = [sampler]
         document["images"] = [{"name": name, "bufferView": binary.view(data), "mimeType": mime}]
+        document["materials"][0]["extras"] = {"meanColour": _mean_colour(mesh)}
+    if len(seams):
+        document["meshes"][0]["extras"] = {"seams": binary.view(seams.astype("<u4").tobytes())}
     document |= {"accessors": binary.accessors, "bufferViews": binary.views}
     document["buffers"] = [{"byteLength": len(binary.data)}]
     return _container(document, bytes(binary.data))
@@ -96,6 +104,47 @@ class _Binary:
             accessor |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
         self.accessors.append(accessor)
         return len(self.accessors) - 1
+
+
+def _seams_last(mesh: Mesh) -> tuple[Mesh, np.ndarray]:
+    """The mesh with the vertices first (W of them) that are the only ones or the first at their place, bit for bit; and
+    of each further one the vertex (V - W,) at whose place it is. Faces with two corners at one place go."""
+    vertices = mesh.vertices + np.float32(0.0)  # there are two zeros
+    x, y, z = np.ascontiguousarray(vertices).view(np.uint32).T.astype(np.uint64)
+    pair = x << np.uint64(32) | y
+    order = np.lexsort((z, pair))  # stable: of those at one place the first comes first
+    pair, z = pair[order], z[order]
+    begins = np.concatenate([[True], (pair[1:] != pair[:-1]) | (z[1:] != z[:-1])])
+    at = np.empty(len(order), np.int64)
+    at[order] = order[begins][np.cumsum(begins) - 1]
+    own = at == np.arange(len(at))
+    arranged = np.concatenate([np.flatnonzero(own), np.flatnonzero(~own)])
+    number = np.empty(len(at), np.int32)
+    number[arranged] = np.arange(len(at), dtype=np.int32)
+    moved = {name: getattr(mesh, name)[arranged] for name in ("uv", "normals") if getattr(mesh, name) is not None}
+    moved = replace(mesh, vertices=vertices[arranged], faces=number[_with_area(mesh.faces, at)], **moved)
+    return moved, number[at[arranged[own.sum() :]]]
+
+
+def _with_area(faces: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The faces (F, 3) whose corners are at three places; all if there is none such. at (V,): a vertex's place."""
+    a, b, c = at[faces].T
+    kept = faces[(a != b) & (b != c) & (c != a)]
+    return kept if len(kept) else faces
+
+
+def _mean_colour(mesh: Mesh) -> list[float]:
+    """Linear red, green, blue of the texture, as much of each as the surface shows of it."""
+    height, width = mesh.texture.shape[:2]
+    middle = np.clip(mesh.uv[mesh.faces].mean(axis=1), 0.0, 1.0)
+    column = np.minimum((middle[:, 0] * width).astype(np.int64), width - 1)
+    row = np.minimum((middle[:, 1] * height).astype(np.int64), height - 1)
+    texels = mesh.texture[row, column].astype(np.float64) / 255.0
+    weight = mesh.face_areas() + 1e-30
+    if mesh.texture.shape[2] == 4:
+        weight = weight * (texels[:, 3] + 1e-6)
+    linear = np.where(texels <= 0.04045, texels / 12.92, ((texels + 0.055) / 1.055) ** 2.4)[:, :3]
+    return np.round(np.average(linear, axis=0, weights=weight), 4).tolist()
 
 
 def _material(mesh: Mesh, name: str, double_sided: bool) -> dict:

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the one GLB that the worker writes (worker/geometry/glb.py), as arrays of the standard library.
+
+A glTF vertex has one place on the texture, so a mesh arrives split along its seams. Here it is put together again:
+vertices at the same place, bit for bit, become one (the file says which), and each corner of a face keeps its own place
+on the texture. Only loops in C touch what there is thousands of. Must not know bpy, nor what becomes of the arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from array import array
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
+_CODES = {_FLOAT: "f", _UINT16: "H", _UINT32: "I"}
+_SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+_ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
+_ROUGHNESS = 0.9
+
+
+class Unreadable(Exception):
+    """The file is not one of the worker's; the message is for the user."""
+
+
+@dataclass(frozen=True)
+class Texture:
+    """An encoded picture, JPEG or PNG as `ending` (".jpg", ".png") says."""
+
+    data: bytes
+    ending: str
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How the mesh looks. masked: its texture's alpha cuts parts away. colour: the texture's mean, linear, None if the
+    file does not say."""
+
+    texture: Texture | None
+    masked: bool
+    double_sided: bool
+    roughness: float
+    colour: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A triangle mesh in glTF's axes, +Y up.
+
+    points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. uv: u, v of each corner,
+    float32, v pointing up as in Blender; None without a texture.
+    """
+
+    points: array
+    corners: array
+    uv: array | None
+    surface: Surface
+
+
+def read(path: str) -> Shape:
+    """The mesh of the file. Raises Unreadable."""
+    try:
+        document, binary = _chunks(Path(path).read_bytes())
+        return _shape(document, binary)
+    except OSError as error:
+        raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
+    except (KeyError, IndexError, TypeError, ValueError, struct.error):
+        raise Unreadable("the file is damaged, or none of ours") from None
+
+
+def _chunks(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    magic, version, length = struct.unpack_from("<4sII", data)
+    if magic != b"glTF" or version != 2 or length > len(data):
+        raise ValueError("no GLB")
+    size, kind = struct.unpack_from("<I4s", data, 12)
+    binary_size, binary_kind = struct.unpack_from("<I4s", data, 20 + size)
+    if kind != b"JSON" or binary_kind != b"BIN\0":
+        raise ValueError("chunks in another order")
+    begin = 28 + size
+    return json.loads(data[20 : 20 + size]), memoryview(data)[begin : begin + binary_size]
+
+
+def _shape(document: dict[str, Any], binary: memoryview) -> Shape:
+    nodes = [node for node in document["nodes"] if "mesh" in node]
+    if len(nodes) != 1:
+        raise Unreadable(f"the file has {len(nodes)} meshes instead of one")
+    if set(nodes[0]) & {"matrix", "translation", "rotation", "scale", "children"} or len(document["nodes"]) > 1:
+        raise ValueError("the mesh is not where it lies")
+    [primitive] = document["meshes"][nodes[0]["mesh"]]["primitives"]
+    attributes = primitive["attributes"]
+    places = _bytes(document, binary, attributes["POSITION"], (_FLOAT, "VEC3"))
+    indices = _values(document, binary, primitive["indices"]).tolist()
+    seams = document["meshes"][nodes[0]["mesh"]].get("extras", {}).get("seams")
+    if seams is None:
+        points, new = _welded(places)
+    else:
+        points, new = _without_seams(places, _array("I", _view(document, binary, seams)))
+    corners = array("i", _chosen(new, indices) if new else indices)
+    if 3 * max(corners) >= len(points) or len(corners) % 3:
+        raise ValueError("a face without its vertices")
+    surface = _surface(document, binary, document["materials"][primitive["material"]])
+    if surface.texture is None or "TEXCOORD_0" not in attributes:
+        return Shape(points, corners, None, surface)
+    coordinates = _bytes(document, binary, attributes["TEXCOORD_0"], (_FLOAT, "VEC2"))
+    return Shape(points, corners, _at_corners(coordinates, indices), surface)
+
+
+def _without_seams(places: memoryview, seams: array) -> tuple[array, list[int]]:
+    """The different places, and which of them each vertex is at; the file says it."""
+    different = len(places) // 12 - len(seams)
+    return _array("f", places[: 12 * different]), [*range(different), *seams]
+
+
+def _welded(places: memoryview) -> tuple[array, list[int]]:
+    """The same of a file that does not say it. No list where all vertices are at different places."""
+    each = [bytes(places[begin : begin + 12]) for begin in range(0, len(places), 12)]
+    different = dict.fromkeys(each)
+    points = _array("f", b"".join(different))
+    if len(different) == len(each):
+        return points, []
+    number = dict(zip(different, range(len(different))))
+    return points, list(map(number.__getitem__, each))
+
+
+def _chosen(values: list[int], numbers: list[int]) -> tuple[int, ...]:
+    """The values of these numbers; there are three at least."""
+    return itemgetter(*numbers)(values)
+
+
+def _at_corners(coordinates: memoryview, indices: list[int]) -> array:
+    """u and v of each corner; glTF's v points down."""
+    flat = _array("f", coordinates)
+    flat[1::2] = array("f", [1.0 - v for v in flat[1::2]])
+    pairs = memoryview(flat).cast("B").cast("Q").tolist()  # both in one number, so that a corner is one look-up
+    return _bytes_as_floats(array("Q", _chosen(pairs, indices)))
+
+
+def _bytes_as_floats(pairs: array) -> array:
+    values = array("f")
+    values.frombytes(memoryview(pairs).cast("B"))
+    return values
+
+
+def _surface(document: dict[str, Any], binary: memoryview, material: dict[str, Any]) -> Surface:
+    look = material.get("pbrMetallicRoughness", {})
+    texture = None
+    if "baseColorTexture" in look:
+        source = document["textures"][look["baseColorTexture"]["index"]]["source"]
+        image = document["images"][source]
+        texture = Texture(bytes(_view(document, binary, image["bufferView"])), _ENDINGS[image["mimeType"]])
+    colour = material.get("extras", {}).get("meanColour")
+    return Surface(
+        texture,
+        material.get("alphaMode") == "MASK",
+        bool(material.get("doubleSided")),
+        float(look.get("roughnessFactor", _ROUGHNESS)),
+        None if colour is None else tuple(map(float, colour)),
+    )
+
+
+def _values(document: dict[str, Any], binary: memoryview, number: int) -> array:
+    kind = document["accessors"][number]["componentType"]
+    return _array(_CODES[kind], _bytes(document, binary, number, (kind, "SCALAR")))
+
+
+def _bytes(document: dict[str, Any], binary: memoryview, number: int, expected: tuple[int, str]) -> memoryview:
+    accessor = document["accessors"][number]
+    kind = accessor["componentType"], accessor["type"]
+    view = _view(document, binary, accessor["bufferView"])
+    size = accessor["count"] * _SIZES[kind[1]] * struct.calcsize(_CODES[kind[0]])
+    if kind != expected or len(view) != size:
+        raise ValueError("another type than ours")
+    return view
+
+
+def _view(document: dict[str, Any], binary: memoryview, number: int) -> memoryview:
+    view = document["bufferViews"][number]
+    begin, size = view.get("byteOffset", 0), view["byteLength"]
+    if begin + size > len(binary):
+        raise ValueError("ends too early")
+    return binary[begin : begin + size]
+
+
+def _array(code: str, data: bytes | memoryview) -> array:
+    """Files are little-endian everywhere."""
+    values = array(code)
+    values.frombytes(data)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens when a result comes into the scene: it stands in a free place, says how it was made, and is seen."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...worker.wire.protocol import GenerateResult
+from ..session import provenance
+from . import preferences, scene, wishes
+from .scene import asset, place, view
+from .scene import provenance as kept
+
+
+def bring_in(context: bpy.types.Context, result: GenerateResult) -> bpy.types.Object:
+    """Adds the result to the scene as one object. Raises scene.CannotAdd."""
+    thing = scene.add_mesh(context, result.glb, result.name)
+    neighbour = context.scene.objects.get(wishes.beside(result))
+    at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
+    place.stand(thing, at.copy(), place.in_the_way(context, thing))
+    if result.provenance:
+        kept.keep(thing, provenance.text(result), provenance.readable(result.provenance))
+        if preferences.preferences().mark_assets:
+            mark_as_asset(thing)
+    if preferences.preferences().show_textures:
+        view.show_textures_at_first(context)
+    view.bring_into_sight(context, thing)
+    return thing
+
+
+def mark_as_asset(thing: bpy.types.Object) -> None:
+    """Offers the object in the asset browser, with what is known of it."""
+    made = provenance.parsed(kept.kept(thing))
+    if made is None:
+        asset.mark(thing, asset.About(author=preferences.preferences().author))
+        return
+    about = asset.About(
+        description=f"Made by {made.label} of {provenance.readable(made)['Picture']}",
+        author=preferences.preferences().author,
+        licence=made.licence,
+        tags=("Image to 3D", made.category, made.label),
+    )
+    asset.mark(thing, about)

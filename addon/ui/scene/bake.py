@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colours and relief of a dense mesh as textures of a light one. Cycles traces the rays, in a scene of its own, so that
+nothing of the user's scene is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+from mathutils.bvhtree import BVHTree
+
+from . import material
+from .errors import CannotChange
+
+SAMPLES = 8
+"""Rays per texel: a texel shows more than one of the dense texture's, and edges of charts are smooth by it."""
+
+MARGIN = 8
+"""Texels around each chart that get its colours too."""
+
+REACH = 1.5
+"""The rays begin outside at this many times the largest distance between the two surfaces."""
+
+SHORTEST, LONGEST = 0.002, 0.1
+"""Of the thing's longest side, the least and the most for that."""
+
+_PROBES = 20_000
+
+
+def blank(name: str, size: int, is_data: bool = False) -> bpy.types.Image:
+    """A square image to bake into. is_data: it holds no colours."""
+    return bpy.data.images.new(material.free_name(name, ".png"), size, size, alpha=False, is_data=is_data)
+
+
+def onto(
+    context: bpy.types.Context,
+    dense: bpy.types.Object,
+    light: bpy.types.Object,
+    colours: bpy.types.Image,
+    normals: bpy.types.Image | None,
+) -> None:
+    """Fills the images, which are in the light object's material, and packs them. Needs Cycles, else CannotChange."""
+    reach = _distance(dense, light)
+    with _glowing(dense) as source, _studio(source, light) as scene:
+        for kind, image in (("EMIT", colours), ("NORMAL", normals)):
+            if image:
+                _bake(context, scene, source, light, kind, image, reach)
+    for image in filter(None, (colours, normals)):
+        image.pack()
+        material.as_file(image)
+
+
+def _bake(
+    context: bpy.types.Context,
+    scene: bpy.types.Scene,
+    dense: bpy.types.Object,
+    light: bpy.types.Object,
+    kind: str,
+    image: bpy.types.Image,
+    reach: float,
+) -> None:
+    [surface] = light.data.materials
+    before = surface.node_tree.nodes.active
+    surface.node_tree.nodes.active = next(
+        node for node in surface.node_tree.nodes if node.type == "TEX_IMAGE" and node.image == image
+    )
+    layer = scene.view_layers[0]
+    layer.objects.active = light
+    for thing in (dense, light):
+        thing.select_set(True, view_layer=layer)
+    with context.temp_override(
+        scene=scene,
+        view_layer=layer,
+        object=light,
+        active_object=light,
+        selected_objects=[dense, light],
+        selected_editable_objects=[dense, light],
+    ):
+        bpy.ops.object.bake(
+            type=kind,
+            use_selected_to_active=True,
+            cage_extrusion=reach,
+            max_ray_distance=2.0 * reach,
+            margin=MARGIN,
+            use_clear=True,
+            target="IMAGE_TEXTURES",
+            save_mode="INTERNAL",
+        )
+    surface.node_tree.nodes.active = before
+
+
+@contextmanager
+def _studio(*things: bpy.types.Object) -> Iterator[bpy.types.Scene]:
+    """A scene with these alone, for Cycles on the processor."""
+    scene = bpy.data.scenes.new("Image to 3D Bake")
+    try:
+        try:
+            scene.render.engine = "CYCLES"
+        except TypeError:
+            raise CannotChange("Baking needs Cycles: enable it in Preferences > Add-ons") from None
+        scene.cycles.device, scene.cycles.samples = "CPU", SAMPLES
+        for thing in things:
+            scene.collection.objects.link(thing)
+        yield scene
+    finally:
+        bpy.data.scenes.remove(scene)
+
+
+@contextmanager
+def _glowing(thing: bpy.types.Object) -> Iterator[bpy.types.Object]:
+    """A copy that shines in the colours of the thing's texture, without any light."""
+    copy = thing.copy()
+    copy.hide_render = False
+    made = []
+    try:
+        for slot in copy.material_slots:
+            made.append(_emission(slot.material, material.texture(thing)))
+            slot.link = "OBJECT"
+            slot.material = made[-1]
+        yield copy
+    finally:
+        bpy.data.objects.remove(copy)
+        for each in made:
+            bpy.data.materials.remove(each)
+
+
+def _emission(old: bpy.types.Material | None, image: bpy.types.Image | None) -> bpy.types.Material:
+    glow = material.textured("Image to 3D Bake", image)
+    nodes, links = glow.node_tree.nodes, glow.node_tree.links
+    emission = nodes.new("ShaderNodeEmission")
+    if image:
+        source = next(node for node in nodes if node.type == "TEX_IMAGE")
+        links.new(source.outputs["Color"], emission.inputs["Color"])
+    elif old:
+        emission.inputs["Color"].default_value = old.diffuse_color
+    output = next(node for node in nodes if node.type == "OUTPUT_MATERIAL")
+    links.new(emission.outputs[0], output.inputs["Surface"])
+    return glow
+
+
+def _distance(dense: bpy.types.Object, light: bpy.types.Object) -> float:
+    """How far outside the rays have to begin, in the object's own unit."""
+    mesh = light.data
+    tree = BVHTree.FromPolygons([vertex.co for vertex in mesh.vertices], [face.vertices for face in mesh.polygons])
+    vertices = dense.data.vertices
+    probes = (vertices[i].co for i in range(0, len(vertices), max(1, len(vertices) // _PROBES)))
+    farthest = max((tree.find_nearest(point)[3] or 0.0 for point in probes), default=0.0)
+    corners = list(zip(*dense.bound_box))
+    longest = max(max(axis) - min(axis) for axis in corners)
+    return min(max(REACH * farthest, SHORTEST * longest), LONGEST * longest)

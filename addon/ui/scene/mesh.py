@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One of the worker's files to one object in the scene, whole and smooth. Must not know the worker.
+
+The file faces +Z with +Y up, as glTF wants it; Blender's things face -Y with +Z up.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+import bpy
+from mathutils import Matrix
+
+from ...session import glb
+from . import material
+from .errors import CannotAdd
+from .selection import select_only
+
+UPRIGHT = Matrix.Rotation(math.radians(90), 4, "X")
+"""From +Y up to +Z up."""
+
+
+def add_mesh(context: bpy.types.Context, path: str, name: str) -> bpy.types.Object:
+    """Brings the mesh of the GLB at `path` into the scene as one object at the world's origin, selected and active.
+
+    Needs object mode. Raises CannotAdd.
+    """
+    try:
+        shape = glb.read(path)
+    except glb.Unreadable as error:
+        raise CannotAdd(str(error)) from None
+    mesh = _mesh(shape, name)
+    mesh.materials.append(_material(shape.surface, name))
+    thing = bpy.data.objects.new(name, mesh)
+    context.collection.objects.link(thing)
+    select_only(context, thing)
+    return thing
+
+
+def _mesh(shape: glb.Shape, name: str) -> bpy.types.Mesh:
+    corners = len(shape.corners)
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(shape.points) // 3)
+    mesh.attributes["position"].data.foreach_set("vector", shape.points)
+    mesh.loops.add(corners)
+    mesh.attributes[".corner_vert"].data.foreach_set("value", shape.corners)
+    mesh.polygons.add(corners // 3)
+    mesh.polygons.foreach_set("loop_start", array("i", range(0, corners, 3)))
+    if shape.uv is not None:
+        mesh.uv_layers.new(name="UVMap", do_init=False).uv.foreach_set("vector", shape.uv)
+    mesh.shade_smooth()
+    mesh.update(calc_edges=True)
+    mesh.transform(UPRIGHT)
+    return mesh
+
+
+def _material(surface: glb.Surface, name: str) -> bpy.types.Material:
+    image = surface.texture and material.packed(name, surface.texture.ending, surface.texture.data)
+    made = material.textured(name, image, surface.roughness, surface.masked)
+    made.use_backface_culling = not surface.double_sided
+    if surface.colour:
+        made.diffuse_color = (*surface.colour, 1.0)
+    return made

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker really makes, in Blender: IMAGE_TO_3D_RESULTS names a folder of GLB files of closed things.
+
+.ci/run makes them, of every method that needs no download and of every preset.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+FOLDER = os.environ.get("IMAGE_TO_3D_RESULTS", "")
+FILES = sorted(Path(FOLDER).glob("*.glb")) if FOLDER else []
+VOLUME = 0.02
+
+pytestmark = pytest.mark.skipif(not FILES, reason="IMAGE_TO_3D_RESULTS names no folder with results")
+
+
+def pieces(mesh) -> int:
+    """How many parts are not joined by an edge."""
+    parent = list(range(len(mesh.vertices)))
+
+    def root(vertex: int) -> int:
+        while parent[vertex] != vertex:
+            parent[vertex] = vertex = parent[parent[vertex]]
+        return vertex
+
+    for edge in mesh.edges:
+        a, b = map(root, edge.vertices)
+        parent[a] = b
+    return sum(root(vertex) == vertex for vertex in range(len(parent)))
+
+
+def stay(bpy, tmp_path):
+    pass
+
+
+def save(bpy, tmp_path):
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+
+
+def fbx(bpy, tmp_path):
+    path = str(tmp_path / "a.fbx")
+    bpy.ops.export_scene.fbx(filepath=path, path_mode="COPY", embed_textures=True)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.import_scene.fbx(filepath=path)
+
+
+def usd(bpy, tmp_path):
+    path = str(tmp_path / "a.usdc")
+    bpy.ops.wm.usd_export(filepath=path)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.usd_import(filepath=path)
+
+
+@pytest.mark.parametrize("way", [stay, save, fbx, usd])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
+    bpy, addon, tmp_path, path, way, record_testsuite_property
+):
+    copies = addon("ui.scene.copies")
+    before = addon("ui.scene").add_mesh(bpy.context, str(path), path.stem)
+    volume, count = copies.volume(before.data), len(before.data.vertices)
+    way(bpy, tmp_path)
+    [thing] = [each for each in bpy.data.objects if each.type == "MESH"]
+    scale = abs(thing.matrix_world.determinant())
+    assert copies.open_edges(thing.data) == 0 and len(thing.data.vertices) == count and pieces(thing.data) == 1
+    assert addon("ui.scene.material").texture(thing)
+    addon("ui.scene.retopology").quads(bpy.context, thing, 4000)
+    assert 2000 < len(thing.data.polygons) < 6000
+    off = copies.volume(thing.data) * scale / volume - 1.0
+    record_testsuite_property(f"{path.stem} {way.__name__}", f"{off:+.3%}")
+    assert abs(off) < VOLUME
