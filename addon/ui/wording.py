@@ -14,6 +14,9 @@ from ..session.launch import Standing
 from ..session.states import Shown
 from ..session.tasks import Order
 
+WORTH_SAYING = 100_000_000
+"""Bytes of memory below which any machine has enough."""
+
 _STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out"}
 _STAGES |= {"torch": "getting what networks run on"}
 _STAGES |= {"python": "getting Python", "packages": "installing packages"}
@@ -92,7 +95,7 @@ def estimate(known: EstimateResult | None, preset: str) -> str:
         return ""
     seconds = next((each.seconds for each in known.presets if each.preset == preset), None)
     parts = [f"about {duration_about(seconds)}"] if seconds is not None else []
-    parts += [f"{size(known.memory)} of memory"] if known.memory else []
+    parts += [f"{size(known.memory)} of memory"] if known.memory >= WORTH_SAYING else []
     return ", ".join(parts)
 
 

@@ -281,7 +281,7 @@ def test_what_fits_one_picture_and_several(addon):
     found = {(fit.category, fit.whole): fit for fit in advice.fits(methods, several=False)}
     assert list(found) == [("Depth", True), ("Depth", False), ("NeRF", False), ("Diffusion", False)]
     assert found["Depth", True].best.name == "included"
-    assert found["Depth", True].better.name == "depth-anything-v2-small"
+    assert found["Depth", True].better.name == "moge-2"
     assert found["NeRF", False].best is None and found["NeRF", False].better.name == "triposr"
     assert found["Diffusion", False].better.name == "triposg"
     [several] = advice.fits(methods, several=True)

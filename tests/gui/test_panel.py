@@ -138,6 +138,7 @@ def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):
     choose_network(panel, "NeRF", "triposr")
     shot(panel, "panel-missing")
     choose_model(panel, "Diffusion")
+    choose_network(panel, "Diffusion", "included-generator")
     panel.click(panel.find("image_to_3d.throw_dice", columns=RIGHT))
     panel.until("settings().method_generator.option_seed")
     open_fits(panel)
@@ -158,7 +159,7 @@ def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):
 def open_fits(panel: Blender) -> None:
     """Opens the part that says what fits, above Generate."""
     x, below = panel.find("image_to_3d.generate")
-    for y in range(below - 15, below - 120, -10):
+    for y in range(below - 50, below - 120, -10):
         panel.click((x, y))
         try:
             panel.find("image_to_3d.take_network", below=y)
