@@ -18,6 +18,7 @@ from odd import changed, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 120.0
+FIRST, LAST = 987_654_321, 987_654_322  # ids that no odd line has
 BATCH = 500
 """Lines that one worker gets before it is asked something that it must answer, and ended."""
 
@@ -87,8 +88,8 @@ def _served(lines: list[bytes], folder: Path) -> None:
     heard: queue.Queue[dict] = queue.Queue()
     threading.Thread(target=lambda: [heard.put(json.loads(line)) for line in worker.stdout], daemon=True).start()
     try:
-        start = {"jsonrpc": "2.0", "id": -2, "method": "initialize", "params": {"version": protocol.VERSION}}
-        last = {"jsonrpc": "2.0", "id": -1, "method": "catalogue", "params": {}}
+        start = {"jsonrpc": "2.0", "id": FIRST, "method": "initialize", "params": {"version": protocol.VERSION}}
+        last = {"jsonrpc": "2.0", "id": LAST, "method": "catalogue", "params": {}}
         for line in (json.dumps(start).encode(), *lines, json.dumps(last).encode()):
             worker.stdin.write(line + b"\n")
         worker.stdin.flush()
@@ -96,7 +97,7 @@ def _served(lines: list[bytes], folder: Path) -> None:
         while len(answers) < wanted:
             message = heard.get(timeout=LIMIT)
             answers += [message] if "method" not in message else []
-        ours = [answer for answer in answers if answer.get("id") == -1]
+        ours = [answer for answer in answers if answer.get("id") == LAST]
         assert len(ours) == 1 and "result" in ours[0], "the last request was not answered"
         odd = [answer for answer in answers if answer.get("error", {}).get("code") == protocol.ErrorCode.INTERNAL_ERROR]
         assert not odd, odd[:3]

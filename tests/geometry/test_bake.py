@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Painting: the field's colours, the photo's own pixels where it sees the surface, and nothing of what it does not."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import trimesh
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
+from image_to_3d.worker.geometry.texturing import bake
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.photo import Sight
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
@@ -210,3 +212,24 @@ def test_what_does_not_fit_is_refused():
         baked(ball(1), SIZE, waves, [])
     with pytest.raises(ValueError, match="a camera of"):
         replace(FRONT, rgb=np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("colour, photos", [(waves, 1), (waves, 0), (None, 2), (None, 1)])
+def test_a_texture_painted_in_bands_is_the_same(monkeypatch, colour, photos):
+    mesh = unwrapped(ball(3), 128)
+    views = [photo_of(waves), replace(photo_of(waves), rotation=BACK.rotation, position=BACK.position)][:photos]
+    whole = baked(mesh, 128, colour, views).texture.astype(int)
+    monkeypatch.setattr(bake, "_TEXELS_AT_ONCE", 128 * 20)
+    parts = baked(mesh, 128, colour, views).texture.astype(int)
+    assert np.abs(whole - parts).max() <= 1 and (whole != parts).mean() < 1e-3
+
+
+def test_a_large_texture_takes_little_memory():
+    mesh, size = unwrapped(ball(3), 2048), 2048
+    tracemalloc.start()
+    try:
+        baked(mesh, size, plain(0.2, 0.4, 0.6), [photo_of(waves)])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 75 * size * size, f"{peak / size**2:.0f} bytes for each texel"  # it was 115 when it was not in bands

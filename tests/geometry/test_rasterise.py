@@ -89,3 +89,14 @@ def test_what_lies_behind_the_camera_is_not_seen():
     view = View(PinholeCamera.from_fov(16, 16, 60.0), np.eye(3), np.zeros(3))
     points = np.array([[-1.0, -1, -2], [1, -1, -2], [0, 1, -2]])
     assert np.isinf(rasterise.depth_buffer(points, np.array([[0, 1, 2]]), view)).all()
+
+
+def test_an_atlas_in_bands_of_rows_is_the_same():
+    made = np.random.default_rng(2).uniform(0.05, 0.95, (40, 2))
+    faces = Delaunay(made).simplices
+    whole = rasterise.atlas(made, faces, 64)
+    bands = [rasterise.atlas(made, faces, 64, rows=(first, min(first + 7, 64))) for first in range(0, 64, 7)]
+    pixel, face, weights = (np.concatenate([getattr(band, k) for band in bands]) for k in ("pixel", "face", "weights"))
+    order, other = np.argsort(whole.pixel), np.argsort(pixel)
+    assert (whole.pixel[order] == pixel[other]).all() and (whole.face[order] == face[other]).all()
+    assert (whole.weights[order] == weights[other]).all()

@@ -9,16 +9,16 @@ or how the charts were made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...core.view import View
 from ..fill import nearest_filled
-from ..mesh import Mesh, vertex_normals
+from ..mesh import Mesh
 from .photo import Sight
-from .rasterise import Covered, atlas
+from .rasterise import Covered, atlas, projected
 from .spread import laplacian, spread, welded
 
 Colour = Callable[[np.ndarray], np.ndarray]
@@ -28,6 +28,7 @@ Report = Callable[[float, str], None]
 """Told the share done in [0, 1] and what is being done; raises to cancel."""
 
 _POINTS_AT_ONCE = 1 << 17
+_TEXELS_AT_ONCE = 1 << 20  # some two hundred bytes each, while they are worked on
 _SHARPNESS = 4.0  # of several photos the best should win: their trust is weighed by this power
 _MATCH_REACH = 0.1  # of the thing's size, over which a field's colours turn from the photo's to their own
 _FAINT = 1e-3  # trust below which a photo does not count
@@ -36,11 +37,43 @@ _MIXED = 0.05  # trust at outlines in photos, where no field knows better
 
 @dataclass(frozen=True, eq=False)
 class _Surface:
-    """What lies under each texel: texels and faces, points (N, 3) float32, unit normals (N, 3) float32."""
+    """What lies under each texel, in bands of rows, so that no more than a band is worked on at once: of each, the
+    texels and faces. All arrays of N texels have the bands one behind another."""
 
-    under: Covered
-    points: np.ndarray
-    normals: np.ndarray
+    mesh: Mesh
+    bands: tuple[Covered, ...]
+
+    @classmethod
+    def of(cls, mesh: Mesh, size: int) -> _Surface:
+        mesh = mesh if mesh.normals is not None else mesh.with_normals()
+        rows = max(1, _TEXELS_AT_ONCE // size)
+        cuts = [(first, min(first + rows, size)) for first in range(0, size, rows)]
+        return cls(mesh, tuple(_compact(atlas(mesh.uv, mesh.faces, size, rows=cut)) for cut in cuts))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.bands))
+
+    def parts(self) -> Iterator[tuple[slice, Covered]]:
+        """Each band and where it lies among all texels."""
+        start = 0
+        for band in self.bands:
+            yield slice(start, start + len(band)), band
+            start += len(band)
+
+    def points(self, under: Covered) -> np.ndarray:
+        """(N, 3) float32."""
+        return under.interpolated(self.mesh.vertices, self.mesh.faces)
+
+    def normals(self, under: Covered) -> np.ndarray:
+        """(N, 3) float32 unit vectors."""
+        across = under.interpolated(self.mesh.normals, self.mesh.faces)
+        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+        return across
+
+
+def _compact(under: Covered) -> Covered:
+    """The same in less memory: it is kept for the whole texture."""
+    return Covered(under.pixel.astype(np.int32), under.face.astype(np.int32), under.weights)
 
 
 def baked(
@@ -62,75 +95,80 @@ def baked(
     if mesh.uv is None:
         raise ValueError("a mesh must be unwrapped before it is baked")
     report(0.0, "laying out the texture")
-    surface = _surface(mesh, size)
+    surface = _Surface.of(mesh, size)
     place = welded(mesh.vertices)
     report(0.1, "projecting the photo")
     if colour is None and not guesses:
-        seen, trust = _photographed(mesh, surface, photos, _MIXED, report)
+        seen, trust = _photographed(surface, photos, _MIXED, report)
         field, trust = None, np.minimum(trust / _MIXED, 1.0)  # what any photo saw beats what only spreads
     else:
-        seen, trust = _photographed(mesh, surface, photos, 0.0, report)
+        seen, trust = _photographed(surface, photos, 0.0, report)
         if colour is None:
-            field = _guessed(mesh, surface, guesses, report)
+            field = _guessed(surface, guesses, report)
         else:
-            field = _asked(colour, surface.points, trust < 1.0, report)
+            field = _asked(colour, surface, trust < 1.0, report)
     report(0.85, "joining the colours")
-    painted = _joined(mesh, place, surface, seen, trust, field)
-    texture = np.zeros((size * size, 3), np.float32)
-    known = np.zeros(size * size, bool)
-    texture[surface.under.pixel], known[surface.under.pixel] = painted, True
+    texture, known = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, bool)
+    for under, painted in _joined(mesh, place, surface, seen, trust, field):
+        texture[under.pixel] = np.rint(np.clip(painted, 0.0, 1.0) * 255.0).astype(np.uint8)
+        known[under.pixel] = True
+    del seen, trust, field
     report(0.95, "padding the texture")
     whole = nearest_filled(texture.reshape(size, size, 3), known.reshape(size, size))
     report(1.0, "texture done")
-    return replace(mesh, texture=np.rint(np.clip(whole, 0.0, 1.0) * 255.0).astype(np.uint8))
-
-
-def _surface(mesh: Mesh, size: int) -> _Surface:
-    under = atlas(mesh.uv, mesh.faces, size)
-    normals = mesh.normals if mesh.normals is not None else vertex_normals(mesh.vertices, mesh.faces)
-    across = under.interpolated(normals, mesh.faces)
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-    return _Surface(under, under.interpolated(mesh.vertices, mesh.faces), across)
+    return replace(mesh, texture=whole)
 
 
 def _photographed(
-    mesh: Mesh, surface: _Surface, photos: Sequence[View], mixed: float, report: Report
+    surface: _Surface, photos: Sequence[View], mixed: float, report: Report
 ) -> tuple[np.ndarray, np.ndarray]:
     """Blended colours (N, 3) of the photos at the texels, and how far they are to be believed (N,) in [0, 1]."""
-    count = len(surface.points)
+    count = len(surface)
     total, weight, most = np.zeros((count, 3), np.float32), np.zeros(count, np.float32), np.zeros(count, np.float32)
     for number, photo in enumerate(photos):
         report(0.1 + 0.2 * number / len(photos), "projecting the photo")
-        sight = Sight(photo, mesh.vertices, mesh.faces)
-        trust, where = sight.trust(surface.points, surface.normals, mixed)
-        chosen = np.flatnonzero(trust > _FAINT)
-        share = trust[chosen] ** _SHARPNESS
-        total[chosen] += sight.colours(where[chosen]) * share[:, None]
-        weight[chosen] += share
-        most[chosen] = np.maximum(most[chosen], trust[chosen])
-    return total / np.maximum(weight, 1e-30)[:, None], most
+        sight = Sight(photo, surface.mesh.vertices, surface.mesh.faces)
+        trust = np.zeros(count, np.float32)
+        for part, under in surface.parts():
+            trust[part] = sight.trust(surface.points(under), surface.normals(under), mixed)[0]
+        painter = sight.painter(int((trust > _FAINT).sum()))
+        for part, under in surface.parts():
+            chosen = np.flatnonzero(trust[part] > _FAINT)
+            share = trust[part][chosen] ** _SHARPNESS
+            where = projected(surface.points(under.taken(chosen)), photo)[:, :2]
+            total[part][chosen] += painter(where) * share[:, None]
+            weight[part][chosen] += share
+        np.maximum(most, np.where(trust > _FAINT, trust, 0.0), out=most)
+    total /= np.maximum(weight, 1e-30)[:, None]
+    return total, most
 
 
-def _guessed(mesh: Mesh, surface: _Surface, guesses: Sequence[View], report: Report) -> np.ndarray:
+def _guessed(surface: _Surface, guesses: Sequence[View], report: Report) -> np.ndarray:
     """Colours (N, 3) of the first of the guesses that sees the surface well, NaN where none does."""
-    colours, before = np.zeros((len(surface.points), 3), np.float32), np.zeros(len(surface.points), np.float32)
+    colours, before = np.zeros((len(surface), 3), np.float32), np.zeros(len(surface), np.float32)
     for guess in guesses:
-        seen, trust = _photographed(mesh, surface, [guess], 0.0, report)
+        seen, trust = _photographed(surface, [guess], 0.0, report)
         share = (1.0 - before) * trust
-        colours += share[:, None] * seen
+        seen *= share[:, None]
+        colours += seen
         before += share
-    return np.where(before[:, None] > _FAINT, colours / np.maximum(before, 1e-30)[:, None], np.nan)
+    colours /= np.maximum(before, 1e-30)[:, None]
+    colours[before <= _FAINT] = np.nan
+    return colours
 
 
-def _asked(colour: Colour, points: np.ndarray, wanted: np.ndarray, report: Report) -> np.ndarray:
-    """The field's colours (N, 3) at points (N, 3), NaN where it gives no number or is not `wanted` (N,)."""
-    found = np.full((len(points), 3), np.nan, np.float32)
-    index = np.flatnonzero(wanted)
-    for start in range(0, len(index), _POINTS_AT_ONCE):
-        report(0.3 + 0.55 * start / len(index), "asking the field for colours")
-        part = index[start : start + _POINTS_AT_ONCE]
-        found[part] = colour(points[part])
-    found[~np.isfinite(found).all(axis=1)] = np.nan
+def _asked(colour: Colour, surface: _Surface, wanted: np.ndarray, report: Report) -> np.ndarray:
+    """The field's colours (N, 3) at the texels, NaN where it gives no number or is not `wanted` (N,)."""
+    found = np.full((len(surface), 3), np.nan, np.float32)
+    total, done = max(int(wanted.sum()), 1), 0
+    for part, under in surface.parts():
+        index = np.flatnonzero(wanted[part])
+        for start in range(0, len(index), _POINTS_AT_ONCE):
+            report(0.3 + 0.55 * done / total, "asking the field for colours")
+            some = index[start : start + _POINTS_AT_ONCE]
+            answer = colour(surface.points(under.taken(some)))
+            found[part][some] = np.where(np.isfinite(answer).all(axis=1)[:, None], answer, np.nan)
+            done += len(some)
     return found
 
 
@@ -141,22 +179,41 @@ def _joined(
     seen: np.ndarray,
     trust: np.ndarray,
     field: np.ndarray | None,
-) -> np.ndarray:
-    """Colours (N, 3) of the texels from the photos' and the field's."""
-    graph = _Graph(mesh, place, surface.under)
+) -> Iterator[tuple[Covered, np.ndarray]]:
+    """Of each band, its texels and their colours (N, 3) from the photos' and the field's."""
+    graph = _Graph(mesh, place, surface)
     if field is None:
-        rest = graph.spread(seen, trust, _mean(seen, trust), 1e-8)
-    else:
-        known = np.isfinite(field).all(axis=1)
-        rest = np.where(known[:, None], field, 0.0)
-        if (trust > _FAINT).any():
-            change = np.where(known[:, None], seen - rest, 0.0)
-            rest = rest + graph.spread(change, trust * known, np.zeros(3), graph.edges_in(_MATCH_REACH) ** -2)
-        missing = ~known & (trust < 1.0)
-        if missing.any():
-            both = np.where(known[:, None], rest, seen)
-            sure = np.where(known, 1.0, trust)
-            rest[missing] = graph.spread(both, sure, _mean(both, sure), 1e-8)[missing]
+        around = graph.spread(lambda part: (seen[part], trust[part]), _mean(seen, trust), 1e-8)
+        for part, under in surface.parts():
+            yield under, _mixed(trust[part], seen[part], graph.at(under, around))
+        return
+    known = np.isfinite(field).all(axis=1)
+    change = None
+    if (trust > _FAINT).any():
+
+        def changes(part: slice) -> tuple[np.ndarray, np.ndarray]:
+            return np.where(known[part, None], seen[part] - field[part], 0.0), trust[part] * known[part]
+
+        change = graph.spread(changes, np.zeros(3), graph.edges_in(_MATCH_REACH) ** -2)
+    for part, under in surface.parts():  # the field's colours where it has some, as the photos would have them
+        found = np.where(known[part, None], field[part], 0.0)
+        field[part] = found if change is None else found + graph.at(under, change)
+    around = None
+    if (~known & (trust < 1.0)).any():
+
+        def both(part: slice) -> tuple[np.ndarray, np.ndarray]:
+            sure = np.where(known[part], np.float32(1.0), trust[part])
+            return np.where(known[part, None], field[part], seen[part]), sure
+
+        around = graph.spread(both, _mean(*both(slice(None))), 1e-8)
+    for part, under in surface.parts():
+        rest, missing = field[part], ~known[part] & (trust[part] < 1.0)
+        if around is not None:
+            rest[missing] = graph.at(under, around)[missing]
+        yield under, _mixed(trust[part], seen[part], rest)
+
+
+def _mixed(trust: np.ndarray, seen: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return trust[:, None] * seen + (1.0 - trust[:, None]) * rest
 
 
@@ -169,10 +226,10 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 class _Graph:
     """The surface's vertices, across seams, on which colours of texels spread."""
 
-    def __init__(self, mesh: Mesh, place: np.ndarray, under: Covered) -> None:
+    def __init__(self, mesh: Mesh, place: np.ndarray, surface: _Surface) -> None:
         self.faces = place[mesh.faces]
         self.count = int(place.max()) + 1
-        self.under = under
+        self.surface = surface
         self.edges = laplacian(self.faces, self.count)
         self._corners = mesh.vertices[mesh.faces]
 
@@ -182,14 +239,23 @@ class _Graph:
         mean = float(np.linalg.norm(self._corners[:, 0] - self._corners[:, 1], axis=1).mean())
         return max(share * size / max(mean, 1e-30), 1.0)
 
-    def spread(self, values: np.ndarray, trust: np.ndarray, far: np.ndarray, pull: float) -> np.ndarray:
-        """(N, 3) float32 at the texels: values (N, 3) smoothed to the vertices by `trust` (N,), and spread to the
-        others."""
-        used = np.flatnonzero(trust > 0)
-        corner = self.faces[self.under.face[used]].ravel()
-        share = (self.under.weights[used] * trust[used, None]).ravel().astype(np.float64)
-        weight = np.bincount(corner, share, self.count)
-        sums = [np.bincount(corner, share * np.repeat(values[used, k], 3), self.count) for k in range(3)]
-        known = np.stack(sums, axis=1) / np.maximum(weight, 1e-12)[:, None]
-        found = spread(known, np.minimum(weight, 4.0), self.edges, far, pull)
-        return self.under.interpolated(found.astype(np.float32), self.faces)
+    def spread(
+        self, told: Callable[[slice], tuple[np.ndarray, np.ndarray]], far: np.ndarray, pull: float
+    ) -> np.ndarray:
+        """(V, 3) float32 at the vertices: what is `told` of each band, values (N, 3) and their trust (N,), smoothed to
+        the vertices and spread to the others."""
+        weight, sums = np.zeros(self.count), np.zeros((self.count, 3))
+        for part, under in self.surface.parts():
+            values, trust = told(part)
+            used = np.flatnonzero(trust > 0)
+            corner = self.faces[under.face[used]].ravel()
+            share = (under.weights[used] * trust[used, None]).ravel().astype(np.float64)
+            weight += np.bincount(corner, share, self.count)
+            for k in range(3):
+                sums[:, k] += np.bincount(corner, share * np.repeat(values[used, k], 3), self.count)
+        known = sums / np.maximum(weight, 1e-12)[:, None]
+        return spread(known, np.minimum(weight, 4.0), self.edges, far, pull).astype(np.float32)
+
+    def at(self, under: Covered, values: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 at the texels of values (V, 3) at the vertices."""
+        return under.interpolated(values, self.faces)

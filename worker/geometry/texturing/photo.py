@@ -7,6 +7,7 @@ an outline are mixed with what lies behind. Must not know textures or charts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,6 +26,7 @@ _MARGIN, _FEATHER = 1.25, 2.0  # pixels beside an outline that are not trusted, 
 _JUMP = 0.012  # of the thing's size: a step in depth between pixels that is an outline and no slope
 _BEHIND = 0.008  # of the thing's size: how far behind the first surface a point still counts as seen
 _BLUR = 0.35  # of a texel's side in the photo: the least that keeps fine patterns from flickering
+_BEYOND = 12  # pixels around the picture in which a spline forgets its end
 _DEPTH_SIDE = 1024  # longest side of the picture in which visibility is decided
 
 
@@ -60,17 +62,23 @@ class Sight:
         angle[asked] *= (mixed + (1.0 - mixed) * self._unmixed(place[asked])) * self._first(place[asked])
         return angle.astype(np.float32), place[:, :2]
 
-    def colours(self, place: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 sRGB in [0, 1] of the photo at places (N, 2) in its pixels: cubic splines, which keep letters
-        sharper than straight lines between pixels."""
-        where = place[:, ::-1].T - 0.5
+    def painter(self, texels: int) -> Callable[[np.ndarray], np.ndarray]:
+        """What gives (N, 3) float32 sRGB in [0, 1] of the photo at places (N, 2) in its pixels: cubic splines, which
+        keep letters sharper than straight lines between pixels. texels: how many places there are in all."""
         shown = np.isfinite(self._depth).sum() * self._step**2
-        blur = _BLUR * np.sqrt(max(shown / max(len(place), 1) - 2.0, 0.0))  # large photos: texels would skip pixels
-        planes = list(np.moveaxis(self._rgb, 2, 0))
-        if blur > 0.0:
-            planes = [ndimage.gaussian_filter(plane, blur) for plane in planes]
-        found = [ndimage.map_coordinates(plane, where, order=3, mode="nearest") for plane in planes]
-        return np.clip(np.stack(found, axis=1), 0.0, 1.0)
+        blur = _BLUR * np.sqrt(max(shown / max(texels, 1) - 2.0, 0.0))  # large photos: texels would skip pixels
+        planes = [
+            plane if blur == 0.0 else ndimage.gaussian_filter(plane, blur) for plane in np.moveaxis(self._rgb, 2, 0)
+        ]
+        splines = [_spline(plane) for plane in planes]
+
+        def colours(place: np.ndarray) -> np.ndarray:
+            where = place[:, ::-1].T - 0.5 + _BEYOND
+            how = {"order": 3, "mode": "nearest", "prefilter": False, "output": np.float32}
+            found = [ndimage.map_coordinates(spline, where, **how) for spline in splines]
+            return np.clip(np.stack(found, axis=1), 0.0, 1.0)
+
+        return colours
 
     @cached_property
     def _mask(self) -> np.ndarray | None:
@@ -124,6 +132,11 @@ class Sight:
         row = np.clip((place[:, 1] / self._step).astype(np.int64), 0, depth.shape[0] - 1)
         farthest = ndimage.maximum_filter(np.where(np.isfinite(depth), depth, -np.inf), 3)
         return place[:, 2] <= farthest[row, column] + _BEHIND * self._size
+
+
+def _spline(plane: np.ndarray) -> np.ndarray:
+    """The coefficients of the cubic spline through a plane that goes on at its border as it is there."""
+    return ndimage.spline_filter(np.pad(plane, _BEYOND, mode="edge"), 3, np.float32, mode="nearest")
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:

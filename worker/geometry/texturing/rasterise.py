@@ -44,14 +44,14 @@ class Covered:
         return total
 
 
-def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0) -> Covered:
+def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0, first_row: int = 0) -> Covered:
     """What triangles (F, 3, 2) of any winding cover of a picture: pixels whose centre lies inside or on an edge.
 
-    margin: pixels by which the triangles' edges are moved outwards; weights may then be negative.
-    Triangles without area cover nothing; with a margin, what lies within it.
+    margin: pixels by which the triangles' edges are moved outwards; weights may then be negative. first_row: only the
+    rows from there on, up to `height`. Triangles without area cover nothing; with a margin, what lies within it.
     """
     corners = corners.astype(np.float64)
-    low = np.maximum(np.ceil(corners[..., 1].min(axis=1) - margin - 0.5), 0).astype(np.int64)
+    low = np.maximum(np.ceil(corners[..., 1].min(axis=1) - margin - 0.5), first_row).astype(np.int64)
     high = np.minimum(np.floor(corners[..., 1].max(axis=1) + margin - 0.5), height - 1).astype(np.int64)
     rows = np.maximum(high - low + 1, 0)
     ends = np.cumsum(rows)
@@ -127,26 +127,30 @@ def runs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return which, np.arange(len(which)) - begin[which]
 
 
-def atlas(uv: np.ndarray, faces: np.ndarray, size: int, gutter: float = 1.5) -> Covered:
+def atlas(
+    uv: np.ndarray, faces: np.ndarray, size: int, gutter: float = 1.5, rows: tuple[int, int] | None = None
+) -> Covered:
     """One triangle for each texel of a square texture that a face covers, or that lies within `gutter` texels of one.
 
     Bilinear lookups at a chart's edge reach a texel beyond it: such texels get the nearest point of the chart
-    instead of whatever lies there. uv: (V, 2), faces: (F, 3). Where faces overlap, one of them is taken.
+    instead of whatever lies there. uv: (V, 2), faces: (F, 3). Where faces overlap, one of them is taken. rows: only
+    those from the first to before the second, which is the same as to take them of all.
     """
+    first, end = rows or (0, size)
     corners = uv[faces].astype(np.float64) * size
-    inner = covered(corners, size, size)
-    texel = np.full(size * size, -1, np.int64)
-    texel[inner.pixel] = np.arange(len(inner))
+    inner = covered(corners, size, end, 0.0, first)
+    texel = np.full((end - first) * size, -1, np.int64)
+    texel[inner.pixel - first * size] = np.arange(len(inner))
     inner = inner.taken(texel[texel >= 0])
     rim = np.flatnonzero(np.isin(faces, outline(faces)).any(axis=1))
-    outer = covered(corners[rim], size, size, gutter)
-    outer = outer.taken(texel[outer.pixel] < 0)
+    outer = covered(corners[rim], size, end, gutter, first)
+    outer = outer.taken(texel[outer.pixel - first * size] < 0)
     outer = Covered(outer.pixel, rim[outer.face], outer.weights)
     near = clamped(outer.weights)
     offset = ((near - outer.weights)[:, :, None] * corners[outer.face]).sum(axis=1)
     order = np.argsort(-(offset**2).sum(axis=1), kind="stable")
     texel[:] = -1
-    texel[outer.pixel[order]] = order  # the last one stays: the nearest
+    texel[outer.pixel[order] - first * size] = order  # the last one stays: the nearest
     chosen = texel[texel >= 0]
     pixel = np.concatenate([inner.pixel, outer.pixel[chosen]])
     face = np.concatenate([inner.face, outer.face[chosen]])
