@@ -4,15 +4,16 @@ moves only where a test moves it.
 """
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import launch, states
+from image_to_3d.addon.session import catalogue, launch, states
 from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
-from image_to_3d.worker.wire.protocol import ErrorCode, SelectResult
+from image_to_3d.worker.wire.protocol import Catalogue, ErrorCode, SelectResult
 
 TAKEN = SelectResult("layers", "included-object")
 SELECTS = {"result": {"method": TAKEN.method, "network": TAKEN.network}}
@@ -214,10 +215,11 @@ def test_a_worker_that_never_answers_in_the_background_is_ended(session, follow,
 
 
 def test_what_is_here_now_may_change_the_answer_so_it_is_asked_again(session, follow, clock, requests):
-    follow({"select": [SELECTS], "catalogue": [{"result": {"methods": []}}]})
+    others = catalogue.shipped()
+    follow({"select": [SELECTS], "catalogue": [{"result": asdict(Catalogue(others))}]})
     select(session, clock)
     session.download("triposr")
-    tick_until(session, lambda: session.methods == ())
+    tick_until(session, lambda: session.methods == others)
     assert session.selection.answer is None
     clock.now += states.SELECT_AFTER
     tick_until(session, lambda: len(requests("select")) == 2)
