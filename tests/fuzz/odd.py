@@ -11,10 +11,10 @@ import numpy as np
 from counting import mutated
 
 VALUES = [
-    None, True, False, 0, -1, 1, 0.5, -0.5, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 2**31, 2**63,
-    -(2**63), 10**400, "", "x", "\0", "\ud800", "b\udcffd", "é\n\t", "x" * 5000, "../../..", "/dev/zero",
-    "C:\\a\\b.png",
-    [], {}, [[]], [None], {"": {}}, {"\udc80": [1]}, [1] * 300, "1", "true", "depth", "included",
+    None, True, False, 0, -1, 1, 0.5, -0.5, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"),
+    2**31, 2**63, -(2**63), 10**400, "", "x", "\0", "\ud800", "b\udcffd", "é\n\t", "x" * 5000, "../../..",
+    "/dev/zero", "C:\\a\\b.png", [], {}, [[]], [None], {"": {}}, {"\udc80": [1]}, [1] * 300, "1", "true",
+    "depth", "included",
 ]  # fmt: skip
 
 
@@ -25,9 +25,9 @@ def places(value: Any, where: tuple = ()) -> list[tuple]:
 
 
 def changed(value: Any, generator: np.random.Generator) -> Any:
-    """The value with one to three of its parts replaced, removed, doubled or added to."""
+    """The value with none to three of its parts replaced, removed, doubled or added to."""
     value = copy.deepcopy(value)
-    for _ in range(int(generator.integers(1, 4))):
+    for _ in range(int(generator.choice([0, 1, 1, 1, 2, 3]))):
         found = [place for place in places(value) if place]
         if not found:
             return value

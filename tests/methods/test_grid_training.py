@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.worker.cameras.capture import Capture
-from image_to_3d.worker.core.errors import Cancelled, Unable
+from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, training
 from image_to_3d.worker.methods.multiview_fit.grid_model import Model
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+from image_to_3d.worker.methods.runtime import memory
 
 HALF = np.array([0.4, 0.25, 0.3])
 PLAN = Plan(32, 512, (Stage("density", 16, 60), Stage("surface", 20, 120)))
@@ -220,3 +221,11 @@ def test_photos_of_other_exposures_are_evened(capture) -> None:
     found = grid_training.train(replace(capture, views=views), PLAN, Told(), CPU).gains
     assert 0.65 < found[gains < 1].mean() / found[gains == 1].mean() < 0.82  # directions explain some of it, too
     assert np.log(found).mean(0) == pytest.approx([0.0] * 3, abs=1e-4)
+
+
+def test_a_grid_that_will_not_fit_is_told_before_it_is_learned_with_a_preset_that_does(capture, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 500_000_000)
+    told = Told()
+    with pytest.raises(OutOfMemory, match="choose the preset fast"):
+        grid_training.train(capture, replace(grid_training.PRESETS["high"], pixels=32), told, CPU)
+    assert not any("step" in message for message in told.messages)

@@ -45,7 +45,7 @@ class Network:
 
     published: where they are fetched from; else `file` is part of the product, or the method needs none. also: networks
     that it may need beside itself; the weights of those that are automatic are fetched with its own. automatic: taken
-    by itself where it is here.
+    by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its weights.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Network:
     file: Path | None = None
     also: tuple[Network, ...] = ()
     automatic: bool = True
+    takes: int = 0
 
     @property
     def bytes(self) -> int:
@@ -66,7 +67,7 @@ class Network:
     def memory(self) -> int:
         """Bytes that it takes about while it runs."""
         own = self.bytes or (self.file.stat().st_size if self.file and self.file.is_file() else 0)
-        return ACTIVATIONS * own
+        return self.takes or ACTIVATIONS * own
 
     def is_here(self, weights: WeightStore) -> bool:
         """Whether it runs without going online."""

@@ -4,7 +4,8 @@
 import pytest
 import torch
 from image_to_3d.worker.core.errors import OutOfMemory
-from image_to_3d.worker.methods.runtime import memory
+from image_to_3d.worker.methods import method
+from image_to_3d.worker.methods.runtime import devices, memory
 
 CPU = torch.device("cpu")
 
@@ -29,3 +30,37 @@ def test_what_fits_is_no_more_than_is_free_and_nothing_where_nobody_knows(monkey
 def test_this_machine_says_how_much_memory_is_free():
     found = memory.free(CPU)
     assert found is not None and 1e6 < found < 1e14
+
+
+FULL = [
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5 GB, max allowed: 9 GB)."),
+    RuntimeError("Invalid buffer size: 20.00 GB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes."),
+    torch.OutOfMemoryError("whatever"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:20])
+def test_full_memory_is_told_on_every_device_with_advice_that_helps(error):
+    for advice in (memory.SMALLER, memory.FASTER):
+        with pytest.raises(OutOfMemory, match="memory is too small") as caught, devices.memory_guard(CPU, advice):
+            raise error
+        assert str(caught.value).endswith(advice) and caught.value.free > 0
+        assert ("preset" in str(caught.value)) is (advice == memory.FASTER)
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shapes"), devices.memory_guard(CPU):
+        raise RuntimeError("shapes do not fit")
+
+
+def test_what_a_runner_raises_where_memory_is_full_is_told_by_the_method(monkeypatch):
+    for error in FULL:
+        with pytest.raises(OutOfMemory), method._memory_told("cpu"):
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), method._memory_told("cpu"):
+        raise RuntimeError("shapes do not fit")

@@ -10,11 +10,12 @@ import torch
 from image_to_3d.tests.methods import asked
 from image_to_3d.tests.methods.asked import silent, task
 from image_to_3d.tests.methods.triposr import tiny
-from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
+from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.methods import method
 from image_to_3d.worker.methods.method import LoadedNetworks
+from image_to_3d.worker.methods.runtime import memory
 from image_to_3d.worker.methods.triposr import METHODS, reconstructor
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store import cache
@@ -197,3 +198,9 @@ def test_the_network_is_loaded_once_until_its_files_change(tmp_path, monkeypatch
     assert other is not loaded and NETWORK.revision(store) != revision
     held.unload()
     assert not held._held
+
+
+def test_too_little_memory_is_told_before_the_network_is_loaded(weights, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    with pytest.raises(OutOfMemory, match="smaller model"):
+        reconstructor.load(None, weights.root / "triposr", "cpu")

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
+from ...core.texts import shortened
 from ...core.view import PinholeCamera
 from ...pictures.gather import MOST_PICTURES
 from ...pictures.load import size
@@ -73,7 +74,7 @@ def read(path: Path, job: Job | Span) -> Registration:
         except _Wrong as error:
             wrong.append(str(error))
     if len(good) < 2:
-        reasons = ": " + "; ".join(dict.fromkeys(wrong[:_NAMED])) if wrong else ""
+        reasons = ": " + shortened("; ".join(dict.fromkeys(wrong[:_NAMED]))) if wrong else ""
         raise Unable(
             f"{path.name} gives {len(good)} usable pictures of {len(frames)}, and at least two are needed{reasons}"
         )
@@ -215,7 +216,7 @@ def _lens(name: str, values: Mapping, width: int, height: int) -> Lens:
 
 def _bent(name: str, values: Mapping) -> Lens:
     """A lens with the distortion that is told, and no camera yet."""
-    model = str(values.get("camera_model") or "").upper()
+    model = str(values.get("camera_model") or "").upper()[:40]
     fisheye = model in _FISHEYES or bool(values.get("is_fisheye"))
     if not fisheye and model not in (*_STRAIGHT_MODELS, *_BENT_MODELS):
         raise _Wrong(f"{name} was taken with a {shown(model)} camera, which is not read here")

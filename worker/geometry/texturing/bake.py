@@ -9,7 +9,7 @@ or how the charts were made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,15 +108,19 @@ def baked(
         else:
             field = _asked(colour, surface, trust < 1.0, report)
     report(0.85, "joining the colours")
-    texture, known = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, bool)
-    for under, painted in _joined(mesh, place, surface, seen, trust, field):
-        texture[under.pixel] = np.rint(np.clip(painted, 0.0, 1.0) * 255.0).astype(np.uint8)
-        known[under.pixel] = True
-    del seen, trust, field
-    report(0.95, "padding the texture")
-    whole = nearest_filled(texture.reshape(size, size, 3), known.reshape(size, size))
+    texture = _filled(size, _joined(mesh, place, surface, seen, trust, field), report)
     report(1.0, "texture done")
-    return replace(mesh, texture=whole)
+    return replace(mesh, texture=texture)
+
+
+def _filled(size: int, painted: Iterable[tuple[Covered, np.ndarray]], report: Report) -> np.ndarray:
+    """(size, size, 3) uint8 of texels and their colours (N, 3), without gaps."""
+    texture, known = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, bool)
+    for under, colours in painted:
+        texture[under.pixel] = np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
+        known[under.pixel] = True
+    report(0.95, "padding the texture")
+    return nearest_filled(texture.reshape(size, size, 3), known.reshape(size, size))
 
 
 def _photographed(

@@ -65,9 +65,10 @@ METHODS = (
                 "triposg",
                 "TripoSG",
                 "MIT",
-                "Detailed shapes, without colours of their own; slow without a graphics card of 8 GB.",
+                "Detailed shapes, without colours of their own; slow without a graphics card of 6 GB.",
                 HUB,
                 also=MATTING,
+                takes=3_600_000_000,  # of a card, in half precision, one part after the other
             ),
         ),
         runner=f"{__name__}.generator",
