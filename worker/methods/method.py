@@ -45,7 +45,8 @@ class Network:
 
     published: where they are fetched from; else `file` is part of the product, or the method needs none. also: networks
     that it may need beside itself; the weights of those that are automatic are fetched with its own. automatic: taken
-    by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its weights.
+    by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its
+    weights.
     """
 
     name: str
