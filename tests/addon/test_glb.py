@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the worker writes is what the add-on reads: whole, with each corner's own place on the texture."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from image_to_3d.addon.session import glb
+from image_to_3d.worker.geometry.glb import write_glb
+from image_to_3d.worker.geometry.mesh import Mesh
+
+
+def split_tetrahedron(channels: int = 3) -> Mesh:
+    """Four faces, each with vertices of its own, one of whose zeros is negative; every second texel is white."""
+    corners = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    faces = np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    vertices = corners[faces.ravel()]
+    vertices[3] = -0.0
+    uv = np.random.default_rng(0).random((12, 2)).astype(np.float32)
+    texture = np.zeros((16, 16, channels), np.uint8)
+    texture[..., 0] = 255
+    texture[..., 3:] = 255
+    return Mesh(vertices, np.arange(12, dtype=np.int32).reshape(4, 3), uv, texture=texture)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_split_vertices_become_one_and_corners_keep_their_places(tmp_path, told):
+    mesh, path = split_tetrahedron(), tmp_path / "a.glb"
+    write_glb(mesh, path, "a", double_sided=False)
+    if not told:
+        path.write_bytes(path.read_bytes().replace(b'"seams"', b'"other"'))
+    shape = glb.read(str(path))
+    points, corners = np.reshape(shape.points, (-1, 3)), np.array(shape.corners)
+    assert len(points) == 4
+    assert np.array_equal(points[corners], mesh.vertices[mesh.faces.ravel()])
+    assert np.allclose(np.reshape(shape.uv, (-1, 2)), (mesh.uv * [1, -1] + [0, 1])[mesh.faces.ravel()], atol=1e-6)
+    surface = shape.surface
+    assert (surface.texture.ending, surface.masked, surface.double_sided) == (".jpg", False, False)
+    assert surface.colour == (1.0, 0.0, 0.0)
+
+
+def test_a_texture_with_alpha_is_a_png_that_masks(tmp_path):
+    write_glb(split_tetrahedron(4), tmp_path / "a.glb", "a")
+    surface = glb.read(str(tmp_path / "a.glb")).surface
+    assert (surface.texture.ending, surface.masked, surface.double_sided) == (".png", True, True)
+
+
+def test_a_face_of_which_nothing_is_left_when_it_is_whole_is_left_out(tmp_path):
+    mesh = split_tetrahedron()
+    faces = np.concatenate([mesh.faces, [[0, 3, 1]]]).astype(np.int32)  # two of them at the same place
+    write_glb(Mesh(mesh.vertices, faces, mesh.uv, texture=mesh.texture), tmp_path / "a.glb", "a")
+    assert len(glb.read(str(tmp_path / "a.glb")).corners) == 12
+
+
+def test_every_file_that_ends_too_early_is_refused_in_one_sentence(tmp_path):
+    write_glb(split_tetrahedron(), tmp_path / "a.glb", "a")
+    whole = (tmp_path / "a.glb").read_bytes()
+    for length in range(0, len(whole), 37):
+        (tmp_path / "b.glb").write_bytes(whole[:length])
+        with pytest.raises(glb.Unreadable):
+            glb.read(str(tmp_path / "b.glb"))
+
+
+@pytest.mark.parametrize("change", [{key: []} for key in ("nodes", "meshes", "materials", "accessors")])
+def test_another_description_is_refused_or_read_but_never_an_error_of_ours(tmp_path, change):
+    write_glb(split_tetrahedron(), tmp_path / "a.glb", "a")
+    whole = (tmp_path / "a.glb").read_bytes()
+    [size] = struct.unpack_from("<I", whole, 12)
+    text = json.dumps(json.loads(whole[20 : 20 + size]) | change).encode()
+    text += b" " * (-len(text) % 4)
+    rest = whole[20 + size :]
+    head = struct.pack("<4sII", b"glTF", 2, 20 + len(text) + len(rest)) + struct.pack("<I4s", len(text), b"JSON")
+    (tmp_path / "b.glb").write_bytes(head + text + rest)
+    try:
+        assert len(glb.read(str(tmp_path / "b.glb")).corners) == 12
+    except glb.Unreadable as error:
+        assert len(str(error).splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_says_why():
+    with pytest.raises(glb.Unreadable, match="cannot be read"):
+        glb.read("/no/such/file.glb")
