@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a result was made, as text that stays with it, and as what has to be made to get it again. Must not know bpy."""
+"""How a result was made, as text that stays with it and as what people read. Must not know bpy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import dataclasses
 import json
 import os
 
-from ...worker.core.options import Value
-from ...worker.wire.protocol import GenerateResult, Provenance, SelectParams, WireError, read
+from ...worker.wire.protocol import GenerateResult, Provenance, WireError, read
 from .jobs import Recipe
 
 SEED = "seed"
@@ -39,13 +38,6 @@ def readable(provenance: Provenance) -> dict[str, str | int]:
         **({} if seed is None else {"Seed": int(seed)}),
         "Made": provenance.date,
     }
-
-
-def recipe(provenance: Provenance, changed: dict[str, Value] | None = None) -> Recipe:
-    """What makes the same again, but for options that are `changed`."""
-    options = provenance.options | (changed or {})
-    question = SelectParams(provenance.pictures, provenance.category, provenance.network)
-    return Recipe(question, {provenance.method: provenance.preset}, {provenance.method: options})
 
 
 def seeds(provenance: Provenance, count: int) -> list[int]:

@@ -50,11 +50,11 @@ def chosen(
     return Choice(recipe, method, info, automatic, mismatch)
 
 
-def as_made(made: Provenance, cached: bool = True) -> Recipe:
-    """The recipe of a result that there was: the same again."""
+def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: bool = True) -> Recipe:
+    """The recipe of a result that there was: the same again, but for options that are `changed`."""
     question = SelectParams(made.pictures, made.category, made.network, {})
     label = _label(made.pictures, made.label, made.preset)
-    return Recipe(question, {made.method: made.preset}, {made.method: dict(made.options)}, cached, label)
+    return Recipe(question, {made.method: made.preset}, {made.method: made.options | (changed or {})}, cached, label)
 
 
 def _label(pictures: tuple[str, ...], network: str, preset: str) -> Label:

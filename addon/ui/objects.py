@@ -9,7 +9,7 @@ from bpy.types import Context, Object, Operator
 
 from ...worker.wire.protocol import Provenance
 from ..session import catalogue, provenance
-from . import arrival, properties, scene, timer, wishes
+from . import arrival, choices, properties, scene, timer, wishes
 from .operators import Returned, grey
 from .scene import detail, printable, retopology, view
 from .scene import provenance as kept
@@ -68,7 +68,7 @@ class IMAGE_TO_3D_OT_regenerate(_OfResult, Operator):
 
     def execute(self, context: Context) -> Returned:
         thing = context.active_object
-        wishes.add([provenance.recipe(made(thing))], thing.name)
+        wishes.add([choices.as_made(made(thing))], thing.name)
         timer.wake()
         return {"FINISHED"}
 
@@ -92,7 +92,7 @@ class IMAGE_TO_3D_OT_vary(_OfResult, Operator):
         thing = context.active_object
         found = made(thing)
         others = [{provenance.SEED: seed} for seed in provenance.seeds(found, self.count)]
-        wishes.add([provenance.recipe(found, changed) for changed in others], thing.name)
+        wishes.add([choices.as_made(found, changed) for changed in others], thing.name)
         timer.wake()
         return {"FINISHED"}
 

@@ -225,7 +225,7 @@ def test_a_wish_for_a_network_that_is_gone_is_an_error_in_the_panel(bpy, addon, 
     bring_in(round_thing)
     made = addon("ui.objects").made(bpy.context.object)
     gone = dataclasses.replace(made, network="gone")
-    addon("ui.wishes").add([addon("session.provenance").recipe(gone)], "robot")
+    addon("ui.wishes").add([addon("ui.choices").as_made(gone)], "robot")
     addon("ui.timer")._tick()
     assert "not offered" in addon("ui.timer").session().problem.message and addon("ui.wishes").waiting() == 0
 
