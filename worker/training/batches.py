@@ -5,7 +5,9 @@ A batch depends on the generator's state and on how many shards are drawn from, 
 not the network.
 """
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,14 +17,28 @@ from torch import Tensor
 
 from .shards import write_shard
 
-Sizes = dict[tuple[int, int], float]  # height and width in units of 32 pixels, and how often
+Sizes = dict[tuple[int, int], float]  # height and width in units of 16 pixels, and how often
 
 # Layout is learnt most cheaply from small pictures, edges from larger ones.
-TINY: Sizes = {(2, 3): 0.5, (3, 2): 0.2, (3, 3): 0.3}
-COARSE: Sizes = {(3, 4): 0.55, (4, 3): 0.2, (4, 4): 0.15, (3, 5): 0.1}
-FINE: Sizes = {(4, 5): 0.3, (5, 4): 0.12, (5, 5): 0.1, (4, 6): 0.1, (5, 6): 0.2, (3, 4): 0.18}
-# until which progress of the run the smaller or the larger of two sets is drawn, and how often the smaller
-_STAGES = ((0.7, TINY, COARSE, 0.35), (1.0, COARSE, FINE, 0.4))
+SMALL: Sizes = {(8, 11): 0.35, (11, 8): 0.15, (8, 12): 0.15, (8, 8): 0.1, (8, 14): 0.1, (6, 8): 0.15}
+LARGE: Sizes = {(10, 13): 0.35, (13, 10): 0.15, (10, 15): 0.15, (10, 10): 0.1, (10, 18): 0.1, (8, 11): 0.15}
+LARGER_FROM = 0.45
+"""The run's progress from which the larger sizes are drawn."""
+
+_OFF_CENTRE = 0.25  # how far a crop may lie from the middle, in what is cropped away
+_CROPS = (0.55, 1.0)  # what a crop leaves of a picture's side
+
+
+class Views(NamedTuple):
+    """A batch: images (B, 3, H, W) in [0, 1], and at half that size inverse depth (B, h, w) in 1/m with 0 for sky,
+    normals (B, 3, h, w), saliency (B, h, w) as in shards; the logarithm of the focal length (B,) in half longer sides.
+    """
+
+    image: Tensor
+    inverse: Tensor
+    normal: Tensor
+    salient: Tensor
+    log_focal: Tensor
 
 
 class ShardPool:
@@ -49,41 +65,57 @@ class ShardPool:
 
 def draw_size(rng: Generator, progress: float) -> tuple[int, int]:
     """A batch's height and width in pixels, growing with the run's progress 0 to 1."""
-    _, smaller, larger, share = next((stage for stage in _STAGES if progress < stage[0]), _STAGES[-1])
-    sizes = smaller if rng.random() < share else larger
+    sizes = SMALL if progress < LARGER_FROM else LARGE
     weights = np.array(list(sizes.values()))
     height, width = list(sizes)[rng.choice(len(sizes), p=weights / weights.sum())]
-    return 32 * height, 32 * width
+    return 16 * height, 16 * width
 
 
-def draw_batch(pool: ShardPool, count: int, progress: float, rng: Generator) -> tuple[Tensor, Tensor]:
-    """Images (B, 3, H, W) in [0, 1] and inverse depths (B, H, W), the latter with mean 1."""
+def draw_batch(pool: ShardPool, count: int, progress: float, rng: Generator) -> Views:
+    """Random views, cropped, mirrored and spoilt."""
     height, width = draw_size(rng, progress)
-    images, targets = [], []
-    while len(images) < count:
-        view = pool.draw(rng)
-        image, inverse = crop(view["image"], view["inverse_depth"], height, width, rng)
-        if inverse.std() > 1e-2 * inverse.mean() > 0:
-            images.append(image)
-            targets.append(inverse / inverse.mean())
-    return recolour(torch.stack(images), rng), torch.stack(targets)
+    cropped: list[Views] = []
+    while len(cropped) < count:
+        one = crop(pool.draw(rng), height, width, rng)
+        if one.inverse.std() > 1e-2 * one.inverse.mean() > 0:
+            cropped.append(one)
+    batch = Views(*(torch.stack(parts) for parts in zip(*cropped, strict=True)))
+    return batch._replace(image=recolour(darkened(batch.image, rng), rng))
 
 
-def crop(image: np.ndarray, inverse: np.ndarray, height: int, width: int, rng: Generator) -> tuple[Tensor, Tensor]:
-    """A random window of the wanted shape, mirrored half the time; (3, H, W) in [0, 1] and (H, W)."""
-    full_h, full_w = inverse.shape
-    share = rng.uniform(0.55, 1.0) if rng.random() < 0.6 else 1.0
+def crop(view: np.void, height: int, width: int, rng: Generator) -> Views:
+    """A random window of the wanted shape, mirrored half the time, without the batch's dimension."""
+    full_h, full_w = view["inverse_depth"].shape
+    share = rng.uniform(*_CROPS) if rng.random() < 0.6 else 1.0
     scale = share * min(full_h / height, full_w / width)
-    y, x = rng.uniform(0, full_h - height * scale), rng.uniform(0, full_w - width * scale)
+    y, x = (0.5 + rng.uniform(-_OFF_CENTRE, _OFF_CENTRE, 2)) * (full_h - height * scale, full_w - width * scale)
     window = (x, y, min(x + width * scale, full_w), min(y + height * scale, full_h))
-    small = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR, box=window)
-    rows = (y + (np.arange(height) + 0.5) * scale).astype(int)
-    columns = (x + (np.arange(width) + 0.5) * scale).astype(int)
-    colour, depth = np.asarray(small), inverse[np.ix_(rows, columns)].astype(np.float32)
+    colour = np.asarray(Image.fromarray(view["image"]).resize((width, height), Image.Resampling.BILINEAR, box=window))
+    rows, columns = (
+        (start + (np.arange(side // 2) + 0.5) * 2 * scale).astype(int) for start, side in ((y, height), (x, width))
+    )
+    inverse, normal, salient = (view[name][rows[:, None], columns] for name in ("inverse_depth", "normal", "salient"))
     if rng.random() < 0.5:
-        colour, depth = colour[:, ::-1], depth[:, ::-1]
-    colour = torch.from_numpy(colour.astype(np.float32) / 255).permute(2, 0, 1)
-    return colour, torch.from_numpy(np.ascontiguousarray(depth))
+        colour, inverse, normal, salient = (part[:, ::-1] for part in (colour, inverse, normal, salient))
+        normal = normal * np.array([-1, 1, 1], np.int8)
+    half = math.tan(math.radians(float(view["fov"])) / 2) * scale * max(height, width) / max(full_h, full_w)
+    return Views(
+        torch.from_numpy(colour.astype(np.float32) / 255).permute(2, 0, 1),
+        torch.from_numpy(inverse.astype(np.float32)),
+        torch.from_numpy(normal.astype(np.float32) / 127).permute(2, 0, 1),
+        torch.from_numpy(salient.copy()),
+        torch.tensor(-math.log(half)),
+    )
+
+
+def darkened(images: Tensor, rng: Generator) -> Tensor:
+    """Per picture: lamps of another colour now and then, and corners that are darker than the middle."""
+    count, _, height, width = images.shape
+    tint = 1.0 + 0.35 * (torch.from_numpy(rng.random((count, 3, 1, 1), np.float32)) - 0.5)
+    y, x = torch.linspace(-1, 1, height)[:, None], torch.linspace(-1, 1, width)
+    strength = torch.from_numpy(rng.uniform(-0.5, 0.5, (count, 1, 1, 1)).astype(np.float32)).clamp(min=0.0)
+    shade = 1.0 - strength * (x.square() + y.square()) / 2
+    return (images * torch.where(torch.from_numpy(rng.random((count, 1, 1, 1)) < 0.3), tint, 1.0) * shade).clamp(0, 1)
 
 
 def recolour(images: Tensor, rng: Generator) -> Tensor:

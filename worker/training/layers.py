@@ -95,7 +95,7 @@ class LayerRenderer(Renderer):
     ) -> np.ndarray:  # fmt: skip
         """Linear RGB (SIDE, SIDE, 3), continued beyond the mask with what is nearest inside."""
         part = np.where(mask, 0, -1)
-        shaded = self._shade(origins[seen], rays[seen], hit, seen, 2 * unit / SIDE, part, rng)
+        shaded, _ = self._shade(origins[seen], rays[seen], hit, seen, 2 * unit / SIDE, part, rng)
         image = np.zeros((SIDE * SIDE, 3), np.float32)
         image[seen] = shaded
         row, column = distance_transform_edt(~mask, return_distances=False, return_indices=True)

@@ -14,8 +14,12 @@ from .textures import PatternBank
 
 
 def daylight(scene: Scene, haze: tuple[float, float] = (0.0005, 0.01)) -> None:
-    """Sun or overcast, dusk now and then, with haze growing with distance."""
+    """Sun or overcast, dusk now and then, night or snow rarely, with haze growing with distance."""
     rng = scene.rng
+    scene.snow = rng.random() < 0.1
+    if rng.random() < 0.1:
+        _night(scene)
+        return
     overcast = rng.random() < 0.35
     zenith = colour(rng, 0.58, (0.0, 0.15) if overcast else (0.3, 0.75), (0.6, 0.95))
     warm = rng.random() < 0.25
@@ -30,6 +34,17 @@ def daylight(scene: Scene, haze: tuple[float, float] = (0.0005, 0.01)) -> None:
         scene.lights.append(
             Light(sun / np.linalg.norm(sun), np.array([1, 0.92, 0.8]) * rng.uniform(0.5, 2), 0.01, sun=True)
         )
+
+
+def _night(scene: Scene) -> None:
+    """A dark sky, and some lamps within twenty metres of the middle."""
+    rng = scene.rng
+    sky = colour(rng, 0.62, (0.1, 0.7), (0.1, 0.35))
+    scene.air = Air(sky * rng.uniform(1, 2), sky, sky * rng.uniform(0.3, 2), 0.0, 0.001)
+    for _ in range(int(rng.integers(1, 4))):
+        at = np.array([*(rng.normal(size=2) * 7), rng.uniform(2.5, 7)])
+        tint = colour(rng, float(rng.choice([0.1, 0.1, 0.55])), (0, 0.6), (0.9, 1))
+        scene.lights.append(Light(at, tint * rng.uniform(3, 30), 0.2))
 
 
 def street(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
@@ -190,7 +205,9 @@ def meadow(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     spots = []
     for _ in range(int(rng.integers(1, 4))):
         at = np.array([*(rng.normal(size=2) * hero * 1.2 * min(len(spots), 1)), 0])
+        first = len(scene.parts)
         _hero(Group(scene, at, rng.uniform(0, 6.28)), hero)
+        scene.feature(first)
         spots.append(at + [0, 0, hero * rng.uniform(0.3, 0.7)])
     _surroundings(scene, hero)
 

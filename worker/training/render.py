@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ray casting of a scene with embree: linear colour, depth along the optical axis, and what was hit.
+"""Ray casting of a scene with embree: linear colour, depth along the optical axis, normals, and what was hit.
 
 Axes: world is metres with z up; a camera's own axes are OpenCV's (x right, y down, z forward), pixel centres at +0.5.
 Knows scenes and textures; nothing of how a picture is spoiled into a photo (photo.py) or stored.
@@ -30,12 +30,14 @@ class Camera:
 class View:
     """One rendering: colour (H, W, 3) linear RGB; depth (H, W) metres along the optical axis; part (H, W).
 
-    Sky has depth inf and part -1.
+    normal (H, W, 3): unit vectors towards the camera in its own axes, as the light falls on them. Sky has depth inf,
+    part -1 and normal zero.
     """
 
     colour: np.ndarray
     depth: np.ndarray
     part: np.ndarray
+    normal: np.ndarray
 
 
 def look_at(position: np.ndarray, target: np.ndarray, roll: float, fov_degrees: float) -> Camera:
@@ -95,20 +97,23 @@ class Renderer:
         face = hit["primID"]
         seen = np.flatnonzero(face >= 0)
         colour = self._sky(directions)
-        part = np.full(len(face), -1)
+        part, normal = np.full(len(face), -1), np.zeros((len(face), 3), np.float32)
         depth = np.where(face >= 0, hit["tfar"], np.inf)
         if len(seen):
             part[seen] = self._part[face[seen]]
             pixel = 2 * np.tan(np.radians(camera.fov_degrees) / 2) / max(height, width)
             image_part = part.reshape(height, width)
-            colour[seen] = self._shade(origins[seen], directions[seen], hit, seen, pixel, image_part, rng)
+            colour[seen], upright = self._shade(origins[seen], directions[seen], hit, seen, pixel, image_part, rng)
+            normal[seen] = upright @ camera.axes.T
         shape = (height, width)
-        return View(colour.reshape(*shape, 3), depth.reshape(shape).astype(np.float32), part.reshape(shape))
+        depth = depth.reshape(shape).astype(np.float32)
+        return View(colour.reshape(*shape, 3), depth, part.reshape(shape), normal.reshape(*shape, 3))
 
     def _shade(
         self, origins: np.ndarray, directions: np.ndarray, hit: dict, seen: np.ndarray, pixel: float, part: np.ndarray,
         rng: Generator,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Light towards the camera and the normals that it falls on, each (N, 3) in the world's axes."""
         face, u, v = hit["primID"][seen], hit["u"][seen][:, None], hit["v"][seen][:, None]
         distance = hit["tfar"][seen][:, None]
         a, b, c = self._faces[face].T
@@ -132,7 +137,7 @@ class Renderer:
         if air.haze:
             through = np.exp(-air.haze * distance)
             result = result * through + (0.7 * air.horizon + 0.3 * air.ambient) * (1 - through)
-        return result
+        return result, shading
 
     def _albedo(self, material: np.ndarray, local: np.ndarray, axis: np.ndarray, footprint: np.ndarray) -> np.ndarray:
         scale, cos, sin, du, dv = self._numbers[material, :5].T

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import torch
 from numpy.random import Generator
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..methods.depth.included import IncludedDepth, IncludedDepthConfig, load, metadata
+from ..methods.depth.included import IncludedDepthConfig, IncludedScene, metadata
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
-from .losses import depth_loss
+from .losses import scene_loss
 from .run import Batch, Plan, Run, export
 
 log = logging.getLogger(__name__)
@@ -28,32 +29,47 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SceneTask:
-    """Relative inverse depth from pictures of a pool that grows by a shard per chunk of steps, up to `shards`."""
+    """Scenes from pictures of a pool of `first` shards that grows by one per chunk of steps, up to `shards`.
+
+    half: whether the network computes in bfloat16, for which newer processors need half the time.
+    """
 
     pool: ShardPool
     shards: int = 160
+    first: int = 1
+    half: bool = False
 
     def prepare(self, chunk: int) -> None:
         """Render the chunk's new shard unless it is there."""
-        self.pool.grow(min(chunk + 1, self.shards))
+        self.pool.grow(min(chunk + self.first, self.shards))
 
     def batch(self, count: int, progress: float, rng: Generator) -> Batch:
-        """Images (B, 3, H, W) in [0, 1] and inverse depths (B, H, W) with mean 1, larger as the run goes on."""
+        """As batches.Views, larger as the run goes on."""
         return draw_batch(self.pool, count, progress, rng)
 
     def loss(self, network: nn.Module, batch: Batch, progress: float) -> Tensor:
-        """Depth's levels, and more and more its edges."""
-        images, targets = batch
-        return depth_loss(network(images), targets, edges=0.05 + 0.08 * progress)
+        """All that is learnt, and depth's edges more and more."""
+        images, *truth = batch
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half):
+            seen = network(images)
+        return scene_loss(seen, *truth, edges=0.1 + 0.15 * progress)
 
 
 def start(plan: Plan, task: SceneTask, config: IncludedDepthConfig, weights: Path | None = None) -> Run:
-    """A run at its beginning: from random weights, or from those of a file."""
+    """A run at its beginning: from random weights, or from those of a file where they fit."""
     torch.manual_seed(plan.seed)
-    network, average = IncludedDepth(config), IncludedDepth(config)
+    network, average = IncludedScene(config), IncludedScene(config)
     if weights:
-        network.load_state_dict(load(weights).state_dict())
+        log.info("%d of the weights' %d tensors fit", *warm(network, weights))
     return Run(plan, network.train(), average, task)
+
+
+def warm(network: nn.Module, weights: Path) -> tuple[int, int]:
+    """Take over the tensors of a file that have the network's names and shapes; how many did, of how many."""
+    own, given = network.state_dict(), load_file(weights)
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting), len(given)
 
 
 def finish(run: Run, task: SceneTask, unseen: int) -> None:
@@ -68,12 +84,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint, the weights and the card")
     parser.add_argument("--data", type=Path, help="folder of shards (default: data in --out)")
     parser.add_argument("--shards", type=int, default=SceneTask.shards, help="how many shards to draw from in the end")
+    parser.add_argument("--first", type=int, default=SceneTask.first, help="how many to draw from at the start")
     parser.add_argument("--steps", type=int, default=Plan.steps, help="length of the whole run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end this call earlier, to be gone on with")
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--rate", type=float, default=Plan.rate, help="learning rate before it falls")
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--start", type=Path, help="weights to start from instead of random ones")
+    parser.add_argument("--start", type=Path, help="weights to start from where they fit, instead of random ones")
+    parser.add_argument("--half", action="store_true", help="compute in bfloat16")
     parser.add_argument("--unseen", type=int, default=96, help="renders to score the weights on at the end")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
@@ -84,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(options.out, options.steps, options.batch, options.rate, options.seed, device=options.device)
-    task = SceneTask(ShardPool(data), options.shards)
+    task = SceneTask(ShardPool(data), options.shards, options.first, options.half)
     run = start(plan, task, IncludedDepthConfig(), options.start)
     if run.restore():
         log.info("going on from step %d", run.step)

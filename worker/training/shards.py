@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from .photo import develop
-from .render import Renderer
+from .render import Renderer, View
 from .scenes import draw_camera, draw_scene
 from .shard_files import write_once, write_range
+from .staging import Scene
 from .textures import PatternBank
 
 VIEWS = 96
 VIEWS_PER_SCENE = 6
-SHAPES = ((144, 192), (144, 192), (144, 192), (192, 144), (168, 168), (120, 216))
+SHAPES = ((192, 256), (192, 256), (192, 256), (256, 192), (224, 224), (160, 288))
 BANKS = 16
+UNKNOWN = 2
 
 
 @cache
@@ -27,9 +29,22 @@ def _bank(seed: int) -> PatternBank:
 
 
 def view_type(height: int, width: int) -> np.dtype:
-    """One view as a record: image sRGB, inverse_depth in 1/m (0 = sky), family as an index into FAMILIES."""
+    """One view as a record.
+
+    image: sRGB; inverse_depth: 1/m, 0 is sky; normal: towards the camera in its own axes, 127 is 1, zero for sky;
+    salient: 1 where the picture is of it, 0 where not, UNKNOWN where nobody can tell; fov: degrees across the longer
+    side; family: an index into FAMILIES.
+    """
+    size = (height, width)
     return np.dtype(
-        [("image", np.uint8, (height, width, 3)), ("inverse_depth", np.float16, (height, width)), ("family", np.uint8)]
+        [
+            ("image", np.uint8, (*size, 3)),
+            ("inverse_depth", np.float16, size),
+            ("normal", np.int8, (*size, 3)),
+            ("salient", np.uint8, size),
+            ("fov", np.float32),
+            ("family", np.uint8),
+        ]
     )
 
 
@@ -49,9 +64,16 @@ def make_shard(
                 break
             view = renderer.view(camera, height, width, rng)
             photo = develop(view.colour, view.depth, scene.defocus, rng)
-            shard[done] = (photo, 1 / np.maximum(view.depth, 1e-3), family)
+            inverse, normal = 1 / np.maximum(view.depth, 1e-3), np.rint(view.normal * 127)
+            shard[done] = (photo, inverse, normal, _salient(view, scene), camera.fov_degrees, family)
             done += 1
     return shard
+
+
+def _salient(view: View, scene: Scene) -> np.ndarray:
+    if scene.salient is None:
+        return np.full(view.part.shape, UNKNOWN)
+    return np.isin(view.part, list(scene.salient))
 
 
 def write_shard(folder: Path, number: int) -> Path:

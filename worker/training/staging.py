@@ -34,6 +34,9 @@ _STOCK = {
             (0.03, 0.95), (0.5, 6)),
 }  # fmt: skip
 
+# how often snow hides such a material
+_SNOWED = {"grass": 1.0, "ground": 0.9, "road": 0.6, "foliage": 0.4, "stone": 0.4}
+
 
 @dataclass
 class Light:
@@ -58,7 +61,11 @@ class Air:
 
 @dataclass
 class Scene:
-    """Parts in world coordinates (metres, z up) with a material each, plus lights, air and camera hints."""
+    """Parts in world coordinates (metres, z up) with a material each, plus lights, air and camera hints.
+
+    salient: indices of the parts that a picture is of; empty where nothing stands out, None where that is a matter of
+    taste. snow: whether it lies on the ground, on stones and leaves.
+    """
 
     rng: Generator
     bank: PatternBank
@@ -68,6 +75,13 @@ class Scene:
     air: Air | None = None
     targets: list[tuple[np.ndarray, float]] = field(default_factory=list)
     defocus: float = 0.0
+    salient: set[int] | None = field(default_factory=set)
+    snow: bool = False
+
+    def feature(self, first: int) -> None:
+        """What was added since there were `first` parts is what pictures are of."""
+        if self.salient is not None:
+            self.salient.update(range(first, len(self.parts)))
 
     def material(self, kind: str, emission: float = 0.0, surprise: float = 0.12) -> int:
         """Add a random material of that kind, now and then of any kind, and return its index."""
@@ -75,6 +89,8 @@ class Scene:
         if rng.random() < surprise:
             kind = "any"
         patterns, hue, saturation, value, scale = _STOCK[kind]
+        if self.snow and kind in _SNOWED and rng.random() < _SNOWED[kind]:
+            hue, saturation, value = 0.6, (0.0, 0.12), (0.8, 0.98)
         shiny = rng.random() < (0.7 if kind in ("gloss", "tiles") else 0.2)
         self.materials.append(
             Material(

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.random import Generator
 
 from . import clutter, furniture, nature
-from .interiors import Cameras
+from .interiors import Cameras, room
 from .outdoors import daylight
 from .render import Camera, look_at
 from .shapes import box, displaced, ellipsoid, grid, leaves, plane
@@ -67,7 +67,7 @@ def tabletop(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     clutter.clutter(
         Group(scene, (0, 0, 0)), width * 0.85, depth * 0.85, 0, int(rng.integers(2, 22)), (size * 0.5, size * 1.6)
     )
-    hero = Group(scene, (0, 0, 0))
+    hero, scene.salient = Group(scene, (0, 0, 0)), None
     if rng.random() < 0.3:
         scene.add(
             box(*rng.uniform([0.2, 0.15, 0.01], [0.5, 0.35, 0.03])), scene.material("wood"), yaw=rng.normal() * 0.5
@@ -75,6 +75,40 @@ def tabletop(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     for _ in range(int(rng.integers(1, 4))):
         clutter.thing(Group(scene, hero.world((*(rng.normal(size=2) * size), 0.02)), rng.uniform(0, 6)), size)
     return scene, _around(np.array([0, 0, size * 0.3]), (size * 1.8, size * 8), (0.12, 1.45), (32, 70), 0.9)
+
+
+def close_up(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
+    """One thing or a few, seen near on a table, a shelf or the floor of a room, which is often blurred."""
+    scene, cameras = room(rng, bank)
+    scene.defocus = rng.uniform(0.4, 1.2) * (rng.random() < 0.6)
+    size, top = float(np.exp(rng.uniform(np.log(0.08), np.log(0.5)))), rng.uniform(0.3, 1.0) * (rng.random() < 0.7)
+    place = Group(scene, (*rng.uniform(-1.0, 1.0, 2), top), rng.uniform(0, 6.28))
+    if top:
+        kind = str(rng.choice(["wood", "wood", "gloss", "stone", "fabric"]))
+        place.add(box(*rng.uniform([0.5, 0.4], [2.0, 1.2]), 0.04), scene.material(kind), (0, 0, -0.04))
+    first = len(scene.parts)
+    if rng.random() < 0.35:
+        _subject(Group(scene, place.at, place.yaw), size)
+    else:
+        for index in range(int(rng.integers(1, 4))):
+            spot = (*(rng.normal(size=2) * size * 0.7 * min(index, 1)), 0)
+            clutter.thing(Group(scene, place.world(spot), rng.uniform(0, 6)), size * rng.uniform(0.6, 1))
+    scene.feature(first)
+    goal = place.world((0, 0, size * 0.4))
+    return scene, _around(goal, (size * 1.5, size * 4.5), (0.0, 0.9), (32, 75), 3.0)
+
+
+def indoor_creature(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
+    """A person, an animal or a bird in a furnished room."""
+    scene, _ = room(rng, bank)
+    scene.defocus = rng.uniform(0.3, 1.0) * (rng.random() < 0.3)
+    tall = rng.random() < 0.5
+    size, first = rng.uniform(1.0, 1.9) if tall else rng.uniform(0.25, 0.8), len(scene.parts)
+    at = Group(scene, (*rng.uniform(-1.0, 1.0, 2), 0), rng.uniform(0, 6.28))
+    draw = nature.person if tall else nature.animal if rng.random() < 0.85 else nature.bird
+    draw(at, size)
+    scene.feature(first)
+    return scene, _around(at.world((0, 0, size * 0.55)), (size * 1.1, size * 2.6), (-0.1, 0.6), (38, 75), 3.0)
 
 
 def _sweep(scene: Scene, width: float, back: float) -> None:
@@ -93,8 +127,8 @@ def studio(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     scene = Scene(rng, bank)
     size = float(np.exp(rng.uniform(np.log(0.15), np.log(2.0))))
     _lamps(scene, size, 1.2)
-    subject = Group(scene, (0, 0, 0), rng.uniform(0, 6.28))
-    _subject(subject, size)
+    _subject(Group(scene, (0, 0, 0), rng.uniform(0, 6.28)), size)
+    scene.feature(0)
     backdrop = rng.random()
     if backdrop < 0.35:
         _sweep(scene, size * 3, size * rng.uniform(1.0, 3))
@@ -166,7 +200,7 @@ def portrait(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
     scene.defocus = rng.uniform(0.3, 1.0) * (rng.random() < 0.6)
     skin, other, cloth = scene.material("skin"), scene.material("skin"), scene.material("fabric")
     size = rng.uniform(0.2, 0.3)
-    face = Group(scene, (0, 0, 0), rng.normal() * 0.5)
+    face, first = Group(scene, (0, 0, 0), rng.normal() * 0.5), len(scene.parts)
     body = np.array([size * rng.uniform(1.4, 2.6), size * rng.uniform(0.8, 1.6), size * 4])
     if rng.random() < 0.5:
         nature.head(face, size, skin, other)
@@ -181,6 +215,7 @@ def portrait(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
             scene.add(
                 leaves(rng, np.array([1.15, 1.2, 1.2]) * size, 500, size * 0.05), skin, (0, 0.15 * size, -0.1 * size)
             )
+    scene.feature(first)
     return scene, _around(np.array([0, 0, size * 0.2]), (size * 1.7, size * 6), (-0.25, 0.4), (28, 60), 0.5)
 
 
@@ -199,4 +234,5 @@ def heap(rng: Generator, bank: PatternBank) -> tuple[Scene, Cameras]:
             turn=_UPRIGHT,
         )
     clutter.heap(Group(scene, (0, 0, 0)), size * rng.uniform(2, 6), int(rng.integers(5, 40)), (size * 0.2, size * 1.2))
+    scene.salient = None
     return scene, _around(np.array([0, 0, size * 0.4]), (size * 1.5, size * 6), (0.05, 1.4), (35, 80), 2.0)

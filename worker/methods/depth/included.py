@@ -8,6 +8,7 @@ weights lie, nor how pictures are read or resized.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn import functional
 from ..runtime import blocks as included
 
 MULTIPLE = 32
+SCENE_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,65 @@ class IncludedDepth(nn.Module):
             x = fuse(x, finer)
         half = functional.softplus(self.head(x))  # (B, 1, H/2, W/2)
         return functional.interpolate(half, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+class Seen(NamedTuple):
+    """What the network says of pictures of H x W pixels; h, w are half of them, or all after `enlarged`.
+
+    log_depth: (B, h, w), natural, up to a constant of each picture; log_scale: (B, h, w), the logarithm of the
+    Laplace distribution's scale in which the logarithm of depth is believed to lie; normal: (B, 3, h, w) unit vectors
+    towards the camera in its axes (x right, y down, z forward); salient, solid: (B, h, w) logits of the thing that the
+    picture is of, and of there being a surface rather than sky; log_focal: (B,) of half the longer side's pixels.
+    """
+
+    log_depth: Tensor
+    log_scale: Tensor
+    normal: Tensor
+    salient: Tensor
+    solid: Tensor
+    log_focal: Tensor
+
+    def enlarged(self, height: int, width: int) -> "Seen":
+        """The same at another size."""
+        maps = torch.cat([self.normal, *(part[:, None] for part in (*self[:2], *self[3:5]))], 1).float()
+        maps = functional.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
+        depth, scale, salient, solid = maps[:, 3:].unbind(1)
+        return Seen(depth, scale, functional.normalize(maps[:, :3], dim=1), salient, solid, self.log_focal)
+
+
+class IncludedScene(nn.Module):
+    """sRGB picture (B, 3, H, W) in [0, 1], H and W multiples of 16 -> Seen at half its size."""
+
+    def __init__(self, config: IncludedDepthConfig | None = None):
+        super().__init__()
+        self.config = config or IncludedDepthConfig()
+        widths = self.config.widths
+        self.stem = ConvNorm(5, widths[0], 3, 2)
+        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
+        self.context = GlobalContext(widths[-1])
+        self.fuses = nn.ModuleList(Fuse(widths[level + 1], widths[level]) for level in reversed(range(4)))
+        self.detail = ConvNorm(widths[0] + widths[1], widths[1])
+        self.heads = nn.Conv2d(widths[1], 7, 3, padding=1)
+        self.lens = nn.Sequential(nn.Linear(widths[-1], 64), nn.ReLU(), nn.Linear(64, 1))
+        nn.init.constant_(self.lens[2].bias, 0.6)  # 57 degrees
+
+    def forward(self, image: Tensor) -> Seen:
+        height, width = image.shape[-2:]
+        if height % SCENE_MULTIPLE or width % SCENE_MULTIPLE:
+            raise ValueError(f"picture of {height}x{width} pixels given; resize it to multiples of {SCENE_MULTIPLE}")
+        x = functional.relu(self.stem(torch.cat([image * 4 - 2, _position(image)], 1)))
+        features = []
+        for level in self.levels:
+            x = level(x)
+            features.append(x)
+        x = self.context(x)
+        log_focal = self.lens(x.mean((2, 3)))[:, 0]
+        for fuse, finer in zip(self.fuses, reversed(features[:-1]), strict=True):
+            coarse, x = x, fuse(x, finer)
+        coarse = functional.interpolate(coarse, size=x.shape[-2:], mode="bilinear", align_corners=False)
+        maps = self.heads(functional.relu(self.detail(torch.cat([x, coarse], 1)))).float()
+        depth, scale, salient, solid = maps[:, 3:].unbind(1)
+        return Seen(depth, scale, functional.normalize(maps[:, :3], dim=1), salient, solid, log_focal.float())
 
 
 def _position(image: Tensor) -> Tensor:
