@@ -1,33 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Depth against truth: AbsRel and delta1 on 7-Scenes and Middlebury's motorcycle after an affine fit of inverse depth.
+"""Depth against truth on 7-Scenes and Middlebury's motorcycle, and fields of view on photos whose cameras are known.
 
-`python tests/bench/depth.py [--size PIXELS ...] [--weights FILE] [--write FILE]` compares a vertical ramp, FastDepth
-(if its ONNX file and onnxruntime are there) and the included network: as it is, averaged with the mirrored photo's
-answer (as the preset "high" does), and averaged over two sizes as well. The data are looked up in the folder that
-IMAGE_TO_3D_SHARED names, else in `shared` beside the checkout; they are for measuring only, nothing learns from them.
+`python tests/bench/depth.py [--size PIXELS ...] [--weights FILE] [--before CHECKOUT] [--write FILE]` measures a
+vertical ramp, FastDepth (if its ONNX file and onnxruntime are there) and the included network, as it is and averaged
+with the mirrored photo's answer (as the preset "high" does); --before adds the one of another checkout of this project.
+The data are looked up in the folder that IMAGE_TO_3D_SHARED names, else in `shared` beside the checkout; they are for
+measuring only, nothing learns from them.
 """
 
 import argparse
 import importlib.util
+import math
 import os
+import pickle
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import checkout  # first: it names the package
 import numpy as np
 import torch
-from image_to_3d.worker.methods.depth import included as included_depth
-from image_to_3d.worker.methods.depth.estimator import network_size
-from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, vertical_ramp
+from image_to_3d.worker.core.representations import DepthMap
+from image_to_3d.worker.core.view import PinholeCamera, View
+from image_to_3d.worker.finish.depth_map import DEEP
+from image_to_3d.worker.methods.depth import Options, included
+from image_to_3d.worker.methods.depth.estimator import DEFAULT_FOV, SceneEstimator
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, scale_score, vertical_ramp
 from PIL import Image
 
-Guess = Callable[[np.ndarray], np.ndarray]  # photo (H, W, 3) uint8 -> relative inverse depth (h, w)
-Frame = tuple[np.ndarray, np.ndarray]  # photo (H, W, 3) uint8, true depth (H, W) metres, NaN where unknown
+Guess = Callable[[np.ndarray], DepthMap]  # of a photo (H, W, 3) uint8
+
+
+class Frame(NamedTuple):
+    """photo: (H, W, 3) uint8; depth: (H, W) true metres, NaN where unknown; fov: degrees across the longer side."""
+
+    photo: np.ndarray
+    depth: np.ndarray
+    fov: float
+
 
 # Middlebury 2014, reduced by four: focal length in pixels, baseline in metres, principal points' difference in pixels
 _FOCAL, _BASELINE, _OFFSET = 994.978, 0.193001, 31.086
+_KINECT = 585.0  # pixels of a frame of 640, as the set's intrinsics say
+_CASTLE = 2905.88 / 2832  # widths of the photo, by the set's K.txt
+_TEMPLE = 1520.4 / 640
 
 
 def shared_folder() -> Path:
@@ -42,7 +64,8 @@ def seven_scenes(shared: Path) -> Iterator[Frame]:
     """The Kinect frames: depth is 16-bit millimetres, 0 and 65535 mean none."""
     for path in sorted((shared / "data/depth_truth/seven_scenes").glob("*.color.jpg")):
         raw = np.asarray(Image.open(path.with_name(path.name.replace("color.jpg", "depth.png")))).astype(np.float32)
-        yield np.asarray(Image.open(path).convert("RGB")), np.where((raw > 0) & (raw < 65535), raw / 1000, np.nan)
+        depth = np.where((raw > 0) & (raw < 65535), raw / 1000, np.nan)
+        yield Frame(_rgb(path), depth, _degrees(_KINECT / 640))
 
 
 def motorcycle(shared: Path) -> Iterator[Frame]:
@@ -50,26 +73,37 @@ def motorcycle(shared: Path) -> Iterator[Frame]:
     folder = shared / "data/depth_truth/motorcycle"
     disparity = np.load(folder / "motorcycle_disp.npz")["arr_0"]
     depth = np.where(np.isfinite(disparity), _FOCAL * _BASELINE / (disparity + _OFFSET), np.nan)
-    yield np.asarray(Image.open(folder / "motorcycle_left.png").convert("RGB")), depth
+    photo = _rgb(folder / "motorcycle_left.png")
+    yield Frame(photo, depth, _degrees(_FOCAL / photo.shape[1]))
 
 
-def included(weights: Path, sizes: Sequence[int], mirror: bool) -> Guess:
-    """The included network with its shorter side at `sizes` pixels, the answers averaged."""
-    network = included_depth.load(weights)
+def of_known_cameras(shared: Path) -> dict[str, list[Frame]]:
+    """Photos without depth, by set."""
+    sets = {"castle": ("sceaux_castle/*.JPG", _CASTLE), "temple": ("temple_ring_19/*.png", _TEMPLE)}
+    folder = shared / "data/multiview"
+    return {
+        name: [Frame(_rgb(path), np.empty(0), _degrees(focal)) for path in sorted(folder.glob(pattern))]
+        for name, (pattern, focal) in sets.items()
+    }
 
-    def once(photo: np.ndarray, size: int) -> np.ndarray:
-        height, width = network_size(photo.shape[:2], size, included_depth.MULTIPLE)
-        small = Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-        picture = torch.from_numpy(np.array(small, np.float32) / 255).permute(2, 0, 1)[None]
-        with torch.inference_mode():
-            guess = network(picture)[0].numpy()
-            return (guess + network(picture.flip(3))[0].flip(1).numpy()) / 2 if mirror else guess
 
-    def run(photo: np.ndarray) -> np.ndarray:
-        guesses = [once(photo, size) for size in sizes]
-        return np.mean([resized(guess / guess.mean(), guesses[-1].shape) for guess in guesses], 0)
+def _rgb(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
 
-    return run
+
+def _degrees(focal: float) -> float:
+    """Field of view of a focal length in longer sides."""
+    return math.degrees(2 * math.atan(0.5 / focal))
+
+
+def relative(values: np.ndarray, photo: np.ndarray) -> DepthMap:
+    """A depth map of relative inverse depth (h, w), as the product makes one of networks that say no more."""
+    camera = PinholeCamera.from_fov(photo.shape[1], photo.shape[0], DEFAULT_FOV)
+    return DepthMap(values.astype(np.float32), False, np.ones(values.shape, bool), View(camera, rgb=photo))
+
+
+def picture(photo: np.ndarray) -> Picture:
+    return Picture(photo, None, None, "", "photo")
 
 
 def fastdepth(path: Path) -> Guess | None:
@@ -82,11 +116,44 @@ def fastdepth(path: Path) -> Guess | None:
     settings.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, settings)
 
-    def run(photo: np.ndarray) -> np.ndarray:
+    def run(photo: np.ndarray) -> DepthMap:
         small = np.asarray(Image.fromarray(photo).resize((224, 224), Image.Resampling.BILINEAR), np.float32) / 255
-        return 1 / np.maximum(session.run(None, {"input": small.transpose(2, 0, 1)[None]})[0][0, 0], 0.1)
+        metres = np.maximum(session.run(None, {"input": small.transpose(2, 0, 1)[None]})[0][0, 0], 0.1)
+        return replace(relative(1 / metres, photo), proportional=True)
 
     return run
+
+
+_BEFORE = """
+import pickle, sys
+from pathlib import Path
+import torch
+from worker.methods import method, with_network
+from worker.methods.depth import Options, estimator
+from worker.pictures.load import Picture
+torch.set_num_threads(1)
+found = estimator.load(with_network("included")[1], Path("worker/included/depth.safetensors"), "cpu")
+for photo in pickle.load(sys.stdin.buffer):
+    made = found(Picture(photo, None, None, "", "photo"), Options(), lambda: None)
+    pickle.dump((made.inverse_depth, made.valid), sys.stdout.buffer)
+"""
+
+
+def before(folder: Path, frames: list[Frame]) -> Guess:
+    """The included network of another checkout, one that gave relative inverse depth, run on all frames at once."""
+    photos = pickle.dumps([frame.photo for frame in frames])
+    command = [sys.executable, "-c", _BEFORE]
+    answers = iter_pickles(subprocess.run(command, cwd=folder, input=photos, capture_output=True, check=True).stdout)
+    known = {frame.photo.tobytes(): answer for frame, answer in zip(frames, answers, strict=True)}
+    return lambda photo: relative(known[photo.tobytes()][0], photo)
+
+
+def iter_pickles(content: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    import io
+
+    stream = io.BytesIO(content)
+    while stream.tell() < len(content):
+        yield pickle.load(stream)
 
 
 def resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -94,70 +161,133 @@ def resized(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
 
 
-def score(guess: Guess, frames: list[Frame]) -> Score:
-    """Mean score over frames, each guess brought to its truth's size."""
-    return mean_score([affine_score(resized(guess(photo), depth.shape), depth) for photo, depth in frames])
+def in_depth(found: DepthMap) -> np.ndarray:
+    """(h, w) depth up to a factor: the network's own, else as the product guesses near and far."""
+    if not found.proportional:
+        return found.depth(1.0, DEEP)
+    return 1.0 / np.maximum(found.inverse_depth, 1e-3 * found.inverse_depth.max())
 
 
-def contestants(shared: Path, weights: Path, sizes: Sequence[int]) -> dict[str, Guess | None]:
+class Row(NamedTuple):
+    """What is measured of a set. sure: AbsRel of the surest half of pixels; astray: median degrees."""
+
+    affine: Score
+    scale: Score
+    sure: float
+    astray: float
+
+
+def measured(guess: Guess, frames: list[Frame]) -> Row:
+    """Means over frames, each answer brought to its truth's size."""
+    affine, scale, sure, astray = [], [], [], []
+    for frame in frames:
+        found, shape = guess(frame.photo), frame.depth.shape
+        astray.append(abs(found.view.camera.fov_degrees - frame.fov))
+        if not frame.depth.size:
+            continue
+        affine.append(affine_score(resized(found.inverse_depth, shape), frame.depth))
+        depth = resized(in_depth(found), shape)
+        scale.append(scale_score(depth, frame.depth))
+        if found.uncertainty is not None:
+            unsure = resized(found.uncertainty, shape)
+            surest = unsure <= np.median(unsure[np.isfinite(frame.depth)])
+            sure.append(scale_score(depth, frame.depth, surest).abs_rel)
+    none = Score(math.nan, math.nan)
+    return Row(
+        mean_score(affine) if affine else none,
+        mean_score(scale) if scale else none,
+        float(np.mean(sure)) if sure else math.nan,
+        float(np.median(astray)),
+    )
+
+
+def contestants(shared: Path, weights: Path, sizes: list[int], photos: list[Frame], other: Path | None):
     """Each row's name and method; None where something is missing."""
     rows: dict[str, Guess | None] = {
-        "vertical ramp": lambda photo: vertical_ramp(*photo.shape[:2]),
+        "vertical ramp": lambda photo: relative(vertical_ramp(*photo.shape[:2]), photo),
         "FastDepth (Wofk et al. 2019)": fastdepth(shared / "data/weights/fastdepth_224.onnx"),
     }
-    own = included_depth.load(weights).config.size
+    if other:
+        rows["included before"] = before(other, photos)
+    network = included.load(weights)
+    own = network.config.size
+    estimator = SceneEstimator(network, torch.device("cpu"))
     for size in sizes or [own]:
-        rows[f"included at {size}"] = included(weights, [size], mirror=False)
-        rows[f"included at {size}, mirrored"] = included(weights, [size], mirror=True)
-    rows[f"included at {own} and {own * 2 // 3}, mirrored"] = included(weights, [own * 2 // 3, own], mirror=True)
+        for mirror, name in ((False, ""), (True, ", mirrored")):
+            options = Options(size / own, mirror)
+            rows[f"included at {size}{name}"] = partial(_estimated, estimator, options)
     return rows
 
 
+def _estimated(estimator: SceneEstimator, options: Options, photo: np.ndarray) -> DepthMap:
+    return estimator(picture(photo), options, lambda: None)
+
+
 def table(rows: dict[str, Guess | None], frames: dict[str, list[Frame]]) -> str:
-    """A Markdown table: AbsRel / delta1 and the time per photo."""
-    lines = [f"| AbsRel / delta1 | {' | '.join(frames)} | ms per photo |", "| --- |" + " --- |" * (len(frames) + 1)]
+    """Two Markdown tables: depth and the time per photo; fields of view."""
+    titles = [f"{name}, {fit}" for name in list(frames)[:2] for fit in ("affine", "scale", "surest half")]
+    lines = [f"| AbsRel / delta1 | {' | '.join(titles)} | ms per photo |", "| --- |" + " --- |" * (len(titles) + 1)]
+    lenses = [f"| median degrees astray | {' | '.join(frames)} |", "| --- |" + " --- |" * len(frames)]
     for name, guess in rows.items():
         if guess is None:
-            lines.append(f"| {name} |" + " not there |" * (len(frames) + 1))
+            lines.append(f"| {name} |" + " not there |" * (len(titles) + 1))
             continue
-        cells = [score(guess, chosen) for chosen in frames.values()]
-        texts = [f"{cell.abs_rel:.3f} / {cell.delta1:.3f}" for cell in cells]
-        lines.append(f"| {name} | {' | '.join(texts)} | {milliseconds(guess, frames):.0f} |")
-    return "\n".join(lines) + "\n"
+        results = [measured(guess, chosen) for chosen in frames.values()]
+        cells = [
+            text
+            for row in results[:2]
+            for text in (_pair(row.affine), _pair(row.scale), "-" if math.isnan(row.sure) else f"{row.sure:.3f}")
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {milliseconds(guess, frames):.0f} |")
+        lenses.append(f"| {name} | {' | '.join(f'{row.astray:.1f}' for row in results)} |")
+    return "\n".join([*lines, "", *lenses]) + "\n"
+
+
+def _pair(score: Score) -> str:
+    return f"{score.abs_rel:.3f} / {score.delta1:.3f}"
 
 
 def milliseconds(guess: Guess, frames: dict[str, list[Frame]]) -> float:
     """The median time of one photo, its resizing included."""
-    photos, times = [photo for photo, _ in next(iter(frames.values()))[:10]], []
-    for photo in photos:
+    times = []
+    for frame in next(iter(frames.values()))[:10]:
         started = time.perf_counter()
-        guess(photo)
+        guess(frame.photo)
         times.append(1000 * (time.perf_counter() - started))
     return float(np.median(times))
 
 
 _PAGE = """# Depth of photos, measured
 
-One picture gives depth up to scale and shift, so each answer is first fitted to the truth: inverse depth, affine, least
-squares. AbsRel is the mean of |depth - truth| / truth (lower is better), delta1 the share of pixels within a factor of
-1.25 (higher is better), both averaged over pictures. 7-Scenes: 40 photos of rooms with a Kinect's depth. Motorcycle:
-one photo of Middlebury 2014 with depth from stereo. Nothing was trained on either, though the included network's size
-was chosen among a few on them. Written by `python tests/bench/depth.py --write docs/depth.md`; times are of one thread.
+AbsRel is the mean of |depth - truth| / truth (lower is better), delta1 the share of pixels within a factor of 1.25
+(higher is better), both averaged over pictures. *affine*: after the best scale and shift of inverse depth, which is all
+that is asked of relative networks. *scale*: after the median's factor alone, which is what a relief is made of; of a
+network that knows no more than relative depth, the product guesses that the farthest lies four times as far as the
+nearest. *surest half*: AbsRel of the half of the pixels that the network is surest of, after the same factor.
+
+7-Scenes: 40 photos of rooms with a Kinect's depth. Motorcycle: one photo of Middlebury 2014 with depth from stereo.
+Fields of view are across the longer side, of these and of photos without depth whose cameras were calibrated (11 of a
+castle, 19 of a small temple through a long lens); who knows none says 55. No photo at hand tells its lens by EXIF.
+Nothing was trained on any of them. Written by `python tests/bench/depth.py --write docs/depth.md`; times are of one
+thread.
 
 """
 
 
 def main() -> None:
-    """Print the table, and write its page if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the tables, and write their page if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, nargs="*", default=[], help="shorter sides in pixels to try")
     parser.add_argument("--weights", type=Path, default=checkout.ROOT / "worker" / "included" / "depth.safetensors")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout, to compare its network with")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write, such as docs/depth.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
     shared = shared_folder()
     frames = {"7-Scenes": list(seven_scenes(shared)), "motorcycle": list(motorcycle(shared))}
-    result = table(contestants(shared, options.weights, options.size), frames)
+    frames |= of_known_cameras(shared)
+    photos = [frame for chosen in frames.values() for frame in chosen]
+    result = table(contestants(shared, options.weights, options.size, photos, options.before), frames)
     sys.stdout.write(result)
     if options.write:
         options.write.write_text(_PAGE + result, encoding="utf-8")

@@ -167,3 +167,31 @@ def test_no_hole_opens_beside_what_stands_in_front():
         around = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
         holes[behind] = (~np.isin(gaps, [0, *around])).mean()
     assert holes[False] > 0.05 and holes[True] < 0.005
+
+
+def proportional(factor: float) -> DepthMap:
+    """A floor under a sky, from the photo's lowest row to eight times as far, in any unit."""
+    found = slope(photo())
+    inverse = np.linspace(-0.2, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
+    valid = inverse > 0.12
+    return dataclasses.replace(
+        found, inverse_depth=np.where(valid, inverse, 0) * factor, valid=valid, proportional=True
+    )
+
+
+def test_proportional_depth_begins_where_it_is_asked_to_and_is_as_deep_as_it_is():
+    small, large = (made(proportional(factor), size=0.0, near=2.0, behind=False) for factor in (1e-3, 50.0))
+    np.testing.assert_allclose(small.mesh.bounds, large.mesh.bounds, rtol=1e-4, atol=1e-4)
+    away = small.cameras[0].position[2] - small.mesh.vertices[:, 2]
+    assert away.min() == pytest.approx(2.0, rel=0.05) and away.max() == pytest.approx(2.0 / 0.13, rel=0.15)
+
+
+def test_proportional_depth_gets_the_wanted_size_and_can_be_flattened():
+    whole, flat = (made(proportional(1.0), size=3.0, far=far).mesh.bounds for far in (0.0, 1.2))
+    assert np.ptp(whole, axis=0).max() == pytest.approx(3.0, abs=1e-3)
+    assert np.ptp(flat, axis=0)[2] < 0.5 * np.ptp(whole, axis=0)[2]
+
+
+def test_parts_of_another_size_than_the_depth_are_refused():
+    with pytest.raises(ValueError, match="parts of another"):
+        dataclasses.replace(slope(photo()), normals=np.zeros((3, 3, 3), np.float32))

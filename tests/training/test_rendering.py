@@ -3,11 +3,13 @@
 
 import numpy as np
 import pytest
+from image_to_3d.worker.training.outdoors import meadow, street
 from image_to_3d.worker.training.render import Renderer, look_at
 from image_to_3d.worker.training.scenes import FAMILIES, draw_camera
 from image_to_3d.worker.training.shapes import box, plane
 from image_to_3d.worker.training.shards import make_shard, write_shard
 from image_to_3d.worker.training.staging import Air, Light, Scene
+from image_to_3d.worker.training.stills import close_up, heap, indoor_creature, portrait, studio
 from image_to_3d.worker.training.textures import PatternBank
 
 
@@ -35,6 +37,8 @@ def test_depth_of_a_floor_is_that_of_the_plane(bank: PatternBank) -> None:
     seen = np.isfinite(view.depth)
     assert seen.mean() > 0.9
     np.testing.assert_allclose(view.depth[seen], expected[seen], rtol=1e-3)
+    np.testing.assert_allclose(view.normal[seen] - camera.axes[:, 2], 0, atol=1e-5)
+    assert not view.normal[~seen].any()
 
 
 def test_depth_runs_along_the_optical_axis_and_sky_is_infinite(bank: PatternBank) -> None:
@@ -87,3 +91,30 @@ def test_a_shard_that_is_there_is_not_made_again(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("image_to_3d.worker.training.shards.make_shard", lambda number: pytest.fail("made again"))
     assert write_shard(tmp_path, 3) == path
     assert [file.name for file in tmp_path.iterdir()] == ["shard00003.npy"]
+
+
+@pytest.mark.parametrize("family", [close_up, indoor_creature, meadow, portrait, studio], ids=lambda one: one.__name__)
+def test_what_a_picture_is_of_is_near_its_middle(family, bank: PatternBank) -> None:
+    rng = np.random.default_rng(5)
+    scene, cameras = family(rng, bank)
+    renderer, shares = Renderer(scene), []
+    for _ in range(20):
+        _, part = renderer.glance(cameras(rng), 15, 20)
+        found = np.isin(part, list(scene.salient))
+        if found.any():
+            shares.append(found[3:12, 5:15].mean() - found.mean())
+    assert len(shares) >= 10 and np.median(shares) > 0
+
+
+def test_nobody_can_say_what_a_heap_is_of() -> None:
+    rng, bank = np.random.default_rng(0), PatternBank(0, per_kind=1)
+    assert heap(rng, bank)[0].salient is None
+    assert street(rng, bank)[0].salient == set()
+
+
+def test_snow_whitens_the_ground_and_no_wall(bank: PatternBank) -> None:
+    scene = lit_scene(bank)
+    scene.snow = True
+    grass = [scene.materials[scene.material("grass", surprise=0)].palette.mean() for _ in range(10)]
+    walls = [np.ptp(scene.materials[scene.material("paper", surprise=0)].palette.mean(0)) for _ in range(10)]
+    assert min(grass) > 0.4 and max(walls) > 0.1

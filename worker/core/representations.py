@@ -8,7 +8,7 @@ a cache, without the pictures, of which its method makes the same again. Must no
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +36,10 @@ class DepthMap:
     metric: True if it is 1 / z in metres; False if it is known only up to a scale and a shift (affine-invariant).
     valid: (H, W) bool, False where there is no surface.
     view: the picture, of any number of pixels, and the camera in whose axes the depth is.
+    proportional: True if it is 1 / z in a unit that nobody knows, so that angles are right though it is not metric.
+    uncertainty: (H, W) float32, how far ln z is believed to be wrong on average, or None where the network tells none.
+    normals: (H, W, 3) float32 unit vectors from the surface towards the camera, in its axes, or None.
+    salient: (H, W) float32 in [0, 1], how surely a pixel is of the thing that the picture is of, or None.
     """
 
     inverse_depth: np.ndarray
@@ -43,23 +47,45 @@ class DepthMap:
     valid: np.ndarray
     view: View
     notes: tuple[str, ...] = ()
+    proportional: bool = False
+    uncertainty: np.ndarray | None = None
+    normals: np.ndarray | None = None
+    salient: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        if self.inverse_depth.ndim != 2 or self.valid.shape != self.inverse_depth.shape:
-            raise ValueError(f"depth map of shape {self.inverse_depth.shape} with a mask of shape {self.valid.shape}")
+        shape = self.inverse_depth.shape
+        if self.inverse_depth.ndim != 2 or self.valid.shape != shape:
+            raise ValueError(f"depth map of shape {shape} with a mask of shape {self.valid.shape}")
+        if any(part is not None and part.shape[:2] != shape for part in self._offered.values()):
+            raise ValueError(f"depth map of shape {shape} with parts of another")
+
+    @property
+    def _offered(self) -> dict[str, np.ndarray | None]:
+        return {"uncertainty": self.uncertainty, "normals": self.normals, "salient": self.salient}
 
     @property
     def views(self) -> tuple[View, ...]:
         return (self.view,)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        facts = {"metric": np.array(self.metric), "focal": np.array(self.view.camera.fx), "notes": _kept(self.notes)}
-        return {"inverse_depth": self.inverse_depth, "valid": self.valid, **facts}
+        kinds = {"metric": np.array(self.metric), "proportional": np.array(self.proportional)}
+        facts = {**kinds, "focal": np.array(self.view.camera.fx), "notes": _kept(self.notes)}
+        offered = {name: part for name, part in self._offered.items() if part is not None}
+        return {"inverse_depth": self.inverse_depth, "valid": self.valid, **facts, **offered}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> DepthMap:
-        notes = tuple(arrays["notes"].tolist())
-        return cls(arrays["inverse_depth"], bool(arrays["metric"]), arrays["valid"], view, notes)
+        notes, metric = tuple(arrays["notes"].tolist()), bool(arrays["metric"])
+        offered = [arrays.get(name) for name in ("uncertainty", "normals", "salient")]
+        proportional = bool(arrays["proportional"])
+        return cls(arrays["inverse_depth"], metric, arrays["valid"], view, notes, proportional, *offered)
+
+    def with_unit(self, near: float) -> DepthMap:
+        """As metric, where it is proportional: its nearest valid pixels (1st percentile) lie `near` metres away."""
+        if self.metric or not self.proportional or not self.valid.any():
+            return self
+        nearest = max(float(np.percentile(self.inverse_depth[self.valid], 99.0)), 1e-12)
+        return replace(self, inverse_depth=self.inverse_depth / np.float32(nearest * near), metric=True)
 
     def depth(self, near: float, far: float) -> np.ndarray:
         """Depth along the optical axis, (H, W) float32 in metres, NaN where there is no surface.

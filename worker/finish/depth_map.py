@@ -44,6 +44,8 @@ HALO = 3
 def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> Asset:
     """A relief: what the photo shows, in depth. Raises Unable where no surface is left."""
     photo, camera = depth_map.view.rgb, depth_map.view.with_fov(options.fov)
+    size = None if depth_map.metric else options.size or None
+    depth_map = depth_map if options.far else depth_map.with_unit(options.near)
     options = replace(options, **_range(depth_map, options))
     with job.timed("refining"):
         job.report(0.0, "refining depth")
@@ -67,7 +69,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
                 mesh = _with_what_is_behind(mesh, hidden, camera, surface, job.span(0.8, 1.0))
         except ValueError as error:
             raise Unable(str(error)) from None
-        placed = place(mesh, None if depth_map.metric else options.size or None, options.origin)
+        placed = place(mesh, size, options.origin)
     position = tuple(map(float, placed.offset))
     info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))

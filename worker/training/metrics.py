@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How good a relative inverse depth is, after the affine fit that its two unknowns allow. Knows numpy only."""
+"""How good a depth is after the fit that its unknowns allow: a scale and a shift of its inverse, or a scale alone.
+
+Knows numpy only.
+"""
 
 from typing import NamedTuple
 
@@ -24,7 +27,22 @@ def affine_score(inverse: np.ndarray, true_depth: np.ndarray) -> Score:
     design = np.stack([guess, np.ones_like(guess)], 1)
     scale, shift = np.linalg.lstsq(design, 1 / truth, rcond=None)[0]
     fitted = scale * guess + shift if scale > 0 else np.full_like(guess, (1 / truth).mean())
-    depth = 1 / np.clip(fitted, 1 / (1.5 * truth.max()), 1.5 / truth.min())
+    return _score(1 / np.clip(fitted, 1 / (1.5 * truth.max()), 1.5 / truth.min()), truth)
+
+
+def scale_score(depth: np.ndarray, true_depth: np.ndarray, among: np.ndarray | None = None) -> Score:
+    """Score depth (H, W), known up to a factor, on pixels where true_depth (H, W) is finite and > 0.
+
+    The factor is the median of truth / depth over all of them; among: (H, W) bool, which of them are scored.
+    """
+    valid = np.isfinite(true_depth) & (true_depth > 0)
+    truth, guess = true_depth[valid].astype(np.float64), depth[valid].astype(np.float64)
+    guess = guess * np.median(truth / guess)
+    chosen = slice(None) if among is None else among[valid]
+    return _score(guess[chosen], truth[chosen])
+
+
+def _score(depth: np.ndarray, truth: np.ndarray) -> Score:
     ratio = np.maximum(depth / truth, truth / depth)
     return Score(float(np.mean(np.abs(depth - truth) / truth)), float(np.mean(ratio < 1.25)))
 

@@ -18,7 +18,7 @@ from numpy.random import Generator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..methods.depth.included import IncludedDepthConfig, IncludedScene, metadata
+from ..methods.depth.included import IncludedScene, SceneConfig, metadata
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
 from .losses import scene_loss
@@ -55,7 +55,7 @@ class SceneTask:
         return scene_loss(seen, *truth, edges=0.1 + 0.15 * progress)
 
 
-def start(plan: Plan, task: SceneTask, config: IncludedDepthConfig, weights: Path | None = None) -> Run:
+def start(plan: Plan, task: SceneTask, config: SceneConfig, weights: Path | None = None) -> Run:
     """A run at its beginning: from random weights, or from those of a file where they fit."""
     torch.manual_seed(plan.seed)
     network, average = IncludedScene(config), IncludedScene(config)
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(options.out, options.steps, options.batch, options.rate, options.seed, device=options.device)
     task = SceneTask(ShardPool(data), options.shards, options.first, options.half)
-    run = start(plan, task, IncludedDepthConfig(), options.start)
+    run = start(plan, task, SceneConfig(), options.start)
     if run.restore():
         log.info("going on from step %d", run.step)
     run.train(options.minutes)

@@ -12,7 +12,8 @@ from image_to_3d.tests.methods.asked import run, silent, task
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.methods import depth, method, with_network
 from image_to_3d.worker.methods.depth import depth_anything, estimator
-from image_to_3d.worker.methods.depth.estimator import Estimator, network_size
+from image_to_3d.worker.methods.depth.estimator import Estimator, SceneEstimator, network_size
+from image_to_3d.worker.methods.depth.included import IncludedScene, SceneConfig, Seen
 from image_to_3d.worker.methods.method import INCLUDED, LoadedNetworks
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
@@ -115,7 +116,8 @@ def test_damaged_weights_are_one_sentence(picture, weights, tmp_path, damage):
 
 def test_the_included_network_needs_no_weights_folder(picture, tmp_path):
     found = run(task("included", WeightStore(tmp_path / "none"), picture))
-    assert not found.metric and found.inverse_depth.shape[0] < found.inverse_depth.shape[1]
+    assert not found.metric and found.proportional
+    assert found.inverse_depth.shape[0] < found.inverse_depth.shape[1]
     assert (INCLUDED / "depth.safetensors").stat().st_size <= 20_000_000
 
 
@@ -181,3 +183,70 @@ def test_the_camera_is_the_photos_else_the_usual(picture, weights):
     assert run(task(RELATIVE, weights, picture)).view.camera.fov_degrees == pytest.approx(estimator.DEFAULT_FOV)
     known = dataclasses.replace(picture, fov_degrees=40.0)
     assert run(task(RELATIVE, weights, known)).view.camera.fov_degrees == pytest.approx(40.0)
+
+
+class Scripted(torch.nn.Module):
+    """Sees a wall under a sky, whose left half is twice as far as its right one, through a lens of 90 degrees."""
+
+    config = SceneConfig(size=32)
+
+    def __init__(self, sky: float = 0.25, broken: bool = False) -> None:
+        super().__init__()
+        self.sky, self.depth = sky, torch.nan if broken else 1.0
+
+    def forward(self, image: torch.Tensor) -> Seen:
+        half = image[:, 0, ::2, ::2]
+        depth = torch.full_like(half, self.depth)
+        depth[..., : half.shape[-1] // 2] += np.log(2.0)
+        solid = torch.where(torch.arange(half.shape[-2]) < self.sky * half.shape[-2], -9.0, 9.0)
+        sideways = torch.tensor([0.6, 0.0, -0.8])[None, :, None, None].expand(1, 3, *half.shape[1:])
+        solid = solid[None, :, None].expand_as(half)
+        return Seen(depth, torch.full_like(half, np.log(0.1)), sideways, half * 0, solid, torch.zeros(1))
+
+
+def seen_by(network: torch.nn.Module, picture: Picture, mirror: bool = False):
+    return SceneEstimator(network, torch.device("cpu"))(picture, depth.Options(1.0, mirror), lambda: None)
+
+
+def test_a_scene_has_its_proportions_its_sky_and_its_own_lens(picture):
+    found = seen_by(Scripted(), picture)
+    height, width = found.inverse_depth.shape
+    assert found.proportional and not found.metric
+    assert found.view.camera.fov_degrees == pytest.approx(90.0, abs=0.01)
+    assert not found.valid[: height // 8].any() and found.valid[height // 2 :].all()
+    assert not found.inverse_depth[~found.valid].any()
+    assert found.inverse_depth[-1, -1] / found.inverse_depth[-1, 0] == pytest.approx(2.0, rel=1e-4)
+    assert found.uncertainty == pytest.approx(0.1) and found.salient == pytest.approx(0.5)
+    np.testing.assert_allclose(found.normals, np.broadcast_to([0.6, 0.0, -0.8], (height, width, 3)), atol=1e-5)
+
+
+def test_a_mirrored_scene_is_averaged_as_proportions_and_its_normals_as_directions(picture):
+    found = seen_by(Scripted(), picture, mirror=True)
+    assert np.ptp(found.inverse_depth[found.valid]) < 0.5 * found.inverse_depth.max()
+    np.testing.assert_allclose(found.normals[0, 0], [0.0, 0.0, -1.0], atol=1e-5)
+
+
+def test_exif_knows_the_lens_better_than_the_network(picture):
+    known = dataclasses.replace(picture, fov_degrees=40.0)
+    assert seen_by(Scripted(), known).view.camera.fov_degrees == pytest.approx(40.0)
+
+
+@pytest.mark.parametrize(("network", "said"), [(Scripted(sky=1.0), "nothing that has a distance"),
+                                               (Scripted(broken=True), "finite")])  # fmt: skip
+def test_a_scene_without_depth_is_refused_in_one_sentence(picture, network, said):
+    with pytest.raises(Unable, match=said):
+        seen_by(network, picture)
+
+
+def test_a_scene_comes_back_from_its_arrays_with_all_that_it_offers(picture, tmp_path):
+    wanted = task("included", WeightStore(tmp_path), picture)
+    made = run(wanted)
+    again = estimator.restored(made.to_arrays(), wanted, silent())
+    assert again.proportional and again.view.camera.fx == pytest.approx(made.view.camera.fx)
+    for part in ("inverse_depth", "valid", "uncertainty", "normals", "salient"):
+        np.testing.assert_array_equal(getattr(again, part), getattr(made, part))
+
+
+def test_a_network_with_random_weights_of_the_shipped_size_runs(picture):
+    found = seen_by(IncludedScene().eval(), picture)
+    assert found.inverse_depth.shape == (160, 208)

@@ -20,7 +20,7 @@ from ...pictures.load import Picture
 from ..method import Network, Task
 from ..runtime import devices, memory
 from ..runtime.checkpoint import loading
-from . import MOGE, Options
+from . import MOGE, Options, included
 from .focal import recovered
 
 DEFAULT_FOV = 55.0
@@ -34,7 +34,7 @@ LONGEST = 1036
 """Pixels of a photo's longer side in which points are told: MoGe's own last level has about so many."""
 
 
-def load(network: Network, folder: Path, device: str) -> Estimator | PointEstimator:
+def load(network: Network, folder: Path, device: str) -> Estimator | PointEstimator | SceneEstimator:
     """The network on its device. Raises Unable if it cannot be loaded."""
     chosen = devices.pick(device)
     with loading(folder), devices.memory_guard(chosen):
@@ -43,16 +43,14 @@ def load(network: Network, folder: Path, device: str) -> Estimator | PointEstima
 
             return PointEstimator(moge.load(folder).to(chosen), chosen)
         if network.file:
-            from . import included
-
             module = included.load(folder)
-            return Estimator(module.to(chosen), chosen, module.config.size, included.MULTIPLE)
+            return SceneEstimator(module.to(chosen), chosen)
         from . import depth_anything  # on use: transformers takes seconds
 
         return Estimator(depth_anything.load(folder).to(chosen), chosen, 518, depth_anything.MULTIPLE)
 
 
-def run(task: Task, estimator: Estimator | PointEstimator, job: Job | Span) -> DepthMap:
+def run(task: Task, estimator: Estimator | PointEstimator | SceneEstimator, job: Job | Span) -> DepthMap:
     """The depth map of the task's picture."""
     job.report(0.5, "estimating depth")
     return estimator(task.picture, task.options, job.check)
@@ -98,6 +96,39 @@ class Estimator:
         height, width = network_size(rgb.shape[:2], self.best_size * detail, self.multiple)
         with devices.memory_guard(self.device, memory.FASTER), torch.inference_mode():
             return self.network(_resized(rgb, height, width)[None].to(self.device))[0].float().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class SceneEstimator:
+    """Our own network on its device: depth in a unit that nobody knows, and the camera where EXIF tells none."""
+
+    network: included.IncludedScene
+    device: torch.device
+
+    def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
+        """The picture's depth map at the network's own size. check: called between the runs, may raise to stop."""
+        rgb = picture.on_backdrop()
+        seen = self._run(rgb, options.detail)
+        if options.mirror:
+            check()
+            seen = included.averaged(seen, self._run(np.ascontiguousarray(rgb[:, ::-1]), options.detail).mirrored())
+        log_depth, log_scale, normals, salient, solid, log_focal = (part[0].cpu().numpy() for part in seen)
+        if not (np.isfinite(log_depth).all() and np.isfinite(log_focal)):
+            raise Unable("the network gave no finite depth for this photo: choose another network")
+        valid = solid > 0.0
+        if not valid.any():
+            raise Unable("the network sees nothing that has a distance in this photo: choose another network")
+        inverse = np.where(valid, np.exp(np.median(log_depth[valid]) - log_depth), 0.0).astype(np.float32)
+        fov = float(np.degrees(2.0 * np.arctan(np.exp(-log_focal))))
+        uncertainty, sure = np.exp(log_scale), 1.0 / (1.0 + np.exp(-salient))
+        normals = np.ascontiguousarray(normals.transpose(1, 2, 0))
+        view = picture.view(min(max(fov, NARROWEST), WIDEST))
+        return DepthMap(inverse, False, valid, view, (), True, uncertainty, normals, sure)
+
+    def _run(self, rgb: np.ndarray, detail: float) -> included.Seen:
+        size = network_size(rgb.shape[:2], self.network.config.size * detail, included.MULTIPLE)
+        with devices.memory_guard(self.device, memory.FASTER), torch.inference_mode():
+            return self.network(_resized(rgb, *size)[None].to(self.device)).enlarged(*size)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IncludedDepth: the small relative-depth network that ships with the product, written and trained here.
+"""IncludedScene: the small network for scenes that ships with the product, written and trained here.
 
 A convolutional encoder-decoder with skips and a global-context vector at its coarsest level. The position of each pixel
-is an input, because where something stands in a picture says much about how far it is. Knows torch only: not where its
-weights lie, nor how pictures are read or resized.
+is an input, because where something stands in a picture says much about how far it is. Features are resized before they
+are convolved, so that no checkerboard comes of it. Knows torch only: not where its weights lie, nor how pictures are
+read or resized.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +19,11 @@ from torch.nn import functional
 
 from ..runtime import blocks as included
 
-MULTIPLE = 32
-SCENE_MULTIPLE = 16
+MULTIPLE = 16
 
 
 @dataclass(frozen=True)
-class IncludedDepthConfig:
+class SceneConfig:
     """Widths and residual blocks per level (strides 2, 4, 8, 16, 32).
 
     size: pixels of a picture's shorter side at which the trained network sees best.
@@ -29,11 +31,11 @@ class IncludedDepthConfig:
 
     widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     blocks: tuple[int, ...] = (0, 1, 2, 3, 3)
-    size: int = 128
+    size: int = 160
 
     def __post_init__(self) -> None:
         if len(self.widths) != 5 or len(self.blocks) != 5:
-            raise ValueError("an IncludedDepth configuration needs five widths and five block counts")
+            raise ValueError("a SceneConfig needs five widths and five block counts")
 
 
 class ConvNorm(nn.Sequential):
@@ -70,39 +72,6 @@ class Fuse(nn.Module):
         return functional.relu(self.blend(functional.relu(grown + fine)))
 
 
-class IncludedDepth(nn.Module):
-    """sRGB picture (B, 3, H, W) in [0, 1], H and W multiples of 32 -> relative inverse depth (B, H, W) >= 0.
-
-    Larger is nearer, zero is about infinitely far; scale (and, less so, shift) mean nothing.
-    """
-
-    def __init__(self, config: IncludedDepthConfig | None = None):
-        super().__init__()
-        self.config = config or IncludedDepthConfig()
-        widths = self.config.widths
-        self.stem = ConvNorm(5, widths[0], 3, 2)
-        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
-        self.context = GlobalContext(widths[-1])
-        self.fuses = nn.ModuleList(Fuse(widths[level + 1], widths[level]) for level in reversed(range(4)))
-        self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
-        nn.init.constant_(self.head.bias, 1.0)
-
-    def forward(self, image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        if height % MULTIPLE or width % MULTIPLE:
-            raise ValueError(f"picture of {height}x{width} pixels given; resize it to multiples of {MULTIPLE}")
-        x = functional.relu(self.stem(torch.cat([image * 4 - 2, _position(image)], 1)))
-        features = []
-        for level in self.levels:
-            x = level(x)
-            features.append(x)
-        x = self.context(x)
-        for fuse, finer in zip(self.fuses, reversed(features[:-1]), strict=True):
-            x = fuse(x, finer)
-        half = functional.softplus(self.head(x))  # (B, 1, H/2, W/2)
-        return functional.interpolate(half, size=(height, width), mode="bilinear", align_corners=False)[:, 0]
-
-
 class Seen(NamedTuple):
     """What the network says of pictures of H x W pixels; h, w are half of them, or all after `enlarged`.
 
@@ -119,20 +88,34 @@ class Seen(NamedTuple):
     solid: Tensor
     log_focal: Tensor
 
-    def enlarged(self, height: int, width: int) -> "Seen":
+    def enlarged(self, height: int, width: int) -> Seen:
         """The same at another size."""
         maps = torch.cat([self.normal, *(part[:, None] for part in (*self[:2], *self[3:5]))], 1).float()
         maps = functional.interpolate(maps, (height, width), mode="bilinear", align_corners=False)
         depth, scale, salient, solid = maps[:, 3:].unbind(1)
         return Seen(depth, scale, functional.normalize(maps[:, :3], dim=1), salient, solid, self.log_focal)
 
+    def mirrored(self) -> Seen:
+        """What it would say of the mirrored picture."""
+        maps = [part.flip(-1) for part in self[:5]]
+        maps[2] = maps[2] * maps[2].new_tensor([-1.0, 1.0, 1.0])[:, None, None]
+        return Seen(*maps, self.log_focal)
+
+
+def averaged(one: Seen, other: Seen) -> Seen:
+    """The mean of what is said twice of the same pictures; the constant that log depth lacks is brought in line."""
+    apart = (one.log_depth - other.log_depth).flatten(1).median(1).values[:, None, None]
+    other = other._replace(log_depth=other.log_depth + apart)
+    mean = Seen(*((left + right) / 2 for left, right in zip(one, other, strict=True)))
+    return mean._replace(normal=functional.normalize(mean.normal, dim=1))
+
 
 class IncludedScene(nn.Module):
     """sRGB picture (B, 3, H, W) in [0, 1], H and W multiples of 16 -> Seen at half its size."""
 
-    def __init__(self, config: IncludedDepthConfig | None = None):
+    def __init__(self, config: SceneConfig | None = None):
         super().__init__()
-        self.config = config or IncludedDepthConfig()
+        self.config = config or SceneConfig()
         widths = self.config.widths
         self.stem = ConvNorm(5, widths[0], 3, 2)
         self.levels = included.levels(widths, self.config.blocks, ConvNorm)
@@ -145,8 +128,8 @@ class IncludedScene(nn.Module):
 
     def forward(self, image: Tensor) -> Seen:
         height, width = image.shape[-2:]
-        if height % SCENE_MULTIPLE or width % SCENE_MULTIPLE:
-            raise ValueError(f"picture of {height}x{width} pixels given; resize it to multiples of {SCENE_MULTIPLE}")
+        if height % MULTIPLE or width % MULTIPLE:
+            raise ValueError(f"picture of {height}x{width} pixels given; resize it to multiples of {MULTIPLE}")
         x = functional.relu(self.stem(torch.cat([image * 4 - 2, _position(image)], 1)))
         features = []
         for level in self.levels:
@@ -172,19 +155,19 @@ def _position(image: Tensor) -> Tensor:
     return grid.expand(batch, 2, height, width)
 
 
-def load(path: Path) -> IncludedDepth:
+def load(path: Path) -> IncludedScene:
     """Read weights written by worker.training.scene; eval mode, float32.
 
     Raises ValueError if the file is not of this network.
     """
-    values, state = included.read(path, "IncludedDepth")
-    config = IncludedDepthConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
+    values, state = included.read(path, "IncludedScene")
+    config = SceneConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
     with torch.device("meta"):
-        network = IncludedDepth(config)
+        network = IncludedScene(config)
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval()
 
 
-def metadata(config: IncludedDepthConfig) -> dict[str, str]:
+def metadata(config: SceneConfig) -> dict[str, str]:
     """What load() needs to know besides the tensors, for the file's header."""
-    return included.metadata("IncludedDepth", config)
+    return included.metadata("IncludedScene", config)
