@@ -68,6 +68,14 @@ def test_depth_in_the_sky_and_saliency_that_nobody_knows_cost_nothing(perfect: S
     assert loss(perfect._replace(log_depth=depth, salient=salient), truth) == pytest.approx(loss(perfect, truth))
 
 
+def test_the_sky_does_not_choose_the_constant() -> None:
+    solid = torch.zeros(SHAPE, dtype=torch.bool)
+    solid[:, 12:] = True
+    depth = uniform(1)
+    error = aligned(torch.where(solid, depth + 4.0, -9.0), depth, solid)
+    torch.testing.assert_close(error, torch.zeros(SHAPE), atol=1e-5, rtol=0)
+
+
 def test_a_laplace_scale_costs_least_where_it_is_the_error() -> None:
     costs = [float(laplace(torch.tensor(0.2), torch.tensor(scale).log())) for scale in (0.1, 0.2, 0.4)]
     assert costs[1] < min(costs[0], costs[2])
