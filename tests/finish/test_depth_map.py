@@ -174,9 +174,9 @@ def proportional(factor: float) -> DepthMap:
     found = slope(photo())
     inverse = np.linspace(-0.2, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
     valid = inverse > 0.12
-    return dataclasses.replace(
-        found, inverse_depth=np.where(valid, inverse, 0) * factor, valid=valid, proportional=True
-    )
+    inverse = np.where(valid, inverse, 0) * np.float32(factor)
+    offered = {"uncertainty": inverse, "salient": inverse, "normals": np.zeros((*inverse.shape, 3), np.float32)}
+    return dataclasses.replace(found, inverse_depth=inverse, valid=valid, proportional=True, **offered)
 
 
 def test_proportional_depth_begins_where_it_is_asked_to_and_is_as_deep_as_it_is():

@@ -80,6 +80,10 @@ class DepthMap:
         proportional = bool(arrays["proportional"])
         return cls(arrays["inverse_depth"], metric, arrays["valid"], view, notes, proportional, *offered)
 
+    def redrawn(self, inverse_depth: np.ndarray, valid: np.ndarray) -> DepthMap:
+        """Another depth of the same view, of any size, without what was offered with the old one."""
+        return DepthMap(inverse_depth, self.metric, valid, self.view, self.notes, self.proportional)
+
     def with_unit(self, near: float) -> DepthMap:
         """As metric, where it is proportional: its nearest valid pixels (1st percentile) lie `near` metres away."""
         if self.metric or not self.proportional or not self.valid.any():

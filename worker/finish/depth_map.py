@@ -55,7 +55,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         options = options if away is None else _of_a_thing(depth_map, away, options)
         seen = depth_map if away is None else _without_halo(depth_map, away, options)
         inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
-        depth = replace(seen, inverse_depth=inverse, valid=valid).depth(options.near, options.far)
+        depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
     with job.timed("meshing"):
         cut = ReliefOptions.cut if options.cut else math.inf
         surface = ReliefOptions(grid, options.faces, cut, solid=options.solid, texture=options.texture)
