@@ -250,3 +250,11 @@ def test_a_scene_comes_back_from_its_arrays_with_all_that_it_offers(picture, tmp
 def test_a_network_with_random_weights_of_the_shipped_size_runs(picture):
     found = seen_by(IncludedScene().eval(), picture)
     assert found.inverse_depth.shape == (160, 208)
+
+
+def test_a_sky_is_large_and_the_network_is_sure_of_it():
+    solid = np.full((40, 60), 5.0)
+    solid[:10], solid[20:22, 20:22], solid[30:, :30] = -5.0, -5.0, -0.5
+    expected = np.zeros(solid.shape, bool)
+    expected[:10] = True
+    np.testing.assert_array_equal(estimator._sky(solid), expected)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
@@ -29,6 +30,10 @@ DEFAULT_FOV = 55.0
 
 WIDEST, NARROWEST = 150.0, 3.0
 """Fields of view in degrees beyond which a camera that was recovered is not believed."""
+
+SURE_OF_SKY, LEAST_SKY = -1.0, 0.01
+"""Logit of a surface below which our own network's sky is sky, and the share of the picture that it covers at least: set
+by eye on ten photos, where 0 tore holes beside heads and roofs; -2 to -0.5 look alike."""
 
 LONGEST = 1036
 """Pixels of a photo's longer side in which points are told: MoGe's own last level has about so many."""
@@ -115,7 +120,7 @@ class SceneEstimator:
         log_depth, log_scale, normals, salient, solid, log_focal = (part[0].cpu().numpy() for part in seen)
         if not (np.isfinite(log_depth).all() and np.isfinite(log_focal)):
             raise Unable("the network gave no finite depth for this photo: choose another network")
-        valid = solid > 0.0
+        valid = ~_sky(solid)
         if not valid.any():
             raise Unable("the network sees nothing that has a distance in this photo: choose another network")
         inverse = np.where(valid, np.exp(np.median(log_depth[valid]) - log_depth), 0.0).astype(np.float32)
@@ -171,6 +176,18 @@ class PointEstimator:
         if not valid.any():
             raise Unable("the network sees nothing that has a distance in this photo: choose another network")
         return focal, depth * np.float32(scale), valid
+
+
+def _sky(solid: np.ndarray) -> np.ndarray:
+    """(h, w) bool, where the network is sure enough that there is no surface; solid: logits that there is one.
+
+    Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air.
+    """
+    found, count = ndimage.label(solid < SURE_OF_SKY)
+    sizes = np.bincount(found.ravel(), minlength=count + 1)
+    large = sizes >= LEAST_SKY * solid.size
+    large[0] = False
+    return large[found]
 
 
 def _camera(picture: Picture, focal: float) -> PinholeCamera:
