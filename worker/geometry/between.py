@@ -22,6 +22,9 @@ _FOUND = 0.75  # cells: nor thinner than this to both sides of its middle, or ma
 _DEEPEST = 1.5  # half sides from the mean depth, beyond which a layer is a mistake
 _ROUND = 1.0  # cells over which outline and layers pass into each other where they meet
 _FINER = 4  # times as fine as the cells is the picture in which the outline's distance is measured
+_WHOLE = 0.95  # of a pixel: covered less, it is the outline's
+_EVEN = 0.8  # cells, over which the outline is evened out
+_BLUR = 1.5  # of the layers' pixels, over which what they are continued by is evened out
 _MARGIN = 3  # cells between the solid and its box
 _NEAREST = 0.05  # of the thing's distance: nothing comes closer to the camera
 
@@ -78,7 +81,7 @@ def _distance(share: np.ndarray) -> np.ndarray:
     fine = np.pad(fine, pad)
     found = ndimage.distance_transform_edt(fine) - ndimage.distance_transform_edt(~fine)
     found = Image.fromarray(found[pad:-pad, pad:-pad].astype(np.float32) / _FINER)
-    return ndimage.gaussian_filter(np.asarray(found.resize(share.shape, Image.Resampling.BOX)), 0.5)
+    return ndimage.gaussian_filter(np.asarray(found.resize(share.shape, Image.Resampling.BOX)), _EVEN)
 
 
 def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +92,7 @@ def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     goes up and down from pixel to pixel: networks that tell several pixels at a time leave such a weave (Odena et al.
     2016); the binomial filter has its zero just there.
     """
-    own = np.asarray(Image.fromarray(share).resize(layers.front.shape[::-1], Image.Resampling.BOX)) >= 0.5
+    own = _sure(np.asarray(Image.fromarray(share).resize(layers.front.shape[::-1], Image.Resampling.BOX)))
     middle = np.clip((layers.front + layers.back) / 2, -_DEEPEST, _DEEPEST)
     square = np.clip((layers.back - layers.front) / 2, 0.0, _DEEPEST) ** 2
     smooth = (ndimage.convolve(_continued(values, own), _BINOMIAL, mode="nearest") for values in (middle, square))
@@ -99,6 +102,14 @@ def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle * half_side - half, middle * half_side + half
 
 
+def _sure(share: np.ndarray) -> np.ndarray:
+    """(S, S) bool: the layers' pixels that are the thing's wholly, and its others where none of those is beside them.
+
+    At an outline that crosses the pixels, what a network says of a half covered one depends on where it is crossed."""
+    whole = share >= _WHOLE
+    return whole | ((share >= 0.5) & ~ndimage.binary_dilation(whole, np.ones((3, 3), bool)))
+
+
 def _continued(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Values (S, S) continued straight beyond the silhouette: by what is nearest inside, mirrored at it."""
     if own.all() or not own.any():
@@ -106,7 +117,8 @@ def _continued(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     nearest = ndimage.distance_transform_edt(~own, return_distances=False, return_indices=True)
     mirrored = np.clip(2 * nearest - np.indices(own.shape), 0, len(own) - 1)
     rim = values[tuple(nearest)]
-    return np.where(own[tuple(mirrored)], 2 * rim - values[tuple(mirrored)], rim)
+    beyond = np.where(own[tuple(mirrored)], 2 * rim - values[tuple(mirrored)], rim)
+    return np.where(own, values, ndimage.gaussian_filter(np.where(own, values, beyond), _BLUR))
 
 
 def _enlarged(values: np.ndarray, cells: int) -> np.ndarray:
@@ -130,9 +142,7 @@ def _smallest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a + (b - a) * share - _ROUND * share * (1.0 - share)
 
 
-def _box(
-    inside: np.ndarray, front: np.ndarray, back: np.ndarray, window: Window, camera: PinholeCamera
-) -> np.ndarray:
+def _box(inside: np.ndarray, front: np.ndarray, back: np.ndarray, window: Window, camera: PinholeCamera) -> np.ndarray:
     """(2, 3) float64 corners of the box around what lies between front and back, all (N, N) in cells."""
     cell = window.side / len(inside)
     rows, columns = np.nonzero(inside > -1.0)
