@@ -149,10 +149,10 @@ def inflation(mask: np.ndarray) -> np.ndarray:
 
 
 def meshed(layers: Layers, case: Case) -> Mesh:
-    """As the worker makes it, in the camera's axes."""
+    """As the worker makes it, but for a coarser texture, in the camera's axes."""
     mask = np.uint8(255) * (~case.picture.background).astype(np.uint8)
     view = View(case.camera, rgb=case.picture.rgb, mask=mask)
-    asset = finished(replace(layers, view=view), LayersOptions(), Job(lambda *_: None))
+    asset = finished(replace(layers, view=view), LayersOptions(texture=512), Job(lambda *_: None))
     [camera] = asset.cameras
     return replace(asset.mesh, vertices=asset.mesh.vertices - np.float32(camera.position))
 
