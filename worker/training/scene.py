@@ -74,6 +74,7 @@ def warm(network: nn.Module, weights: Path) -> tuple[int, int]:
 
 def finish(run: Run, task: SceneTask, unseen: int) -> None:
     """Write the averaged weights and their card, with scores on so many unseen renders."""
+    task.prepare(run.step // run.plan.chunk)  # a run that is gone on with at its end has drawn nothing yet
     export(run.average, metadata(run.average.config), run.plan.out / "depth.safetensors")
     write_card(run.plan.out / "depth.md", run, task.pool.views, held_out_scores(run.average, unseen))
 
