@@ -120,7 +120,7 @@ def _follow_the_choice() -> None:
     answerable = question.pictures and choice.is_automatic and not choice.mismatch
     _session.selection.ask(question if answerable else None)
     known = choice.network and question.pictures and not choice.mismatch
-    _session.estimate.ask(EstimateParams(choice.network.name, len(question.pictures)) if known else None)
+    _session.estimate.ask(EstimateParams(choice.network.name, question.pictures) if known else None)
 
 
 def _follow_with_words_and_pictures() -> None:

@@ -16,6 +16,7 @@ from ..core.job import Job, Span
 from ..core.view import View
 from ..pictures.gather import LONGEST_SIDE, MOST_PIXELS, Inputs
 from ..pictures.load import Picture, load
+from ..pictures.look import folder_of_listed
 from .capture import Capture
 from .extent import extent
 from .lens import straightened
@@ -86,7 +87,7 @@ def _picture(inputs: Inputs, registration: Registration, number: int) -> Picture
     source = registration.pictures[number]
     if isinstance(source, int):
         return inputs.pictures[source]
-    folder, count = inputs.cameras.parent, len(registration.pictures)
+    folder, count = folder_of_listed(inputs.cameras), len(registration.pictures)
     picture = load(folder / source)
     if registration.masks and (mask := registration.masks[number]):
         picture = dataclasses.replace(picture, alpha=_masked(picture, load(folder / mask.file), mask.turn))

@@ -186,6 +186,13 @@ class Task:
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
 
     @property
+    def place(self) -> str:
+        """The device that is meant, by its own name: "auto" is another one as soon as there is a card."""
+        from .runtime import devices  # on use: brings torch
+
+        return str(devices.pick(self.device))
+
+    @property
     def picture(self) -> Picture:
         """The only one."""
         [picture] = self.inputs.pictures

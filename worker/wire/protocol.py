@@ -43,7 +43,7 @@ from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
 from ..core.texts import readable, shortened
 
-VERSION = 6
+VERSION = 7
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -188,10 +188,10 @@ class GenerateParams:
 
 @dataclass(frozen=True)
 class EstimateParams:
-    """`pictures`: how many there are."""
+    """`pictures` are paths, as in `SelectParams`: what takes long depends on how many they hold."""
 
     network: str
-    pictures: int = 1
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

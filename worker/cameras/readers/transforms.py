@@ -21,8 +21,8 @@ from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.texts import shortened
 from ...core.view import PinholeCamera
-from ...pictures.gather import MOST_PICTURES
 from ...pictures.load import size
+from ...pictures.look import MOST_PICTURES
 from ..lens import Lens
 from ..registration import Mask, Registration
 from .conventions import as_meant
