@@ -28,7 +28,7 @@ from ...core.view import PinholeCamera
 from ..lens import Lens
 from ..registration import Registration
 from .features import Features
-from .two_view import LEAST_INLIERS, TwoView
+from .two_view import TwoView
 
 if TYPE_CHECKING:
     import pycolmap
@@ -40,6 +40,9 @@ POLL = 0.1
 
 _LEAST_HELD = 12  # points: a camera that sees fewer of the common ones is not held where it is
 _LARGEST_ERROR = 2.0  # pixels of reprojection: sparse points that fit worse are left out
+_LEAST_RESECTED = (
+    20  # inliers of a new picture's pose; COLMAP's 30 are too many, fewer than LEAST_INLIERS change nothing
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ def _models(
     )
     options.mapper.abs_pose_refine_extra_params = prior.distorted
     options.mapper.random_seed = options.triangulation.random_seed = 0
-    options.mapper.abs_pose_min_num_inliers = LEAST_INLIERS  # as of a pair; COLMAP's 30 are too many
+    options.mapper.abs_pose_min_num_inliers = _LEAST_RESECTED
     models = pycolmap.incremental_mapping(
         database, database.parent, database.parent, options,
         initial_image_pair_callback=another, next_image_callback=another, cancellation_token=token,
