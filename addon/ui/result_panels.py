@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from ..session import provenance
-from . import drawing, objects, wishes
+from . import drawing, objects
 from .preferences import IMAGE_TO_3D_AP_preferences
 from .scene import view
 
@@ -45,8 +45,6 @@ class IMAGE_TO_3D_PT_result(_OfObject, Panel):
         column.operator("image_to_3d.regenerate", icon="FILE_REFRESH")
         column.operator("image_to_3d.vary", icon="MOD_ARRAY")
         column.operator("image_to_3d.load_settings", icon="COPYDOWN")
-        if count := wishes.waiting():
-            drawing.note(layout, context, f"{count} more will follow.")
 
 
 class IMAGE_TO_3D_PT_work_on(_OfObject, Panel):

@@ -18,7 +18,7 @@ from ..session import catalogue, remembered
 from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report, telling, wishes, wording
+from . import choices, preferences, previews, properties, report, telling, wording
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -89,7 +89,6 @@ def _tick() -> float:
 def _look() -> float:
     began = time.perf_counter()
     changed = _session.tick()
-    wishes.go_on(_session)
     properties.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
@@ -252,7 +251,6 @@ def unregister() -> None:
     bpy.app.handlers.load_post.remove(_note_other_file)
     telling.unregister()
     _session.close()
-    wishes.clear()
     _session = None
 
 
