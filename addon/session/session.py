@@ -60,7 +60,6 @@ class Session:
         self.methods = catalogue.shipped()
         self.up_to_date = False
         """Whether a worker has told since the start which weights are here; `methods` are older else."""
-        self.longest_tick = 0.0
         self._settings, self._clock = settings, clock
         self._client: Client | None = None
         self._wanted: tuple[Any, ...] = ()  # what the worker was started for

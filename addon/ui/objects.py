@@ -76,7 +76,7 @@ class IMAGE_TO_3D_OT_vary(_OfResult, Operator):
     bl_idname = "image_to_3d.vary"
     bl_label = "Vary"
 
-    count: IntProperty(name="Count", description="How many others", default=4, min=1, max=16)
+    count: IntProperty(default=4, options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:

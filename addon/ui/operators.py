@@ -279,7 +279,7 @@ class IMAGE_TO_3D_OT_add_mesh(Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if own.camera and finished.result.cameras:
-            scene.add_cameras(context, finished.result.cameras, mesh, own.backdrop)
+            scene.add_cameras(context, finished.result.cameras, mesh, own.backdrop, own.rendered)
         return {"FINISHED"}
 
 

@@ -381,8 +381,12 @@ def _common_properties(methods: Methods) -> dict[str, object]:
         ),
         "camera": BoolProperty(
             name="Matching Camera",
-            description="Add a camera that sees the mesh as the photo shows it, make it the scene's camera "
-            "and give the render the photo's size. Of several photos all cameras come, in a collection of their own",
+            description="Add a camera that sees the mesh as the photo shows it. Of several photos all cameras come, in "
+            "a collection of their own",
+        ),
+        "rendered": BoolProperty(
+            name="Render Through It",
+            description="Make it the scene's camera, of several the first, and give renders its photo's size",
         ),
         "backdrop": BoolProperty(
             name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
@@ -394,6 +398,9 @@ def _common_properties(methods: Methods) -> dict[str, object]:
         ),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
+        "variations": IntProperty(
+            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
+        ),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }
 

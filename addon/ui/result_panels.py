@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from ..session import provenance
-from . import drawing, objects
+from . import drawing, objects, properties
 from .preferences import IMAGE_TO_3D_AP_preferences
 from .scene import view
 
@@ -43,7 +43,11 @@ class IMAGE_TO_3D_PT_result(_OfObject, Panel):
             row.label(text=str(value))
         column = layout.column(align=True)
         column.operator("image_to_3d.regenerate", icon="FILE_REFRESH")
-        column.operator("image_to_3d.vary", icon="MOD_ARRAY")
+        row, own = column.row(align=True), properties.settings(context)
+        row.operator("image_to_3d.vary", icon="MOD_ARRAY").count = own.variations
+        number = row.row(align=True)
+        number.ui_units_x = 3.0
+        number.prop(own, "variations", text="")
         column.operator("image_to_3d.load_settings", icon="COPYDOWN")
 
 

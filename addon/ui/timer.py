@@ -87,7 +87,6 @@ def _tick() -> float:
 
 
 def _look() -> float:
-    began = time.perf_counter()
     changed = _session.tick()
     properties.rebuild(_session.methods)
     _follow_the_choice()
@@ -102,7 +101,6 @@ def _look() -> float:
         bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
-    _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
     if _session.results.waiting:
         _add_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
@@ -231,16 +229,18 @@ def register() -> None:
 
 def _look_and_tick() -> None:
     """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
-    began = time.perf_counter()
     try:
-        _session.recall()
-        _session.look()
-        properties.rebuild(_session.methods)
-        properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
+        _prepare()
     except Exception:  # noqa: BLE001 - as in `_tick`
         log.exception("the session could not be prepared")
-    _session.longest_tick = time.perf_counter() - began
     wake()
+
+
+def _prepare() -> None:
+    _session.recall()
+    _session.look()
+    properties.rebuild(_session.methods)
+    properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
 
 
 def unregister() -> None:

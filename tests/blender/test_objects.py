@@ -138,7 +138,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
     mesh = scene.add_mesh(bpy.context, quad, "A photo")
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
-    [camera] = scene.add_cameras(bpy.context, [info], mesh, False)
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)
     bpy.context.view_layer.update()
     seen = [world_to_camera_view(bpy.context.scene, camera, mesh.matrix_world @ v.co) for v in mesh.data.vertices]
     assert {round(point.x, 4) for point in seen} == {0.0, 1.0} and {round(point.y, 4) for point in seen} == {0.25, 0.75}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panel offers beside the one job: the queue, the history, pictures from elsewhere, what is remembered."""
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -288,6 +289,26 @@ def test_what_fits_one_picture_and_several(addon):
     assert (several.category, several.best.name, several.better) == ("NeRF", "photos", None)
     [triposr] = [method for method in methods if method.name == "triposr"]
     assert advice.several_without(methods, triposr)
+
+
+def test_better_is_what_is_known_to_be_better_than_the_best_that_is_here(addon):
+    advice, methods = addon("ui.advice"), session(addon).methods
+
+    def with_here(*names: str):
+        def row(network):
+            return dataclasses.replace(network, here=network.here or network.name in names)
+
+        return tuple(dataclasses.replace(each, networks=tuple(map(row, each.networks))) for each in methods)
+
+    def found(category: str, *names: str):
+        fit = next(fit for fit in advice.fits(with_here(*names), several=False) if fit.category == category)
+        return fit.best.name, fit.better and fit.better.name
+
+    assert found("Depth", "depth-anything-v2-small") == ("depth-anything-v2-small", "moge-2")
+    assert found("Depth", "moge-2", "depth-anything-v2-small") == ("moge-2", "moge-2-base")
+    assert found("Depth", "moge-2-large") == ("moge-2-large", None)
+    assert found("Diffusion", "shap-e") == ("included-generator", "triposg"), "nobody has compared the first two"
+    assert found("Diffusion", "triposg") == ("triposg", None)
 
 
 def test_a_network_is_taken_from_what_fits(bpy, addon, picture):
