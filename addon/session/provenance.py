@@ -33,9 +33,9 @@ def readable(provenance: Provenance) -> dict[str, str | int]:
         "Picture": ", ".join(os.path.basename(path.rstrip("/\\")) for path in provenance.pictures),
         "Network": provenance.label,
         "Licence": provenance.licence,
-        "Preset": provenance.preset,
+        "Preset": provenance.preset.capitalize(),
         **({} if seed is None else {"Seed": int(seed)}),
-        "Made": provenance.date,
+        "Made": provenance.date[:10],
     }
 
 

@@ -379,6 +379,16 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
             update=_on_change,
         ),
+        **_result_properties(),
+        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
+        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
+        "show_log": BoolProperty(name="Details", description="Show the end of the log"),
+    }
+
+
+def _result_properties() -> dict[str, object]:
+    """How results are made, and what comes with them."""
+    return {
         "camera": BoolProperty(
             name="Matching Camera",
             description="Add a camera that sees the mesh as the photo shows it. Of several photos all cameras come, in "
@@ -396,12 +406,9 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=_on_change,
         ),
-        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
-        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "variations": IntProperty(
             name="Variations", description="How many others Vary makes", default=4, min=1, max=16
         ),
-        "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }
 
 

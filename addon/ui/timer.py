@@ -134,7 +134,9 @@ def _follow_with_words_and_pictures() -> None:
     jobs = [job.label.picture for job in (_session.job, *_session.queue) if job]
     entries = _session.history.told.entries[: own.shown]
     kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
-    if previews.gallery.hold([*choice.recipe.question.pictures[: previews.SHEET], *jobs, *kept]):
+    paths = choice.recipe.question.pictures
+    previews.folder.look(paths[0] if properties.kind(own) == "folder" and paths else "")
+    if previews.gallery.hold([*(previews.folder.pictures or paths)[: previews.SHEET], *jobs, *kept]):
         _redraw()
 
 

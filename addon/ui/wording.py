@@ -67,6 +67,11 @@ def pictures(paths: tuple[str, ...]) -> str:
     return f"{name} and {len(paths) - 1} more" if len(paths) > 1 else name
 
 
+def folder(count: int) -> str:
+    """What a folder holds."""
+    return f"{count} photos in it" if count else "No photo in it"
+
+
 def network(info: NetworkInfo) -> str:
     """A network as the menu calls it: with its size, where it is a download away."""
     return info.label if info.here or not info.bytes else f"{info.label}  ({size(info.bytes)})"

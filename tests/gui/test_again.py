@@ -50,7 +50,7 @@ def test_regenerate_and_vary_of_a_reopened_file(start, user, workers_python, tmp
     screen.click(scrolled_to(screen, "fresh", wheel="4"))
     screen.until("not settings().fresh")
 
-    fill_in(screen, scrolled_to(screen, "variations", (0.9, 0.85)), "5")
+    fill_in(screen, scrolled_to(screen, "variations", (0.86,)), "5")
     screen.until("settings().variations == 5")
     screen.click(scrolled_to(screen, "image_to_3d.vary", (0.3,)))
     screen.until("state()", lambda now: len(now["queue"]) == 4)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
-from ..core.file_types import PICTURES, VIDEOS, is_camera_list
+from ..core.file_types import IMAGE_FOLDERS, MASK_MARKS, PICTURES, VIDEOS, is_camera_list
 from ..core.job import Job, Span
 from . import kinds
 from .faults import named
@@ -36,10 +36,6 @@ MOST_PIXELS = 250_000_000
 LONGEST_SIDE = 2400
 """Pixels of a single picture's longer side: an object's texture needs no more from each of many photos."""
 
-IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
-"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
-
-_MASK_MARKS = ("_mask", ".mask", "-mask")
 _OTHER_SHAPE = 0.02  # relative difference of two aspect ratios: a mask is not this picture's
 _SAME = 6.0  # 8-bit grey levels, largest difference of two thumbnails: the same photo, saved twice
 _FLAT = 3.0  # 8-bit levels between a picture's darkest and brightest hundredth: nothing is on it
@@ -195,7 +191,7 @@ def _masks_apart(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, Path]]:
     photos |= {path: path for path in paths}  # photo.jpg.mask.png
     masks = {}
     for path in paths:
-        for mark in _MASK_MARKS:
+        for mark in MASK_MARKS:
             of = photos.get(path.with_name(path.stem[: -len(mark)])) if path.stem.lower().endswith(mark) else None
             if of is not None and of != path and len(path.stem) > len(mark):
                 masks[of] = path
