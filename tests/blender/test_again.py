@@ -51,12 +51,17 @@ def shape(thing) -> tuple:
     return points, faces, [tuple(at.vector) for at in mesh.uv_layers[0].uv], node.image.packed_file.data
 
 
-def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bpy, addon, brought, tmp_path):
-    session, own = addon("ui.timer").session(), bpy.context.window_manager.image_to_3d
+def generate(bpy) -> None:
+    own = bpy.context.window_manager.image_to_3d
     own.picture, own.category = str(ROBOT), "Diffusion"
     own.category_Diffusion.network, own.category_Diffusion.preset = "included-generator", "fast"
     own.method_generator.option_steps = STEPS
     bpy.ops.image_to_3d.generate()
+
+
+def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bpy, addon, brought, tmp_path):
+    session = addon("ui.timer").session()
+    generate(bpy)
     run(addon, lambda session: len(brought) == 1 and not session.results.waiting)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
@@ -84,3 +89,27 @@ def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bp
     run(addon, lambda session: len(session.history.told.entries) == 5)
     seeds = [entry.provenance.options["seed"] for entry in session.history.told.entries]
     assert sorted(seeds) == [0, 1, 2, 3, 4]
+
+
+def test_what_was_finished_but_not_in_the_scene_yet_is_in_the_history_after_a_restart(bpy, addon, brought):
+    import addon_utils
+
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")  # a result waits for its end
+    generate(bpy)
+    own = bpy.context.window_manager.image_to_3d
+    own.method_generator.option_seed = 1
+    bpy.ops.image_to_3d.generate()
+    run(addon, lambda session: session.results.waiting and session.job)
+    addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
+    assert not brought
+    bpy.ops.object.mode_set(mode="OBJECT")
+    assert addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
+    addon("ui.timer")._look_and_tick()
+    own = bpy.context.window_manager.image_to_3d
+    own.picture, own.category = str(ROBOT), "Depth"  # the worker starts to say what it would take, and what it has
+    run(addon, lambda session: session.history.told.entries)
+    [entry] = addon("ui.timer").session().history.told.entries
+    bpy.ops.image_to_3d.place_again(key=entry.key)
+    run(addon, lambda session: session.results.last)
+    assert len(brought) == 1
