@@ -86,9 +86,7 @@ def draw_missing(layout: UILayout, context: Context, choice: Choice) -> None:
     """That the weights of what is chosen are to be downloaded first, and what else there would be."""
     network, session = choice.network, timer.session()
     box = layout.box().column()
-    drawing.text(
-        box, context, f"{network.label} has to be downloaded once. Licence: {wording.licence(network)}.", "INFO"
-    )
+    drawing.text(box, context, f"{network.label} has to be downloaded once.", "INFO")
     _draw_download(box, network, f"Download {wording.size(network.bytes)}")
     if advice.several_without(session.methods, choice.method):
         drawing.note(box, context, f"{choice.method.category} of several photos needs no download.")

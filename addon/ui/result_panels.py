@@ -9,6 +9,7 @@ from bpy.types import Context, Panel, UILayout
 from ..session import provenance
 from . import drawing, objects, properties
 from .preferences import IMAGE_TO_3D_AP_preferences
+from .scene import provenance as kept
 from .scene import view
 
 
@@ -28,6 +29,10 @@ class _OfObject:
 class IMAGE_TO_3D_PT_result(_OfObject, Panel):
     bl_label = "Result"
     bl_order = 10
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return super().poll(context) and bool(kept.kept(context.active_object))
 
     def draw(self, context: Context) -> None:
         layout, made = self.layout, objects.made(context.active_object)

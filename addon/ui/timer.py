@@ -43,6 +43,7 @@ _said: tuple[object, ...] = ()  # of which the menus say what they say
 _lasting: tuple[dict[str, object], float] = ({}, 0.0)  # settings to be remembered, and since when
 _written: dict[str, object] = {}
 _moved_house = False
+_prepared = False
 
 
 def session() -> Session:
@@ -87,6 +88,9 @@ def _tick() -> float:
 
 
 def _look() -> float:
+    if not _prepared:
+        _prepare()
+        return TICK_MOVING
     changed = _session.tick()
     properties.rebuild(_session.methods)
     _follow_the_choice()
@@ -222,23 +226,17 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 
 def register() -> None:
-    global _session, _said, _moved_house
-    _session, _said, _moved_house = Session(preferences.settings), (), False
+    global _session, _said, _moved_house, _prepared
+    _session, _said, _moved_house, _prepared = Session(preferences.settings), (), False, False
     bpy.app.handlers.load_post.append(_note_other_file)
     telling.register(session)
-    bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)
-
-
-def _look_and_tick() -> None:
-    """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
-    try:
-        _prepare()
-    except Exception:  # noqa: BLE001 - as in `_tick`
-        log.exception("the session could not be prepared")
-    wake()
+    bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
 
 
 def _prepare() -> None:
+    """At the first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
+    global _prepared
+    _prepared = True  # also if it fails: it would fail again
     _session.recall()
     _session.look()
     properties.rebuild(_session.methods)
@@ -247,9 +245,8 @@ def _prepare() -> None:
 
 def unregister() -> None:
     global _session
-    for function in (_tick, _look_and_tick):
-        if bpy.app.timers.is_registered(function):
-            bpy.app.timers.unregister(function)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
     bpy.app.handlers.load_post.remove(_note_other_file)
     telling.unregister()
     _session.close()

@@ -105,7 +105,7 @@ def test_what_was_finished_but_not_in_the_scene_yet_is_in_the_history_after_a_re
     assert not brought
     bpy.ops.object.mode_set(mode="OBJECT")
     assert addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
-    addon("ui.timer")._look_and_tick()
+    addon("ui.timer")._tick()
     own = bpy.context.window_manager.image_to_3d
     own.picture, own.category = str(ROBOT), "Depth"  # the worker starts to say what it would take, and what it has
     run(addon, lambda session: session.history.told.entries)

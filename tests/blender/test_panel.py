@@ -205,7 +205,7 @@ def test_the_last_choices_are_there_at_the_next_start_and_the_pictures_are_not(b
     addon_utils.disable("bl_ext.user_default.image_to_3d")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
-    addon("ui.timer")._look_and_tick()
+    addon("ui.timer")._tick()
     own = own_settings(bpy)
     assert (own.category, own.category_Diffusion.preset, own.picture) == ("Diffusion", "high", "")
     assert own.method_generator.option_steps == 77

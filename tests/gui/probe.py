@@ -18,8 +18,14 @@ import bpy
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 EXTENSION = "bl_ext.user_default.image_to_3d"
-TICKS = ("_look", "_prepare")
-PARTS = ("_add_when_possible", "_follow_the_choice", "_follow_with_words_and_pictures", "_remember", "_redraw")
+PARTS = (
+    "_prepare",
+    "_add_when_possible",
+    "_follow_the_choice",
+    "_follow_with_words_and_pictures",
+    "_remember",
+    "_redraw",
+)
 _asked = 0
 _drawn: list[tuple[str, float]] = []
 _watched: list = []
@@ -178,8 +184,7 @@ def _watch_ticks() -> None:
     if timer is None or timer in _watched:
         return
     _watched.append(timer)
-    for name in TICKS:
-        setattr(timer, name, _as_tick(getattr(timer, name), name))
+    timer._look = _as_tick(timer._look)
     for name in PARTS:
         setattr(timer, name, _as_part(getattr(timer, name), name))
     session_type = sys.modules[f"{EXTENSION}.addon.session.session"].Session
@@ -197,12 +202,12 @@ def _own_seconds() -> float:
     return time.perf_counter() - waited / 1e9
 
 
-def _as_tick(function, name: str):
+def _as_tick(function):
     def timed():
         _parts.clear()
         began = _own_seconds()
         answer = function()
-        _ticks.append((_own_seconds() - began - _parts.pop("_add_when_possible", 0.0), {"in": name, **_parts}))
+        _ticks.append((_own_seconds() - began - _parts.pop("_add_when_possible", 0.0), {**_parts}))
         return answer
 
     return timed
