@@ -164,6 +164,14 @@ def test_how_it_was_made_survives_saving_appending_and_duplicating(bpy, addon, b
     assert objects.made(bpy.data.objects["robot"]) == wanted
 
 
+def test_the_panel_of_results_is_there_for_results_alone(bpy, addon, bring_in, round_thing):
+    panel = bpy.types.IMAGE_TO_3D_PT_result
+    bpy.ops.mesh.primitive_cube_add()
+    assert not panel.poll(bpy.context)
+    bring_in(round_thing)
+    assert panel.poll(bpy.context)
+
+
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"pictures": 1}', '{"later": "version"}'])
 def test_what_cannot_be_read_of_it_is_no_error(bpy, addon, kept):
     bpy.ops.mesh.primitive_cube_add()

@@ -274,6 +274,24 @@ def test_an_image_in_blender_is_taken_as_it_is(bpy, addon, picture):
     os.remove(path)
 
 
+def test_a_folder_shows_its_photos_and_a_video_its_beginning(bpy, addon, tmp_path, picture):
+    previews, film = addon("ui.previews"), tmp_path / "film.mp4"
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b.png", "a.png", "a_mask.png"):
+        (folder / name).write_bytes(Path(picture).read_bytes())
+    own_settings(bpy).picture = str(folder)
+    addon("ui.timer")._tick()
+    wanted = (str(folder / "a.png"), str(folder / "b.png"))
+    assert previews.folder.pictures == previews.gallery.held == wanted
+    assert addon("ui.wording").folder(2) == "2 photos in it"
+    film.write_bytes(b"")
+    own_settings(bpy).picture = str(film)
+    addon("ui.timer")._tick()
+    assert previews.folder.pictures == () and previews.gallery.held == (str(film),)
+    own_settings(bpy).picture = ""
+
+
 # ---- what fits
 
 
