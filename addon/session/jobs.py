@@ -23,6 +23,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
 )
+from .provenance import SEED
 from .states import Problem
 
 QUEUE_LIMIT = 20
@@ -129,7 +130,8 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     params = GenerateParams(
         pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached
     )
-    label = Label(recipe.label.title, f"{network.label}, {preset}", recipe.label.picture)
+    seed = f", seed {options[SEED]}" if SEED in options else ""
+    label = Label(recipe.label.title, f"{network.label}, {preset}{seed}", recipe.label.picture)
     return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 
