@@ -184,7 +184,7 @@ class Session:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
         if self.moving:
             return
-        self.problem, self._ordered = None, order
+        self.problem, self.results.cancelled, self._ordered = None, None, order
         self._began_at = self._heard_at = self._clock()
         if self._client:
             self._client.end()

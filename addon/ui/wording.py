@@ -186,6 +186,11 @@ def done(order: Order) -> str:
     }[order.verb]
 
 
+def runs_on(check: CheckResult) -> str:
+    """What the networks will run on, for someone who only wants meshes."""
+    return build(check) if check.gpus else "Will run on the processor: there is no graphics card that could help."
+
+
 def build(check: CheckResult) -> str:
     """What the networks will run on, and why."""
     return sentence(f"{', '.join(check.gpus) or 'No usable graphics card'}; {check.build}")
