@@ -132,7 +132,7 @@ def open_panel(screen: Blender, name: str) -> None:
     """Opens the closed panel of the tab that has that name; others, which a click opens or closes too, stay as they
     are."""
     place = screen.region("VIEW_3D", "UI")
-    for y in range(place["top"] + place["height"] - HEADER, place["top"], -HEADER // 2):
+    for y in range(place["top"] + HEADER // 2, place["top"] + place["height"], HEADER // 2):
         screen.move(place["left"] + place["width"] // 2, y)
         if screen.ask("hovered('VIEW_3D', 'UI')"):
             continue  # a button
