@@ -129,8 +129,16 @@ def opened(screen: Blender, setting: str) -> tuple[int, int]:
 
 
 def open_panel(screen: Blender, name: str) -> None:
-    """Opens the closed panel of the tab that has that name; others, which a click opens or closes too, stay as they
-    are."""
+    """Opens the closed panel of the tab that has that name, further down if it is not in sight; others, which a click
+    opens or closes too, stay as they are."""
+    for _ in range(4):
+        if _opened_in_sight(screen, name):
+            return
+        screen.turn_wheel("5", 8)
+    raise AssertionError(f"{name} cannot be opened")
+
+
+def _opened_in_sight(screen: Blender, name: str) -> bool:
     place = screen.region("VIEW_3D", "UI")
     for y in range(place["top"] + HEADER // 2, place["top"] + place["height"], HEADER // 2):
         screen.move(place["left"] + place["width"] // 2, y)
@@ -140,8 +148,8 @@ def open_panel(screen: Blender, name: str) -> None:
             screen.press_button()
             time.sleep(0.3)
             if screen.ask(f"is_drawn({name!r})"):
-                return
-    raise AssertionError(f"{name} cannot be opened")
+                return True
+    return False
 
 
 def scrolled_to(screen: Blender, what: str, columns: tuple[float, ...] = (0.5,), wheel: str = "5") -> tuple[int, int]:

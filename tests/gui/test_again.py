@@ -64,7 +64,6 @@ def test_regenerate_and_vary_of_a_reopened_file(start, user, workers_python, tmp
     screen.press("Home")
     shot(screen, "again-varied")
     screen.until("history()", lambda keys: len(keys) == 6)
-    screen.region("VIEW_3D", "UI")
     open_panel(screen, "IMAGE_TO_3D_PT_history")
     scrolled_to(screen, "image_to_3d.place_again", (0.3,))
     shot(screen, "again-history")
