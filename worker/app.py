@@ -157,5 +157,5 @@ def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInf
     source = network.published.source if network.published else "included"
     here = network.is_here(weights)
     return protocol.NetworkInfo(
-        network.name, network.label, network.licence, True, network.bytes, here, source, network.help
+        network.name, network.label, network.licence, True, network.bytes, here, source, network.help, network.quality
     )

@@ -12,6 +12,12 @@ COLMAP_IMAGES = ("images.bin", "images.txt")
 _NERF = ("transforms.json", "transforms_train.json")
 _MIDDLEBURY = "_par.txt"
 
+IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
+"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
+
+MASK_MARKS = ("_mask", ".mask", "-mask")
+"""How the names of masks end, before their ending, beside the photos that they belong to."""
+
 
 def is_camera_list(name: str) -> bool:
     """Whether a file of that name, which somebody has chosen, says where pictures were taken."""

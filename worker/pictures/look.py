@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import Unable
-from ..core.file_types import COLMAP_IMAGES, PICTURES, VIDEOS, camera_list_among, is_camera_list
+from ..core.file_types import (
+    COLMAP_IMAGES,
+    IMAGE_FOLDERS,
+    MASK_MARKS,
+    PICTURES,
+    VIDEOS,
+    camera_list_among,
+    is_camera_list,
+)
 from . import kinds
 from .faults import named
 from .video import FRAMES
@@ -19,13 +27,8 @@ from .video import FRAMES
 MOST_PICTURES = 400
 """More are thinned out evenly: every pair that shows the same is compared, and all are kept in memory."""
 
-IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
-"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
-
 _MODEL_FOLDERS = ("sparse", "colmap")
 """Names of the folders of a project in which COLMAP's models lie, in numbered folders or themselves."""
-
-_MASK_MARKS = ("_mask", ".mask", "-mask")
 
 NAMED = 4
 """Files that are named in a sentence; the others are counted."""
@@ -165,7 +168,7 @@ def masks_apart(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, Path]]:
     photos |= {path: path for path in paths}  # photo.jpg.mask.png
     masks = {}
     for path in paths:
-        for mark in _MASK_MARKS:
+        for mark in MASK_MARKS:
             of = photos.get(path.with_name(path.stem[: -len(mark)])) if path.stem.lower().endswith(mark) else None
             if of is not None and of != path and len(path.stem) > len(mark):
                 masks[of] = path

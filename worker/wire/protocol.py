@@ -88,7 +88,8 @@ class WireError(Exception):
 @dataclass(frozen=True)
 class NetworkInfo:
     """One row of weights that a method can run; its name is unique among all methods. `bytes` is the size of its
-    download, 0 where there is none; `here` says that it runs offline now."""
+    download, 0 where there is none; `here` says that it runs offline now. `quality`: of two networks of one category
+    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them."""
 
     name: str
     label: str
@@ -98,6 +99,7 @@ class NetworkInfo:
     here: bool
     source: str
     help: str = ""
+    quality: int = 1
 
 
 @dataclass(frozen=True)
