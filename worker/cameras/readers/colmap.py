@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import Unable
+from ...core.file_types import IMAGE_FOLDERS
 from ...core.job import Job, Span
-from ...pictures.look import IMAGE_FOLDERS, folder_of_listed
+from ...pictures.look import folder_of_listed
 from ..registration import Registration
 from . import transforms
 from .listing import text_of
