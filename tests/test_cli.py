@@ -155,6 +155,25 @@ def test_ctrl_c_ends_cleanly_and_leaves_nothing(photo, tmp_path):
     assert list(out.parent.iterdir()) == []
 
 
+def test_native_libraries_write_nothing_onto_the_terminal(run, photo, tmp_path):
+    """libtiff writes a line of its own for each strip that is damaged."""
+    with Image.open(photo) as image:
+        image.save(tmp_path / "a.tif", compression="tiff_adobe_deflate")
+    whole = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(whole[:8] + bytes(len(whole) // 2) + whole[8 + len(whole) // 2 :])
+    done = run("generate", tmp_path / "a.tif", "-o", tmp_path / "out.glb")
+    said = [line for line in done.stderr.splitlines() if "%" not in line]
+    assert done.returncode == 1 and len(said) == 1 and "a.tif" in said[0]
+
+
+def test_several_photos_need_no_model_and_an_unknown_one_is_told_with_those_there_are(run, photo, tmp_path):
+    done = run("generate", photo, OTHER, "-o", tmp_path / "out.glb")
+    assert done.returncode == 1 and "2 pictures are too few" in done.stderr and "takes one photo" not in done.stderr
+    done = run("generate", photo, "-o", tmp_path / "out.glb", "--model", "foo")
+    told = "there is no model 'foo': choose depth, nerf, diffusion, or one of their networks: "
+    assert done.returncode == 1 and told in done.stderr and "triposr" in done.stderr
+
+
 def test_models_tells_licence_size_and_what_is_here(run):
     done = run("models", "--json")
     methods = json.loads(done.stdout)["methods"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
@@ -20,11 +21,23 @@ def serve() -> int:
     return 0
 
 
+def hush() -> None:
+    """From now on what native libraries (COLMAP, libtiff) write about files goes nowhere; what Python says, and a
+    crash, still comes to the terminal."""
+    sys.stderr.flush()
+    terminal, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = os.fdopen(terminal, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    faulthandler.enable(sys.stderr)
+
+
 def main() -> int:
     # Threads that wait for work sleep instead of spinning: beside a busy Blender a small network is ten times faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     if len(sys.argv) == 1:
         return serve()
+    hush()
     from .cli import main as terminal
 
     sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what a terminal cannot show

@@ -65,20 +65,23 @@ class App:
 
     def select(self, params: protocol.SelectParams, job: Job) -> protocol.SelectResult:
         """Which network is taken for these pictures."""
-        from .pipeline.generate import read  # on use, as below
+        from .pipeline.generate import looked_at  # on use, as below
 
-        inputs = read([path_of(path) for path in params.pictures], job)
-        choice = select(inputs, params.category, params.network, params.options, self._weights)
+        subject = looked_at([path_of(path) for path in params.pictures], job)
+        choice = select(subject, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)
 
     def estimate(self, params: protocol.EstimateParams, job: Job) -> protocol.EstimateResult:
         """What each preset takes, from what this machine took before."""
+        from .pipeline.work import counted  # on use, as below
+
         method, network = with_network(params.network)
+        pictures = counted(params.pictures) if params.pictures else 1
         timings = Timings(self._results / folders.TIMINGS)
         presets = []
         for name in method.presets:
             values = dataclasses.asdict(settings(method, name, {}).finish)
-            seconds = timings.usual(kind_of(network.name, name, self._initialized.device, params.pictures))
+            seconds = timings.usual(kind_of(network.name, name, self._initialized.device, pictures))
             presets.append(protocol.Estimate(name, seconds, values["faces"], values["texture"]))
         return protocol.EstimateResult(tuple(presets), network.memory)
 
@@ -154,5 +157,5 @@ def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInf
     source = network.published.source if network.published else "included"
     here = network.is_here(weights)
     return protocol.NetworkInfo(
-        network.name, network.label, network.licence, True, network.bytes, here, source, network.help
+        network.name, network.label, network.licence, True, network.bytes, here, source, network.help, network.quality
     )

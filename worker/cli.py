@@ -64,14 +64,22 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult:
 
 
 def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
-    """The category and the network of these names; without any, the first category. Raises Invalid."""
-    categories = [method.category.lower() for method in app.catalogue(protocol.Empty(), _silent_job()).methods]
+    """The category and the network of these names; without any, none: what suits the photos is taken. Raises
+    Invalid."""
+    methods = app.catalogue(protocol.Empty(), _silent_job()).methods
+    categories = dict.fromkeys(method.category.lower() for method in methods)
+    networks = [network.name for method in methods for network in method.networks]
     if model is not None and model.lower() not in categories:
+        if model.lower() not in map(str.lower, networks):
+            raise Invalid(
+                f"there is no model {model!r}: choose {', '.join(categories)}, or one of their networks: "
+                f"{', '.join(networks)}"
+            )
         return backend, model
     named = [name for name in (model, backend) if name is not None]
     if len({name.lower() for name in named}) > 1:
         raise Invalid(f"{model} and {backend} are two models: name one of them")
-    return (named or categories)[0], None
+    return (named[0] if named else None), None
 
 
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
@@ -247,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_generated)
     command.add_argument("photo", nargs="+", metavar="PHOTO")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
-    what = "depth, nerf or diffusion, or one of their networks (see: models); else depth"
+    what = "depth, nerf or diffusion, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", metavar="NAME", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")

@@ -23,6 +23,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
 )
+from .provenance import SEED
 from .states import Problem
 
 QUEUE_LIMIT = 20
@@ -43,13 +44,15 @@ class Label:
 @dataclass(frozen=True)
 class Recipe:
     """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
-    each method that may be selected, by its name. `cached`: as in GenerateParams."""
+    each method that may be selected, by its name. `cached`: as in GenerateParams. `beside`: what the object is called
+    beside which the result is to stand, "" for none."""
 
     question: SelectParams
     presets: dict[str, str]
     options: dict[str, dict[str, Value]]
     cached: bool = True
     label: Label = field(default=Label(""), compare=False)
+    beside: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """A mesh on disk that waits for its import; `folder` is removed after it."""
+    """A mesh on disk that waits for its import; `folder` is removed after it. `beside`: as in Recipe."""
 
     result: protocol.GenerateResult
     folder: Path
+    beside: str = ""
 
 
 class Results:
@@ -126,7 +130,8 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     params = GenerateParams(
         pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached
     )
-    label = Label(recipe.label.title, f"{network.label}, {preset}", recipe.label.picture)
+    seed = f", seed {options[SEED]}" if SEED in options else ""
+    label = Label(recipe.label.title, f"{network.label}, {preset}{seed}", recipe.label.picture)
     return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 

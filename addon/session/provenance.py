@@ -8,7 +8,6 @@ import json
 import os
 
 from ...worker.wire.protocol import GenerateResult, Provenance, WireError, read
-from .jobs import Recipe
 
 SEED = "seed"
 """The option that makes another result of the same picture."""
@@ -34,9 +33,9 @@ def readable(provenance: Provenance) -> dict[str, str | int]:
         "Picture": ", ".join(os.path.basename(path.rstrip("/\\")) for path in provenance.pictures),
         "Network": provenance.label,
         "Licence": provenance.licence,
-        "Preset": provenance.preset,
+        "Preset": provenance.preset.capitalize(),
         **({} if seed is None else {"Seed": int(seed)}),
-        "Made": provenance.date,
+        "Made": provenance.date[:10],
     }
 
 
@@ -44,11 +43,3 @@ def seeds(provenance: Provenance, count: int) -> list[int]:
     """So many other seeds, the same each time; none where nothing is left to chance."""
     first = provenance.options.get(SEED)
     return [] if first is None else [int(first) + step for step in range(1, count + 1)]
-
-
-def is_of(provenance: Provenance, made: Recipe) -> bool:
-    """Whether this came of that recipe."""
-    question = made.question
-    if (provenance.pictures, provenance.network) != (question.pictures, question.network):
-        return False
-    return made.options.get(provenance.method, {}).items() <= provenance.options.items()

@@ -60,7 +60,6 @@ class Session:
         self.methods = catalogue.shipped()
         self.up_to_date = False
         """Whether a worker has told since the start which weights are here; `methods` are older else."""
-        self.longest_tick = 0.0
         self._settings, self._clock = settings, clock
         self._client: Client | None = None
         self._wanted: tuple[Any, ...] = ()  # what the worker was started for
@@ -146,10 +145,11 @@ class Session:
             self.environments.needed = name
             self.look()
 
-    def generate(self, recipe: Recipe) -> None:
-        """Turns pictures of one thing into a GLB in a folder of ours; `results` gets it."""
-        if job := self._making(recipe):
-            self._begin(job)
+    def generate(self, recipe: Recipe) -> bool:
+        """Turns pictures of one thing into a GLB in a folder of ours; `results` gets it. Returns whether it is begun,
+        or waits for its turn."""
+        job = self._making(recipe)
+        return job is not None and self._begin(job)
 
     def set_up_for(self, order: Order, recipe: Recipe) -> None:
         """Makes an environment ready, and then the recipe in it."""
@@ -184,7 +184,7 @@ class Session:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
         if self.moving:
             return
-        self.problem, self._ordered = None, order
+        self.problem, self.results.cancelled, self._ordered = None, None, order
         self._began_at = self._heard_at = self._clock()
         if self._client:
             self._client.end()
@@ -282,19 +282,20 @@ class Session:
 
     def _making(self, recipe: Recipe) -> Job | None:
         """The next job towards a recipe; None, with the reason in `problem`, without one."""
-        selected = self.selected(recipe.question)
-        if selected is None:
-            return jobs.selection(recipe, self.environments.needed)
-        return self._generation(recipe, selected)
+        network = recipe.question.network
+        answer = None if network else self.selected(recipe.question)
+        if network or answer:
+            return self._generation(recipe, network or answer.network)
+        return jobs.selection(recipe, self.environments.needed)
 
-    def _generation(self, recipe: Recipe, selected: SelectResult) -> Job | None:
-        """The job that makes the recipe with what was selected; None, with the reason in `problem`, without one."""
+    def _generation(self, recipe: Recipe, taken: str) -> Job | None:
+        """The job that makes the recipe with that network; None, with the reason in `problem`, without one."""
         try:
-            method, network = catalogue.find(self.methods, selected.network)
+            method, network = catalogue.find(self.methods, taken)
+            return self._made(lambda: jobs.generation(recipe, method, network, self._settings().temporary))
         except KeyError:
-            self._fail("the worker offers other networks than before: choose again")
+            self._fail(f"the network {taken} is not offered any more: choose another")
             return None
-        return self._made(lambda: jobs.generation(recipe, method, network, self._settings().temporary))
 
     def _made(self, make: Callable[[], Job]) -> Job | None:
         """A job with a folder; None, with the reason in `problem`, where none can be made."""
@@ -304,15 +305,16 @@ class Session:
             self._fail(f"no temporary folder could be made: {error.strerror or error}")
             return None
 
-    def _begin(self, job: Job) -> None:
-        """Begins it, now or when it is its turn."""
+    def _begin(self, job: Job) -> bool:
+        """Begins it, now or when it is its turn; whether there was room for it."""
         if not self.can_add:
             job.discard()
-            return
+            return False
         if not self.moving:
             self.dismiss()
         self.queue.append(job)
         self._take_next()
+        return True
 
     def _take_next(self) -> None:
         """Begins what has waited longest of what has its environment."""
@@ -444,10 +446,10 @@ class Session:
         if not wanted:
             job.discard()
         elif job.method == "select":
-            if generation := self._generation(job.recipe, result):
+            if generation := self._generation(job.recipe, result.network):
                 self._bring_up(generation)
         elif job.method in ("generate", "history/fetch"):
-            self.results.waiting.append(Finished(result, job.folder))
+            self.results.waiting.append(Finished(result, job.folder, job.recipe.beside if job.recipe else ""))
             self.history.stale = True
             self.estimate.forget()
         elif job.method == "networks/download" and self._client:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which methods fit what the user has, which of their networks is the best that is installed, and which better one is a
-download away. Plain values in and out; must not know bpy.
-
-What has to be downloaded is taken for better than what ships: the latter is small so that it can ship.
+download away, as the networks' own quality says. Plain values in and out; must not know bpy.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ def several_without(methods: Methods, method: MethodInfo) -> bool:
 
 def _fit(category: str, whole: bool, methods: list[MethodInfo]) -> Fit:
     networks = [network for method in methods for network in method.networks]
-    fetched = [network for network in networks if network.here and network.bytes]
-    here = fetched or [network for network in networks if network.here]
-    missing = [] if fetched else [network for network in networks if not network.here and network.bytes]
-    return Fit(category, whole, here[0] if here else None, missing[0] if missing else None)
+    best = max((each for each in networks if each.here), key=lambda each: each.quality, default=None)
+    least = best.quality if best else 0
+    better = (each for each in networks if not each.here and each.bytes and each.quality > least)
+    return Fit(category, whole, best, next(better, None))

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import bpy
 
-from ...worker.wire.protocol import GenerateResult
 from ..session import provenance
-from . import preferences, scene, wishes
+from ..session.jobs import Finished
+from . import preferences, scene
 from .scene import asset, place, view
 from .scene import provenance as kept
 
 
-def bring_in(context: bpy.types.Context, result: GenerateResult) -> bpy.types.Object:
+def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object:
     """Adds the result to the scene as one object. Raises scene.CannotAdd."""
+    result = finished.result
     thing = scene.add_mesh(context, result.glb, result.name)
-    neighbour = context.scene.objects.get(wishes.beside(result))
+    neighbour = context.scene.objects.get(finished.beside)
     at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
     place.stand(thing, at.copy(), place.in_the_way(context, thing))
     if result.provenance:

@@ -33,26 +33,30 @@ def draw_pictures(layout: UILayout, context: Context) -> None:
         row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
         return
     box, paths = layout.box().column(), properties.pictures(own)
-    if len(paths) > 1:
-        _draw_sheet(box, paths)
+    kind, inside = properties.kind(own), previews.folder.pictures
+    if len(paths) > 1 or inside:
+        _draw_sheet(box, inside or paths, can_take_out=not inside)
     elif icon := previews.gallery.icon(paths[0]):
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
-    icon = {"folder": "FILE_FOLDER", "video": "FILE_MOVIE"}.get(properties.kind(own), "NONE")
+    icon = {"folder": "FILE_FOLDER", "video": "FILE_MOVIE"}.get(kind, "NONE")
     row.label(text=wording.pictures(paths), icon=icon)
     row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
     row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
     row.operator("image_to_3d.clear_picture", text="", icon="X")
+    if kind != "pictures":
+        drawing.note(box, context, "Its sharpest frames are used." if kind == "video" else wording.folder(len(inside)))
 
 
-def _draw_sheet(layout: UILayout, paths: tuple[str, ...]) -> None:
+def _draw_sheet(layout: UILayout, paths: tuple[str, ...], can_take_out: bool) -> None:
     grid = layout.grid_flow(row_major=True, columns=SHEET_COLUMNS, even_columns=True, align=True)
     for place, path in enumerate(paths[: previews.SHEET]):
         cell = grid.column(align=True)
         icon = previews.gallery.icon(path)
         cell.template_icon(icon_value=icon, scale=SHEET_SCALE) if icon else cell.label(text=bpy.path.basename(path))
-        cell.operator("image_to_3d.take_out", text="", icon="X", emboss=False).place = place
-    if (more := len(paths) - previews.SHEET) > 0:
+        if can_take_out:
+            cell.operator("image_to_3d.take_out", text="", icon="X", emboss=False).place = place
+    if can_take_out and (more := len(paths) - previews.SHEET) > 0:
         layout.label(text=f"and {more} more")
 
 
@@ -82,9 +86,7 @@ def draw_missing(layout: UILayout, context: Context, choice: Choice) -> None:
     """That the weights of what is chosen are to be downloaded first, and what else there would be."""
     network, session = choice.network, timer.session()
     box = layout.box().column()
-    drawing.text(
-        box, context, f"{network.label} has to be downloaded once. Licence: {wording.licence(network)}.", "INFO"
-    )
+    drawing.text(box, context, f"{network.label} has to be downloaded once.", "INFO")
     _draw_download(box, network, f"Download {wording.size(network.bytes)}")
     if advice.several_without(session.methods, choice.method):
         drawing.note(box, context, f"{choice.method.category} of several photos needs no download.")

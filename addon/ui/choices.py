@@ -50,11 +50,12 @@ def chosen(
     return Choice(recipe, method, info, automatic, mismatch)
 
 
-def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: bool = True) -> Recipe:
+def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: bool = True, beside: str = "") -> Recipe:
     """The recipe of a result that there was: the same again, but for options that are `changed`."""
     question = SelectParams(made.pictures, made.category, made.network, {})
     label = _label(made.pictures, made.label, made.preset)
-    return Recipe(question, {made.method: made.preset}, {made.method: made.options | (changed or {})}, cached, label)
+    options = {made.method: made.options | (changed or {})}
+    return Recipe(question, {made.method: made.preset}, options, cached, label, beside)
 
 
 def _label(pictures: tuple[str, ...], network: str, preset: str) -> Label:

@@ -69,7 +69,7 @@ def _draw_need(layout: UILayout, context: Context, environments: Environments) -
         if text:
             drawing.text(layout, context, wording.sentence(text), "ERROR")
     if check.build:
-        drawing.note(layout, context, wording.build(check))
+        drawing.note(layout, context, wording.runs_on(check))
     if entry.licence:
         drawing.note(layout, context, wording.sentence(entry.licence))
 

@@ -9,7 +9,7 @@ from bpy.types import Context, Event, Operator
 
 from ...worker.wire.protocol import HistoryEntry, RemoveParams
 from . import choices, properties, timer
-from .operators import Returned, grey, session_operator
+from .operators import Returned, grey, no_room, session_operator
 
 MORE = 8
 """Results that are shown more at a time."""
@@ -24,8 +24,7 @@ class _Entry:
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        session = timer.session()
-        return not grey(cls, "" if session.can_add else session.interpreter.reason or "too many jobs wait already")
+        return not grey(cls, no_room(timer.session()))
 
     def execute(self, context: Context) -> Returned:
         entry = timer.session().history.find(self.key)
@@ -93,7 +92,7 @@ class IMAGE_TO_3D_OT_clear_history(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return not grey(cls, "" if timer.session().can_add else "not while so much waits")
+        return not grey(cls, no_room(timer.session()))
 
     def invoke(self, context: Context, event: Event) -> Returned:
         return context.window_manager.invoke_confirm(

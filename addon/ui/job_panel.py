@@ -17,14 +17,14 @@ THUMBNAIL_SCALE = 6.0
 CARD_SCALE = 2.6
 CARD_SPLIT = 0.28
 
-STAGES = {State.STARTING: "Starting the worker", State.CANCELLING: "Cancelling", State.STOPPING: "Stopping"}
+STAGES = {State.STARTING: "Starting", State.CANCELLING: "Cancelling", State.STOPPING: "Stopping"}
 
 
 def draw_card(layout: UILayout, context: Context, session: Session) -> None:
     """What runs, how far it is, and how it is stopped."""
-    shown, box = session.shown, layout.box().column()
-    if session.job:
-        _draw_label(box, session.job.label)
+    shown, box, order = session.shown, layout.box().column(), session.environments.order
+    if session.job or order:
+        _draw_label(box, session.job.label if session.job else Label(order.doing.capitalize(), wording.amount(shown)))
     box.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
     drawing.note(box, context, " \u00b7 ".join(part for part in parts if part))
@@ -82,9 +82,10 @@ def _draw_label(layout: UILayout, label: Label) -> None:
         row.template_icon(icon_value=icon, scale=CARD_SCALE)
     column = row.column(align=True)
     column.label(text=label.title)
-    detail = column.row()
-    detail.active = False
-    detail.label(text=label.detail)
+    if label.detail:
+        detail = column.row()
+        detail.active = False
+        detail.label(text=label.detail)
 
 
 def _draw_waiting(column: UILayout, job: Job) -> None:

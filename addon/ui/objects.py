@@ -7,10 +7,10 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 from bpy.types import Context, Object, Operator
 
-from ...worker.wire.protocol import Provenance
+from ...worker.wire.protocol import Provenance, Value
 from ..session import catalogue, provenance
-from . import arrival, choices, properties, scene, timer, wishes
-from .operators import Returned, grey
+from . import arrival, choices, properties, scene, timer
+from .operators import Returned, grey, no_room
 from .scene import detail, printable, retopology, view
 from .scene import provenance as kept
 
@@ -37,7 +37,7 @@ def why_not_again(context: Context) -> str:
         catalogue.find(timer.session().methods, found.network)
     except LookupError:
         return f"{found.label} is not offered any more"
-    return ""
+    return no_room(timer.session())
 
 
 class _OfResult:
@@ -61,16 +61,13 @@ class _OfMesh:
 
 
 class IMAGE_TO_3D_OT_regenerate(_OfResult, Operator):
-    """Make the same again, of the same pictures with the same settings, beside it"""
+    """Make the same again, of the same pictures with the same settings, beside it: what is kept comes at once"""
 
     bl_idname = "image_to_3d.regenerate"
     bl_label = "Regenerate"
 
     def execute(self, context: Context) -> Returned:
-        thing = context.active_object
-        wishes.add([choices.as_made(made(thing))], thing.name)
-        timer.wake()
-        return {"FINISHED"}
+        return again(self, context, [{}])
 
 
 class IMAGE_TO_3D_OT_vary(_OfResult, Operator):
@@ -79,7 +76,7 @@ class IMAGE_TO_3D_OT_vary(_OfResult, Operator):
     bl_idname = "image_to_3d.vary"
     bl_label = "Vary"
 
-    count: IntProperty(name="Count", description="How many others", default=4, min=1, max=16)
+    count: IntProperty(default=4, options={"SKIP_SAVE", "HIDDEN"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -89,12 +86,18 @@ class IMAGE_TO_3D_OT_vary(_OfResult, Operator):
         return not grey(cls, reason)
 
     def execute(self, context: Context) -> Returned:
-        thing = context.active_object
-        found = made(thing)
-        others = [{provenance.SEED: seed} for seed in provenance.seeds(found, self.count)]
-        wishes.add([choices.as_made(found, changed) for changed in others], thing.name)
-        timer.wake()
-        return {"FINISHED"}
+        seeds = provenance.seeds(made(context.active_object), self.count)
+        return again(self, context, [{provenance.SEED: seed} for seed in seeds])
+
+
+def again(operator: Operator, context: Context, changes: list[dict[str, Value]]) -> Returned:
+    """Begins to make the active object again, once with each of these changes, to stand in a row beside it."""
+    thing, cached, session = context.active_object, not properties.settings(context).fresh, timer.session()
+    recipes = [choices.as_made(made(thing), changed, cached, thing.name) for changed in changes]
+    if (begun := sum(map(session.generate, recipes))) < len(recipes):
+        operator.report({"WARNING"}, f"{begun} of {len(recipes)} were begun: {len(session.queue)} jobs wait already")
+    timer.wake()
+    return {"FINISHED"}
 
 
 class IMAGE_TO_3D_OT_load_settings(_OfResult, Operator):

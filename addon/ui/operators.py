@@ -47,6 +47,14 @@ def grey(operator: type[Operator], reason: str) -> str:
     return reason
 
 
+def no_room(session: Session) -> str:
+    """Why no further job can begin, or wait for its turn; "" if one can."""
+    if session.can_add:
+        return ""
+    full = session.moving or session.interpreter.python is not None
+    return f"{len(session.queue)} jobs wait already" if full else session.interpreter.reason
+
+
 class _Taking:
     """What the operators have in common that take files."""
 
@@ -157,9 +165,7 @@ def why_not(context: Context) -> str:
         return ""
     if session.interpreter.python is None:
         return f"{session.interpreter.reason}; {preferences.why_not_fetched()}".removesuffix("; ")
-    if unfit := _unfit(context):
-        return unfit
-    return "" if session.can_add else f"{len(session.queue)} jobs wait already"
+    return _unfit(context) or no_room(session)
 
 
 def _unfit(context: Context) -> str:
@@ -188,8 +194,7 @@ class IMAGE_TO_3D_OT_download(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        busy = "" if timer.session().can_add else "not while something else is going on"
-        return not grey(cls, busy or preferences.offline())
+        return not grey(cls, no_room(timer.session()) or preferences.offline())
 
     def execute(self, context: Context) -> Returned:
         timer.session().download(self.network)
@@ -267,14 +272,14 @@ class IMAGE_TO_3D_OT_add_mesh(Operator):
         return bool(timer.session().results.waiting) and context.mode == "OBJECT"
 
     def execute(self, context: Context) -> Returned:
-        own, result = properties.settings(context), timer.session().results.waiting[0].result
+        own, finished = properties.settings(context), timer.session().results.waiting[0]
         try:
-            mesh = arrival.bring_in(context, result)
+            mesh = arrival.bring_in(context, finished)
         except scene.CannotAdd as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        if own.camera and result.cameras:
-            scene.add_cameras(context, result.cameras, mesh, own.backdrop)
+        if own.camera and finished.result.cameras:
+            scene.add_cameras(context, finished.result.cameras, mesh, own.backdrop, own.rendered)
         return {"FINISHED"}
 
 

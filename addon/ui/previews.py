@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 import bpy.utils.previews
 
+from ...worker.core.file_types import VIDEOS
+from ..session.contents import Folder
+
 SHEET = 12
 """Pictures of several that are shown."""
 
@@ -80,7 +83,7 @@ class Gallery:
             return ""
         name = f"{path}|{found.st_mtime_ns}"
         if name not in self._collection and not os.path.isdir(path):
-            self._collection.load(name, path, "IMAGE")
+            self._collection.load(name, path, "MOVIE" if path.lower().endswith(VIDEOS) else "IMAGE")
         return name if name in self._collection else ""
 
     def register(self) -> None:
@@ -91,7 +94,7 @@ class Gallery:
         self.__init__()
 
 
-gallery, making = Gallery(), Thumbnail()
+gallery, making, folder = Gallery(), Thumbnail(), Folder()
 
 
 def register() -> None:

@@ -15,13 +15,14 @@ from contextlib import contextmanager, suppress
 from typing import Literal
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
 from ...worker.core.file_types import VIDEOS, is_camera_list
 from ...worker.core.options import Option, Value
 from ...worker.wire.protocol import MethodInfo, Provenance
 from ..session.catalogue import Methods, categories, of_category, shape
+from . import option_properties as drawn
 
 AUTOMATIC = "AUTOMATIC"
 """The network that stands for the worker's own choice: the best whose weights are here."""
@@ -124,10 +125,7 @@ def expected(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
 
 def value(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
     """The value of an option as the worker takes it."""
-    stored = getattr(of_method(own, method), property_name(option))
-    if option.kind != "float":
-        return stored
-    return float(f"{math.degrees(stored) if option.unit == 'degrees' else stored:.6g}")
+    return drawn.told(option, getattr(of_method(own, method), property_name(option)))
 
 
 def reset(own: PropertyGroup, methods: Methods, name: str) -> None:
@@ -189,17 +187,13 @@ def zero_name(option: Option) -> str:
 
 
 def _set(own: PropertyGroup, method: MethodInfo, option: Option, value: Value) -> None:
-    setattr(of_method(own, method), property_name(option), _stored(option, value))
+    setattr(of_method(own, method), property_name(option), drawn.stored(option, value))
 
 
 def _set_as_expected(own: PropertyGroup, method: MethodInfo, names: set[str]) -> None:
     for option in method.options:
         if option.name in names:
             _set(own, method, option, expected(own, method, option))
-
-
-def _stored(option: Option, value: Value) -> Value:
-    return math.radians(value) if option.unit == "degrees" and option.kind == "float" else value
 
 
 def _same(one: Value, other: Value) -> bool:
@@ -267,7 +261,7 @@ def _restore(*_: object) -> None:
 
 
 def _values(group: PropertyGroup) -> dict[str, object]:
-    names = {drawn.identifier for drawn in group.bl_rna.properties} - {"rna_type", "name"}
+    names = {each.identifier for each in group.bl_rna.properties} - {"rna_type", "name"}
     now = {name: getattr(group, name) for name in names if not name.startswith(COMPUTED)}
     return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in now.items()}
 
@@ -379,10 +373,24 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
             update=_on_change,
         ),
+        **_result_properties(),
+        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
+        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
+        "show_log": BoolProperty(name="Details", description="Show the end of the log"),
+    }
+
+
+def _result_properties() -> dict[str, object]:
+    """How results are made, and what comes with them."""
+    return {
         "camera": BoolProperty(
             name="Matching Camera",
-            description="Add a camera that sees the mesh as the photo shows it, make it the scene's camera "
-            "and give the render the photo's size. Of several photos all cameras come, in a collection of their own",
+            description="Add a camera that sees the mesh as the photo shows it. Of several photos all cameras come, in "
+            "a collection of their own",
+        ),
+        "rendered": BoolProperty(
+            name="Render Through It",
+            description="Make it the scene's camera, of several the first, and give renders its photo's size",
         ),
         "backdrop": BoolProperty(
             name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
@@ -392,9 +400,9 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=_on_change,
         ),
-        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
-        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
-        "show_log": BoolProperty(name="Details", description="Show the end of the log"),
+        "variations": IntProperty(
+            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
+        ),
     }
 
 
@@ -425,51 +433,14 @@ def _category_group(category: str, methods: Methods) -> dict[str, object]:
 
 def _method_group(method: MethodInfo, siblings: Methods) -> dict[str, object]:
     values = {property_name(option): _option_property(siblings, method, option) for option in method.options}
-    return values | {zero_name(option): _zero_property(option) for option in method.options if option.zero}
-
-
-def _zero_property(option: Option) -> object:
-    """A tick that is set where the option is 0."""
-    name, usual = property_name(option), _stored(option, option.usual)
-
-    def set_zero(group: PropertyGroup, zero: bool) -> None:
-        if zero != (getattr(group, name) == 0):
-            setattr(group, name, type(usual)(0) if zero else usual)
-
-    return BoolProperty(
-        name=option.zero.capitalize(),
-        description=option.help.rstrip("."),
-        get=lambda group: getattr(group, name) == 0,
-        set=set_zero,
-    )
+    zeros = {zero_name(option): drawn.zero(option, property_name(option)) for option in method.options if option.zero}
+    return values | zeros
 
 
 def _option_property(siblings: Methods, method: MethodInfo, option: Option) -> object:
     usual = method.presets.get(PREFERRED_PRESET) or next(iter(method.presets.values()), {})
-    return _property(
+    return drawn.made(
         option,
-        default=_stored(option, usual.get(option.name, option.default)),
+        default=drawn.stored(option, usual.get(option.name, option.default)),
         update=lambda group, context: _on_option(siblings, method, option),
     )
-
-
-def _property(option: Option, **more: object) -> object:
-    """The Blender property that draws an option with its limits and help."""
-    more |= {"name": option.label, "description": option.help.rstrip(".")}  # Blender adds the full stop
-    match option.kind:
-        case "bool":
-            return BoolProperty(**more)
-        case "choice":
-            items = [(each, each.replace("_", " ").capitalize(), "") for each in option.choices]
-            return EnumProperty(items=items, **more)
-        case "int":
-            low, high = _limits(option, -(2**31), 2**31 - 1)
-            subtype = "PIXEL" if option.unit == "pixels" else "NONE"
-            return IntProperty(min=int(low), max=int(high), subtype=subtype, **more)
-    low, high = (_stored(option, limit) for limit in _limits(option, -3.4e38, 3.4e38))
-    subtype = {"degrees": "ANGLE", "metres": "DISTANCE"}.get(option.unit, "NONE")
-    return FloatProperty(min=low, max=high, subtype=subtype, step=10, precision=2, **more)
-
-
-def _limits(option: Option, low: float, high: float) -> tuple[float, float]:
-    return low if option.minimum is None else option.minimum, high if option.maximum is None else option.maximum

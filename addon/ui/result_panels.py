@@ -7,8 +7,9 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from ..session import provenance
-from . import drawing, objects, wishes
+from . import drawing, objects, properties
 from .preferences import IMAGE_TO_3D_AP_preferences
+from .scene import provenance as kept
 from .scene import view
 
 
@@ -29,6 +30,10 @@ class IMAGE_TO_3D_PT_result(_OfObject, Panel):
     bl_label = "Result"
     bl_order = 10
 
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return super().poll(context) and bool(kept.kept(context.active_object))
+
     def draw(self, context: Context) -> None:
         layout, made = self.layout, objects.made(context.active_object)
         if view.can_show_textures(context.space_data):
@@ -43,10 +48,12 @@ class IMAGE_TO_3D_PT_result(_OfObject, Panel):
             row.label(text=str(value))
         column = layout.column(align=True)
         column.operator("image_to_3d.regenerate", icon="FILE_REFRESH")
-        column.operator("image_to_3d.vary", icon="MOD_ARRAY")
+        row, own = column.row(align=True), properties.settings(context)
+        row.operator("image_to_3d.vary", icon="MOD_ARRAY").count = own.variations
+        number = row.row(align=True)
+        number.ui_units_x = 3.0
+        number.prop(own, "variations", text="")
         column.operator("image_to_3d.load_settings", icon="COPYDOWN")
-        if count := wishes.waiting():
-            drawing.note(layout, context, f"{count} more will follow.")
 
 
 class IMAGE_TO_3D_PT_work_on(_OfObject, Panel):

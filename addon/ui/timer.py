@@ -18,7 +18,7 @@ from ..session import catalogue, remembered
 from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report, telling, wishes, wording
+from . import choices, preferences, previews, properties, report, telling, wording
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -43,6 +43,7 @@ _said: tuple[object, ...] = ()  # of which the menus say what they say
 _lasting: tuple[dict[str, object], float] = ({}, 0.0)  # settings to be remembered, and since when
 _written: dict[str, object] = {}
 _moved_house = False
+_prepared = False
 
 
 def session() -> Session:
@@ -87,9 +88,10 @@ def _tick() -> float:
 
 
 def _look() -> float:
-    began = time.perf_counter()
+    if not _prepared:
+        _prepare()
+        return TICK_MOVING
     changed = _session.tick()
-    wishes.go_on(_session)
     properties.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
@@ -103,7 +105,6 @@ def _look() -> float:
         bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
-    _session.longest_tick = max(_session.longest_tick, time.perf_counter() - began)
     if _session.results.waiting:
         _add_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
@@ -120,7 +121,7 @@ def _follow_the_choice() -> None:
     answerable = question.pictures and choice.is_automatic and not choice.mismatch
     _session.selection.ask(question if answerable else None)
     known = choice.network and question.pictures and not choice.mismatch
-    _session.estimate.ask(EstimateParams(choice.network.name, len(question.pictures)) if known else None)
+    _session.estimate.ask(EstimateParams(choice.network.name, question.pictures) if known else None)
 
 
 def _follow_with_words_and_pictures() -> None:
@@ -137,7 +138,9 @@ def _follow_with_words_and_pictures() -> None:
     jobs = [job.label.picture for job in (_session.job, *_session.queue) if job]
     entries = _session.history.told.entries[: own.shown]
     kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
-    if previews.gallery.hold([*choice.recipe.question.pictures[: previews.SHEET], *jobs, *kept]):
+    paths = choice.recipe.question.pictures
+    previews.folder.look(paths[0] if properties.kind(own) == "folder" and paths else "")
+    if previews.gallery.hold([*(previews.folder.pictures or paths)[: previews.SHEET], *jobs, *kept]):
         _redraw()
 
 
@@ -223,36 +226,30 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 
 def register() -> None:
-    global _session, _said, _moved_house
-    _session, _said, _moved_house = Session(preferences.settings), (), False
+    global _session, _said, _moved_house, _prepared
+    _session, _said, _moved_house, _prepared = Session(preferences.settings), (), False, False
     bpy.app.handlers.load_post.append(_note_other_file)
     telling.register(session)
-    bpy.app.timers.register(_look_and_tick, first_interval=0.0, persistent=True)
+    bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)
 
 
-def _look_and_tick() -> None:
-    """The first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
-    began = time.perf_counter()
-    try:
-        _session.recall()
-        _session.look()
-        properties.rebuild(_session.methods)
-        properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
-    except Exception:  # noqa: BLE001 - as in `_tick`
-        log.exception("the session could not be prepared")
-    _session.longest_tick = time.perf_counter() - began
-    wake()
+def _prepare() -> None:
+    """At the first tick: reading the preferences has to wait until Blender has finished enabling the add-on."""
+    global _prepared
+    _prepared = True  # also if it fails: it would fail again
+    _session.recall()
+    _session.look()
+    properties.rebuild(_session.methods)
+    properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
 
 
 def unregister() -> None:
     global _session
-    for function in (_tick, _look_and_tick):
-        if bpy.app.timers.is_registered(function):
-            bpy.app.timers.unregister(function)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
     bpy.app.handlers.load_post.remove(_note_other_file)
     telling.unregister()
     _session.close()
-    wishes.clear()
     _session = None
 
 

@@ -67,6 +67,11 @@ def pictures(paths: tuple[str, ...]) -> str:
     return f"{name} and {len(paths) - 1} more" if len(paths) > 1 else name
 
 
+def folder(count: int) -> str:
+    """What a folder holds."""
+    return f"{count} photos in it" if count else "No photo in it"
+
+
 def network(info: NetworkInfo) -> str:
     """A network as the menu calls it: with its size, where it is a download away."""
     return info.label if info.here or not info.bytes else f"{info.label}  ({size(info.bytes)})"
@@ -179,6 +184,11 @@ def done(order: Order) -> str:
         "move": "Everything was moved.",
         "remove": "The environment was removed.",
     }[order.verb]
+
+
+def runs_on(check: CheckResult) -> str:
+    """What the networks will run on, for someone who only wants meshes."""
+    return build(check) if check.gpus else "Will run on the processor: there is no graphics card that could help."
 
 
 def build(check: CheckResult) -> str:

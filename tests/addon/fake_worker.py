@@ -6,7 +6,7 @@ The script maps a method to a list of steps; after the last one the request is a
     {"error": [code, message, data]}   {"print": "garbage"}   {"stderr": bytes}   {"die": exit code or -signal}
     {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}   {"touch": path}
     {"write": "text"} and {"copy": path} (make the GLB)   {"wait_for": name of a file beside the script}
-    {"shipped": true} (offers what the product does)
+    {"shipped": true} (offers what the product does)   {"as_asked": true} (tells a provenance of what was asked for)
     {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
 `deaf` ignores cancel, end of stdin and SIGTERM. Each request is noted as a line of JSON in SCRIPT.json.requests.
 """
@@ -164,6 +164,10 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
             case {"shipped": True}:
                 shipped = Path(__file__).resolve().parents[2] / "addon" / "session" / "catalogue.json"
                 result = {**result_of(request), **json.loads(shipped.read_text())}
+                return send({"id": number, "result": result})
+            case {"as_asked": True}:
+                asked = {name: value for name, value in request["params"].items() if name in PROVENANCE}
+                result = {**result_of(request), "provenance": {**PROVENANCE, **asked}}
                 return send({"id": number, "result": result})
             case {"wait_for": name}:
                 while not Path(sys.argv[1]).with_name(name).exists():

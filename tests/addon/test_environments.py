@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from image_to_3d.addon.session import launch, process, states, tasks
 from image_to_3d.addon.session.environments import Report
+from image_to_3d.addon.session.jobs import Label
 from image_to_3d.addon.session.launch import Settings, Standing
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
@@ -342,8 +343,10 @@ def test_setting_up_that_fails_says_why_and_can_be_tried_again(session, envs, st
     wait_for(session, lambda: session.state is State.ABSENT)
     assert session.environments.problem.message == message and session.environments.failed == Order("create")
     assert "last words" in session.environments.problem.log
+    session.results.cancelled = Label("setting up")
     session.give_order(Order("create"))
     assert session.state is State.SETTING_UP and session.environments.problem is None
+    assert session.results.cancelled is None, "what was given up before is not what happens now"
 
 
 def test_setting_up_that_does_not_hear_a_cancel_is_killed(session, envs, clock):

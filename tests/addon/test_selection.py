@@ -229,4 +229,4 @@ def test_a_job_of_networks_that_are_not_offered_any_more_says_so(session, follow
     follow({"select": [{"result": {"method": "gone", "network": "gone"}}]})
     session.generate(RECIPE)
     tick_until(session, lambda: session.problem)
-    assert "other networks" in session.problem.message and session.state is State.READY
+    assert "gone is not offered any more" in session.problem.message and session.state is State.READY

@@ -23,7 +23,7 @@ from image_to_3d.worker.finish.asset import Asset
 from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.methods.method import Task
 from image_to_3d.worker.pipeline.generate import read
-from image_to_3d.worker.pipeline.select import select, settings
+from image_to_3d.worker.pipeline.select import Subject, select, settings
 from image_to_3d.worker.store import folders
 from image_to_3d.worker.store.weights import WeightStore
 from PIL import Image, ImageDraw
@@ -50,7 +50,7 @@ def made(path: Path, options: argparse.Namespace) -> tuple[Representation, Asset
     """As the pipeline does it, without its cache: the depth, the relief, and the seconds of both."""
     job, weights = Job(lambda *_: None), WeightStore(folders.weights())
     inputs = read([path], job)
-    choice = select(inputs, "depth", options.model, {}, weights)
+    choice = select(Subject.of(inputs), "depth", options.model, {}, weights)
     values = settings(choice.method, options.preset, {})
     start = time.perf_counter()
     found = choice.method.run(Task(inputs, choice.network, values.method, "auto", weights), job)

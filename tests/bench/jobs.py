@@ -118,7 +118,7 @@ def _good(number: int, dice: np.random.Generator, folder: Path) -> bytes:
     if kind == 5:
         return _line(number, "history", {})
     if kind == 6:
-        return _line(number, "estimate", {"network": "included", "pictures": 1})
+        return _line(number, "estimate", {"network": "included", "pictures": [picture]})
     return _line(number, "catalogue" if number % 2 else "networks/unload", {})
 
 

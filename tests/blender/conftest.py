@@ -58,7 +58,7 @@ def addon(bpy, monkeypatch, tmp_path):
             if path.parent.name != "session":
                 path.unlink()
     assert addon_utils.enable(MODULE, default_set=True)
-    module("ui.timer")._look_and_tick()
+    module("ui.timer")._tick()
     yield module
     addon_utils.disable(MODULE, default_set=True)
 

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from image_to_3d.tests.blender.conftest import ball
@@ -40,7 +41,8 @@ def bring_in(bpy, addon):
 
     def bring(path: str, **more):
         protocol = addon("session.client").protocol
-        return addon("ui.arrival").bring_in(bpy.context, protocol.read(protocol.GenerateResult, result(path, **more)))
+        made = protocol.read(protocol.GenerateResult, result(path, **more))
+        return addon("ui.arrival").bring_in(bpy.context, addon("session.jobs").Finished(made, Path(path).parent))
 
     return bring
 
@@ -136,7 +138,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
     mesh = scene.add_mesh(bpy.context, quad, "A photo")
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
-    [camera] = scene.add_cameras(bpy.context, [info], mesh, False)
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)
     bpy.context.view_layer.update()
     seen = [world_to_camera_view(bpy.context.scene, camera, mesh.matrix_world @ v.co) for v in mesh.data.vertices]
     assert {round(point.x, 4) for point in seen} == {0.0, 1.0} and {round(point.y, 4) for point in seen} == {0.25, 0.75}
@@ -162,6 +164,14 @@ def test_how_it_was_made_survives_saving_appending_and_duplicating(bpy, addon, b
     assert objects.made(bpy.data.objects["robot"]) == wanted
 
 
+def test_the_panel_of_results_is_there_for_results_alone(bpy, addon, bring_in, round_thing):
+    panel = bpy.types.IMAGE_TO_3D_PT_result
+    bpy.ops.mesh.primitive_cube_add()
+    assert not panel.poll(bpy.context)
+    bring_in(round_thing)
+    assert panel.poll(bpy.context)
+
+
 @pytest.mark.parametrize("kept", ["", "{", "[]", '{"pictures": 1}', '{"later": "version"}'])
 def test_what_cannot_be_read_of_it_is_no_error(bpy, addon, kept):
     bpy.ops.mesh.primitive_cube_add()
@@ -183,60 +193,69 @@ def of_fake(seed: int) -> dict:
     return PROVENANCE | {"category": "Depth", "method": "depth", "network": "included", "options": {"seed": seed}}
 
 
-def follow(fake_worker, path, seed) -> None:
-    """The worker will make a result with that seed."""
-    fake_worker({"generate": [{"result": result(path, provenance=of_fake(seed))}]})
+def follow(fake_worker, path, *first: dict) -> None:
+    """The worker will make what it is asked for, after these steps."""
+    fake_worker({"generate": [*first, {"copy": path}, {"as_asked": True}]})
 
 
 def test_regenerate_asks_for_the_same_and_puts_it_beside_it(bpy, addon, bring_in, fake_worker, round_thing):
     bpy.context.scene.cursor.location = (0, 9, 0)
     thing = bring_in(round_thing, provenance=of_fake(5))
     bpy.context.scene.cursor.location = (0, 0, 0)
-    follow(fake_worker, round_thing, 5)
+    follow(fake_worker, round_thing)
     assert bpy.ops.image_to_3d.regenerate() == {"FINISHED"}
     run(addon, lambda session: len(bpy.data.objects) == 2)
     [request] = fake_worker.requests("generate")
     wanted = ("pictures", "category", "network", "preset", "options")
     assert [request["params"][name] for name in wanted] == [of_fake(5)[name] for name in wanted]
-    again = bpy.data.objects["robot.001"]
+    assert request["params"]["cached"]
+    [again] = [each for each in bpy.data.objects if each is not thing]
     assert again.location.y == 9 and box(addon, again).low.x > box(addon, thing).high.x
 
 
-def test_vary_makes_others_with_other_seeds_in_a_row(bpy, addon, bring_in, fake_worker, round_thing):
-    thing, wishes = bring_in(round_thing, provenance=of_fake(5)), addon("ui.wishes")
+def test_regenerate_takes_nothing_from_the_cache_where_that_is_wanted(bpy, addon, bring_in, fake_worker, round_thing):
+    bring_in(round_thing, provenance=of_fake(5))
+    follow(fake_worker, round_thing)
+    bpy.context.window_manager.image_to_3d.fresh = True
+    bpy.ops.image_to_3d.regenerate()
+    bpy.context.window_manager.image_to_3d.fresh = False
+    run(addon, lambda session: len(bpy.data.objects) == 2)
+    assert [request["params"]["cached"] for request in fake_worker.requests("generate")] == [False]
+
+
+def test_vary_queues_other_seeds_that_can_be_taken_out_and_come_in_a_row(
+    bpy, addon, bring_in, fake_worker, round_thing, tmp_path
+):
+    thing, session = bring_in(round_thing, provenance=of_fake(5)), addon("ui.timer").session()
     bpy.context.scene.cursor.location = (0, 0, 50)
-    bpy.ops.image_to_3d.vary(count=4)
-    wanted, _ = [*wishes._waiting], wishes.clear()
-    for wish in wanted:  # one after the other, as a scripted worker knows one answer
-        follow(fake_worker, round_thing, wish.recipe.options["depth"]["seed"])
-        wishes.add([wish.recipe], wish.beside)
-        count = len(bpy.data.objects)
-        run(addon, lambda session, count=count: len(bpy.data.objects) == count + 1)
-        addon("ui.timer").session().rest()
-        run(addon, lambda session: not session.moving)
+    follow(fake_worker, round_thing, {"wait_for": "go"})
+    bpy.ops.image_to_3d.vary(count=5)
+    assert [job.recipe.options["depth"]["seed"] for job in (session.job, *session.queue)] == [6, 7, 8, 9, 10]
+    assert [job.label.detail for job in session.queue] == [f"Included, fast, seed {seed}" for seed in (7, 8, 9, 10)]
+    bpy.ops.image_to_3d.unqueue(number=session.queue[1].number)
+    (tmp_path / "go").touch()
+    run(addon, lambda session: len(bpy.data.objects) == 5)
     row = sorted(bpy.data.objects, key=lambda each: each.location.x)
     assert row[0] == thing
-    assert [each["Seed"] for each in row] == [5, 6, 7, 8, 9]
+    assert [each["Seed"] for each in row] == [5, 6, 7, 9, 10]
     assert all(each.location.z == 0 for each in row)
     assert all(box(addon, right).low.x > box(addon, left).high.x for left, right in zip(row, row[1:]))
 
 
-def test_a_wish_for_a_network_that_is_gone_is_an_error_in_the_panel(bpy, addon, bring_in, round_thing):
-    bring_in(round_thing)
-    made = addon("ui.objects").made(bpy.context.object)
+def test_no_more_wait_than_the_queue_takes_and_that_is_said(bpy, addon, bring_in, fake_worker, round_thing):
+    bring_in(round_thing, provenance=of_fake(5))
+    session, limit = addon("ui.timer").session(), addon("session.jobs").QUEUE_LIMIT
+    follow(fake_worker, round_thing, {"wait": "cancel"})
+    for _ in range(2):
+        bpy.ops.image_to_3d.vary(count=limit // 2 + 3)
+    assert len(session.queue) == limit and not bpy.ops.image_to_3d.regenerate.poll()
+
+
+def test_what_was_made_with_a_network_that_is_gone_is_an_error_in_the_panel(bpy, addon, bring_in, round_thing):
+    made, session = addon("ui.objects").made(bring_in(round_thing)), addon("ui.timer").session()
     gone = dataclasses.replace(made, network="gone")
-    addon("ui.wishes").add([addon("ui.choices").as_made(gone)], "robot")
-    addon("ui.timer")._tick()
-    assert "not offered" in addon("ui.timer").session().problem.message and addon("ui.wishes").waiting() == 0
-
-
-def test_vary_asks_for_as_many_seeds_as_are_wanted(bpy, addon, bring_in, round_thing):
-    bring_in(round_thing)
-    bpy.ops.image_to_3d.vary(count=4)
-    wishes = addon("ui.wishes")
-    assert [wish.recipe.options["generator"]["seed"] for wish in wishes._waiting] == [6, 7, 8, 9]
-    assert wishes.waiting() == 4
-    wishes.clear()
+    assert not session.generate(addon("ui.choices").as_made(gone))
+    assert "gone is not offered" in session.problem.message and not session.queue and not session.moving
 
 
 def test_what_leaves_nothing_to_chance_cannot_be_varied(bpy, addon, bring_in, round_thing):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the panel offers beside the one job: the queue, the history, pictures from elsewhere, what is remembered."""
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_the_last_choices_are_there_at_the_next_start_and_the_pictures_are_not(b
     addon_utils.disable("bl_ext.user_default.image_to_3d")
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert addon_utils.enable("bl_ext.user_default.image_to_3d", default_set=True)
-    addon("ui.timer")._look_and_tick()
+    addon("ui.timer")._tick()
     own = own_settings(bpy)
     assert (own.category, own.category_Diffusion.preset, own.picture) == ("Diffusion", "high", "")
     assert own.method_generator.option_steps == 77
@@ -273,6 +274,24 @@ def test_an_image_in_blender_is_taken_as_it_is(bpy, addon, picture):
     os.remove(path)
 
 
+def test_a_folder_shows_its_photos_and_a_video_its_beginning(bpy, addon, tmp_path, picture):
+    previews, film = addon("ui.previews"), tmp_path / "film.mp4"
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("b.png", "a.png", "a_mask.png"):
+        (folder / name).write_bytes(Path(picture).read_bytes())
+    own_settings(bpy).picture = str(folder)
+    addon("ui.timer")._tick()
+    wanted = (str(folder / "a.png"), str(folder / "b.png"))
+    assert previews.folder.pictures == previews.gallery.held == wanted
+    assert addon("ui.wording").folder(2) == "2 photos in it"
+    film.write_bytes(b"")
+    own_settings(bpy).picture = str(film)
+    addon("ui.timer")._tick()
+    assert previews.folder.pictures == () and previews.gallery.held == (str(film),)
+    own_settings(bpy).picture = ""
+
+
 # ---- what fits
 
 
@@ -288,6 +307,26 @@ def test_what_fits_one_picture_and_several(addon):
     assert (several.category, several.best.name, several.better) == ("NeRF", "photos", None)
     [triposr] = [method for method in methods if method.name == "triposr"]
     assert advice.several_without(methods, triposr)
+
+
+def test_better_is_what_is_known_to_be_better_than_the_best_that_is_here(addon):
+    advice, methods = addon("ui.advice"), session(addon).methods
+
+    def with_here(*names: str):
+        def row(network):
+            return dataclasses.replace(network, here=network.here or network.name in names)
+
+        return tuple(dataclasses.replace(each, networks=tuple(map(row, each.networks))) for each in methods)
+
+    def found(category: str, *names: str):
+        fit = next(fit for fit in advice.fits(with_here(*names), several=False) if fit.category == category)
+        return fit.best.name, fit.better and fit.better.name
+
+    assert found("Depth", "depth-anything-v2-small") == ("depth-anything-v2-small", "moge-2")
+    assert found("Depth", "moge-2", "depth-anything-v2-small") == ("moge-2", "moge-2-base")
+    assert found("Depth", "moge-2-large") == ("moge-2-large", None)
+    assert found("Diffusion", "shap-e") == ("included-generator", "triposg"), "nobody has compared the first two"
+    assert found("Diffusion", "triposg") == ("triposg", None)
 
 
 def test_a_network_is_taken_from_what_fits(bpy, addon, picture):

@@ -78,7 +78,8 @@ def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, 
     mesh = scene.add_mesh(bpy.context, quad, "A photo")
     # 90 degrees at a distance of 1 show 2 across the longer side: half as much to each side of the axis
     info = protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height)
-    [camera] = scene.add_cameras(bpy.context, [info], mesh, True)
+    bpy.context.scene.camera = scene.add_cameras(bpy.context, [info], mesh, False)[0]
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, True, rendered=True)
     bpy.context.view_layer.update()
     longer = max(width, height)
     expected = {
@@ -101,7 +102,7 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
     scene, half = addon("ui.scene"), 0.5**0.5
     mesh = scene.add_mesh(bpy.context, quad, "A photo")
     info = addon("session.client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
-    [camera] = scene.add_cameras(bpy.context, [info], mesh, False)  # on +X of the file, looking along -X
+    [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)  # on +X of the file, looking along -X
     bpy.context.view_layer.update()
     seen = world_to_camera_view(bpy.context.scene, camera, Vector((0, 0, 0)))
     assert tuple(seen) == pytest.approx((0.25, 0.625, 2), abs=1e-5)
@@ -162,9 +163,18 @@ def test_several_cameras_have_a_collection_of_their_own_and_the_first_is_the_sce
     assert (
         [camera.name for camera in cameras] == [camera.data.name for camera in cameras] == ["IMG 0", "IMG 1", "IMG 2"]
     )
-    assert bpy.context.scene.camera is cameras[0]
-    assert (bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y) == (80, 40)
+    assert bpy.context.scene.camera is cameras[0], "as it had none"
     assert bpy.context.selected_objects == [mesh] and bpy.context.view_layer.objects.active is mesh
+
+
+def test_the_scenes_camera_and_the_size_of_renders_change_only_if_that_is_wanted(bpy, addon, quad, infos):
+    scene, render = addon("ui.scene"), bpy.context.scene.render
+    mesh, before = scene.add_mesh(bpy.context, quad, "A photo"), (render.resolution_x, render.resolution_y)
+    own = bpy.context.scene.camera = bpy.data.objects.new("Own", bpy.data.cameras.new("Own"))
+    scene.add_cameras(bpy.context, infos, mesh, True)
+    assert bpy.context.scene.camera is own and (render.resolution_x, render.resolution_y) == before
+    cameras = scene.add_cameras(bpy.context, infos, mesh, True, rendered=True)
+    assert bpy.context.scene.camera is cameras[0] and (render.resolution_x, render.resolution_y) == (80, 40)
 
 
 def test_each_camera_shows_its_own_photo_which_needs_its_file_no_longer(bpy, addon, quad, infos, photos):
@@ -183,21 +193,25 @@ def test_each_camera_shows_its_own_photo_which_needs_its_file_no_longer(bpy, add
         ]
 
 
+@pytest.mark.parametrize("rendered", [True, False])
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_photos_of_other_shapes_than_the_render_still_lie_where_their_cameras_see_them(bpy, addon, quad, infos, number):
+def test_photos_of_other_shapes_than_the_render_still_lie_where_their_cameras_see_them(
+    bpy, addon, quad, infos, number, rendered
+):
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
 
     scene = addon("ui.scene")
     mesh = scene.add_mesh(bpy.context, quad, "A photo")
-    camera, info = scene.add_cameras(bpy.context, infos, mesh, True)[number], infos[number]
+    camera, info = scene.add_cameras(bpy.context, infos, mesh, True, rendered)[number], infos[number]
     bpy.context.view_layer.update()
     longer = max(info.width, info.height)
     corner = Vector((info.width / longer, -0.5, 0.5 + info.height / longer))  # of the photo, on the quad's plane
     seen = world_to_camera_view(bpy.context.scene, camera, corner)
     wide, high = 2 * abs(seen.x - 0.5), 2 * abs(seen.y - 0.5)  # in shares of the view
     render, method = bpy.context.scene.render, camera.data.background_images[0].frame_method
-    x, y = info.width / render.resolution_x, info.height / render.resolution_y
+    shape = max(render.resolution_x / info.width, render.resolution_y / info.height)
+    x, y = shape * info.width / render.resolution_x, shape * info.height / render.resolution_y
     scale = min(1 / x, 1 / y) if method == "FIT" else max(1 / x, 1 / y)
     assert (wide, high) == pytest.approx((x * scale, y * scale), abs=1e-5)
 

@@ -59,6 +59,19 @@ def test_hands_that_shake_in_front_of_a_thing_tell_up_though_they_look_down_on_i
     assert off(up_axis(*stacked(shaken))) < 8.0
 
 
+def test_axes_that_hardly_spread_tell_no_plane():
+    """Cameras that look one way and shake by two degrees about an axis between up and ahead: the plane of their x axes
+    is 45 degrees off."""
+    [view] = scene.ring(1, 360, 0.0)
+    axis = np.radians(2.0) * np.array([0.0, -1.0, 1.0]) / 2**0.5
+    shakes = np.random.default_rng(0).normal(size=12)
+    shaken = [
+        dataclasses.replace(view, rotation=Rotation.from_rotvec(shake * axis).as_matrix() @ view.rotation)
+        for shake in shakes
+    ]
+    assert off(up_axis(*stacked(shaken))) < 2.0
+
+
 def test_a_camera_that_nods_in_one_place_keeps_its_up():
     views = [scene.ring(1, 360, pitch)[0] for pitch in np.linspace(-30, 30, 8)]
     assert off(up_axis(*stacked(views))) < 1.0

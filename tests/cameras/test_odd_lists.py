@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists of cameras as other programs and other machines write them: read as they are meant, and said."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.cameras.estimate import capture_of, registered
 from image_to_3d.worker.cameras.lens import Lens, straightened
 from image_to_3d.worker.cameras.readers import transforms
+from image_to_3d.worker.cameras.readers.conventions import as_meant
 from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
@@ -248,6 +250,41 @@ def test_other_conventions_are_recognised_by_where_the_cameras_look(folder, word
     capture = changed(folder, change)
     assert said(capture, words)
     assert_true(capture)
+
+
+@pytest.fixture(scope="module")
+def sharp() -> list[np.ndarray]:
+    """Larger pictures of the box, in which points can be found."""
+    return [scene.photo(SHAPE, view, "", backdrop=230).rgb for view in scene.ring(12, 360, 25.0, 240)]
+
+
+UPS = {"+Y": np.eye(3), "-Y": np.diag([1.0, -1.0, -1.0]), "+Z": [[1, 0, 0], [0, 0, -1], [0, 1, 0]]}
+UPS["-Z"] = [[1, 0, 0], [0, 0, 1], [0, -1, 0]]
+
+
+@pytest.mark.parametrize("up", UPS)
+@pytest.mark.parametrize("words", [*WRONG, ""])
+def test_other_conventions_are_recognised_in_a_world_whose_axes_somebody_chose(tmp_path, sharp, up, words):
+    """Of a world with up at -Y or -Z, OpenCV's axes look like those of one who stands in a room: the pictures tell."""
+    pytest.importorskip("pycolmap")
+    turn, views, frames = np.eye(4), scene.ring(12, 360, 25.0, 240), []
+    turn[:3, :3] = UPS[up]
+    for number, (rgb, view) in enumerate(zip(sharp, views)):
+        Image.fromarray(rgb).save(tmp_path / f"{number}.png")
+        matrix = turn @ np.array(scene.to_opengl(view))
+        matrix = WRONG[words](matrix) if words else matrix
+        frames.append({"file_path": f"{number}.png", "transform_matrix": matrix.tolist()})
+    write(tmp_path, {"camera_angle_x": np.radians(40.0), "frames": frames})
+    capture = read(tmp_path / "transforms.json")
+    assert said(capture, words) if words else not said(capture, "matrices")
+    assert scene.rotation_errors(capture.views, views).max() < 1e-3
+
+
+def test_what_stands_upright_is_believed_where_pictures_do_not_say_otherwise():
+    views = [dataclasses.replace(v, rotation=np.diag([-1.0, 1.0, -1.0]) @ v.rotation) for v in scene.ring(8, 360, 0.0)]
+    poses = np.stack([v.rotation for v in views]), np.stack([v.position for v in views])
+    for explained, odd in ((None, False), ([0.3, 0.5], False), ([0.0, 0.3], False), ([0.1, 0.8], True)):
+        assert bool(as_meant(*poses, lambda _, explained=explained: explained)[2]) is odd
 
 
 def test_somebody_who_looks_around_in_a_room_is_believed(folder):

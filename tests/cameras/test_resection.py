@@ -12,10 +12,11 @@ from image_to_3d.worker.cameras.sfm.bundle_adjustment import BundleAdjuster
 from image_to_3d.worker.cameras.sfm.features import Detector, Features
 from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations
 from image_to_3d.worker.cameras.sfm.resection import completed, silhouettes_agree
-from image_to_3d.worker.cameras.sfm.silhouette_pose import silhouette_poses
+from image_to_3d.worker.cameras.sfm.silhouette_pose import _Shown, silhouette_poses
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
 
@@ -156,6 +157,25 @@ def test_points_are_found_along_lines_and_adjusting_repairs_cameras(box):
     assert errors(found).max() < 2.5
     for number, shown in tracks.point_of.items():
         assert len(shown) == len(box.features[number].keypoints) and shown.max() < len(tracks.positions)
+
+
+def test_adjusting_goes_on_until_cameras_fit(box):
+    """One step leaves an error of 0.76 pixels, ten or more 0.65."""
+    dice, shaken = np.random.default_rng(1), []
+    for view in VIEWS:
+        position = view.position + 0.01 * dice.normal(size=3)
+        turn = Rotation.from_rotvec(np.radians(0.3) * dice.normal(size=3)).as_matrix()
+        shaken.append(dataclasses.replace(view, position=position, rotation=turn @ view.rotation))
+    found, _ = BundleAdjuster(seen(box.features)).adjusted(solution(list(range(COUNT)), shaken), True, job())
+    assert found.error < 0.7
+
+
+def test_a_silhouette_takes_most_of_the_picture_in_which_it_is_compared_and_leaves_a_border():
+    silhouette = np.zeros((120, 160), bool)
+    silhouette[30:90, 40:120] = True
+    shown = _Shown.of(AROUND[0].camera, silhouette, *np.nonzero(silhouette))
+    assert 0.5 < shown.mask.mean() < 0.9
+    assert not (shown.mask[0].any() or shown.mask[-1].any() or shown.mask[:, 0].any() or shown.mask[:, -1].any())
 
 
 def test_a_cancel_is_heard_while_pictures_are_resected(box):

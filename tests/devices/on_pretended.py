@@ -5,8 +5,8 @@ TOOL is the folder of pretend.py, which must be imported before torch; so each p
 line of JSON.
 """
 
+import importlib.util
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -16,7 +16,9 @@ sys.path.insert(0, TOOL)
 import pretend  # noqa: E402
 
 sys.argv = sys.argv[:1]
-runpy.run_path(str(ROOT / "tests" / "conftest.py"))
+sys.modules["image_to_3d"] = importlib.util.module_from_spec(
+    importlib.util.spec_from_file_location("image_to_3d", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -69,6 +71,18 @@ def training(device: str) -> tuple[np.ndarray, dict]:
     return trained.model.colours.cpu().numpy(), {"previews": len(shown), "psnr": trained.psnr}
 
 
+def engine(name: str) -> dict:
+    """One of nerfstudio's, on a ball that is cut out."""
+    from image_to_3d.worker.methods.multiview_fit import grid_result, nerfstudio_training
+    from image_to_3d.worker.methods.multiview_fit.nerfstudio_fields import Sizes
+
+    plan = nerfstudio_training.Plan(23, 256, 12, 32, Sizes((24, 16, 12), 11, 64, 16))
+    trained = nerfstudio_training.train(ball.capture(), name, plan, Job(lambda *_: None), torch.device(KIND))
+    field = grid_result.field(trained.model)
+    value = field.value(np.zeros((5, 3), np.float32))
+    return {"finite": bool(np.isfinite(value).all()), "psnr": trained.psnr, "peak": pretend.STATE.peak}
+
+
 def refused() -> dict:
     try:
         memory.require(torch.device(KIND), 100 * GB, {})
@@ -98,6 +112,8 @@ def main() -> dict:
         if WHAT == "full":
             text = {"cuda": "CUDA out of memory. Tried to allocate 2 GiB", "mps": "MPS backend out of memory (MPS ...)"}
             return full(text[KIND])
+        if WHAT in ("nerfacto", "neus-facto"):
+            return engine(WHAT)
         if WHAT == "pool":
             from image_to_3d.worker.methods.multiview_fit.grid_space import _averaged
 

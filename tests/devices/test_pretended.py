@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from image_to_3d.envs.places import default_root
+from image_to_3d.envs.running import process_environment
+from image_to_3d.envs.states import status
 
 CHILD = Path(__file__).with_name("on_pretended.py")
 LIMIT = 300.0
@@ -19,18 +22,23 @@ LIMIT = 300.0
 @pytest.fixture(scope="session")
 def tool(shared, tmp_path_factory) -> Path:
     """The folder of the tool, built."""
-    source, compiler = shared / "tools" / "pretend_device", shutil.which("g++")
-    if not (source / "pretend.py").is_file() or not compiler:
+    source = shared / "tools" / "pretend_device"
+    if not (source / "pretend.py").is_file() or not shutil.which("g++"):
         pytest.skip("the pretended device is not here, or no C++ compiler")
     folder = tmp_path_factory.mktemp("pretended")
-    shutil.copy(source / "pretend.py", folder)
-    torch = Path(importlib.util.find_spec("torch").origin).parent
-    libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]
-    options = ["-std=c++20", "-shared", "-fPIC", f"-I{torch / 'include'}"]
-    built = [compiler, *options, str(source / "guard.cpp"), "-o", str(folder / "guard.so"), *libraries]
-    if subprocess.run(built, capture_output=True).returncode:
+    for name in ("pretend.py", "guard.cpp"):
+        shutil.copy(source / name, folder)
+    if not built(folder, Path(importlib.util.find_spec("torch").origin).parent, folder / "guard.so"):
         pytest.skip("the pretended device could not be built")
     return folder
+
+
+def built(tool: Path, torch: Path, library: Path) -> bool:
+    """Whether the tool's library could be built for the package torch in that folder."""
+    libraries = [f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]
+    options = ["-std=c++20", "-shared", "-fPIC", f"-I{torch / 'include'}"]
+    command = ["g++", *options, str(tool / "guard.cpp"), "-o", str(library), *libraries]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +92,26 @@ def test_photos_are_learned_there_with_previews_from_the_same_random_numbers(ran
     found = ran(kind, "photos")
     assert found["previews"] > 0 and found["psnr"] > 5.0
     assert found["difference"] < 0.05  # rounding alone
+
+
+@pytest.mark.timeout(600)  # the first imports on a busy machine take minutes
+@KINDS
+@pytest.mark.parametrize("engine", ["nerfacto", "neus-facto"])
+def test_an_engine_of_nerfstudio_learns_there(tool, weights, tmp_path, kind, engine):
+    python = status(default_root(), "nerf").python
+    if python is None:
+        pytest.skip("the environment nerf is not here: make it with `python3 -m envs create nerf`")
+    find = "import importlib.util; print(importlib.util.find_spec('torch').submodule_search_locations[0])"
+    torch = Path(subprocess.run([python, "-c", find], capture_output=True, text=True, check=True).stdout.strip())
+    shutil.copy(tool / "pretend.py", tmp_path)
+    if not built(tool, torch, tmp_path / "guard.so"):
+        pytest.skip("the pretended device could not be built")
+    variables = {**process_environment(default_root(), "nerf"), "GUARD": str(tmp_path / "guard.so")}
+    command = [str(python), "-W", "ignore", str(CHILD), str(tmp_path), kind, engine, str(weights)]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=580)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["finite"] and found["psnr"] > 10.0 and found["peak"] > 0
 
 
 @KINDS

@@ -48,7 +48,7 @@ def _good(number: int) -> list[dict]:
         {**request, "method": "generate", "params": asked | made},
         {**request, "method": "select", "params": asked},
         {**request, "method": "catalogue", "params": {}},
-        {**request, "method": "estimate", "params": {"network": "included", "pictures": 3}},
+        {**request, "method": "estimate", "params": {"network": "included", "pictures": ["/a.png"]}},
         {**request, "method": "history", "params": {}},
         {**request, "method": "history/fetch", "params": {"key": "0" * 40, "output": "/none/a.glb", "photos": ""}},
         {**request, "method": "history/remove", "params": {"keys": ["0" * 40], "everything": False}},

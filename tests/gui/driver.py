@@ -122,6 +122,11 @@ class Blender:
         """Chooses the one before it."""
         self.next_choice("4")
 
+    def turn_wheel(self, wheel: str, times: int) -> None:
+        """Scrolls where the mouse is: "4" up, "5" down."""
+        self._xdotool("click", "--repeat", str(times), "--delay", "60", wheel)
+        time.sleep(0.5)
+
     def press_button(self) -> None:
         """A click where the mouse is."""
         self._xdotool("click", "1")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a user's hand does again and again in the tests: keys and clicks, each until Blender has followed."""
 
+import time
 from pathlib import Path
 
 from image_to_3d.tests.gui.driver import Blender
@@ -125,6 +126,40 @@ def opened(screen: Blender, setting: str) -> tuple[int, int]:
             if screen.ask("hovered('VIEW_3D', 'UI')") == setting:
                 return x, below
     raise AssertionError(f"there is no panel with {setting}")
+
+
+def open_panel(screen: Blender, name: str) -> None:
+    """Opens the closed panel of the tab that has that name, further down if it is not in sight; others, which a click
+    opens or closes too, stay as they are."""
+    for _ in range(4):
+        if _opened_in_sight(screen, name):
+            return
+        screen.turn_wheel("5", 8)
+    raise AssertionError(f"{name} cannot be opened")
+
+
+def _opened_in_sight(screen: Blender, name: str) -> bool:
+    place = screen.region("VIEW_3D", "UI")
+    for y in range(place["top"] + HEADER // 2, place["top"] + place["height"], HEADER // 2):
+        screen.move(place["left"] + place["width"] // 2, y)
+        if screen.ask("hovered('VIEW_3D', 'UI')"):
+            continue  # a button
+        for _ in range(2):
+            screen.press_button()
+            time.sleep(0.3)
+            if screen.ask(f"is_drawn({name!r})"):
+                return True
+    return False
+
+
+def scrolled_to(screen: Blender, what: str, columns: tuple[float, ...] = (0.5,), wheel: str = "5") -> tuple[int, int]:
+    """Turns the wheel over the tab, down or with "4" up, until that button is to be seen; returns where it is."""
+    for _ in range(6):
+        try:
+            return screen.find(what, columns=columns)
+        except AssertionError:
+            screen.turn_wheel(wheel, 6)
+    return screen.find(what, columns=columns)
 
 
 def over_the_view(screen: Blender) -> None:

@@ -5,18 +5,32 @@ It only looks. A question is a file `question-N.txt` with a Python expression ov
 written to `answer-N.json`. All positions are in pixels of the screen, from its top left corner.
 """
 
+import hashlib
 import json
 import os
 import sys
+import threading
 import time
+from array import array
 from pathlib import Path
 
 import bpy
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 EXTENSION = "bl_ext.user_default.image_to_3d"
+PARTS = (
+    "_prepare",
+    "_add_when_possible",
+    "_follow_the_choice",
+    "_follow_with_words_and_pictures",
+    "_remember",
+    "_redraw",
+)
 _asked = 0
 _drawn: list[tuple[str, float]] = []
+_watched: list = []
+_ticks: list[tuple[float, dict]] = []
+_parts: dict[str, float] = {}
 _last_view: list[list[float]] = []
 
 
@@ -109,6 +123,21 @@ def boxes() -> dict[str, list[list[float]]]:
     return found
 
 
+def meshes() -> dict[str, str]:
+    """Of each mesh what tells its corners and faces from others."""
+    found = {}
+    for thing in bpy.context.scene.objects:
+        if thing.type == "MESH":
+            points, ends = (
+                array("f", bytes(12 * len(thing.data.vertices))),
+                array("i", bytes(4 * len(thing.data.loops))),
+            )
+            thing.data.vertices.foreach_get("co", points)
+            thing.data.loops.foreach_get("vertex_index", ends)
+            found[thing.name] = hashlib.sha256(points.tobytes() + ends.tobytes()).hexdigest()
+    return found
+
+
 def still() -> bool:
     """Whether the view is where it was when this was last asked: Blender moves it smoothly."""
     global _last_view
@@ -138,14 +167,66 @@ def state() -> dict | None:
         "preview": now.shown.preview,
         "enough": now.shown.enough,
         "problem": now.problem and now.problem.message,
-        "longest_tick": now.longest_tick,
+        "longest_tick": longest_tick()[0],
         "pid": now._client.pid if now._client else None,
         "selected": now.selection.answer and now.selection.answer.network,
         "queue": [job.label.title for job in now.queue],
         "cancelled": now.results.cancelled and now.results.cancelled.title,
         "last": now.results.last and now.results.last.faces,
+        "from cache": now.results.last and now.results.last.from_cache,
         "made by": now.results.last and now.results.last.network,
     }
+
+
+def _watch_ticks() -> None:
+    """Measures the add-on's timer as soon as the add-on is there."""
+    timer = sys.modules.get(f"{EXTENSION}.addon.ui.timer")
+    if timer is None or timer in _watched:
+        return
+    _watched.append(timer)
+    timer._look = _as_tick(timer._look)
+    for name in PARTS:
+        setattr(timer, name, _as_part(getattr(timer, name), name))
+    session_type = sys.modules[f"{EXTENSION}.addon.session.session"].Session
+    session_type.tick = _as_part(session_type.tick, "Session.tick")
+    child = sys.modules[f"{EXTENSION}.addon.session.process"].Child
+    child._start = _as_part(child._start, "starting a process")
+
+
+def _own_seconds() -> float:
+    """A clock that stands still while the system lets others have the processor (Linux tells how long that was)."""
+    try:
+        waited = int(Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()[1])
+    except OSError:
+        waited = 0
+    return time.perf_counter() - waited / 1e9
+
+
+def _as_tick(function):
+    def timed():
+        _parts.clear()
+        began = _own_seconds()
+        answer = function()
+        _ticks.append((_own_seconds() - began - _parts.pop("_add_when_possible", 0.0), {**_parts}))
+        return answer
+
+    return timed
+
+
+def _as_part(function, name: str):
+    def timed(*arguments):
+        began = _own_seconds()
+        try:
+            return function(*arguments)
+        finally:
+            _parts[name] = _parts.get(name, 0.0) + _own_seconds() - began
+
+    return timed
+
+
+def longest_tick() -> tuple[float, dict]:
+    """Seconds that the add-on's timer kept Blender at most, without bringing in a mesh, and what took how long then."""
+    return max(_ticks, key=lambda tick: tick[0], default=(0.0, {}))
 
 
 def history() -> list[str]:
@@ -267,6 +348,7 @@ def _answer(question: str) -> dict:
 
 def _look() -> float:
     global _asked
+    _watch_ticks()
     question = FOLDER / f"question-{_asked}.txt"
     if question.exists():
         part = FOLDER / f"answer-{_asked}.part"
@@ -281,3 +363,4 @@ shown.show_splash = False
 shown.filebrowser_display_type = "SCREEN"  # no window manager is here to place a second window
 shown.render_display_type = "SCREEN"
 bpy.app.timers.register(_look, persistent=True)
+_watch_ticks()

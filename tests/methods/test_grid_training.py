@@ -224,7 +224,7 @@ def test_photos_of_other_exposures_are_evened(capture) -> None:
 
 
 def test_a_grid_that_will_not_fit_is_told_before_it_is_learned_with_a_preset_that_does(capture, monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: 500_000_000)
+    monkeypatch.setattr(memory, "free", lambda device: 1_200_000_000)
     told = Told()
     with pytest.raises(OutOfMemory, match="choose the preset fast"):
         grid_training.train(capture, replace(grid_training.PRESETS["high"], pixels=32), told, CPU)

@@ -2,6 +2,7 @@
 """What is kept of results: how they were made, pictures of them, and that they can be had again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,15 +93,21 @@ def test_damaged_entries_are_left_out(make, photo, thing, app, machine):
         assert [entry.key for entry in history(app).entries] == [good.key]
 
 
-def test_what_presets_take_is_known_after_a_run(make, photo, app):
-    def estimates(pictures=1) -> dict[str, float | None]:
-        found = app.estimate(protocol.EstimateParams("included", pictures), silent())
+def test_what_presets_take_is_known_after_a_run(make, photo, app, tmp_path):
+    def estimates(*pictures) -> dict[str, float | None]:
+        found = app.estimate(protocol.EstimateParams("included", tuple(map(str, pictures))), silent())
         assert found.memory > 0
         return {each.preset: each.seconds for each in found.presets}
 
     assert estimates() == {"fast": None, "balanced": None, "high": None}
     make(photo)
-    assert estimates()["fast"] > 0 and estimates()["high"] is None and estimates(30)["fast"] is None
+    assert estimates()["fast"] > 0 and estimates()["high"] is None and estimates(photo)["fast"] > 0
+    assert estimates(*[photo] * 30)["fast"] is None
+    for number in range(30):
+        shutil.copy(photo, tmp_path / f"{number}.png")
+    assert estimates(tmp_path)["fast"] is None, "a folder is as many as lie in it"
+    (tmp_path.parent / "a.mp4").touch()
+    assert estimates(tmp_path.parent / "a.mp4")["fast"] is None, "and a video as many as are taken of it"
 
 
 def test_what_was_ended_early_has_no_key_and_leaves_no_pictures(make, photo, machine, tmp_path):

@@ -33,8 +33,8 @@ def test_nothing_is_taken_and_nothing_kept_where_that_is_asked_for(make, photo, 
     assert not [path for path in machine.results.iterdir() if path.name != "timings.json"]
 
 
-@pytest.mark.parametrize("changed", ["picture", "option", "preset", "device", "network"])
-def test_whatever_is_asked_for_otherwise_runs_the_network(make, photo, thing, machine, changed):
+@pytest.mark.parametrize("changed", ["picture", "option", "preset", "network"])
+def test_whatever_is_asked_for_otherwise_runs_the_network(make, photo, thing, changed):
     make(photo)
     match changed:
         case "picture":
@@ -44,10 +44,17 @@ def test_whatever_is_asked_for_otherwise_runs_the_network(make, photo, thing, ma
             assert network_ran(make(photo, options={"detail": 1.5}))
         case "preset":
             assert make(photo, options={"detail": 0.75}).from_cache  # what matters are its values
-        case "device":
-            assert network_ran(make(photo, machine=dataclasses.replace(machine, device="auto")))
         case "network":
             assert network_ran(make(thing)) and network_ran(make(thing, network="included"))
+
+
+def test_what_counts_is_the_device_that_ran_and_not_the_word_for_it(make, photo, machine, monkeypatch):
+    """A card that somebody puts in must make "auto" run again, and "auto" without one is the processor."""
+    make(photo)
+    automatic = dataclasses.replace(machine, device="auto")
+    assert make(photo, machine=automatic).from_cache
+    monkeypatch.setattr(methods.Task, "place", "cuda")
+    assert network_ran(make(photo, machine=automatic))
 
 
 def test_other_weights_under_the_same_name_run_the_network_again(make, photo, tmp_path, monkeypatch):

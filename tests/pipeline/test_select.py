@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which method and network are taken for some pictures, where the user named none, and which refuse them."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from image_to_3d.worker.core.errors import Invalid, MethodUnavailable, Unable
-from image_to_3d.worker.methods import all_methods, with_network
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.methods import all_methods, of_category, with_network
 from image_to_3d.worker.pictures.gather import Inputs
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pipeline.select import select
+from image_to_3d.worker.pipeline.generate import looked_at
+from image_to_3d.worker.pipeline.select import Subject, select
 from image_to_3d.worker.store.weights import WeightStore
 
 LARGE = "moge-2"
@@ -55,7 +58,7 @@ def inputs(*pictures: Picture, cameras: Path | None = None) -> Inputs:
 
 
 def chosen(found: Inputs, weights: WeightStore, category=None, network=None, **options) -> str:
-    return select(found, category, network, options, weights).network.name
+    return select(Subject.of(found), category, network, options, weights).network.name
 
 
 @pytest.mark.parametrize("category", ["depth", "Depth", None])
@@ -126,3 +129,33 @@ def test_a_list_of_cameras_is_refused_by_its_own_name(everything, tmp_path):
 def test_an_option_decides_by_its_name_so_that_a_wrong_value_of_it_is_what_is_told(nothing):
     for wish in ({"background": "keep"}, {"background": "kept"}, {"near": 2, "far": 1}):
         assert chosen(inputs(thing()), nothing, "depth", **wish) == "included"
+
+
+def test_a_category_without_a_network_to_take_is_one_sentence(everything, monkeypatch):
+    for networks in ((), (with_network("triposg")[1],)):
+        networks = tuple(dataclasses.replace(network, automatic=False) for network in networks)
+        methods = [dataclasses.replace(method, networks=networks) for method in of_category("diffusion")]
+        monkeypatch.setattr("image_to_3d.worker.pipeline.select.of_category", lambda name, methods=methods: methods)
+        with pytest.raises(Unable, match="Diffusion has no network that is taken by itself"):
+            chosen(inputs(thing()), everything, "diffusion")
+
+
+def test_a_method_without_networks_is_passed_over(everything, monkeypatch):
+    first, *others = all_methods()
+    methods = (dataclasses.replace(first, networks=()), *others)
+    monkeypatch.setattr("image_to_3d.worker.pipeline.select.all_methods", lambda: methods)
+    assert chosen(inputs(scene()), everything) not in [network.name for network in first.networks]
+
+
+def test_several_pictures_are_told_from_one_without_reading_any(tmp_path, monkeypatch):
+    """A video of an hour would take minutes."""
+    for name in ("a.mp4", "b/1.jpg", "b/2.jpg", "c/transforms.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name, count, listed in (("a.mp4", 60, False), ("b", 2, False), ("c", 0, True), ("c/transforms.json", 0, True)):
+        found = looked_at([tmp_path / name], Job(lambda *_: None))
+        assert (found.count, found.listed, found.is_several) == (count, listed, True)
+    found = looked_at([tmp_path / "b" / "1.jpg", tmp_path / "b" / "2.jpg"], Job(lambda *_: None))
+    assert found.count == 2
+    with pytest.raises(Unable, match=r"1\.jpg is empty"):
+        looked_at([tmp_path / "b" / "1.jpg"], Job(lambda *_: None))

@@ -12,16 +12,18 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
+from ..core.file_types import COLMAP_IMAGES
 from ..core.job import Job, Span
 from ..core.view import View
 from ..pictures.gather import LONGEST_SIDE, MOST_PIXELS, Inputs
 from ..pictures.load import Picture, load
+from ..pictures.look import folder_of_listed
 from .capture import Capture
 from .extent import extent
 from .lens import straightened
 from .orient import upright
 from .outline import outlines
-from .readers import middlebury, transforms
+from .readers import colmap, middlebury, transforms
 from .readers.exif_turn import turned
 from .registration import Registration
 from .sfm import reconstruct
@@ -37,8 +39,9 @@ def registered(inputs: Inputs, job: Job | Span, threads: int = reconstruct.THREA
     """
     if inputs.cameras is None:
         return reconstruct.registered(inputs.pictures, inputs.ordered, job, threads)
-    read = transforms.read if inputs.cameras.suffix.lower() == ".json" else middlebury.read
-    return _centred(read(inputs.cameras, job), inputs.cameras.name)
+    name = inputs.cameras.name.lower()
+    reader = transforms if name.endswith(".json") else colmap if name in COLMAP_IMAGES else middlebury
+    return _centred(reader.read(inputs.cameras, job), inputs.cameras.name)
 
 
 def _centred(found: Registration, name: str) -> Registration:
@@ -50,7 +53,7 @@ def _centred(found: Registration, name: str) -> Registration:
         raise Unable(f"all cameras of {name} stand in one place, which tells no depth: write its matrices again")
     if away <= _FAR * spread:
         return found
-    return dataclasses.replace(found, positions=found.positions - middle)
+    return dataclasses.replace(found, positions=found.positions - middle, points=found.points - middle)
 
 
 def views_of(inputs: Inputs, registration: Registration, job: Job | Span) -> tuple[View, ...]:
@@ -86,7 +89,7 @@ def _picture(inputs: Inputs, registration: Registration, number: int) -> Picture
     source = registration.pictures[number]
     if isinstance(source, int):
         return inputs.pictures[source]
-    folder, count = inputs.cameras.parent, len(registration.pictures)
+    folder, count = folder_of_listed(inputs.cameras), len(registration.pictures)
     picture = load(folder / source)
     if registration.masks and (mask := registration.masks[number]):
         picture = dataclasses.replace(picture, alpha=_masked(picture, load(folder / mask.file), mask.turn))

@@ -6,10 +6,30 @@ PICTURES += (".jfif", ".jpe", ".hif", ".dng", ".hdr")
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
 
-CAMERA_LISTS = (".json", "_par.txt")
-"""Of files that say where the pictures beside them were taken: transforms.json and its like, Middlebury's list."""
+COLMAP_IMAGES = ("images.bin", "images.txt")
+"""Of COLMAP's models, the file that says where each picture was taken; the others lie beside it."""
+
+_NERF = ("transforms.json", "transforms_train.json")
+_MIDDLEBURY = "_par.txt"
+
+IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
+"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
+
+MASK_MARKS = ("_mask", ".mask", "-mask")
+"""How the names of masks end, before their ending, beside the photos that they belong to."""
 
 
 def is_camera_list(name: str) -> bool:
-    """Whether a file of that name lists cameras."""
-    return name.lower().endswith(CAMERA_LISTS)
+    """Whether a file of that name, which somebody has chosen, says where pictures were taken."""
+    name = name.lower()
+    return name.endswith((".json", _MIDDLEBURY)) or name.replace("\\", "/").rpartition("/")[2] in COLMAP_IMAGES
+
+
+def camera_list_among(names: list[str]) -> str | None:
+    """Which of the files of a folder says where its pictures were taken, if one does. A .json of any name may hold
+    anything, so there only the usual names count."""
+    known = {name.lower(): name for name in names}
+    usual = [known[name] for name in _NERF if name in known]
+    usual += [name for name in names if name.lower().endswith(_MIDDLEBURY)]
+    usual += [known[name] for name in COLMAP_IMAGES if name in known and name.replace("images", "cameras") in known]
+    return usual[0] if usual else None

@@ -56,6 +56,8 @@ class DepthMapOptions:
         10000.0,
         unit="metres",
         group="picture",
+        zero="automatic",
+        usual=4.0,
     )
     grid: int = option(576, "Grid", "Points along the longer side before simplification.", 32, 2048, unit="pixels")
     faces: int = _faces(100_000)

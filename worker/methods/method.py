@@ -46,7 +46,9 @@ class Network:
     published: where they are fetched from; else `file` is part of the product, or the method needs none. also: networks
     that it may need beside itself; the weights of those that are automatic are fetched with its own. automatic: taken
     by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its
-    weights.
+    weights. quality: higher than that of another network of the category for as many pictures, where a comparison that
+    was published or measured here found it better; the same where there is none. It chooses nothing: a better one may
+    be slow.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Network:
     also: tuple[Network, ...] = ()
     automatic: bool = True
     takes: int = 0
+    quality: int = 1
 
     @property
     def bytes(self) -> int:
@@ -129,7 +132,8 @@ class Method:
 
     category: the label under which the panel files it, and nothing else. pictures: how many it takes; cut_out: whether
     it makes a thing alone, whatever is behind it. makes: the name of its representation in core.representations.
-    networks: best first. runner: the module that does it, beside the folder's `__init__`, as the module docstring says.
+    networks: of them the first that is here is taken by itself. runner: the module that does it, beside the folder's
+    `__init__`, as the module docstring says.
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
     applied when the representation is restored from its arrays. environment: the Python that has its packages.
@@ -184,6 +188,13 @@ class Task:
     device: str
     weights: WeightStore
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
+
+    @property
+    def place(self) -> str:
+        """The device that is meant, by its own name: "auto" is another one as soon as there is a card."""
+        from .runtime import devices  # on use: brings torch
+
+        return str(devices.pick(self.device))
 
     @property
     def picture(self) -> Picture:

@@ -16,19 +16,12 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import Unable
-from ..core.file_types import PICTURES, VIDEOS, is_camera_list
 from ..core.job import Job, Span
-from . import kinds
 from .faults import named
 from .load import Picture, load
+from .look import MOST_PICTURES, NAMED, listed, look, masks_apart
 from .silhouette import faint, marked
 from .video import frames
-
-CAMERA_LISTS = ("transforms.json", "transforms_train.json", "*_par.txt")
-"""Names of files that say where the pictures of a folder were taken; the first that is there is read."""
-
-MOST_PICTURES = 400
-"""More are thinned out evenly: every pair that shows the same is compared, and all are kept in memory."""
 
 MOST_PIXELS = 250_000_000
 """All pictures together: 750 MB. Larger ones are reduced alike."""
@@ -36,15 +29,10 @@ MOST_PIXELS = 250_000_000
 LONGEST_SIDE = 2400
 """Pixels of a single picture's longer side: an object's texture needs no more from each of many photos."""
 
-IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
-"""Names that programs for photogrammetry (COLMAP, nerfstudio, Gaussian splatting) give a project's folder of photos."""
-
-_MASK_MARKS = ("_mask", ".mask", "-mask")
 _OTHER_SHAPE = 0.02  # relative difference of two aspect ratios: a mask is not this picture's
 _SAME = 6.0  # 8-bit grey levels, largest difference of two thumbnails: the same photo, saved twice
 _FLAT = 3.0  # 8-bit levels between a picture's darkest and brightest hundredth: nothing is on it
 _THUMBNAIL = 64  # pixels: a thing that was turned by a few degrees differs somewhere
-_NAMED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,99 +49,17 @@ class Inputs:
     notes: tuple[str, ...] = ()
 
 
-def is_collection(path: Path) -> bool:
-    """Whether `path` names a folder, a video or a list of cameras, and not one picture."""
-    return is_folder(path) or is_video(path) or is_camera_list(path.name)
-
-
-def is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name that is too long for the file system
-        return False
-
-
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEOS
-
-
 def gather(paths: Sequence[Path], job: Job | Span) -> Inputs:
     """Reads what the user chose: pictures, one folder, one video or one list of cameras.
 
     Single pictures that cannot be read, are empty or are there twice are left out, and a note says so. Raises Unable
     where nothing is left.
     """
-    if not paths:
-        raise Unable("no pictures were chosen: choose several photos of one thing, a folder of them or a video")
-    if len(paths) == 1 and is_folder(paths[0]):
-        return _of_folder(paths[0], job)
-    lists = [path for path in paths if is_camera_list(path.name)]
-    if len(lists) == 1:
-        return Inputs((), cameras=lists[0])
-    return _of_chosen(paths, "what was chosen", job)
-
-
-def _of_folder(folder: Path, job: Job | Span, inner: bool = True) -> Inputs:
-    """inner: whether to look for pictures in the folders in it too."""
-    files = _listing(folder, Path.is_file)
-    lists = [path for name in CAMERA_LISTS for path in files if path.match(name)]
-    if lists:
-        return Inputs((), cameras=lists[0])
-    chosen = [path for path in files if _may_be_picture(path) or is_video(path)]
-    if chosen:
-        return _of_chosen(chosen, f"the folder {named(folder)}", job)
-    deeper = [path for path in _listing(folder, Path.is_dir) if _holds_pictures(path)] if inner else []
-    usual = [path for path in deeper if path.name.lower() in IMAGE_FOLDERS]
-    if len(usual or deeper) == 1:
-        found = _of_folder((usual or deeper)[0], job, inner=False)
-        note = (
-            f"the folder {named(folder)} holds no pictures itself, so those of {named((usual or deeper)[0])} are used"
-        )
-        return dataclasses.replace(found, notes=(note, *found.notes))
-    if deeper:
-        names = _listed([named(path) for path in deeper])
-        raise Unable(f"the folder {named(folder)} holds no pictures itself, but its folders {names} do: choose one")
-    raise Unable(f"the folder {named(folder)} holds no pictures: choose one with several photos of one thing")
-
-
-def _of_chosen(paths: Sequence[Path], whose: str, job: Job | Span) -> Inputs:
-    """Pictures, or one video. whose: what holds them, in words."""
-    videos = [path for path in paths if is_video(path)]
-    pictures = [path for path in paths if not is_video(path)]
-    if pictures:
-        found = _of_files(pictures, job)
-        note = f"photos are used, and not {_listed([named(path) for path in videos])} beside them"
-        return dataclasses.replace(found, notes=(*found.notes, note)) if videos else found
-    if len(videos) > 1:
-        names = _listed([named(path) for path in videos])
-        raise Unable(f"one video at a time can be used, but {whose} holds {len(videos)} ({names}): choose one")
-    return _of_video(videos[0], job)
-
-
-def _listing(folder: Path, which: Callable[[Path], bool]) -> list[Path]:
-    """What is in the folder, in the order of names, but for what is hidden."""
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and which(path))
-    except OSError as error:
-        raise Unable(f"the folder {named(folder)} cannot be read: {error.strerror}") from None
-
-
-def _holds_pictures(folder: Path) -> bool:
-    try:
-        return any(_may_be_picture(path) for path in _listing(folder, Path.is_file))
-    except Unable:
-        return False
-
-
-def _may_be_picture(path: Path) -> bool:
-    """Whether the file's name, or where that has no ending its beginning, is a picture's."""
-    if path.suffix:
-        return path.suffix.lower() in PICTURES
-    try:
-        with path.open("rb") as file:
-            return kinds.format_of(file.read(kinds.HEAD)) is not None
-    except OSError:
-        return False
+    found = look(paths)
+    if found.cameras:
+        return Inputs((), cameras=found.cameras)
+    read = _of_video(found.video, job) if found.video else _of_files(found.pictures, job)
+    return dataclasses.replace(read, notes=(*found.notes, *read.notes))
 
 
 def _of_video(path: Path, job: Job | Span) -> Inputs:
@@ -164,7 +70,7 @@ def _of_video(path: Path, job: Job | Span) -> Inputs:
 
 def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
     notes, read, wrong = [], [], []
-    paths, masks = _masks_apart(paths)
+    paths, masks = masks_apart(paths)
     if len(paths) > MOST_PICTURES:
         chosen = np.linspace(0, len(paths) - 1, MOST_PICTURES).round().astype(int)
         notes.append(f"{MOST_PICTURES} of {len(paths)} pictures are used, evenly chosen")
@@ -180,26 +86,13 @@ def _of_files(paths: Sequence[Path], job: Job | Span) -> Inputs:
     if not read:
         raise Unable(wrong[0] if len(wrong) == 1 else f"none of the {len(wrong)} pictures can be read: {wrong[0]}")
     if wrong:
-        more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:_NAMED])}{more}")
+        more = f", and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        notes.append(f"left out of {len(paths)} pictures: {'; '.join(wrong[:NAMED])}{more}")
     kept, said = _distinct(read)
     own = [note for picture in kept for note in picture.notes]
     own = [f"{note} ({own.count(note)} of {len(kept)} pictures)" for note in dict.fromkeys(own)]
     used = [f"masks are used with {len(masks)} of {len(paths)} pictures"] if masks else []
     return Inputs(tuple(kept), notes=(*notes, *said, *used, *own))
-
-
-def _masks_apart(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, Path]]:
-    """The photos, and the masks of those that have one: photo_mask.png or photo.mask.png beside photo.jpg."""
-    photos = {path.with_suffix("") if path.suffix else path: path for path in paths}
-    photos |= {path: path for path in paths}  # photo.jpg.mask.png
-    masks = {}
-    for path in paths:
-        for mark in _MASK_MARKS:
-            of = photos.get(path.with_name(path.stem[: -len(mark)])) if path.stem.lower().endswith(mark) else None
-            if of is not None and of != path and len(path.stem) > len(mark):
-                masks[of] = path
-    return [path for path in paths if path not in masks.values()], masks
 
 
 def _masked(picture: Picture, path: Path, check: Callable[[], None]) -> Picture:
@@ -253,7 +146,7 @@ def _distinct(pictures: Sequence[Picture]) -> tuple[list[Picture], list[str]]:
             kept.append(number)
     notes, twice = [], len(shown) - len(kept)
     if flat:
-        notes.append(f"nothing is to be seen on {_listed(flat)}: left out")
+        notes.append(f"nothing is to be seen on {listed(flat)}: left out")
     if twice:
         notes.append(f"the same as others, and left out: {twice} of {len(pictures)} pictures")
     return [shown[number] for number in kept], notes
@@ -265,7 +158,3 @@ def _thumbnail(picture: Picture) -> np.ndarray:
     scale = _THUMBNAIL / max(grey.size)
     size = [max(1, round(side * scale)) for side in grey.size]
     return np.asarray(grey.resize(size, Image.Resampling.BOX), np.float32)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

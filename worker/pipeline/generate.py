@@ -17,12 +17,13 @@ from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
 from ..core.whole_file import writable_mode
 from ..finish.photos import written
-from ..pictures.gather import Inputs, gather, is_collection
+from ..pictures.gather import Inputs, gather
 from ..pictures.load import check_shows_something, load
+from ..pictures.look import is_collection, look
 from ..store import cache, folders
 from ..store.history import without_bookkeeping
 from ..store.timings import Timings
-from .select import select
+from .select import Subject, select
 from .steps import Step, run
 from .work import PICTURES, Machine, Request, Work
 
@@ -42,7 +43,8 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         path_of(folder)
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
-    choice = select(inputs, request.category, request.network, request.options, machine.weights)
+    subject = Subject.of(inputs)
+    choice = select(subject, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, output, job)
     steps = [
         Step("network", work.represent, work.kept_representation, work.keep_representation, usual=0.6, improves=True),
@@ -58,6 +60,15 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         made = {**made, "warnings": [*made["warnings"], _EARLY], "key": ""}
     facts = with_photos(made, request.photos)
     return {**facts, "glb": str(output), "seconds": job.seconds, "from_cache": not ran.seconds}
+
+
+def looked_at(paths: list[Path], job: Job | Span) -> Subject:
+    """What is to be known of what was chosen before a network is taken: of several pictures their number will do."""
+    if len(paths) != 1 or is_collection(paths[0]):
+        found = look(paths)
+        if found.cameras or found.count > 1:
+            return Subject(found.count, bool(found.cameras))
+    return Subject.of(read(paths, job))
 
 
 def read(paths: list[Path], job: Job | Span) -> Inputs:

@@ -21,6 +21,7 @@ from ..store.weights import WeightStore
 
 if TYPE_CHECKING:
     from ..pictures.gather import Inputs
+    from ..pictures.load import Picture
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,33 @@ class Choice:
 
     method: Method
     network: Network
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is known of the pictures: about how many there are, whether a file lists them with their cameras, and the
+    picture where it is one."""
+
+    count: int
+    listed: bool = False
+    picture: Picture | None = None
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> Subject:
+        only = inputs.pictures[0] if len(inputs.pictures) == 1 else None
+        return cls(len(inputs.pictures), inputs.cameras is not None, only)
+
+    @property
+    def is_several(self) -> bool:
+        return self.listed or self.count != 1
+
+    @property
+    def words(self) -> str:
+        return "a list of cameras" if self.listed else str(self.count)
+
+    @property
+    def shows_one_thing(self) -> bool:
+        return self.picture is not None and self.picture.shows_one_thing
 
 
 @dataclass(frozen=True)
@@ -40,7 +68,7 @@ class Settings:
 
 
 def select(
-    inputs: Inputs,
+    subject: Subject,
     category: str | None,
     network: str | None,
     options: Mapping[str, Value],
@@ -52,21 +80,23 @@ def select(
 
     Raises Invalid for unknown names, MethodUnavailable for unknown networks, Unable where no method takes the pictures.
     """
-    several = inputs.cameras is not None or len(inputs.pictures) != 1
-    given = "a list of cameras" if inputs.cameras else len(inputs.pictures)
     if network is not None:
         method, row = with_network(network)
         if category is not None and method not in of_category(category):
             raise Invalid(f"the network {network} is one of {method.category}, not of {category}")
-        if several and method.pictures == "one":
-            raise Unable(f"{row.label} takes one photo, not {given}: choose one")
+        if subject.is_several and method.pictures == "one":
+            raise Unable(f"{row.label} takes one photo, not {subject.words}: choose one")
         return Choice(method, row)
     candidates = all_methods() if category is None else of_category(category)
-    fitting = [method for method in candidates if (method.pictures == "several") == several]
+    fitting = [method for method in candidates if (method.pictures == "several") == subject.is_several]
     if not fitting:
-        raise Unable(f"{candidates[0].category} takes one photo, not {given}: choose one")
-    fitting = sorted(fitting, key=lambda method: method.cut_out != (not several and inputs.pictures[0].shows_one_thing))
-    able = [method for method in fitting if options.keys() <= _names(method)] or fitting[:1]
+        raise Unable(f"{candidates[0].category} takes one photo, not {subject.words}: choose one")
+    willing = [method for method in fitting if any(row.automatic for row in method.networks)]
+    if not willing:
+        raise Unable(f"{fitting[0].category} has no network that is taken by itself: name one")
+    one_thing = subject.shows_one_thing
+    willing = sorted(willing, key=lambda method: method.cut_out != one_thing)
+    able = [method for method in willing if options.keys() <= _names(method)] or willing[:1]
     rows = [Choice(method, row) for method in able for row in method.networks if row.automatic]
     return next((choice for choice in rows if choice.network.is_here(weights)), rows[0])
 

@@ -12,7 +12,7 @@ import datetime
 import hashlib
 import io
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,13 +26,14 @@ from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import Representation
-from ..core.texts import readable
+from ..core.texts import path_of, readable
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
 from ..methods.method import Task
 from ..pictures.gather import Inputs
+from ..pictures.look import folder_of_listed, look
 from ..store import cache
 from ..store.history import History, without_bookkeeping
 from ..store.weights import WeightStore
@@ -192,7 +193,7 @@ class Work:
             revision=self.choice.network.revision(self.task.weights),
             code=code.of_method(method),
             options={name: value for name, value in options.items() if name not in method.late},
-            device=self.task.device,
+            device=self.task.place,
         )
 
     @cached_property
@@ -208,8 +209,13 @@ class Work:
     @property
     def kind(self) -> str:
         """Works of the same kind take about the same time."""
-        pictures = len(self.task.inputs.pictures)
-        return kind_of(self.choice.network.name, self.request.preset, self.task.device, pictures)
+        pictures = self.request.pictures
+        return kind_of(self.choice.network.name, self.request.preset, self.task.device, counted(pictures))
+
+
+def counted(pictures: Sequence[str]) -> int:
+    """About how many pictures these paths hold, without reading them. Raises Unable where they hold none."""
+    return look([path_of(path) for path in pictures]).count
 
 
 def _previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
@@ -235,7 +241,7 @@ def _digests(cameras: Path | None) -> list[str]:
     """What tells a list of cameras and the files beside it from others."""
     if cameras is None:
         return []
-    beside = sorted(path for path in cameras.parent.rglob("*") if path.is_file())
+    beside = sorted(path for path in folder_of_listed(cameras).rglob("*") if path.is_file())
     facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in beside]
     return [hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()]
 

@@ -43,7 +43,7 @@ from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
 from ..core.texts import readable, shortened
 
-VERSION = 6
+VERSION = 7
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -88,7 +88,8 @@ class WireError(Exception):
 @dataclass(frozen=True)
 class NetworkInfo:
     """One row of weights that a method can run; its name is unique among all methods. `bytes` is the size of its
-    download, 0 where there is none; `here` says that it runs offline now."""
+    download, 0 where there is none; `here` says that it runs offline now. `quality`: of two networks of one category
+    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them."""
 
     name: str
     label: str
@@ -98,6 +99,7 @@ class NetworkInfo:
     here: bool
     source: str
     help: str = ""
+    quality: int = 1
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,10 @@ class GenerateParams:
 
 @dataclass(frozen=True)
 class EstimateParams:
-    """`pictures`: how many there are."""
+    """`pictures` are paths, as in `SelectParams`: what takes long depends on how many they hold."""
 
     network: str
-    pictures: int = 1
+    pictures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

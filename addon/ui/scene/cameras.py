@@ -22,11 +22,15 @@ DRAWN = 0.05
 
 
 def add_cameras(
-    context: bpy.types.Context, infos: Sequence[CameraInfo], mesh: bpy.types.Object, backdrop: bool
+    context: bpy.types.Context,
+    infos: Sequence[CameraInfo],
+    mesh: bpy.types.Object,
+    backdrop: bool,
+    rendered: bool = False,
 ) -> list[bpy.types.Object]:
     """Adds cameras that see `mesh` exactly as the photos show it; several have a collection of their own.
 
-    The first becomes the scene's, whose renders get its photo's size.
+    The first becomes the scene's if it has none. `rendered`: in any case, and renders get its photo's size.
     """
     collection = mesh.users_collection[0]
     if len(infos) > 1:
@@ -34,14 +38,16 @@ def add_cameras(
         collection.children.link(own)
         collection = own
     render = context.scene.render
-    render.resolution_x, render.resolution_y = infos[0].width, infos[0].height
-    render.pixel_aspect_x = render.pixel_aspect_y = 1.0
+    if rendered:
+        render.resolution_x, render.resolution_y = infos[0].width, infos[0].height
+        render.pixel_aspect_x = render.pixel_aspect_y = 1.0
     cameras = [_camera(info, mesh) for info in infos]
     for info, camera in zip(infos, cameras):
         collection.objects.link(camera)
         if backdrop and (photo := _photo(info, mesh, len(infos) > 1)):
-            _show_behind(camera.data, photo, _method(info, infos[0]))
-    context.scene.camera = cameras[0]
+            _show_behind(camera.data, photo, _method(info, render))
+    if rendered or context.scene.camera is None:
+        context.scene.camera = cameras[0]
     return cameras
 
 
@@ -80,10 +86,11 @@ def _packed(path: str, name: str) -> bpy.types.Image | None:
     return image
 
 
-def _method(info: CameraInfo, render: CameraInfo) -> str:
-    """How a photo fills the view, whose shape is that of the photo that gives renders their size: up to the edges
-    between which the field of view is measured."""
-    wider = info.width * render.height >= render.width * info.height
+def _method(info: CameraInfo, render: bpy.types.RenderSettings) -> str:
+    """How a photo fills the view, which has the shape of renders: up to the edges between which the field of view is
+    measured."""
+    width, height = render.resolution_x * render.pixel_aspect_x, render.resolution_y * render.pixel_aspect_y
+    wider = info.width * height >= width * info.height
     return "FIT" if wider == (info.width >= info.height) else "CROP"
 
 

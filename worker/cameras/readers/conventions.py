@@ -8,6 +8,8 @@ are those of core.view.View.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from ..orient import focus
@@ -15,22 +17,34 @@ from ..orient import focus
 _FEWEST = 4  # cameras that tell it
 _NEAR = np.cos(np.radians(30.0))  # a camera looks at a point that it sees within this angle
 _SPREAD = 0.985  # mean of unit vectors: cameras that all look the same way, within 10 degrees, meet nowhere
+_ONE_PLACE = 1e-6  # of their distance from the origin: cameras in one place tell no depth, however they are turned
 _LEVEL = np.cos(np.radians(8.0))  # a world's axis so near to up was chosen for it
+_EXPLAINED, _CLEARER = 0.4, 2.0  # of matches: right poses explain .6 to .95 of them, the other ones at most .1
 _FLIP = np.diag([1.0, -1.0, -1.0])
 
 OPENCV = "have OpenCV's axes (y down, z forward), where OpenGL's are usual"
 WORLD_TO_CAMERA = "take the world to the camera, where the other way is usual"
 
 
-def as_meant(rotations: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+Poses = tuple[np.ndarray, np.ndarray]
+Witness = Callable[[Sequence[Poses]], "list[float] | None"]
+"""Of several poses of the same cameras, how much of what the pictures show each explains, 0 to 1; None where the
+pictures do not tell."""
+
+
+def as_meant(
+    rotations: np.ndarray, positions: np.ndarray, witness: Witness = lambda poses: None
+) -> tuple[np.ndarray, np.ndarray, str]:
     """The poses as they were meant, and what they were written as; "" where as they should.
 
     What was written is doubted only if most cameras look away from where their lines of sight meet, and believed
-    otherwise only if nearly all then look there.
+    otherwise only if nearly all then look there. Whoever stands in the middle of a room looks so too, and turns into
+    one who goes around something if the axes are exchanged: what stands upright as it is written, or looks one way, is
+    believed otherwise only if the pictures say the same.
     """
     written = rotations, positions, ""
-    parallel = np.linalg.norm(rotations[:, 2].mean(0)) > _SPREAD
-    if len(rotations) < _FEWEST or parallel or _share(*written[:2]) >= 0.5 or _stands_upright(rotations):
+    parallel = _is_parallel(rotations)
+    if len(rotations) < _FEWEST or (not parallel and _share(*written[:2]) >= 0.5):
         return written
     left = np.swapaxes(_FLIP @ rotations, 1, 2)  # the matrices' rotations as they are written
     centres = -np.einsum("nij,ni->nj", left, positions)  # of cameras whose matrices take the world to them
@@ -39,9 +53,22 @@ def as_meant(rotations: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, 
         (left, centres, WORLD_TO_CAMERA),
         (_FLIP @ left, centres, WORLD_TO_CAMERA),
     ]
-    shares = [_share(*other[:2]) for other in others]
-    best = int(np.argmax(shares))
-    return others[best] if shares[best] >= 0.9 else written
+    share, best = max((_share(*other[:2]) * (not _is_parallel(other[0])), k) for k, other in enumerate(others))
+    if share < 0.9:
+        return written
+    impossible = np.ptp(positions, axis=0).max() <= _ONE_PLACE * np.abs(positions).max()
+    sensible = not impossible and (parallel or _stands_upright(rotations))
+    return written if sensible and not _seen(witness([written[:2], others[best][:2]])) else others[best]
+
+
+def _is_parallel(rotations: np.ndarray) -> bool:
+    """Whether all cameras look the same way, so that their lines of sight meet nowhere."""
+    return bool(np.linalg.norm(rotations[:, 2].mean(0)) > _SPREAD)
+
+
+def _seen(explained: list[float] | None) -> bool:
+    """Whether pictures are clearly for the second of two kinds of poses."""
+    return explained is not None and explained[1] > max(_EXPLAINED, _CLEARER * explained[0])
 
 
 def _share(rotations: np.ndarray, positions: np.ndarray) -> float:

@@ -15,8 +15,8 @@ import numpy as np
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera
-from ...pictures.gather import MOST_PICTURES
 from ...pictures.load import size
+from ...pictures.look import MOST_PICTURES
 from ..lens import Lens
 from ..registration import Registration
 from .listing import shown, text_of

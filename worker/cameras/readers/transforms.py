@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,13 +21,14 @@ from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.texts import shortened
 from ...core.view import PinholeCamera
-from ...pictures.gather import MOST_PICTURES
 from ...pictures.load import size
+from ...pictures.look import MOST_PICTURES
 from ..lens import Lens
 from ..registration import Mask, Registration
-from .conventions import as_meant
+from .conventions import Poses, as_meant
 from .exif_turn import TURNS, orientation
 from .listing import Files, shown, text_of
+from .witness import witness
 
 _NAMED = 4  # so many wrong frames are named in a note, the others are counted
 _STRETCH = 0.02  # relative: axes of a camera that differ more in length, or are as far from square, are no camera's
@@ -62,42 +63,59 @@ def read(path: Path, job: Job | Span) -> Registration:
 
     Raises Unable where it cannot be read, or fewer than two of its frames are good.
     """
-    content = _parsed(path)
-    frames, files, good, wrong, notes = content["frames"], Files(path.parent), [], [], []
+    return registration(path.name, path.parent, _parsed(path), job)
+
+
+def registration(name: str, folder: Path, content: Mapping, job: Job | Span, doubted: bool = True) -> Registration:
+    """The cameras of such a list, however it was written down; its pictures are looked up below `folder`.
+
+    name: the list's, for sentences. doubted: whether the matrices may be meant otherwise than they should be written;
+    else the world's axes mean nothing either. Raises Unable where fewer than two of its frames are good.
+    """
+    frames, files, good, wrong, notes = content["frames"], Files(folder), [], [], []
     if len(frames) > MOST_PICTURES:
         notes.append(f"{MOST_PICTURES} of {len(frames)} pictures are used, evenly chosen")
         frames = [frames[n] for n in np.linspace(0, len(frames) - 1, MOST_PICTURES).round().astype(int)]
     for number, frame in enumerate(frames):
         job.report(number / len(frames), "reading", f"picture {number + 1} of {len(frames)}")
         try:
-            good.append(_frame(path.parent, files, frame, content))
+            good.append(_frame(folder, files, frame, content))
         except _Wrong as error:
             wrong.append(str(error))
     if len(good) < 2:
         reasons = ": " + shortened("; ".join(dict.fromkeys(wrong[:_NAMED]))) if wrong else ""
-        raise Unable(
-            f"{path.name} gives {len(good)} usable pictures of {len(frames)}, and at least two are needed{reasons}"
-        )
-    notes.append(f"{len(good)} pictures with cameras from {path.name}")
+        raise Unable(f"{name} gives {len(good)} usable pictures of {len(frames)}, and at least two are needed{reasons}")
+    notes.append(f"{len(good)} pictures with cameras from {name}")
     if wrong:
         more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         notes.append(f"{len(wrong)} of {len(frames)} pictures are left out: {'; '.join(wrong[:_NAMED])}{more}")
-    poses, said = _placed(path.name, good)
-    notes += [*said, *_told(path.name, good, files, frames)]
+    poses, said = _placed(name, folder, good, doubted)
+    notes += [*said, *_told(name, good, files, frames)]
     masks = tuple(frame.mask for frame in good) if any(frame.mask for frame in good) else ()
     turns = tuple(TURNS[frame.turn] for frame in good) if any(frame.turn != 1 for frame in good) else ()
     pictures, lenses = tuple(frame.file for frame in good), tuple(frame.lens for frame in good)
     more = {"notes": tuple(notes), "masks": masks, "turns": turns}
-    return Registration(pictures, lenses, *poses, axes_given=True, **more)
+    return Registration(pictures, lenses, *poses, axes_given=doubted, **more)
 
 
-def _placed(name: str, frames: list[_Frame]) -> tuple[tuple[np.ndarray, np.ndarray], list[str]]:
+def _placed(
+    name: str, folder: Path, frames: list[_Frame], doubted: bool
+) -> tuple[tuple[np.ndarray, np.ndarray], list[str]]:
     """Rotations and positions as they are meant, and what there is to say."""
     written = np.stack([frame.rotation for frame in frames]), np.stack([frame.position for frame in frames])
-    rotations, positions, odd = as_meant(*written)
-    turned = [np.vstack([TURNS[f.turn] @ rotation[:2], rotation[2:]]) for f, rotation in zip(frames, rotations)]
+    see = witness([folder / frame.file for frame in frames], [frame.lens for frame in frames])
+
+    def seen(poses: Sequence[Poses]) -> list[float] | None:
+        return see([(_upright(frames, rotations), positions) for rotations, positions in poses])
+
+    rotations, positions, odd = as_meant(*written, seen) if doubted else (*written, "")
     why = "they are read so, as the cameras would look away from the thing else"
-    return (np.stack(turned), positions), [f"the matrices of {name} {odd}: {why}"] if odd else []
+    return (_upright(frames, rotations), positions), [f"the matrices of {name} {odd}: {why}"] if odd else []
+
+
+def _upright(frames: list[_Frame], rotations: np.ndarray) -> np.ndarray:
+    """The rotations (N, 3, 3) turned with the pictures."""
+    return np.stack([np.vstack([TURNS[f.turn] @ rotation[:2], rotation[2:]]) for f, rotation in zip(frames, rotations)])
 
 
 def _told(name: str, good: list[_Frame], files: Files, frames: list) -> list[str]:
@@ -197,6 +215,7 @@ def proper(name: str, rotation: np.ndarray) -> np.ndarray:
 
 def _lens(name: str, values: Mapping, width: int, height: int) -> Lens:
     """The lens of a picture of width x height pixels, from numbers that may stand for another number of pixels."""
+    bent = _bent(name, values)
     w, h = (_side(values, key, name, side) for key, side in (("w", width), ("h", height)))
     fx, fy = _number(values, "fl_x", name), _number(values, "fl_y", name)
     fx = fx or _focal(values, "camera_angle_x", w, name)
@@ -210,7 +229,7 @@ def _lens(name: str, values: Mapping, width: int, height: int) -> Lens:
         raise _Wrong(f"{name} has {width} x {height} pixels, which its camera does not fit")
     if not all(_FIELD[0] < f / max(w, h) < _FIELD[1] for f in (fx, fy)):
         raise _Wrong(f"{name} has focal lengths of {fx:g} and {fy:g} pixels, which no camera has")
-    lens = replace(_bent(name, values), camera=PinholeCamera(round(w), round(h), fx, fy, cx, cy))
+    lens = replace(bent, camera=PinholeCamera(round(w), round(h), fx, fy, cx, cy))
     return lens.scaled(width, height)
 
 

@@ -2,7 +2,8 @@
 """One photo to its depth map. Must not know JSON, meshes or other methods.
 
 MoGe-2 (Wang et al. 2025, arXiv:2507.02546) gives metres, a mask and the camera; Depth Anything V2 (Yang et al. 2024,
-arXiv:2406.09414) inverse depth up to scale and shift, and so does our own network, which ships with the product.
+arXiv:2406.09414) inverse depth up to scale and shift, and so does our own network, which ships with the product. Their
+quality is as these papers rank them, the larger of one family before the smaller, and ours, which is far smaller, last.
 """
 
 from __future__ import annotations
@@ -26,17 +27,16 @@ class Options:
     )
 
 
-def _moge(name: str, label: str, help: str, size: str, bytes: int, automatic: bool) -> Network:
+def _moge(name: str, label: str, help: str, size: str, bytes: int, automatic: bool, quality: int) -> Network:
     files = (HubFile("model.pt", bytes, None),)  # neither its digest nor the commit could be read: the size must do
-    return Network(
-        name, label, "MIT", help, HubModel(f"Ruicheng/moge-2-{size}-normal", "main", files), automatic=automatic
-    )
+    published = HubModel(f"Ruicheng/moge-2-{size}-normal", "main", files)
+    return Network(name, label, "MIT", help, published, automatic=automatic, quality=quality)
 
 
 MOGE = (
-    _moge("moge-2", "MoGe-2", "Depth in metres, with the camera that took the photo.", "vits", 140_550_416, True),
-    _moge("moge-2-base", "MoGe-2 base", "Three times as large, and finer.", "vitb", 419_110_160, False),
-    _moge("moge-2-large", "MoGe-2 large", "The finest; slow without a graphics card.", "vitl", 1_323_815_904, False),
+    _moge("moge-2", "MoGe-2", "Depth in metres, with the camera that took the photo.", "vits", 140_550_416, True, 3),
+    _moge("moge-2-base", "MoGe-2 base", "Three times as large, and finer.", "vitb", 419_110_160, False, 4),
+    _moge("moge-2-large", "MoGe-2 large", "The finest; slow without a graphics card.", "vitl", 1_323_815_904, False, 5),
 )
 
 NETWORKS = (
@@ -58,6 +58,7 @@ NETWORKS = (
                 ),
             ),
         ),
+        quality=2,
     ),
     Network(
         "included",

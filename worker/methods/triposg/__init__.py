@@ -69,6 +69,7 @@ METHODS = (
                 HUB,
                 also=MATTING,
                 takes=3_600_000_000,  # of a card, in half precision, one part after the other
+                quality=2,  # its paper compares it with what came before; ours and Shap-E nobody has compared
             ),
         ),
         runner=f"{__name__}.generator",
