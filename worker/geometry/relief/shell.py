@@ -59,12 +59,15 @@ def shell(
     report(0.1, "joining front and back")
     points, faces = closed_sheets(layers, share)
     report(0.3, "simplifying")
-    points, faces = simplified_closed(points, faces, options.faces)
+
+    def unprojected(points: np.ndarray) -> np.ndarray:
+        return _unprojected(points, layers.window, len(share), camera)
+
+    points, faces = simplified_closed(points, faces, options.faces, unprojected)
     report(0.8, "placing the texture")
     front = fitted(without_background(layers.window.cropped(photo), share < _WHOLE), options.texture)
     atlas = _Atlas.of(front, _back_picture(layers, front, share))
-    vertices = _unprojected(points, layers.window, len(share), camera)
-    return _textured(vertices, points[:, :2] / len(share), faces, turned(points, faces), atlas)
+    return _textured(unprojected(points), points[:, :2] / len(share), faces, turned(points, faces), atlas)
 
 
 def closed_sheets(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,11 @@ from ..mesh import face_vectors, used_only
 
 Surface = tuple[np.ndarray, np.ndarray]
 
+SHORTEST = 1e-4
+"""Of the longest side: a finished closed mesh has no shorter edges. Blender's QuadriFlow refuses a mesh for one edge
+below 0.1 mm, which is half of this at the usual 2 m. Of the included networks' solids with 300,000 faces 3 to 70 edges
+of 450,000 are shorter; ten times as much would be seen at their silhouettes."""
+
 _WEIGHT, _PASS = 0.5, 0.1  # Taubin's lambda, and the frequency below which his filter passes everything
 
 
@@ -36,18 +41,29 @@ def without_cavities(vertices: np.ndarray, faces: np.ndarray) -> Surface:
 
 
 def without_slivers(vertices: np.ndarray, faces: np.ndarray, length: float) -> Surface:
-    """With edges shorter than `length` drawn together in a point, where that does no harm, and without the faces that
+    """With edges shorter than `length` drawn together, as far as that does no harm."""
+    return contracted(vertices, faces, shorter(vertices, faces, length))
+
+
+def shorter(vertices: np.ndarray, faces: np.ndarray, length: float) -> np.ndarray:
+    """(E, 2) the edges shorter than `length`, as each face walks them."""
+    edges = _edges(faces)
+    return edges[np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1) < length]
+
+
+def contracted(vertices: np.ndarray, faces: np.ndarray, edges: np.ndarray, weight: np.ndarray | None = None) -> Surface:
+    """With the ends of each of the edges (E, 2) in one point, their mean by `weight` (V,), and without the faces that
     have no area or lie back to back then.
 
     Where the result would not be a manifold any more, the surface is taken apart in touching sheets (`manifold`).
     """
-    edges = _edges(faces)
-    short = edges[np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1) < length]
-    graph = coo_array((np.ones(len(short), np.int8), short.T), shape=(len(vertices),) * 2)
+    weight = np.ones(len(vertices)) if weight is None else weight
+    graph = coo_array((np.ones(len(edges), np.int8), edges.T), shape=(len(vertices),) * 2)
     count, group = connected_components(graph, directed=False)
-    size = np.bincount(group, minlength=count)[:, None]
-    middle = np.stack([np.bincount(group, vertices[:, axis], minlength=count) for axis in range(3)], axis=1) / size
-    return used_only(*manifold(middle.astype(vertices.dtype), cancelled(group[faces].astype(np.int32))))[:2]
+    total = np.bincount(group, weight, minlength=count)[:, None]
+    sums = np.stack([np.bincount(group, weight * vertices[:, axis], minlength=count) for axis in range(3)], axis=1)
+    middle = (sums / total).astype(vertices.dtype)
+    return used_only(*manifold(middle, cancelled(group[faces].astype(np.int32))))[:2]
 
 
 def cancelled(faces: np.ndarray) -> np.ndarray:
