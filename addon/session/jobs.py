@@ -23,6 +23,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
 )
+from . import glb
 from .states import Problem
 
 QUEUE_LIMIT = 20
@@ -77,10 +78,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """A mesh on disk that waits for its import; `folder` is removed after it."""
+    """A mesh that waits for its import, while its file is read; `folder` is removed after it."""
 
     result: protocol.GenerateResult
     folder: Path
+    file: glb.Reading
 
 
 class Results:

@@ -7,14 +7,15 @@ import bpy
 
 from ...worker.wire.protocol import GenerateResult
 from ..session import provenance
+from ..session.glb import Reading
 from . import preferences, scene, wishes
 from .scene import asset, place, view
 from .scene import provenance as kept
 
 
-def bring_in(context: bpy.types.Context, result: GenerateResult) -> bpy.types.Object:
-    """Adds the result to the scene as one object. Raises scene.CannotAdd."""
-    thing = scene.add_mesh(context, result.glb, result.name)
+def bring_in(context: bpy.types.Context, result: GenerateResult, file: Reading) -> bpy.types.Object:
+    """Adds the result, whose file it is, to the scene as one object. Raises scene.CannotAdd."""
+    thing = scene.add_mesh(context, file, result.name)
     neighbour = context.scene.objects.get(wishes.beside(result))
     at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
     place.stand(thing, at.copy(), place.in_the_way(context, thing))

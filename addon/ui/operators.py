@@ -267,9 +267,10 @@ class IMAGE_TO_3D_OT_add_mesh(Operator):
         return bool(timer.session().results.waiting) and context.mode == "OBJECT"
 
     def execute(self, context: Context) -> Returned:
-        own, result = properties.settings(context), timer.session().results.waiting[0].result
+        own, finished = properties.settings(context), timer.session().results.waiting[0]
+        result = finished.result
         try:
-            mesh = arrival.bring_in(context, result)
+            mesh = arrival.bring_in(context, result, finished.file)
         except scene.CannotAdd as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

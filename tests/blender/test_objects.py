@@ -39,10 +39,14 @@ def bring_in(bpy, addon):
     """Brings a file into the scene as a result."""
 
     def bring(path: str, **more):
-        protocol = addon("session.client").protocol
-        return addon("ui.arrival").bring_in(bpy.context, protocol.read(protocol.GenerateResult, result(path, **more)))
+        return addon("ui.arrival").bring_in(bpy.context, said(addon, path, **more), addon("session.glb").Reading(path))
 
     return bring
+
+
+def said(addon, path: str, **more):
+    protocol = addon("session.client").protocol
+    return protocol.read(protocol.GenerateResult, result(path, **more))
 
 
 def box(addon, thing):
@@ -52,11 +56,10 @@ def box(addon, thing):
 # ---- whole
 
 
-@pytest.mark.parametrize("extras", [True, False])
-def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(bpy, addon, tmp_path, extras):
+def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(bpy, addon, tmp_path):
     path = tmp_path / "ball.glb"
-    path.write_bytes(ball(24, extras=extras))
-    thing = addon("ui.scene").add_mesh(bpy.context, str(path), "ball")
+    path.write_bytes(ball(24))
+    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), "ball")
     assert addon("ui.scene.copies").open_edges(thing.data) == 0
     assert len(thing.data.vertices) == 23 * 48 + 2
     assert not thing.data.has_custom_normals and all(face.use_smooth for face in thing.data.polygons)
@@ -73,28 +76,43 @@ def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(b
 
 
 def test_the_colour_in_plain_solid_shading_is_the_textures_mean(bpy, addon, quad):
-    thing = addon("ui.scene").add_mesh(bpy.context, quad, "a")
+    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(quad), "a")
     assert tuple(round(value, 3) for value in thing.data.materials[0].diffuse_color) == (0.25, 0.2, 0.0, 1.0)
 
 
 def test_adding_300_000_faces_takes_the_main_thread_a_moment(bpy, addon, tmp_path, record_testsuite_property):
     path = tmp_path / "large.glb"
     path.write_bytes(ball(274))
-    took = []
+    stalls, took = [], []
     for _ in range(3):
-        began = time.process_time()
-        thing = addon("ui.scene").add_mesh(bpy.context, str(path), "large")
-        took.append(time.process_time() - began)
-    assert len(thing.data.polygons) > 299_000
+        file = addon("session.glb").Reading(str(path))
+        stalls.append(longest_gap_until(lambda: file.over))  # noqa: B023
+        finished = addon("session.jobs").Finished(said(addon, str(path)), tmp_path / "folder", file)
+        addon("ui.timer").session().results.waiting.append(finished)
+        began = time.thread_time()
+        bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)
+        took.append(time.thread_time() - began)
+        addon("ui.timer").session().results.imported(finished)
+    assert len(bpy.context.object.data.polygons) > 299_000
     record_testsuite_property("seconds to add 300,000 faces", min(took))
-    assert min(took) < 0.6, "0.3 s on a machine of today"
+    record_testsuite_property("seconds that reading them keeps others waiting", min(stalls))
+    assert min(took) < 0.3 and min(stalls) < 0.03
+
+
+def longest_gap_until(over) -> float:
+    """Seconds that this thread had to wait for another at most."""
+    longest, before = 0.0, time.perf_counter()
+    while not over():
+        now = time.perf_counter()
+        longest, before = max(longest, now - before), now
+    return longest
 
 
 def test_neither_numpy_nor_an_importer_is_needed(bpy, addon, round_thing, monkeypatch):
     monkeypatch.setitem(sys.modules, "numpy", None)
     addon_utils = pytest.importorskip("addon_utils")
     addon_utils.disable("io_scene_gltf2")
-    assert addon("ui.scene").add_mesh(bpy.context, round_thing, "ball")
+    assert addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(round_thing), "ball")
     addon_utils.enable("io_scene_gltf2")
 
 
@@ -134,7 +152,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     from mathutils import Matrix
 
     scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
-    mesh = scene.add_mesh(bpy.context, quad, "A photo")
+    mesh = scene.add_mesh(bpy.context, addon("session.glb").Reading(quad), "A photo")
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False)
     bpy.context.view_layer.update()

@@ -60,7 +60,7 @@ def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
     bpy, addon, tmp_path, path, way, record_testsuite_property
 ):
     copies = addon("ui.scene.copies")
-    before = addon("ui.scene").add_mesh(bpy.context, str(path), path.stem)
+    before = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
     volume, count = copies.volume(before.data), len(before.data.vertices)
     way(bpy, tmp_path)
     [thing] = [each for each in bpy.data.objects if each.type == "MESH"]
