@@ -89,3 +89,13 @@ def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
     off = copies.volume(thing.data) * scale / volume - 1.0
     record_testsuite_property(f"{path.stem} {way.__name__}", f"{off:+.3%}")
     assert abs(off) < VOLUME
+
+
+@pytest.mark.parametrize("base", [2.0, 5.0])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_what_is_sold_as_closed_gets_a_base_without_losing_its_texture(bpy, addon, path, base):
+    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
+    bpy.ops.image_to_3d.make_printable(size=100.0, base=base)
+    new = bpy.context.object.data
+    assert addon("ui.scene.copies").open_edges(new) == 0 and addon("ui.scene.copies").volume(new) > 0.0
+    assert len(new.uv_layers) == 1 and new.materials[0] == thing.data.materials[0], "it became voxels"
