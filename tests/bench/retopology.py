@@ -5,8 +5,9 @@ are decimated and keep the dense one's own texture: with as many faces, and with
     python tests/bench/retopology.py FOLDER GLB ... [--faces 4000] [--texture 2048] [--size 256] [--way QUADS]
 
 Needs `bpy` and numpy in its Python. The views are 45 degrees apart, every second from 40 degrees above and the others
-from 10 below. *Texture*: its colours alone; *lit*: white clay under a sun, with the normal map, so that relief counts.
-Only pixels that one of the two covers count. Each lighter mesh is written into the folder as GLB.
+from 10 below. Printed are mean and least of the views: of the texture alone where both cover a pixel, with the pixels
+at outlines too, and of white clay under a sun, with the normal map, where both cover it. Each lighter mesh is written
+as GLB.
 """
 
 from __future__ import annotations
@@ -63,10 +64,13 @@ def views(scene: bpy.types.Scene, thing: bpy.types.Object, frame: bpy.types.Obje
     return np.stack(found)
 
 
-def psnr(picture: np.ndarray, truth: np.ndarray) -> list[float]:
-    """Of each view in dB, of colours 0 to 1 where one of them covers the pixel by half."""
-    covered = np.maximum(picture[..., 3], truth[..., 3]) > 0.5
-    squares = ((picture[..., :3] - truth[..., :3]) ** 2).mean(axis=-1)
+def psnr(picture: np.ndarray, truth: np.ndarray, least: float) -> list[float]:
+    """Of each view in dB, before grey, where at least one of the two covers half of the pixel, or, with `least` 1, both
+    cover all of it."""
+    before_grey = [view[..., :3] * view[..., 3:] + 0.5 * (1.0 - view[..., 3:]) for view in (picture, truth)]
+    squares = ((before_grey[0] - before_grey[1]) ** 2).mean(axis=-1)
+    which = np.minimum if least == 1.0 else np.maximum
+    covered = which(picture[..., 3], truth[..., 3]) >= least
     return [float(-10.0 * np.log10(of_view[where].mean() + 1e-9)) for of_view, where in zip(squares, covered)]
 
 
@@ -120,12 +124,10 @@ def main() -> None:
         dense = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
         truth = seen(scene, dense, dense)
         for name, light in lighter(dense, asked):
-            texture, lit = map(psnr, seen(scene, light, dense), truth)
-            print(
-                f"| {path.stem} ({len(dense.data.polygons):,}) | {name} | {len(light.data.polygons):,} |"
-                f" {np.mean(texture):.1f} ({min(texture):.1f}) | {np.mean(lit):.1f} ({min(lit):.1f}) |",
-                flush=True,
-            )
+            texture, lit = seen(scene, light, dense)
+            found = psnr(texture, truth[0], 1.0), psnr(texture, truth[0], 0.5), psnr(lit, truth[1], 1.0)
+            figures = " | ".join(f"{np.mean(values):.1f} ({min(values):.1f})" for values in found)
+            print(f"| {path.stem} | {name} | {len(light.data.polygons):,} | {figures} |", flush=True)
             addon("ui.scene.selection").select_only(bpy.context, light)
             written = asked.folder / f"{path.stem} {name}.glb".replace(" ", "-")
             bpy.ops.export_scene.gltf(filepath=str(written.resolve()), use_selection=True)

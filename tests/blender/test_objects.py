@@ -429,6 +429,19 @@ def obj(bpy, tmp_path):
     bpy.ops.wm.obj_import(filepath=str(tmp_path / "a.obj"))
 
 
+def unpacked_obj(bpy, tmp_path):
+    """As File > External Data > Unpack Resources does before: OBJ's own exporter writes no packed picture."""
+    saved(bpy, tmp_path)
+    bpy.ops.object.select_all(action="SELECT")  # what is hidden is not
+    bpy.ops.file.unpack_all(method="WRITE_LOCAL")
+    (tmp_path / "elsewhere").mkdir()
+    bpy.ops.wm.obj_export(
+        filepath=str(tmp_path / "elsewhere" / "a.obj"), export_selected_objects=True, path_mode="COPY"
+    )
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.obj_import(filepath=str(tmp_path / "elsewhere" / "a.obj"))
+
+
 def gltf(bpy, tmp_path):
     if bpy.app.version < (4, 5):
         pytest.skip("this bpy crashes at its end after any export to glTF, a plain cube's too")
@@ -454,7 +467,7 @@ def test_a_thing_is_whole_and_can_be_remeshed_also_after_it_was_elsewhere(
     assert copies.volume(thing.data) * scale == pytest.approx(volume, rel=VOLUME)
 
 
-@pytest.mark.parametrize("way", [fbx, usd, obj, gltf])
+@pytest.mark.parametrize("way", [fbx, usd, obj, unpacked_obj, gltf])
 def test_quads_uvs_and_materials_survive_other_formats(bpy, addon, bring_in, round_thing, tmp_path, way):
     bring_in(round_thing)
     bpy.ops.image_to_3d.retopologise(faces=800, texture=128)
@@ -466,7 +479,7 @@ def test_quads_uvs_and_materials_survive_other_formats(bpy, addon, bring_in, rou
     assert len(thing.data.polygons) == faces * (2 if way is gltf else 1)
     assert len(thing.data.uv_layers) == 1 and thing.data.materials[0]
     if way is not obj:  # whose file names the texture, which is packed in the .blend file
-        assert addon("ui.scene.material").texture(thing)
+        assert addon("ui.scene.material").texture(thing).size[0] == 128
 
 
 def test_all_of_a_provenance_is_text_that_comes_back(addon):

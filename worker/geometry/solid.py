@@ -18,13 +18,12 @@ import numpy as np
 from .mesh import face_vectors
 from .relief.lattice import Lattice
 from .simplify import outline, simplified
-from .surface.clean import SHORTEST, contracted, shorter
+from .surface.clean import without_short_edges
 
 _EDGE_ON = 0.03  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
 
 
 _HELD = 0.01  # cells; what is so near to the picture's border lies on it
-_ROUNDS = 4  # of drawing edges together: each may leave a few new ones that are short
 
 
 class Part(IntEnum):
@@ -70,7 +69,7 @@ def simplified_closed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The solid with about `target` triangles or fewer, still closed; with more of them where it would not be.
 
-    unprojected: where points (V, 3) are in space: there no edge is shorter than SHORTEST of the longest side.
+    unprojected: where points (V, 3) are in space: there no edge is too short (`without_short_edges`).
     """
     wanted = target
     while wanted < len(faces):
@@ -80,22 +79,14 @@ def simplified_closed(
             points, faces = fewer_points, fewer_faces
             break
         wanted *= 2
-    return _apart(*_without_short_edges(points, faces.astype(np.int32), unprojected))
+    return _apart(*without_short_edges(points, faces.astype(np.int32), unprojected, _more_at_border))
 
 
-def _without_short_edges(
-    points: np.ndarray, faces: np.ndarray, unprojected: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Closed as before; what lies on the picture's border stays there."""
-    for _ in range(_ROUNDS):
-        places = unprojected(points)
-        edges = shorter(places, faces, SHORTEST * float(np.ptp(places, axis=0).max()))
-        if not len(edges):
-            break
-        flat = points[:, :2]
-        borders = (np.abs(flat - flat.min(axis=0)) < _HELD) | (np.abs(flat - flat.max(axis=0)) < _HELD)
-        points, faces = contracted(points, faces, edges, 1e6 ** borders.sum(axis=1))
-    return points, faces
+def _more_at_border(points: np.ndarray) -> np.ndarray:
+    """(V,) a million for each of the picture's borders that a point lies on: it stays there."""
+    flat = points[:, :2]
+    borders = (np.abs(flat - flat.min(axis=0)) < _HELD) | (np.abs(flat - flat.max(axis=0)) < _HELD)
+    return 1e6 ** borders.sum(axis=1)
 
 
 def is_closed(faces: np.ndarray) -> bool:
