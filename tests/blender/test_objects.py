@@ -329,6 +329,24 @@ def test_a_lighter_mesh_keeps_shape_texture_and_provenance_and_the_dense_one_sta
     assert [each.name for each in bpy.data.objects] == ["robot"] and not bpy.data.objects["robot"].hide_get()
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_holes_that_quadriflow_leaves_are_closed_with_quads(bpy, addon, missing):
+    import bmesh
+    from mathutils import Vector
+
+    data = bmesh.new()
+    bmesh.ops.create_cube(data, size=2.0)
+    bmesh.ops.subdivide_edges(data, edges=data.edges[:], cuts=4, use_grid_fill=True)
+    gone = min(data.faces, key=lambda face: (face.calc_center_median() - Vector((0, 0, 1))).length)
+    row = [gone, *(loop.link_loop_radial_next.face for loop in [*gone.loops][::2])][:missing]
+    count = len(data.faces)
+    bmesh.ops.delete(data, geom=row, context="FACES_ONLY")
+    addon("ui.scene.retopology")._without_holes(data)
+    assert all(edge.is_manifold and edge.is_contiguous for edge in data.edges)
+    assert len(data.faces) == count and {len(face.verts) for face in data.faces} == {4}
+    assert data.calc_volume(signed=True) == pytest.approx(8.0)
+
+
 def texture_is_where_it_was(addon, thing, image) -> bool:
     """The ball's green grows downwards: as the baked one does, at each face's middle."""
     width, height = image.size

@@ -85,7 +85,7 @@ def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
     if way is not stay and faces > QUADS_OF_MANY:
         return
     addon("ui.scene.retopology").quads(bpy.context, thing, 4000)
-    assert 2000 < len(thing.data.polygons) < 6000
+    assert 2000 < len(thing.data.polygons) < 6000 and copies.open_edges(thing.data) == 0
     off = copies.volume(thing.data) * scale / volume - 1.0
     record_testsuite_property(f"{path.stem} {way.__name__}", f"{off:+.3%}")
     assert abs(off) < VOLUME

@@ -6,11 +6,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import bmesh
 import bpy
+from bmesh.types import BMesh
 from mathutils import Matrix
 
 from . import bake, material
-from .copies import copied, discard, put_away, replace_mesh, with_modifier
+from .copies import copied, discard, edited, open_edges, put_away, replace_mesh, with_modifier
 from .errors import CannotChange
 from .selection import select_only
 
@@ -68,8 +70,10 @@ def retopologised(context: bpy.types.Context, dense: bpy.types.Object, wish: Wis
 def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> None:
     """QuadriFlow on the object's mesh, of which it sees as much as it can make something of in a bearable time.
 
-    It takes short edges for none, whatever the thing's size, so it sees it larger than it is.
+    It takes short edges for none, whatever the thing's size, so it sees it larger than it is. Where a closed mesh is
+    rough it leaves small holes, which are closed.
     """
+    closed = not open_edges(thing.data)
     most = max(DENSEST, PER_QUAD * faces)
     if len(thing.data.polygons) > most:
         _decimated(context, thing, most)
@@ -87,6 +91,20 @@ def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> No
     )
     thing.data.transform(Matrix.Scale(1.0 / scale, 4))
     thing.data.update()
+    if closed:
+        edited(thing.data, _without_holes)
+
+
+def _without_holes(data: BMesh) -> None:
+    """Fills holes with quads, and with one triangle where their edges are odd in number."""
+    rim = [edge for edge in data.edges if edge.is_boundary]
+    if not rim:
+        return
+    for face in bmesh.ops.holes_fill(data, edges=rim, sides=0)["faces"]:
+        while len(face.verts) > 4:
+            quad, _ = bmesh.utils.face_split(face, face.verts[0], face.verts[3])
+            face = max(face, quad, key=lambda each: len(each.verts))
+    bmesh.ops.recalc_face_normals(data, faces=data.faces)
 
 
 def _shortest_edge(mesh: bpy.types.Mesh) -> float:
