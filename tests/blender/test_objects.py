@@ -76,6 +76,16 @@ def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(b
         assert 0.0 <= v <= 1.0 and (v > 0.5) == (z > 1.0) or abs(v - 0.5) < 1e-5
 
 
+@pytest.mark.parametrize("creased", [False, True])
+def test_edges_look_like_edges_where_the_file_has_any(bpy, addon, tmp_path, creased):
+    path = tmp_path / "rough.glb"
+    path.write_bytes(ball(4))
+    shape = dataclasses.replace(addon("session.glb").Reading(str(path)).shape(), creased=creased)
+    mesh = addon("ui.scene.mesh")._mesh(shape, "rough")
+    assert any(edge.use_edge_sharp for edge in mesh.edges) == creased
+    assert all(face.use_smooth for face in mesh.polygons) and not mesh.has_custom_normals
+
+
 def test_the_colour_in_plain_solid_shading_is_the_textures_mean(bpy, addon, quad):
     thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(quad), "a")
     assert tuple(round(value, 3) for value in thing.data.materials[0].diffuse_color) == (0.25, 0.2, 0.0, 1.0)

@@ -22,8 +22,8 @@ UPRIGHT = Matrix.Rotation(math.radians(90), 4, "X")
 
 
 CREASE = math.radians(30)
-"""Of a mesh that has edges, those whose faces differ more than this are not to look round. Walls of printable solids
-meet at 90 degrees and more; from 20 the relief in front would show its triangles, at 60 slanted walls look inflated."""
+"""Of a mesh that has edges, those whose faces differ more than this are not to look round. Sides of printable solids
+meet at 60 degrees and more; the robot and the room look the same with 45. Set by eye on these, a street and a table."""
 
 
 def add_mesh(context: bpy.types.Context, file: glb.Reading, name: str) -> bpy.types.Object:
