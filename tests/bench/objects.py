@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import checkout  # first: it names the package
@@ -24,15 +24,16 @@ import numpy as np
 import torch
 import trimesh
 from image_to_3d.tests import render
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
-from image_to_3d.worker.core.view import PinholeCamera
-from image_to_3d.worker.finish.layers import OBJECT_CELLS
+from image_to_3d.worker.core.view import PinholeCamera, View
+from image_to_3d.worker.finish.layers import finished
+from image_to_3d.worker.finish.options import LayersOptions
 from image_to_3d.worker.geometry.mesh import Mesh
-from image_to_3d.worker.geometry.relief.shell import ShellOptions, shell
 from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.methods.layers import REGRESSION, regression
 from image_to_3d.worker.pictures.load import Picture
-from image_to_3d.worker.pictures.silhouette import cut_out, inflated, seen_through, window_around
+from image_to_3d.worker.pictures.silhouette import cut_out, inflated, window_around
 from PIL import Image, ImageDraw
 from scipy.spatial import cKDTree
 from trimesh.ray.ray_pyembree import RayMeshIntersector
@@ -148,10 +149,12 @@ def inflation(mask: np.ndarray) -> np.ndarray:
 
 
 def meshed(layers: Layers, case: Case) -> Mesh:
-    """As the worker makes it."""
-    subject = np.uint8(255) * (~case.picture.background).astype(np.uint8)
-    share = seen_through(layers.window, subject, min(OBJECT_CELLS, layers.window.side)).astype(np.float32) / 255
-    return shell(layers, share, case.picture.rgb, case.camera, ShellOptions(), lambda *_: None)
+    """As the worker makes it, but for a coarser texture, in the camera's axes."""
+    mask = np.uint8(255) * (~case.picture.background).astype(np.uint8)
+    view = View(case.camera, rgb=case.picture.rgb, mask=mask)
+    asset = finished(replace(layers, view=view), LayersOptions(texture=512), Job(lambda *_: None))
+    [camera] = asset.cameras
+    return replace(asset.mesh, vertices=asset.mesh.vertices - np.float32(camera.position))
 
 
 def scored(mesh: Mesh, truth: np.ndarray, seconds: float) -> Score:

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from image_to_3d.tests.render import bilinear
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
@@ -66,14 +67,41 @@ def test_a_mask_that_shows_nothing_is_one_sentence():
     assert "\n" not in str(caught.value)
 
 
-def test_a_thing_has_cells_enough_for_its_outline_and_no_more_than_its_layers_tell():
-    """A disc in a window of 400 pixels: the mesh's outline is round, and of as many cells however fine that is."""
+def disc() -> Layers:
+    """In a window of 400 pixels."""
     rows, columns = np.mgrid[:400, :400] - 199.5
-    disc = np.uint8(255) * (rows**2 + columns**2 < 180**2)
+    mask = np.uint8(255) * (rows**2 + columns**2 < 180**2)
     plate, behind = np.full((64, 64), 0.4, np.float32), np.zeros((64, 64, 3), np.uint8)
-    view = View(PinholeCamera.from_fov(400, 400, FOV), rgb=np.zeros((400, 400, 3), np.uint8), mask=disc)
-    mesh = made(Layers(-plate, plate, behind, Window(0, 0, 400), view), faces=1_000_000).mesh
-    x, y, z = (mesh.vertices - mesh.bounds.mean(axis=0)).T
-    away = np.where(z > 0.0, np.hypot(x, y), 0.0)
-    rim = np.unique(np.round(np.degrees(np.arctan2(y, x))[away > 0.97 * away.max()]))
-    assert len(rim) > 200 and 30_000 < len(mesh.faces) < 120_000
+    rgb = np.stack([np.mgrid[:400, :400][0] // 2, np.mgrid[:400, :400][1] // 2, mask // 4], -1).astype(np.uint8)
+    view = View(PinholeCamera.from_fov(400, 400, FOV), rgb=rgb, mask=mask)
+    return Layers(-plate, plate, behind + np.uint8([10, 20, 200]), Window(0, 0, 400), view)
+
+
+def test_the_outline_is_as_fine_as_the_grid():
+    x, y, z = (made(disc(), faces=1_000_000).mesh.vertices).T
+    away = np.where(z > z.mean(), np.hypot(x - x.mean(), y - (y.min() + y.max()) / 2), 0.0)
+    rim = np.unique(
+        np.round(np.degrees(np.arctan2(y - (y.min() + y.max()) / 2, x - x.mean()))[away > 0.97 * away.max()])
+    )
+    assert len(rim) > 200
+    assert len(made(disc(), faces=1_000_000, grid=64).mesh.faces) < len(x)
+
+
+def test_the_front_shows_the_photo_and_the_back_its_own_colour():
+    layers = disc()
+    asset = made(layers)
+    [camera], mesh = asset.cameras, asset.mesh
+    x, y, z = (mesh.vertices - np.array(camera.position)).T
+    focal = 400 / 2 / np.tan(np.radians(FOV) / 2)
+    expected = bilinear(layers.view.rgb, np.column_stack([200 + focal * x / -z, 200 - focal * y / -z]) / 400)
+    colour = bilinear(mesh.texture, mesh.uv)
+    inner = np.hypot(200 + focal * x / -z - 200, 200 - focal * y / -z - 200) < 165
+    front, back = inner & (mesh.normals[:, 2] > 0.9), inner & (mesh.normals[:, 2] < -0.9)
+    assert front.sum() > 100 and np.abs(colour - expected)[front].max() < 6
+    middle = back & (np.hypot(x, y - y.mean()) < 0.5)
+    assert middle.sum() > 20 and np.abs(colour[middle] - [10, 20, 200]).max() < 30
+
+
+def test_the_texture_is_no_finer_than_the_photo():
+    assert len(made(disc(), texture=8192).mesh.texture) < 1200
+    assert len(made(disc(), texture=128).mesh.texture) == 128

@@ -18,7 +18,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import Field
 from ..core.view import View
-from ..geometry.mesh import Mesh
+from ..geometry.mesh import Mesh, face_vectors
 from ..geometry.place import Placed, place
 from ..geometry.surface.clean import (
     smoothed,
@@ -42,6 +42,9 @@ _SLIVER = 0.1  # of a cell: shorter edges are drawn together
 _LEAST_IOU = 0.6
 """Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
 
+_FINER = 1.25  # texels per pixel of the photo: pixels and texels do not lie on each other, and blur a little
+_PAGE_USED = 0.5  # of the texture by charts, about
+_BLOCK, _LEAST_PAGE = 64, 256  # the side is a multiple of the first, and at least the second
 
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
@@ -83,21 +86,32 @@ def _textured(
 ) -> tuple[Mesh, tuple[View, ...], tuple[str, ...]]:
     """The mesh with its texture, the views in glTF axes with their cameras where they were found to be, and sentences
     for the user."""
-    job.report(0.0, "unwrapping")
-    mesh = unwrapped(mesh, options.texture)
-    job.report(0.1, "finding the photo's place")
+    job.report(0.0, "finding the photo's place")
     registered = [_registered(view, field.to_gltf, mesh) for view in field.views]
     views = tuple(view for view, _ in registered)
     shown = [(view, iou) for view, iou in registered if view.rgb is not None] if options.photo else []
     fitting = [view for view, iou in shown if iou >= _LEAST_IOU]
+    job.report(0.1, "unwrapping")
+    size = _page(mesh, fitting[0], options.texture) if len(fitting) == len(field.views) == 1 else options.texture
+    mesh = unwrapped(mesh, size)
     colour = _colour(field) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
     guesses = mirrored(mesh, fitting[0]) if field.colour is None and len(fitting) == 1 else []
-    mesh = baked(mesh, options.texture, colour, fitting, job.span(0.2, 1.0).report, guesses)
+    mesh = baked(mesh, size, colour, fitting, job.span(0.2, 1.0).report, guesses)
     if shown and not fitting:
         return mesh, views, (_NO_FIT,)
     if field.colour is None and len(views) == 1 and fitting:
         return mesh, views, (_MIRRORED if guesses else _SPREAD,)
     return mesh, views, ()
+
+
+def _page(mesh: Mesh, photo: View, most: int) -> int:
+    """Texels along the texture's side, at most so many: about as fine as the photo shows the thing, since finer ones
+    would cost time and show nothing more."""
+    centre = mesh.bounds.astype(np.float64).mean(axis=0)
+    pixels = photo.camera.fx / np.linalg.norm(photo.position - centre)  # per unit of length
+    area = np.linalg.norm(face_vectors(mesh.vertices, mesh.faces), axis=1).sum() / 2.0
+    wanted = _FINER * pixels * np.sqrt(area / _PAGE_USED)
+    return min(most, max(_LEAST_PAGE, _BLOCK * -(-int(wanted) // _BLOCK)))
 
 
 def _colour(field: Field) -> Callable[[np.ndarray], np.ndarray] | None:

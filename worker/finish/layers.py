@@ -1,40 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A closed thing from its two layers and the picture it was cut out of, which is the front's texture.
+"""A closed thing from its two layers, which bound a solid, and the picture it was cut out of.
 
 Knows representations, pictures and geometry; must not know networks, methods or requests.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..core.representations import Layers
-from ..geometry.place import place
-from ..geometry.relief.shell import ShellOptions, shell
-from ..pictures.silhouette import seen_through, without_specks
+from ..core.representations import Field, Layers
+from ..geometry.between import Between
+from ..geometry.texturing.photo import sampled
+from ..pictures.silhouette import FILL, seen_through, without_specks
+from . import field
 from .asset import Asset
-from .options import LayersOptions
+from .options import FieldOptions, LayersOptions
 
-OBJECT_CELLS = 160
-"""Lattice cells along a thing's window, and no more: its layers are smoother than that."""
+_TO_CAMERA = np.diag([1.0, -1.0, -1.0])  # from glTF's axes, in which the camera looks along -z
+
+_SMOOTH = 5
+"""Rounds of smoothing: the layers are smooth already, and only the stairs of marching cubes have to go."""
 
 
 def finished(layers: Layers, options: LayersOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
-    camera = layers.view.with_fov(options.fov)
-    with job.timed("meshing"):
-        subject = np.uint8(255) * without_specks(layers.view.mask >= 128)
-        cells = max(32, min(OBJECT_CELLS, layers.window.side))
-        share = seen_through(layers.window, subject, cells).astype(np.float32) / 255.0
-        wish = ShellOptions(options.faces, options.texture)
-        try:
-            mesh = shell(layers, share, layers.view.rgb, camera, wish, job.report)
-        except ValueError as error:
-            raise Unable(str(error)) from None
-        placed = place(mesh, options.size or None, options.origin)
-    position = tuple(map(float, placed.offset))
-    info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
-    return Asset(placed.mesh, (info,), double_sided=False, warnings=layers.notes)
+    wish = FieldOptions(options.grid, options.faces, options.texture, True, _SMOOTH, options.size, options.origin)
+    return field.finished(solid(layers, options.fov, options.grid), wish, job)
+
+
+def solid(layers: Layers, fov: float, grid: int) -> Field:
+    """What the layers bound, in glTF axes with the camera in the origin. fov: degrees across the picture's longer side,
+    0 as the view says. grid: cells along the thing. Raises Unable where the outline is empty."""
+    camera = layers.view.with_fov(fov)
+    subject = np.uint8(255) * without_specks(layers.view.mask >= 128)
+    share = seen_through(layers.window, subject, round(grid / FILL)).astype(np.float32) / 255.0
+    try:
+        found = Between.of(layers, share, camera)
+    except ValueError as error:
+        raise Unable(str(error)) from None
+    behind = layers.back_colour.astype(np.float32) / 255.0
+
+    def colour(points: np.ndarray) -> np.ndarray:
+        return sampled(behind, found.seen(points)[0] * len(behind)).astype(np.float32)
+
+    view = replace(layers.view, camera=camera, rotation=_TO_CAMERA)
+    return Field(found.value, colour, found.bounds, np.eye(3), dict, (view,), layers.notes)

@@ -83,10 +83,13 @@ class DepthMapOptions:
 
 @dataclass(frozen=True)
 class LayersOptions:
-    """Of a closed thing with a front and a back. fov: degrees, 0 as the picture says."""
+    """Of a closed thing with a front and a back. fov: degrees, 0 as the picture says. grid: cells along the thing."""
 
     fov: float = _fov()
-    faces: int = _faces(100_000)
+    grid: int = option(
+        160, "Grid", "Cells along the thing from which its surface is made: a finer outline, more time.", 32, 512
+    )
+    faces: int = _faces(15_000)
     texture: int = _texture(2048)
     size: float = _size("as the layers say.")
     origin: str = _origin()

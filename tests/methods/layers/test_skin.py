@@ -41,7 +41,7 @@ def skin(mesh: trimesh.Trimesh) -> float:
 )
 def test_a_box_and_a_ball_are_smooth(tmp_path, network, mesh):
     found = run(task(network, WeightStore(tmp_path), picture_of(mesh)))
-    made = finished(found, LayersOptions(), Job(lambda *_: None)).mesh
+    made = finished(found, LayersOptions(faces=100_000), Job(lambda *_: None)).mesh
     surface = trimesh.Trimesh(made.vertices, made.faces, process=False)
     surface.merge_vertices(merge_tex=True, merge_norm=True)
     assert skin(surface) < 1.0

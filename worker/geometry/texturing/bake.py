@@ -18,7 +18,7 @@ from ...core.view import View
 from ..fill import nearest_filled
 from ..mesh import Mesh
 from .photo import Sight
-from .rasterise import Covered, atlas, projected
+from .rasterise import Covered, atlas
 from .spread import laplacian, spread, welded
 
 Colour = Callable[[np.ndarray], np.ndarray]
@@ -132,15 +132,17 @@ def _photographed(
     for number, photo in enumerate(photos):
         report(0.1 + 0.2 * number / len(photos), "projecting the photo")
         sight = Sight(photo, surface.mesh.vertices, surface.mesh.faces)
-        trust = np.zeros(count, np.float32)
+        trust, where = np.zeros(count, np.float32), np.zeros((count, 2), np.float32)
+        facing = sight.facing(surface.mesh.normals)
         for part, under in surface.parts():
-            trust[part] = sight.trust(surface.points(under), surface.normals(under), mixed)[0]
+            chosen = np.flatnonzero(facing[under.face])
+            some = under.taken(chosen)
+            trust[part][chosen], where[part][chosen] = sight.trust(surface.points(some), surface.normals(some), mixed)
         painter = sight.painter(int((trust > _FAINT).sum()))
-        for part, under in surface.parts():
+        for part, _ in surface.parts():
             chosen = np.flatnonzero(trust[part] > _FAINT)
             share = trust[part][chosen] ** _SHARPNESS
-            where = projected(surface.points(under.taken(chosen)), photo)[:, :2]
-            total[part][chosen] += painter(where) * share[:, None]
+            total[part][chosen] += painter(where[part][chosen]) * share[:, None]
             weight[part][chosen] += share
         np.maximum(most, np.where(trust > _FAINT, trust, 0.0), out=most)
     total /= np.maximum(weight, 1e-30)[:, None]

@@ -47,6 +47,13 @@ class Sight:
     vertices: np.ndarray
     faces: np.ndarray
 
+    def facing(self, normals: np.ndarray) -> np.ndarray:
+        """(F,) bool: faces any of whose vertices, with unit normals (V, 3), turns to the camera: of the others the
+        photo shows nothing."""
+        ray = self.view.position - self.vertices
+        turned = (ray * normals).sum(axis=1) > GRAZING * np.linalg.norm(ray, axis=1)
+        return turned[self.faces].any(axis=1)
+
     def trust(self, points: np.ndarray, normals: np.ndarray, mixed: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """How far the photo is to be believed at points (N, 3) with unit normals (N, 3), in [0, 1], (N,) float32; and
         where each lies in the photo, (N, 2) x and y in pixels. mixed: how far at outlines, of what it is inside."""

@@ -57,9 +57,9 @@ METHODS = (
         networks=(REGRESSION,),
         runner=f"{__name__}.regression",
         presets={
-            "fast": {"faces": 30_000, "texture": 1024},
-            "balanced": {"faces": 100_000, "texture": 2048},
-            "high": {"faces": 300_000, "texture": 4096},
+            "fast": {"grid": 96, "faces": 6_000, "texture": 1024},
+            "balanced": {"grid": 160, "faces": 15_000, "texture": 2048},
+            "high": {"grid": 256, "faces": 60_000, "texture": 4096},
         },
     ),
     Method(
@@ -74,9 +74,9 @@ METHODS = (
         runner=f"{__name__}.sampling",
         options=SamplingOptions,
         presets={
-            "fast": {"steps": 8, "faces": 20_000, "texture": 1024},
-            "balanced": {"steps": 16, "faces": 50_000, "texture": 2048},
-            "high": {"steps": 32, "faces": 100_000, "texture": 4096},
+            "fast": {"steps": 8, "grid": 96, "faces": 6_000, "texture": 1024},
+            "balanced": {"steps": 16, "grid": 160, "faces": 15_000, "texture": 2048},
+            "high": {"steps": 32, "grid": 256, "faces": 60_000, "texture": 4096},
         },
     ),
 )

@@ -29,8 +29,6 @@ than rooms."""
 _PLAUSIBLE = (0.15, 4.0)
 """A thing this many times as thick as its outline inflated is still believed; beyond, the cushion is taken instead."""
 
-_BINOMIAL = np.outer([1, 2, 1], [1, 2, 1]).astype(np.float32) / 16.0
-
 _ALIKE = 0.05  # of the square's side, over which the front's colours are blurred before the back takes them
 
 
@@ -111,20 +109,8 @@ def believed(
     finite = np.isfinite(thick).all() and np.isfinite(front[mask]).all()
     if finite and _PLAUSIBLE[0] <= thick.mean() / max(float(cushion.mean()), 1e-6) <= _PLAUSIBLE[1]:
         nearest = tuple(ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True))
-        front, back = (unwoven(values, mask)[nearest].astype(np.float32) for values in (front, back))
-        return front, back
+        return front[nearest], back[nearest]
     return -height, height
-
-
-def unwoven(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values (S, S) without what goes up and down from pixel to pixel, each the mean of its neighbours in the mask.
-
-    The network tells four pixels at a time (pixel shuffle, Shi et al. 2016), which leaves a weave of two pixels' period
-    (Odena et al. 2016): in clay a box was corrugated. The binomial filter has its zero just there.
-    """
-    share = ndimage.convolve(mask.astype(np.float32), _BINOMIAL, mode="constant")
-    total = ndimage.convolve(np.where(mask, values, 0.0).astype(np.float32), _BINOMIAL, mode="constant")
-    return total / np.maximum(share, 1e-6)
 
 
 def behind(guessed: np.ndarray, front: np.ndarray, mask: np.ndarray) -> np.ndarray:
