@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
+from scipy import ndimage
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import Field, Layers
 from ..geometry.between import Between
+from ..geometry.fill import nearest_filled
 from ..geometry.texturing.photo import sampled
 from ..pictures.silhouette import FILL, seen_through, without_specks
 from . import field
@@ -21,6 +24,10 @@ from .asset import Asset
 from .options import FieldOptions, LayersOptions
 
 _TO_CAMERA = np.diag([1.0, -1.0, -1.0])  # from glTF's axes, in which the camera looks along -z
+
+_SEAM = 0.04  # of the window's side: so far from the outline the back takes on the front's colour
+_HALO = 3.0  # pixels of the back's picture that an outline mixes with what was behind the thing
+_BACK_PIXELS = 192  # side of the back's picture
 
 _SMOOTH = 5
 """Rounds of smoothing: the layers are smooth already, and only the stairs of marching cubes have to go."""
@@ -42,10 +49,27 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
         found = Between.of(layers, share, camera)
     except ValueError as error:
         raise Unable(str(error)) from None
-    behind = layers.back_colour.astype(np.float32) / 255.0
+    behind = _behind(layers, share)
 
     def colour(points: np.ndarray) -> np.ndarray:
         return sampled(behind, found.seen(points)[0] * len(behind)).astype(np.float32)
 
     view = replace(layers.view, camera=camera, rotation=_TO_CAMERA)
     return Field(found.value, colour, found.bounds, np.eye(3), dict, (view,), layers.notes)
+
+
+def _behind(layers: Layers, share: np.ndarray) -> np.ndarray:
+    """What the photo does not show, (_BACK_PIXELS, _BACK_PIXELS, 3) float32 sRGB in [0, 1]: the network's guess, which
+    near the outline passes into the front's colours, where the same surface goes round."""
+    size = (_BACK_PIXELS, _BACK_PIXELS)
+
+    def picture(values: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC), np.float32)
+
+    inside = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BILINEAR)) >= 0.5
+    depth = ndimage.distance_transform_edt(inside)
+    own = np.clip(depth / (_SEAM * _BACK_PIXELS), 0.0, 1.0)[..., None]
+    front, core = picture(layers.window.cropped(layers.view.rgb)), depth > min(_HALO, depth.max() / 2)
+    rim = ndimage.gaussian_filter(nearest_filled(front, core) if core.any() else front, (1.5, 1.5, 0))
+    blended = picture(layers.back_colour) * own + rim * (1.0 - own)
+    return nearest_filled(np.clip(blended / 255.0, 0.0, 1.0), inside if inside.any() else ~inside)
