@@ -20,7 +20,10 @@ QUADS_OF_MANY = 30_000
 SHORTEST = 1e-4
 """Blender's own QuadriFlow refuses a mesh with a shorter edge; results are 2 m long."""
 
-pytestmark = pytest.mark.skipif(not FILES, reason="IMAGE_TO_3D_RESULTS names no folder with results")
+pytestmark = [
+    pytest.mark.skipif(not FILES, reason="IMAGE_TO_3D_RESULTS names no folder with results"),
+    pytest.mark.timeout(900),  # QuadriFlow on a busy machine
+]
 
 
 def pieces(mesh) -> int:
