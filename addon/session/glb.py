@@ -72,7 +72,7 @@ class Reading:
     """A file that is being read, from the moment that this is made."""
 
     def __init__(self, path: str) -> None:
-        self._path, self._found = path, Unreadable("it was not read to its end")
+        self.path, self._found = path, Unreadable("it was not read to its end")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -89,7 +89,7 @@ class Reading:
 
     def _read(self) -> None:
         try:
-            self._found = read(self._path)
+            self._found = read(self.path)
         except Unreadable as error:
             self._found = error
 
