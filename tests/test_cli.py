@@ -116,7 +116,7 @@ def test_other_mesh_options_rerun_no_network(run, photo, made, tmp_path):
         (("{photo}", "-o", "{folder}/out.glb", "--model", "magic"), "included"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "faces=1"), "faces"),
         (("{photo}", "-o", "{folder}/out.glb", "--set", "near=5", "--set", "far=4"), "nearest"),
-        (("{photo}", "{other}", "-o", "{folder}/out.glb"), "one photo"),
+        (("{photo}", "{other}", "-o", "{folder}/out.glb"), "2 pictures are too few"),
         (("{photo}", "-o", "{folder}/out.glb", "--device", "abacus"), "abacus"),
     ],
 )

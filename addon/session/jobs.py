@@ -23,6 +23,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
 )
+from . import glb
 from .provenance import SEED
 from .states import Problem
 
@@ -80,10 +81,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """A mesh on disk that waits for its import; `folder` is removed after it. `beside`: as in Recipe."""
+    """A mesh that waits for its import while its file is read; `folder` goes after it. `beside`: as in Recipe."""
 
     result: protocol.GenerateResult
     folder: Path
+    file: glb.Reading
     beside: str = ""
 
 

@@ -36,6 +36,7 @@ from ...worker.wire.protocol import (
 from . import catalogue, jobs, launch, states
 from .client import Answered, Client, Event, Exited, Failed
 from .environments import Environments, Over
+from .glb import Reading
 from .history import Kept
 from .jobs import Finished, Job, Recipe, Results
 from .launch import Interpreter, Settings
@@ -449,7 +450,8 @@ class Session:
             if generation := self._generation(job.recipe, result.network):
                 self._bring_up(generation)
         elif job.method in ("generate", "history/fetch"):
-            self.results.waiting.append(Finished(result, job.folder, job.recipe.beside if job.recipe else ""))
+            beside = job.recipe.beside if job.recipe else ""
+            self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside))
             self.history.stale = True
             self.estimate.forget()
         elif job.method == "networks/download" and self._client:

@@ -15,7 +15,7 @@ from .scene import provenance as kept
 def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object:
     """Adds the result to the scene as one object. Raises scene.CannotAdd."""
     result = finished.result
-    thing = scene.add_mesh(context, result.glb, result.name)
+    thing = scene.add_mesh(context, finished.file, result.name)
     neighbour = context.scene.objects.get(finished.beside)
     at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
     place.stand(thing, at.copy(), place.in_the_way(context, thing))

@@ -105,7 +105,7 @@ def _look() -> float:
         bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
-    if _session.results.waiting:
+    if _session.results.waiting and _session.results.waiting[0].file.over:
         _add_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
     asking = about_to_ask or _session.history.request is not None

@@ -113,9 +113,8 @@ def glb(meshes: int = 1) -> bytes:
     return encoded(points, [(0, 1), (1, 1), (1, 0), (0, 0)], [0, 1, 2, 0, 2, 3], meshes)
 
 
-def ball(rows: int = 48, radius: float = 1.0, extras: bool = True) -> bytes:
-    """A closed, lumpy ball on the ground, split along a meridian and at the poles; with `extras` the file says which
-    vertices belong together."""
+def ball(rows: int = 48, radius: float = 1.0) -> bytes:
+    """A closed, lumpy ball on the ground, split along a meridian and at the poles."""
     columns, places, uv, number = 2 * rows, {}, [], {}
     indices = []
 
@@ -141,7 +140,7 @@ def ball(rows: int = 48, radius: float = 1.0, extras: bool = True) -> bytes:
     new = {index: position for position, index in enumerate(arranged)}
     seams = [new[first[places[index]]] for index in copies]
     points, at = [places[index] for index in arranged], [uv[index] for index in arranged]
-    return encoded(points, at, [new[index] for index in indices], 1, seams if extras else None, False)
+    return encoded(points, at, [new[index] for index in indices], 1, seams, False)
 
 
 def _on_ball(down: float, around: float, radius: float) -> tuple[float, float, float]:

@@ -33,9 +33,9 @@ def brought(bpy, addon, monkeypatch) -> list[bytes]:
     scene, files = addon("ui.scene"), []
     add = scene.add_mesh
 
-    def adding(context, glb, name):
-        files.append(Path(glb).read_bytes())
-        return add(context, glb, name)
+    def adding(context, file, name):
+        files.append(Path(file.path).read_bytes())
+        return add(context, file, name)
 
     monkeypatch.setattr(scene, "add_mesh", adding)
     monkeypatch.setenv("IMAGE_TO_3D_PYTHON", PYTHON)

@@ -150,7 +150,7 @@ def test_the_box_says_what_is_missing_and_what_it_takes_and_offline_does_nothing
     check(bare)
     box = drawn(bpy, bare)
     assert "set up once" in box.said and "312 MB to download" in box.said and "1.14 GB on disk" in box.said
-    assert "Free software" in box.said and "no driver is installed" in box.said
+    assert "Free software" in box.said and "no graphics card" in box.said
     assert "Online access is off" in box.said
     assert box.buttons == {"image_to_3d.set_up": "Set Up", "screen.userpref_show": "Allow Online Access\u2026"}
     assert not bpy.ops.image_to_3d.set_up.poll()

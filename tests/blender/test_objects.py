@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -40,11 +41,16 @@ def bring_in(bpy, addon):
     """Brings a file into the scene as a result."""
 
     def bring(path: str, **more):
-        protocol = addon("session.client").protocol
-        made = protocol.read(protocol.GenerateResult, result(path, **more))
-        return addon("ui.arrival").bring_in(bpy.context, addon("session.jobs").Finished(made, Path(path).parent))
+        file = addon("session.glb").Reading(path)
+        finished = addon("session.jobs").Finished(said(addon, path, **more), Path(path).parent, file)
+        return addon("ui.arrival").bring_in(bpy.context, finished)
 
     return bring
+
+
+def said(addon, path: str, **more):
+    protocol = addon("session.client").protocol
+    return protocol.read(protocol.GenerateResult, result(path, **more))
 
 
 def box(addon, thing):
@@ -54,11 +60,10 @@ def box(addon, thing):
 # ---- whole
 
 
-@pytest.mark.parametrize("extras", [True, False])
-def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(bpy, addon, tmp_path, extras):
+def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(bpy, addon, tmp_path):
     path = tmp_path / "ball.glb"
-    path.write_bytes(ball(24, extras=extras))
-    thing = addon("ui.scene").add_mesh(bpy.context, str(path), "ball")
+    path.write_bytes(ball(24))
+    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), "ball")
     assert addon("ui.scene.copies").open_edges(thing.data) == 0
     assert len(thing.data.vertices) == 23 * 48 + 2
     assert not thing.data.has_custom_normals and all(face.use_smooth for face in thing.data.polygons)
@@ -74,29 +79,62 @@ def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(b
         assert 0.0 <= v <= 1.0 and (v > 0.5) == (z > 1.0) or abs(v - 0.5) < 1e-5
 
 
+@pytest.mark.parametrize("creased", [False, True])
+def test_edges_look_like_edges_where_the_file_has_any(bpy, addon, tmp_path, creased):
+    path = tmp_path / "rough.glb"
+    path.write_bytes(ball(4))
+    shape = dataclasses.replace(addon("session.glb").Reading(str(path)).shape(), creased=creased)
+    mesh = addon("ui.scene.mesh")._mesh(shape, "rough")
+    assert any(edge.use_edge_sharp for edge in mesh.edges) == creased
+    assert all(face.use_smooth for face in mesh.polygons) and not mesh.has_custom_normals
+
+
 def test_the_colour_in_plain_solid_shading_is_the_textures_mean(bpy, addon, quad):
-    thing = addon("ui.scene").add_mesh(bpy.context, quad, "a")
+    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(quad), "a")
     assert tuple(round(value, 3) for value in thing.data.materials[0].diffuse_color) == (0.25, 0.2, 0.0, 1.0)
 
 
 def test_adding_300_000_faces_takes_the_main_thread_a_moment(bpy, addon, tmp_path, record_testsuite_property):
     path = tmp_path / "large.glb"
     path.write_bytes(ball(274))
-    took = []
+    steps, took = [], []
     for _ in range(3):
-        began = time.process_time()
-        thing = addon("ui.scene").add_mesh(bpy.context, str(path), "large")
-        took.append(time.process_time() - began)
-    assert len(thing.data.polygons) > 299_000
+        steps.append(longest_step(addon("session.glb"), str(path)))
+        file = addon("session.glb").Reading(str(path))
+        finished = addon("session.jobs").Finished(said(addon, str(path)), tmp_path / "folder", file)
+        addon("ui.timer").session().results.waiting.append(finished)
+        began = time.thread_time()
+        bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)
+        took.append(time.thread_time() - began)
+        addon("ui.timer").session().results.imported(finished)
+    assert len(bpy.context.object.data.polygons) > 299_000
     record_testsuite_property("seconds to add 300,000 faces", min(took))
-    assert min(took) < 0.6, "0.3 s on a machine of today"
+    record_testsuite_property("seconds that reading them keeps others waiting", min(steps))
+    assert min(took) < 0.3 and min(steps) < 0.03
+
+
+def longest_step(glb, path: str) -> float:
+    """Seconds of the longest call during which the thread that reads lets no other go on."""
+    longest, before = 0.0, None
+
+    def note(*_):
+        nonlocal longest, before
+        now = time.thread_time()
+        longest, before = max(longest, now - (before or now)), now
+
+    threading.setprofile(note)
+    try:
+        glb.Reading(path).shape()
+    finally:
+        threading.setprofile(None)
+    return longest
 
 
 def test_neither_numpy_nor_an_importer_is_needed(bpy, addon, round_thing, monkeypatch):
     monkeypatch.setitem(sys.modules, "numpy", None)
     addon_utils = pytest.importorskip("addon_utils")
     addon_utils.disable("io_scene_gltf2")
-    assert addon("ui.scene").add_mesh(bpy.context, round_thing, "ball")
+    assert addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(round_thing), "ball")
     addon_utils.enable("io_scene_gltf2")
 
 
@@ -136,7 +174,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     from mathutils import Matrix
 
     scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
-    mesh = scene.add_mesh(bpy.context, quad, "A photo")
+    mesh = scene.add_mesh(bpy.context, addon("session.glb").Reading(quad), "A photo")
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)
     bpy.context.view_layer.update()
@@ -321,6 +359,24 @@ def test_a_lighter_mesh_keeps_shape_texture_and_provenance_and_the_dense_one_sta
     assert [each.name for each in bpy.data.objects] == ["robot"] and not bpy.data.objects["robot"].hide_get()
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_holes_that_quadriflow_leaves_are_closed_with_quads(bpy, addon, missing):
+    import bmesh
+    from mathutils import Vector
+
+    data = bmesh.new()
+    bmesh.ops.create_cube(data, size=2.0)
+    bmesh.ops.subdivide_edges(data, edges=data.edges[:], cuts=4, use_grid_fill=True)
+    gone = min(data.faces, key=lambda face: (face.calc_center_median() - Vector((0, 0, 1))).length)
+    row = [gone, *(loop.link_loop_radial_next.face for loop in [*gone.loops][::2])][:missing]
+    count = len(data.faces)
+    bmesh.ops.delete(data, geom=row, context="FACES_ONLY")
+    addon("ui.scene.retopology")._without_holes(data)
+    assert all(edge.is_manifold and edge.is_contiguous for edge in data.edges)
+    assert len(data.faces) == count and {len(face.verts) for face in data.faces} == {4}
+    assert data.calc_volume(signed=True) == pytest.approx(8.0)
+
+
 def texture_is_where_it_was(addon, thing, image) -> bool:
     """The ball's green grows downwards: as the baked one does, at each face's middle."""
     width, height = image.size
@@ -421,6 +477,19 @@ def obj(bpy, tmp_path):
     bpy.ops.wm.obj_import(filepath=str(tmp_path / "a.obj"))
 
 
+def unpacked_obj(bpy, tmp_path):
+    """As File > External Data > Unpack Resources does before: OBJ's own exporter writes no packed picture."""
+    saved(bpy, tmp_path)
+    bpy.ops.object.select_all(action="SELECT")  # what is hidden is not
+    bpy.ops.file.unpack_all(method="WRITE_LOCAL")
+    (tmp_path / "elsewhere").mkdir()
+    bpy.ops.wm.obj_export(
+        filepath=str(tmp_path / "elsewhere" / "a.obj"), export_selected_objects=True, path_mode="COPY"
+    )
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.obj_import(filepath=str(tmp_path / "elsewhere" / "a.obj"))
+
+
 def gltf(bpy, tmp_path):
     if bpy.app.version < (4, 5):
         pytest.skip("this bpy crashes at its end after any export to glTF, a plain cube's too")
@@ -446,7 +515,7 @@ def test_a_thing_is_whole_and_can_be_remeshed_also_after_it_was_elsewhere(
     assert copies.volume(thing.data) * scale == pytest.approx(volume, rel=VOLUME)
 
 
-@pytest.mark.parametrize("way", [fbx, usd, obj, gltf])
+@pytest.mark.parametrize("way", [fbx, usd, obj, unpacked_obj, gltf])
 def test_quads_uvs_and_materials_survive_other_formats(bpy, addon, bring_in, round_thing, tmp_path, way):
     bring_in(round_thing)
     bpy.ops.image_to_3d.retopologise(faces=800, texture=128)
@@ -458,7 +527,7 @@ def test_quads_uvs_and_materials_survive_other_formats(bpy, addon, bring_in, rou
     assert len(thing.data.polygons) == faces * (2 if way is gltf else 1)
     assert len(thing.data.uv_layers) == 1 and thing.data.materials[0]
     if way is not obj:  # whose file names the texture, which is packed in the .blend file
-        assert addon("ui.scene.material").texture(thing)
+        assert addon("ui.scene.material").texture(thing).size[0] == 128
 
 
 def test_all_of_a_provenance_is_text_that_comes_back(addon):

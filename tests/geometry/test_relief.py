@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker.core.view import PinholeCamera
+from image_to_3d.worker.geometry import solid
 from image_to_3d.worker.geometry.relief.relief import ReliefOptions, relief
 from image_to_3d.worker.geometry.simplify import outline
+from image_to_3d.worker.geometry.surface import clean
 
 
 def made(depth, grid=64, background=None, photo=None, report=None, **options):
@@ -219,14 +221,37 @@ def test_solid_is_watertight_with_a_flat_back(faces, cut):
     mask = np.zeros((64, 64), bool)
     mask[:10, :10] = True
     mesh, _ = made(holes_and_steps(), background=mask, solid=True, faces=faces, cut=cut)
-    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    solid.merge_vertices(merge_tex=True, merge_norm=True)
-    assert solid.is_watertight and solid.is_winding_consistent and solid.volume > 0.0
-    assert solid.body_count == 1
+    whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    whole.merge_vertices(merge_tex=True, merge_norm=True)
+    assert whole.is_watertight and whole.is_winding_consistent and whole.volume > 0.0
+    assert whole.body_count == 1
     back = mesh.vertices[:, 2].min()
     assert back < -1.01 * np.nanmax(holes_and_steps())
     flat = mesh.normals[np.abs(mesh.vertices[:, 2] - back) < 1e-4]
     assert (flat[:, 2] == -1.0).any()
+
+
+@pytest.mark.parametrize("faces", [100_000, 2_000])
+def test_no_edge_of_a_solid_is_too_short_for_what_makes_quads(monkeypatch, faces):
+    monkeypatch.setattr(clean, "SHORTEST", 5e-3)  # so that many are
+    mesh, _ = made(holes_and_steps(), solid=True, faces=faces)
+    whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    whole.merge_vertices(merge_tex=True, merge_norm=True)
+    assert whole.is_watertight and whole.is_winding_consistent
+    assert whole.edges_unique_length.min() > 5e-3 * whole.extents.max()
+    monkeypatch.setattr(clean, "SHORTEST", 0.0)
+    as_it_was, _ = made(holes_and_steps(), solid=True, faces=faces)
+    assert whole.volume == pytest.approx(trimesh.Trimesh(as_it_was.vertices, as_it_was.faces).volume, rel=2e-3)
+
+
+def test_what_is_near_a_solids_side_is_drawn_onto_it():
+    box = trimesh.creation.box((1000.0, 1000.0, 1000.0)).subdivide().subdivide()
+    vertices, faces = np.array(box.vertices), np.array(box.faces, np.int32)
+    beside = np.flatnonzero((vertices == (-250.0, 0.0, 500.0)).all(axis=1))
+    vertices[beside, 0] = -499.95
+    points, fewer = clean.without_short_edges(vertices, faces, weight=solid._more_at_border)
+    assert len(fewer) == len(faces) - 2
+    assert np.abs(points[np.abs(points[:, 0] + 500.0) < 1.0, 0] + 500.0).max() < 1e-4
 
 
 def test_solid_shows_the_photo_in_front_and_a_plain_colour_elsewhere():
@@ -245,6 +270,6 @@ def test_solid_shows_the_photo_in_front_and_a_plain_colour_elsewhere():
 
 def test_solid_of_a_single_pixel_is_a_box():
     mesh, _ = made(np.full((1, 1), 2.0, np.float32), solid=True)
-    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    solid.merge_vertices(merge_tex=True, merge_norm=True)
-    assert solid.is_watertight and solid.volume > 0.0
+    whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    whole.merge_vertices(merge_tex=True, merge_norm=True)
+    assert whole.is_watertight and whole.volume > 0.0

@@ -20,7 +20,13 @@ from ..core.representations import Field
 from ..core.view import View
 from ..geometry.mesh import Mesh, face_vectors
 from ..geometry.place import Placed, place
-from ..geometry.surface.clean import smoothed, without_cavities, without_slivers, without_small_parts
+from ..geometry.surface.clean import (
+    smoothed,
+    without_cavities,
+    without_short_edges,
+    without_slivers,
+    without_small_parts,
+)
 from ..geometry.surface.decimate import decimated
 from ..geometry.surface.isosurface import isosurface
 from ..geometry.texturing.bake import baked
@@ -70,6 +76,8 @@ def _surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     vertices, faces = without_slivers(vertices, faces, _SLIVER * found.spacing)
     job.report(0.9, "simplifying")
     vertices, faces = decimated(vertices, faces, options.faces)
+    vertices, faces = without_short_edges(vertices, faces)
+    vertices, faces = without_small_parts(vertices, faces, _FLOATER)  # where it was thinner than its triangles
     return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
 
 

@@ -6,8 +6,8 @@ materials, 4.4 GLB).
 
 Two things are there for who reads the file as it was meant (addon/session/glb.py), as extras that others pass over. A
 vertex has one place on the texture, so vertices are split along its seams: those that are the first at their place come
-first, and the mesh's `seams` names the bufferView with the vertex (uint32) at whose place each further one is. The
-material's `meanColour` is that of what the surface shows, linear.
+first, and the mesh's `seams` names the bufferView with the vertex (uint32) at whose place each further one is; it is
+`creased` if at one place normals differ. The material's `meanColour` is that of what the surface shows, linear.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963  # ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP = 9729, 9987, 33071
 _ROUGHNESS = 0.9
+_CREASE = (
+    0.87  # cosine of 30 degrees; normals at seams of the texture alone are the same, those at edges differ much more
+)
 
 
 def write_glb(
@@ -51,7 +54,8 @@ def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: i
     binary = _Binary()
     attributes = {"POSITION": binary.accessor(mesh.vertices, "VEC3", _VERTICES, bounds=True)}
     normals = mesh.normals if mesh.normals is not None else mesh.with_normals().normals
-    attributes["NORMAL"] = binary.accessor(_unit(normals), "VEC3", _VERTICES)
+    normals = _unit(normals)
+    attributes["NORMAL"] = binary.accessor(normals, "VEC3", _VERTICES)
     if mesh.uv is not None and mesh.texture is not None:
         attributes["TEXCOORD_0"] = binary.accessor(mesh.uv, "VEC2", _VERTICES)
     narrow = len(mesh.vertices) <= 0xFFFF  # the largest value of the type is reserved (3.7.2.1)
@@ -72,7 +76,9 @@ def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: i
         document["images"] = [{"name": name, "bufferView": binary.view(data), "mimeType": mime}]
         document["materials"][0]["extras"] = {"meanColour": _mean_colour(mesh)}
     if len(seams):
-        document["meshes"][0]["extras"] = {"seams": binary.view(seams.astype("<u4").tobytes())}
+        creased = (normals[seams] * normals[-len(seams) :]).sum(axis=1).min() < _CREASE
+        extras = {"seams": binary.view(seams.astype("<u4").tobytes()), "creased": bool(creased)}
+        document["meshes"][0]["extras"] = extras
     document |= {"accessors": binary.accessors, "bufferViews": binary.views}
     document["buffers"] = [{"byteLength": len(binary.data)}]
     return _container(document, bytes(binary.data))

@@ -10,6 +10,7 @@ Must not know cameras, photos or files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
@@ -17,8 +18,12 @@ import numpy as np
 from .mesh import face_vectors
 from .relief.lattice import Lattice
 from .simplify import outline, simplified
+from .surface.clean import without_short_edges
 
 _EDGE_ON = 0.03  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
+
+
+_HELD = 0.01  # cells; what is so near to the picture's border lies on it
 
 
 class Part(IntEnum):
@@ -59,16 +64,29 @@ def closed(
     return np.concatenate([points, behind]), np.concatenate([front, sides, flat])
 
 
-def simplified_closed(points: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
-    """The solid with about `target` triangles or fewer, still closed; with more of them where it would not be."""
+def simplified_closed(
+    points: np.ndarray, faces: np.ndarray, target: int, unprojected: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The solid with about `target` triangles or fewer, still closed; with more of them where it would not be.
+
+    unprojected: where points (V, 3) are in space: there no edge is too short (`without_short_edges`).
+    """
     wanted = target
     while wanted < len(faces):
         fewer_points, fewer_faces = simplified(points, faces, wanted)
         fewer_faces = _without_fins(fewer_faces)
         if is_closed(fewer_faces):
-            return _apart(fewer_points), fewer_faces
+            points, faces = fewer_points, fewer_faces
+            break
         wanted *= 2
-    return points, faces.astype(np.int32)
+    return _apart(*without_short_edges(points, faces.astype(np.int32), unprojected, _more_at_border))
+
+
+def _more_at_border(points: np.ndarray) -> np.ndarray:
+    """(V,) a million for each of the picture's borders that a point lies on: it stays there."""
+    flat = points[:, :2]
+    borders = (np.abs(flat - flat.min(axis=0)) < _HELD) | (np.abs(flat - flat.max(axis=0)) < _HELD)
+    return 1e6 ** borders.sum(axis=1)
 
 
 def is_closed(faces: np.ndarray) -> bool:
@@ -90,14 +108,14 @@ def parts(points: np.ndarray, faces: np.ndarray, limit: float) -> np.ndarray:
     return np.where(behind == 3, Part.BACK, np.where((behind > 0) | hidden, Part.SIDE, Part.FRONT))
 
 
-def _apart(points: np.ndarray) -> np.ndarray:
-    """The points, those that collapses put at one place moved apart: welding must not join what the faces do not."""
+def _apart(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points that collapses put at one place moved apart: welding must not join what the faces do not."""
     order = np.lexsort(np.round(points, 3).T)
     same = np.zeros(len(points), bool)
     same[order[1:]] = (np.abs(np.diff(points[order], axis=0)) < 2e-3).all(axis=1)
     moved = points.copy()
     moved[same, 2] -= 0.01
-    return moved
+    return moved, faces
 
 
 def _without_fins(faces: np.ndarray) -> np.ndarray:

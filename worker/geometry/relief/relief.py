@@ -205,7 +205,7 @@ def _closed(surface: _Surface, view: _View, target: int) -> _Sheet:
     limit = 0.5 * (back + view.height(1.0 / farthest))
     points, faces = solid.closed(surface.points, surface.faces, surface.steps, surface.line, back)
     points, faces, _ = used_only(points, faces)
-    points, faces = solid.simplified_closed(points, faces, target)
+    points, faces = solid.simplified_closed(points, faces, target, view.unprojected)
     points = _straight_border(points, np.arange(len(points)), view.shape, _BORDER_OF_SOLID)
     return _Sheet(points, faces, solid.parts(points, faces, limit))
 
