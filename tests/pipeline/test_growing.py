@@ -134,4 +134,4 @@ def test_without_a_method_everything_else_works(copy_of_the_worker, photo, thing
         done = process(folder, "generate", picture, "-o", tmp_path / "out.glb", "--model", network, "--preset", "fast")
         assert done.returncode == (0 if network in names else 1), done.stderr
         if network not in names:
-            assert b"there is no network" in done.stderr.splitlines()[-1]
+            assert b"there is no model" in done.stderr.splitlines()[-1]
