@@ -273,13 +273,14 @@ class IMAGE_TO_3D_OT_add_mesh(Operator):
 
     def execute(self, context: Context) -> Returned:
         own, finished = properties.settings(context), timer.session().results.waiting[0]
-        try:
-            mesh = arrival.bring_in(context, finished)
-        except scene.CannotAdd as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if own.camera and finished.result.cameras:
-            scene.add_cameras(context, finished.result.cameras, mesh, own.backdrop, own.rendered)
+        with context.temp_override(window=context.window_manager.windows[0]):  # a timer has none
+            try:
+                mesh = arrival.bring_in(context, finished)
+            except scene.CannotAdd as error:
+                self.report({"ERROR"}, str(error))
+                return {"CANCELLED"}
+            if own.camera and finished.result.cameras:
+                scene.add_cameras(context, finished.result.cameras, mesh, own.backdrop, own.rendered)
         return {"FINISHED"}
 
 

@@ -96,7 +96,9 @@ def _look() -> float:
     _follow_the_choice()
     _follow_what_was_moved()
     _follow_with_words_and_pictures()
-    telling.follow(_session)
+    reading = any(not each.file.over for each in _session.results.waiting)
+    if not reading:
+        telling.follow(_session)
     _remember()
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
@@ -105,7 +107,7 @@ def _look() -> float:
         bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
     if changed or _second_has_passed():
         _redraw()
-    if _session.results.waiting and _session.results.waiting[0].file.over:
+    if _session.results.waiting and not reading:
         _add_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
     asking = about_to_ask or _session.history.request is not None
@@ -199,19 +201,22 @@ def _redraw() -> None:
 
 
 def _add_when_possible() -> None:
+    """Not within temp_override, and not while a thread of ours is busy: Blender (seen in 4.2 and 4.5) lets others have
+    Python while an operator runs; at its end it looks into an overridden context's dictionary all the same, which
+    crashes Blender where another thread happens to have Python."""
     windows = bpy.context.window_manager.windows
     if not windows:
         return
     with bpy.context.temp_override(window=windows[0]):
         if why_not_added(bpy.context) or _a_tool_is_running(windows):
             return
-        try:
-            bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)  # True: an undo step of its own
-        except RuntimeError as error:  # what an operator reports as an error arrives as this
-            _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
-        else:
-            _session.results.imported(_session.results.waiting[0])
-            telling.tell("INFO", wording.made(_session.results.last))
+    try:
+        bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)  # True: an undo step of its own
+    except RuntimeError as error:  # what an operator reports as an error arrives as this
+        _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
+    else:
+        _session.results.imported(_session.results.waiting[0])
+        telling.tell("INFO", wording.made(_session.results.last))
     _redraw()
 
 

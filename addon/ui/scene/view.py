@@ -12,6 +12,10 @@ from .place import box
 SMALLEST = 0.08
 """Of the viewport's shorter side: what looks smaller is not seen."""
 
+_SENSOR = 36.0
+"""Millimetres: at a distance of a viewport's lens its longer side shows so much to each side of the middle (its sensor
+of 36 mm, zoomed out by two)."""
+
 _decided: set[int] = set()
 """Viewports whose shading we, or the user after us, have decided on."""
 
@@ -28,16 +32,21 @@ def largest(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.types.Are
 
 
 def bring_into_sight(context: bpy.types.Context, thing: bpy.types.Object) -> None:
-    """Frames the selected object in the largest viewport if it is not in sight there. A camera's view stays."""
+    """Frames the object in the largest viewport if it is not in sight there. A camera's view stays."""
     if not (found := largest(context)):
         return
-    window, area = found
+    area = found[1]
     region = next(region for region in area.regions if region.type == "WINDOW")
     view = area.spaces.active.region_3d
     if view.view_perspective == "CAMERA" or in_sight(thing, area, region, view):
         return
-    with context.temp_override(window=window, area=area, region=region):
-        bpy.ops.view3d.view_selected()
+    own = box(thing)
+    left, right = _open(area, region)
+    narrowest = min(right - region.width / 2, region.width / 2 - left, region.height / 2)  # from the middle, in pixels
+    share = max(narrowest / (max(region.width, region.height) / 2), SMALLEST)
+    radius = (own.high - own.low).length / 2
+    view.view_location = (own.low + own.high) / 2
+    view.view_distance = radius * area.spaces.active.lens / (_SENSOR * share) + radius
 
 
 def in_sight(
