@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.addon.session import client as clients
+from image_to_3d.addon.session import launch
+from image_to_3d.addon.session.session import Session
 
 FAKE = Path(__file__).with_name("fake_worker.py")
 
@@ -38,6 +40,25 @@ def command(tmp_path: Path) -> Callable[[dict], list[str]]:
         return [sys.executable, str(FAKE), str(path)]
 
     return write
+
+
+@pytest.fixture
+def session(settings, clock):
+    """A session with the settings of the moment, `settings["now"]`, which each file of tests makes for itself."""
+    made = Session(lambda: settings["now"], clock)
+    made.look()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def follow(command, monkeypatch):
+    """Makes the worker follow a script."""
+
+    def set_script(script: dict) -> None:
+        monkeypatch.setattr(launch, "worker_command", lambda python: command(script))
+
+    return set_script
 
 
 @pytest.fixture

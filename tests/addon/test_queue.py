@@ -26,24 +26,6 @@ def settings(tmp_path: Path) -> dict[str, Settings]:
     return {"now": now}
 
 
-@pytest.fixture
-def session(settings, clock):
-    made = Session(lambda: settings["now"], clock)
-    made.look()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def follow(command, monkeypatch):
-    """Makes the worker follow a script."""
-
-    def set_script(script: dict) -> None:
-        monkeypatch.setattr(launch, "worker_command", lambda python: command(script))
-
-    return set_script
-
-
 def named(title: str):
     return dataclasses.replace(recipe(f"/pictures/{title}.png", "included"), label=Label(title))
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import catalogue, jobs, launch, states
+from image_to_3d.addon.session import catalogue, jobs, states
 from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
@@ -31,24 +31,6 @@ def first(tmp_path: Path) -> Settings:
 def settings(first: Settings) -> dict[str, Settings]:
     """The settings of the moment, which a test may change."""
     return {"now": first}
-
-
-@pytest.fixture
-def session(settings, clock):
-    made = Session(lambda: settings["now"], clock)
-    made.look()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def follow(command, monkeypatch):
-    """Makes the worker follow a script."""
-
-    def set_script(script: dict) -> None:
-        monkeypatch.setattr(launch, "worker_command", lambda python: command(script))
-
-    return set_script
 
 
 def generate(session: Session) -> None:

@@ -6,7 +6,7 @@ Knows representations, pictures and geometry; must not know networks, methods or
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from PIL import Image
@@ -35,8 +35,9 @@ _SMOOTH = 5
 
 def finished(layers: Layers, options: LayersOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
-    wish = FieldOptions(options.grid, options.faces, options.texture, True, _SMOOTH, options.size, options.origin)
-    return field.finished(solid(layers, options.fov, options.grid), wish, job)
+    own = asdict(options)
+    fov = own.pop("fov")
+    return field.finished(solid(layers, fov, options.grid), FieldOptions(smooth=_SMOOTH, **own), job)
 
 
 def solid(layers: Layers, fov: float, grid: int) -> Field:

@@ -102,7 +102,6 @@ def _hlg_light(values: np.ndarray) -> np.ndarray:
 # ---- spaces
 
 
-SRGB = Space((srgb_curve,) * 3, np.eye(3))
 SCENE_LIGHT = Space((linear_curve,) * 3, np.eye(3), hdr=True)
 """Floating-point colours of sRGB's primaries."""
 
