@@ -26,6 +26,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..store.weights import Published, WeightStore
+from .runtime import places
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
@@ -191,10 +192,8 @@ class Task:
 
     @property
     def place(self) -> str:
-        """The device that is meant, by its own name: "auto" is another one as soon as there is a card."""
-        from .runtime import devices  # on use: brings torch
-
-        return str(devices.pick(self.device))
+        """The device that is meant, by its own name."""
+        return places.named(self.device)
 
     @property
     def picture(self) -> Picture:
