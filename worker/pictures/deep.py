@@ -46,6 +46,20 @@ class Deep:
         return self.values.dtype.kind == "f" and self.values.shape[2] == 3
 
 
+def is_deep(opened: Opened) -> bool:
+    """Whether the picture's numbers have more than eight bits, by what the file says."""
+    image = opened.image
+    if image is None or image.mode.startswith("I") or image.mode == "F":
+        return True
+    if opened.format == "PNG":
+        return png_header(opened.head).get(b"IHDR", bytes(9))[8] == 16
+    if opened.format == "TIFF":
+        return max(image.tag_v2.get(258, (8,)), default=8) > 8
+    if opened.format == "HEIF":
+        return image.info.get("bit_depth", 8) > 8
+    return opened.format == "AVIF" and _has_deep_av1(opened.head)
+
+
 def deep(opened: Opened, most_pixels: int) -> Deep | None:
     """The picture's numbers, where they have more than eight bits; None where they have not, or where eight bits of
     them are what memory allows. Reads the file's stream."""
@@ -56,15 +70,11 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
         return _tiff(opened, most_pixels, required=True)
     if image.mode.startswith("I") or image.mode == "F":
         return _grey(opened)
-    if image.width * image.height * 8.0 * _COPIES > opening.memory():
+    if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened):
         return None
-    if opened.format == "PNG" and png_header(opened.head).get(b"IHDR", bytes(9))[8] == 16:
-        return _png(opened)
-    if opened.format == "TIFF" and max(image.tag_v2.get(258, (8,)), default=8) > 8:
+    if opened.format == "TIFF":
         return _tiff(opened, most_pixels, required=False)
-    if opened.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
-        return _heif(opened)
-    return _avif(opened) if opened.format == "AVIF" and _has_deep_av1(opened.head) else None
+    return {"PNG": _png, "HEIF": _heif, "AVIF": _avif}[opened.format](opened)
 
 
 def png_header(head: bytes) -> dict[bytes, bytes]:
