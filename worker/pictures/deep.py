@@ -21,10 +21,12 @@ from . import opening
 from .faults import named
 from .opening import Opened
 
-_BITS = (8, 10, 12, 14, 16, 24, 32)  # of cameras and scanners, whose numbers often lie in wider files
+_BITS = (8, 10, 12, 14, 16, *range(17, 33))  # of cameras and scanners in wider files; and of what was measured
+_CHUNK, _MOST_CHUNKS = 64, 1000  # bytes of a PNG's chunk that are read, and kinds of chunks
 _DEFLATE = (8, 32946)  # TIFF compressions whose streams end by themselves
 _ALIGNED = 512  # bytes of zeros before a strip, at most
 _COPIES = 3  # of a picture's numbers that reading takes, at most
+_ALPHA = (1, 2)  # TIFF's extra samples that are one, associated or not
 _GREY_SCALE, _RGB_COLOURS = (0, 1), 2  # TIFF photometric interpretations
 
 
@@ -52,12 +54,16 @@ def is_deep(opened: Opened) -> bool:
     if image is None or image.mode.startswith("I") or image.mode == "F":
         return True
     if opened.format == "PNG":
-        return png_header(opened.head).get(b"IHDR", bytes(9))[8] == 16
+        return png_header(opened).get(b"IHDR", bytes(9))[8:9] == b"\x10"
     if opened.format == "TIFF":
         return max(image.tag_v2.get(258, (8,)), default=8) > 8
     if opened.format == "HEIF":
         return image.info.get("bit_depth", 8) > 8
     return opened.format == "AVIF" and _has_deep_av1(opened.head)
+
+
+class _Unread(Exception):
+    """Of what kind a TIFF is that is whole, and not read here."""
 
 
 def deep(opened: Opened, most_pixels: int) -> Deep | None:
@@ -69,7 +75,7 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
     if image is None:
         return _tiff(opened, most_pixels, required=True)
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey(opened)
+        return (_has_no_sign(opened) and _tiff(opened, most_pixels, required=False)) or _grey(opened)
     if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened):
         return None
     if opened.format == "TIFF":
@@ -77,15 +83,20 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
     return {"PNG": _png, "HEIF": _heif, "AVIF": _avif}[opened.format](opened)
 
 
-def png_header(head: bytes) -> dict[bytes, bytes]:
-    """The chunks before a PNG's pixels (W3C PNG 3, 5.3), as far as they lie in the file's first bytes."""
-    found, place = {}, 8
-    while place + 8 <= len(head):
-        size, name = int.from_bytes(head[place : place + 4], "big"), head[place + 4 : place + 8]
+def png_header(opened: Opened) -> dict[bytes, bytes]:
+    """The first bytes of each chunk before a PNG's pixels (W3C PNG 3, 5.3), however long profiles and texts between them
+    are. The stream stays where it is."""
+    stream, found = opened.stream, {}
+    before, place = stream.tell(), 8
+    while place + 8 <= opened.size and len(found) < _MOST_CHUNKS:
+        stream.seek(place)
+        start = stream.read(8 + _CHUNK)
+        size, name = int.from_bytes(start[:4], "big"), start[4:8]
         if name == b"IDAT":
             break
-        found.setdefault(name, head[place + 8 : place + 8 + size])
+        found.setdefault(name, start[8 : 8 + size])
         place += size + 12
+    stream.seek(before)
     return found
 
 
@@ -98,6 +109,12 @@ def significant(values: np.ndarray) -> tuple[float, tuple[str, ...]]:
     if bits >= min(wide, 16) or bits == 8:
         return float((1 << bits) - 1), ()
     return float((1 << bits) - 1), (f"its numbers use {bits} of {wide} bits, and are taken for {bits}-bit ones",)
+
+
+def _has_no_sign(opened: Opened) -> bool:
+    """Whether they are whole numbers of 32 bits without a sign, which Pillow reads as if they had one."""
+    tags = opened.image.tag_v2 if opened.format == "TIFF" else {}
+    return opened.image.mode == "I" and max(tags.get(258, (1,))) == 32 and max(tags.get(339, (1,))) == 1
 
 
 def _grey(opened: Opened) -> Deep:
@@ -117,7 +134,7 @@ def _grey(opened: Opened) -> Deep:
 def _told_top(opened: Opened) -> tuple[float, tuple[str, ...]] | None:
     """What stands for 1, where the file says it."""
     if opened.format == "PNG":  # its numbers fill all their bits (12.5), but for those of careless programs
-        return (65535.0, ()) if b"sBIT" in png_header(opened.head) else None
+        return (65535.0, ()) if b"sBIT" in png_header(opened) else None
     if opened.format != "TIFF":
         return None
     tags = opened.image.tag_v2
@@ -217,10 +234,12 @@ def _tiff(opened: Opened, most_pixels: int, required: bool) -> Deep | None:
             return _page(opened, file.pages.first, most_pixels)
     except Unable:
         raise
+    except _Unread as raised:
+        error = str(raised)
     except ImportError:
         error = "this environment has nothing to read its kind of numbers with"
     except Exception as raised:  # noqa: BLE001 - a decoder: it raises whatever there is
-        error = "its kind of numbers or compression is not read here" if "imagecodecs" in str(raised) else "damaged"
+        error = "its compression is not read here" if "imagecodecs" in str(raised) else "damaged"
     if required:
         raise Unable(f"{named(opened.path)} is a TIFF that cannot be read ({error}): save it anew, as PNG perhaps")
     return None
@@ -238,14 +257,17 @@ def _page(opened: Opened, page: Any, most_pixels: int) -> Deep | None:
         values = values[..., None]
     grey = int(page.photometric) in _GREY_SCALE
     if values.shape[:2] != (height, width) or not (grey or int(page.photometric) == _RGB_COLOURS):
-        raise ValueError("not grey or RGB")
+        raise _Unread("its colours are neither grey nor RGB")
     colours = 1 if grey else 3
     turn = int(page.tags.valueof(274, default=1))
     if values.dtype.kind == "f":
         return _floating(values, colours, turn)
+    if values.dtype.kind == "i":  # below zero there is no light
+        values = np.maximum(values, 0).astype(f"u{values.dtype.itemsize}")
     if values.dtype.kind != "u":
-        raise ValueError("numbers with a sign")
-    alpha = values[..., colours] if values.shape[2] > colours and page.extrasamples else None
+        raise _Unread("its kind of numbers is not read here")
+    more = page.extrasamples or ()
+    alpha = values[..., colours] if values.shape[2] > colours and more and int(more[0]) in _ALPHA else None
     top, notes = _page_top(page, values[..., :colours])
     if grey and int(page.photometric) == 0:
         values = (top - values).astype(values.dtype)

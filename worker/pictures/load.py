@@ -152,6 +152,9 @@ def size(path: Path) -> tuple[int, int]:
 def check_shows_something(picture: Picture) -> None:
     """Raises Unable, in one true sentence, where there is nothing to be seen on a picture."""
     height, width = picture.rgb.shape[:2]
+    if min(width, height) < LEAST_SIDE and max(width, height) >= MAX_SIDE:
+        times = f"{max(width, height) // min(width, height)} times as long as wide"
+        raise Unable(f"{picture.name} is a strip, {times}, on which there is nothing to see: cut a part out of it")
     if min(width, height) < LEAST_SIDE:
         raise Unable(f"{picture.name} has {width} x {height} pixels, too few to show anything: choose a larger picture")
     if picture.alpha is not None and not (picture.alpha >= 128).any():
@@ -277,7 +280,7 @@ def _space(found: Opened) -> Space | None:
         primaries = _radiance_primaries(found.head) if found.format == "HDR" else None
         return colour.of_primaries(colour.linear_curve, primaries, hdr=True) if primaries else None
     if found.format == "PNG":
-        points = png_header(found.head).get(b"cICP")
+        points = png_header(found).get(b"cICP")
         if points and len(points) == 4:
             return colour.of_code_points(points[0], points[1])
     profile = image.info.get("icc_profile")

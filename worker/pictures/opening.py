@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ from ..core.errors import Unable
 from ..core.free_memory import available
 from . import kinds
 from .faults import decoding, named
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of damaged files is told in one sentence
 
 MOST_MEMORY = 1_500_000_000
 """Bytes that a picture may take while it is read: a whole PNG of 300 megapixels. More is taken for a mistake."""

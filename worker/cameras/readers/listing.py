@@ -29,6 +29,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 def text_of(path: Path) -> str:
     """The file's text: UTF-8, or what its first bytes say that it is. Raises Unable."""
+    check_file(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
@@ -44,6 +45,12 @@ def text_of(path: Path) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unable(f"{path.name} is not text that can be read ({error.reason}): save it as UTF-8") from None
+
+
+def check_file(path: Path) -> None:
+    """Raises Unable where there is something else than a file: reading a pipe would never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Unable(f"{shown(path.name)} is no file but a folder, a device or a pipe: choose another")
 
 
 class Files:
