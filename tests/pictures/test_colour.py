@@ -227,3 +227,10 @@ def test_nonsense_about_colours_is_ignored(tmp_path):
         ]
     ):
         assert load(png(tmp_path / f"{number}.png", picture("srgb"), *chunks)).rgb.shape == (32, 192, 3)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_colours_are_found_behind_long_profiles_and_texts(tmp_path, bits):
+    long = [(b"tEXt", b"a\0" + b"q" * 90_000), (b"iCCP", b"x\0\0" + np.random.default_rng(0).bytes(9000))]
+    path = png(tmp_path / "p.png", picture("p3", (1 << bits) - 1), *long, cicp("p3"))
+    near(path, "p3", bits)

@@ -100,9 +100,8 @@ class Network:
         folder = weights.find(self.name, self.published)
         if folder is None:
             return "absent"
-        times = [
-            path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))
-        ]  # a folder filled by hand may hold others
+        files = (path for path in sorted(folder.rglob("*.*")) if path.exists())  # not a link to nowhere
+        times = [path.stat().st_mtime_ns for path in files]  # a folder filled by hand may hold others
         return f"{self.published.address} {times}"
 
     def download(self, weights: WeightStore, job: Job | Span) -> int:

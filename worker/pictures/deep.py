@@ -75,7 +75,8 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
     if image is None:
         return _tiff(opened, most_pixels, required=True)
     if image.mode.startswith("I") or image.mode == "F":
-        return (_has_no_sign(opened) and _tiff(opened, most_pixels, required=False)) or _grey(opened)
+        by_tifffile = image.mode == "I" and opened.format == "TIFF"  # of whose sign and width Pillow says nothing
+        return (_tiff(opened, most_pixels, required=False) if by_tifffile else None) or _grey(opened)
     if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened):
         return None
     if opened.format == "TIFF":
@@ -84,8 +85,8 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
 
 
 def png_header(opened: Opened) -> dict[bytes, bytes]:
-    """The first bytes of each chunk before a PNG's pixels (W3C PNG 3, 5.3), however long profiles and texts between them
-    are. The stream stays where it is."""
+    """The first bytes of each chunk before a PNG's pixels (W3C PNG 3, 5.3), however long profiles and texts between
+    them are. The stream stays where it is."""
     stream, found = opened.stream, {}
     before, place = stream.tell(), 8
     while place + 8 <= opened.size and len(found) < _MOST_CHUNKS:
@@ -100,21 +101,14 @@ def png_header(opened: Opened) -> dict[bytes, bytes]:
     return found
 
 
-def significant(values: np.ndarray) -> tuple[float, tuple[str, ...]]:
-    """What stands for 1 in whole numbers whose file does not say how many bits mean something, and a note where these
-    are fewer than the file has."""
+def significant(values: np.ndarray, wide: int) -> tuple[float, tuple[str, ...]]:
+    """What stands for 1 in whole numbers whose file does not say how many of its `wide` bits mean something, and a note
+    where these are fewer."""
     highest = int(values.max(initial=0))
-    bits = next((bits for bits in _BITS if highest < 1 << bits), 32)
-    wide = 8 * values.dtype.itemsize
+    bits = min(next((bits for bits in _BITS if highest < 1 << bits), 32), wide)
     if bits >= min(wide, 16) or bits == 8:
         return float((1 << bits) - 1), ()
     return float((1 << bits) - 1), (f"its numbers use {bits} of {wide} bits, and are taken for {bits}-bit ones",)
-
-
-def _has_no_sign(opened: Opened) -> bool:
-    """Whether they are whole numbers of 32 bits without a sign, which Pillow reads as if they had one."""
-    tags = opened.image.tag_v2 if opened.format == "TIFF" else {}
-    return opened.image.mode == "I" and max(tags.get(258, (1,))) == 32 and max(tags.get(339, (1,))) == 1
 
 
 def _grey(opened: Opened) -> Deep:
@@ -127,7 +121,7 @@ def _grey(opened: Opened) -> Deep:
     hidden = image.info.get("transparency")
     alpha = np.where(values == hidden, 0, 255).astype(np.uint8) if isinstance(hidden, int) else None
     values = np.maximum(values, 0).astype(np.uint32 if values.dtype.itemsize > 2 else np.uint16)
-    top, notes = _told_top(opened) or significant(values)
+    top, notes = _told_top(opened) or significant(values, 8 * values.dtype.itemsize)
     return Deep(_sixteen(values[..., None], top), min(top, 65535.0), alpha, notes=notes)
 
 
@@ -163,7 +157,7 @@ def _png(opened: Opened) -> Deep | None:
     alpha = _eight(values[..., 3], 65535)
     if isinstance(hidden, tuple) and len(hidden) == 3:
         alpha = np.where((values[..., :3] == np.array(hidden)).all(axis=2), 0, 255).astype(np.uint8)
-    top, notes = _told_top(opened) or significant(values[..., :3])
+    top, notes = _told_top(opened) or significant(values[..., :3], 16)
     return Deep(values[..., :3], top, alpha, notes=notes)
 
 
@@ -262,13 +256,14 @@ def _page(opened: Opened, page: Any, most_pixels: int) -> Deep | None:
     turn = int(page.tags.valueof(274, default=1))
     if values.dtype.kind == "f":
         return _floating(values, colours, turn)
-    if values.dtype.kind == "i":  # below zero there is no light
+    signed = values.dtype.kind == "i"
+    if signed:  # below zero there is no light
         values = np.maximum(values, 0).astype(f"u{values.dtype.itemsize}")
     if values.dtype.kind != "u":
         raise _Unread("its kind of numbers is not read here")
     more = page.extrasamples or ()
     alpha = values[..., colours] if values.shape[2] > colours and more and int(more[0]) in _ALPHA else None
-    top, notes = _page_top(page, values[..., :colours])
+    top, notes = _page_top(page, values[..., :colours], signed)
     if grey and int(page.photometric) == 0:
         values = (top - values).astype(values.dtype)
     wide = float(np.iinfo(values.dtype).max)
@@ -276,14 +271,14 @@ def _page(opened: Opened, page: Any, most_pixels: int) -> Deep | None:
     return Deep(_sixteen(values[..., :colours], top), min(top, 65535.0), alpha, turn, notes=notes)
 
 
-def _page_top(page: Any, values: np.ndarray) -> tuple[float, tuple[str, ...]]:
+def _page_top(page: Any, values: np.ndarray, signed: bool) -> tuple[float, tuple[str, ...]]:
     bits, highest = int(page.bitspersample), page.tags.valueof(281)
     if bits not in (16, 32, 64):
         return float((1 << bits) - 1), ()
     highest = max(highest) if isinstance(highest, tuple) else highest
     if isinstance(highest, int) and 255 <= highest < (1 << bits) - 1:
         return float(highest), ()
-    return significant(values)
+    return significant(values, bits - signed)
 
 
 def _floating(values: np.ndarray, colours: int, turn: int) -> Deep:
