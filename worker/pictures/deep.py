@@ -21,6 +21,9 @@ from . import opening
 from .faults import named
 from .opening import Opened
 
+EXACT = 0x4 | 0x2000 | 0x40000
+"""swscale's flags: bicubic, colours for each pixel, and rounded; else all colours come out 2 of 255 too dark."""
+
 _BITS = (8, 10, 12, 14, 16, *range(17, 33))  # of cameras and scanners in wider files; and of what was measured
 _CHUNK, _MOST_CHUNKS = 64, 1000  # bytes of a PNG's chunk that are read, and kinds of chunks
 _DEFLATE = (8, 32946)  # TIFF compressions whose streams end by themselves
@@ -212,7 +215,7 @@ def _by_ffmpeg(opened: Opened, demuxer: str, format: str) -> np.ndarray | None:
     opened.stream.seek(0)
     try:
         with av.open(opened.stream, format=demuxer) as file:
-            return next(file.decode(video=0)).to_ndarray(format=format)
+            return next(file.decode(video=0)).to_ndarray(format=format, interpolation=EXACT)
     except (av.FFmpegError, StopIteration, ValueError, IndexError):
         return None
 
