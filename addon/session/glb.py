@@ -101,7 +101,7 @@ def read(path: str) -> Shape:
         return _shape(document, binary)
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, struct.error):
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError, struct.error):
         raise Unreadable("the file is damaged, or none of ours") from None
 
 

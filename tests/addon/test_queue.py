@@ -194,3 +194,9 @@ def test_a_result_can_be_made_without_the_cache(session, follow, requests):
     tick_until(session, lambda: session.results.waiting)
     [sent] = requests("generate")
     assert sent["params"]["cached"] is False
+
+
+def test_what_went_wrong_can_be_shown_whatever_a_worker_says():
+    told = jobs.problem("a\tb\0\ud800\nsecond " + "x" * 9000, None, "")
+    assert all(line.isprintable() for line in told.message.split("\n")) and len(told.message) < 2100
+    assert jobs.problem("", None, "").message == ""

@@ -23,6 +23,7 @@ from scipy import ndimage
 from ..core.errors import Unable
 from ..core.job import Job, Span
 from . import colour, kinds
+from .deep import EXACT
 from .faults import decoding, named
 from .load import Picture
 from .opening import memory
@@ -211,7 +212,7 @@ def _shown(frame: av.VideoFrame, stream: av.VideoStream) -> np.ndarray:
 def _in_srgb(frame: av.VideoFrame) -> np.ndarray:
     """(H, W, 3) uint8. Eight bits where that is all the stream means; else sixteen, and its own space."""
     space = colour.of_code_points(int(frame.color_primaries), int(frame.color_trc))
-    options = {}
+    options = {"interpolation": EXACT}
     if int(frame.colorspace) == _UNSPECIFIED and min(frame.width, frame.height) >= _HIGH_DEFINITION:
         options["src_colorspace"] = "itu709"  # as all players take what does not say it
     if space is None:
