@@ -13,6 +13,7 @@ import pytest
 from image_to_3d.tests.blender.conftest import ball
 
 PATIENCE = 20.0
+GAP = 0.02
 VOLUME = 0.02  # QuadriFlow may lose so much of it
 PROVENANCE = {
     "pictures": ["/photos/robot.png"],
@@ -389,6 +390,51 @@ def texture_is_where_it_was(addon, thing, image) -> bool:
         at = 4 * (min(height - 1, int(v * height)) * width + min(width - 1, int(u * width)))
         off.append(abs(pixels[at + 1] - math.acos(max(-1.0, min(1.0, (z - 1) / 1.0))) / math.pi))
     return sum(off) / len(off) < 0.08
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_what_faces_another_part_of_the_thing_gets_its_own_colour_however_far_the_meshes_differ(
+    bpy, addon, monkeypatch, everywhere
+):
+    from mathutils import Vector
+
+    dense, bake = white_above_black(bpy, addon), addon("ui.scene.bake")
+    if everywhere:
+        monkeypatch.setattr(bake, "SHORTEST", bake.LONGEST)
+    light = addon("ui.scene.copies").copied(dense, "light")
+    lowest = min(light.data.vertices, key=lambda vertex: sum(vertex.co))
+    lowest.co *= 2.0  # far from where the two parts face each other
+    addon("ui.scene.selection").select_only(bpy.context, light)
+    wish = addon("ui.scene.retopology").Wish("QUADS", 12, 256, False)
+    addon("ui.scene.retopology")._carry_over(bpy.context, dense, light, wish)
+    low = min(light.data.polygons, key=lambda face: (face.center - Vector((0.0, 0.0, GAP))).length)
+    image = addon("ui.scene.material").texture(light)
+    assert max(bake._reach(dense, light)) > 3.0 * GAP
+    pixels, layer = image.pixels[:], light.data.uv_layers.active
+    u, v = (sum(layer.uv[i].vector[axis] for i in low.loop_indices) / 4.0 for axis in (0, 1))
+    assert pixels[4 * (int(v * 256) * 256 + int(u * 256))] > 0.9
+
+
+def white_above_black(bpy, addon):
+    """An object of two cubes with a gap between them, at a height of 0 to GAP, whose texture is half black."""
+    import bmesh
+    from mathutils import Matrix
+
+    data = bmesh.new()
+    layer = data.loops.layers.uv.new()
+    for z in (-0.5, GAP + 0.5):
+        bmesh.ops.create_cube(data, size=1.0, matrix=Matrix.Translation((0.0, 0.0, z)))
+    bmesh.ops.subdivide_edges(data, edges=data.edges[:], cuts=4, use_grid_fill=True)
+    for loop in (loop for face in data.faces for loop in face.loops):
+        loop[layer].uv = (0.25 if loop.vert.co.z < GAP / 2 else 0.75, 0.5)
+    mesh = bpy.data.meshes.new("cubes")
+    data.to_mesh(mesh)
+    image = bpy.data.images.new("halves", 2, 1)
+    image.pixels[:] = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    mesh.materials.append(addon("ui.scene.material").textured("halves", image))
+    thing = bpy.data.objects.new("cubes", mesh)
+    bpy.context.scene.collection.objects.link(thing)
+    return thing
 
 
 @pytest.mark.parametrize("size", [0.001, 0.05, 1000.0])
