@@ -17,9 +17,11 @@ from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import DepthMap
-from ..core.view import View
+from ..core.view import PinholeCamera, View
+from ..geometry.fill import nearest_filled
 from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
+from ..geometry.relief.steady import steady
 from ..geometry.relief.upsample import refined
 from ..pictures.plain import plain_background
 from ..pictures.silhouette import at_border, faint, present
@@ -56,6 +58,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
         options = options if away is None else _of_a_thing(depth_map, away, options)
+        depth_map = _steady(depth_map, camera)
         seen = depth_map if away is None else _without_halo(depth_map, away, options)
         inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
         depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
@@ -102,7 +105,19 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
         return depth_map
     far = float(np.percentile(depth_map.inverse_depth[valid], FARTHEST)) / SKY
     inverse = np.where(valid, depth_map.inverse_depth, np.float32(far))
-    return replace(depth_map, inverse_depth=inverse, valid=np.ones_like(valid))
+    unsure = None if depth_map.uncertainty is None else np.where(valid, depth_map.uncertainty, np.float32(0.0))
+    return replace(depth_map, inverse_depth=inverse, valid=np.ones_like(valid), uncertainty=unsure)
+
+
+def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
+    """The map without what its network is not sure of, where that tells."""
+    inverse, unsure, valid = depth_map.inverse_depth, depth_map.uncertainty, depth_map.valid
+    if unsure is None or min(inverse.shape) < 2 or not valid.any():
+        return depth_map
+    level = np.float32(np.median(inverse[valid]))
+    filled = nearest_filled(np.maximum(inverse / level, np.float32(1e-3)), valid)
+    found = steady(filled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
+    return replace(depth_map, inverse_depth=np.where(valid, found, inverse))
 
 
 def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:

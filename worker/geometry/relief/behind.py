@@ -23,6 +23,9 @@ OVERLAP = 2  # cells in which the second surface lies behind what is seen of the
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
+_CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
+_BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
+_FEW = 4  # vertices; no edge is shorter
 _BELOW = 1.004  # so much farther it lies there
 
 
@@ -36,56 +39,68 @@ class Hidden:
     hidden: np.ndarray
 
 
-def behind(lattice: Lattice, focal: float, cut: float) -> Hidden | None:
-    """What the lattice's surfaces hide of each other; None where nothing is.
+def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
+    """What the lattice's surfaces hide of each other: at most two surfaces.
 
-    focal: in cells. cut: relative jump of depth that is a silhouette; the second surface is farther by that.
+    Where a face stands before a wall and its nose before its cheek, the wall goes on behind the face, and the cheek,
+    which is before the wall, behind the nose. focal: in cells. cut: relative jump of depth that is a silhouette; a
+    second surface is farther by that.
     """
     there = np.isfinite(lattice.inverse)
-    depth = 1.0 / np.where(there, lattice.inverse, np.inf)
-    depth[~there] = np.inf
-    hiding, towards = _steps(lattice, depth)
-    far_edge = np.isfinite(hiding)
-    if not far_edge.any():
+    depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
+    steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
+    edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
+    far = _layer(lattice, depth, steps, edge & clear, cut)
+    inside = edge & ~clear & (far.hidden if far else False)
+    layers = far if not (edge & ~clear & ~inside).any() else _layer(lattice, depth, steps, edge & ~inside, cut)
+    return tuple(each for each in (layers, _layer(lattice, depth, steps, inside, cut)) if each)
+
+
+def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float) -> Hidden | None:
+    """What goes on from those far edges (R, C) behind what is before them; None where nothing does."""
+    if edge.sum() < _FEW:
         return None
-    away, nearest = ndimage.distance_transform_edt(~far_edge, return_indices=True)
+    away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
     nearest = tuple(nearest)
-    reach = OVERLAP + focal * _shift(depth, there) * (1.0 / hiding[far_edge] - 1.0 / depth[far_edge])
-    reaches = np.zeros(depth.shape)
-    reaches[far_edge] = reach
-    beyond, hiding = depth[nearest], hiding[nearest]
+    beyond, hiding = depth[nearest], steps.hiding[nearest]
     offset = np.indices(depth.shape) - nearest
-    along = (offset * towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
-    as_near = (depth <= hiding * (1.0 + cut)) & (depth >= hiding * _THICK)
-    hidden = there & (away <= reaches[nearest]) & along & as_near & (depth * (1.0 + cut) < beyond)
-    known = there & ~hidden & (depth * (1.0 + cut) >= beyond)
+    along = (offset * steps.towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
+    as_near = (depth <= hiding * (1.0 + cut)) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
+    hidden = along & as_near & (away <= OVERLAP + steps.reach[nearest])
+    known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
         return None
     values = carried_on(np.where(known, lattice.inverse, 0.0)[..., None], known)[..., 0]
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
-    with np.errstate(invalid="ignore"):
-        deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
-        second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
+    deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
+    second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
     return Hidden(_untorn(second), known, hidden)
 
 
-def _shift(depth: np.ndarray, there: np.ndarray) -> float:
-    """How far, in units of the depth, one who walks around the middle distance comes to stand aside."""
-    return _MORE * float(np.median(depth[there])) * float(np.sin(np.radians(AROUND)))
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """hiding (R, C): how far what hides something beside a vertex is, inf where nothing does. towards (2, R, C): the
+    unit direction, in rows and columns, in which that lies. reach (R, C): how many cells of what is hidden there come
+    to be seen on a walk."""
 
+    hiding: np.ndarray
+    towards: np.ndarray
+    reach: np.ndarray
 
-def _steps(lattice: Lattice, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(R, C): how far what hides something beside a vertex is, inf where nothing does; and (2, R, C): the unit
-    direction, in rows and columns, in which that lies."""
-    hiding, towards = np.full(depth.shape, np.inf), np.zeros((2, *depth.shape))
-    for axis, torn in ((0, lattice.cut_y), (1, lattice.cut_x)):
-        ahead = tuple(slice(0, -1) if each == axis else slice(None) for each in (0, 1))
-        after = tuple(slice(1, None) if each == axis else slice(None) for each in (0, 1))
-        for far, near, sign in ((ahead, after, 1.0), (after, ahead, -1.0)):
-            step = torn & (depth[far] > depth[near]) & np.isfinite(depth[far])
-            hiding[far] = np.where(step, np.minimum(hiding[far], depth[near]), hiding[far])
-            towards[axis][far] += sign * step
-    return hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9)
+    @classmethod
+    def of(cls, lattice: Lattice, depth: np.ndarray, shift: float) -> _Steps:
+        """shift: cells by which a walk moves what lies at the middle distance."""
+        hiding, towards = np.full(depth.shape, np.inf), np.zeros((2, *depth.shape))
+        for axis, torn in ((0, lattice.cut_y), (1, lattice.cut_x)):
+            ahead = tuple(slice(0, -1) if each == axis else slice(None) for each in (0, 1))
+            after = tuple(slice(1, None) if each == axis else slice(None) for each in (0, 1))
+            for far, near, sign in ((ahead, after, 1.0), (after, ahead, -1.0)):
+                step = torn & (depth[far] > depth[near]) & np.isfinite(depth[far])
+                hiding[far] = np.where(step, np.minimum(hiding[far], depth[near]), hiding[far])
+                towards[axis][far] += sign * step
+        middle = float(np.median(depth[np.isfinite(depth)]))
+        reach = np.maximum(shift * middle * (1.0 / hiding - 1.0 / depth), 0.0)
+        return cls(hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9), reach)
 
 
 def _untorn(values: np.ndarray) -> Lattice:

@@ -94,7 +94,7 @@ def relief(
 
     report(0.2, "cutting at silhouettes")
     view = _View(camera, shape)
-    hidden = behind(lattice, view.focal, options.cut) if options.behind and not options.solid else None
+    hidden = behind(lattice, view.focal, options.cut) if options.behind and not options.solid else ()
     faces = options.faces * _OF_FIRST // 100 if hidden else options.faces
     surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, faces)
 
@@ -106,7 +106,8 @@ def relief(
     mesh = _solid_mesh(sheet, view, texture) if options.solid else _open_mesh(sheet, view, texture)
     if hidden:
         report(0.8, "going on behind silhouettes")
-        mesh = _with_second(mesh, hidden, view, photo, options)
+        for number, each in enumerate(hidden):
+            mesh = _with_second(mesh, each, view, photo, (options.faces - len(mesh.faces)) // (len(hidden) - number))
     report(1.0, "relief is ready")
     return mesh.validated()
 
@@ -192,9 +193,10 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
     return _Surface(points, faces, patch.steps, patch.line)
 
 
-def _with_second(mesh: Mesh, hidden: Hidden, view: _View, photo: np.ndarray, options: ReliefOptions) -> Mesh:
-    """The mesh with what goes on behind its silhouettes, of as many faces as are left."""
-    faces = options.faces - len(mesh.faces)
+def _with_second(mesh: Mesh, hidden: Hidden, view: _View, photo: np.ndarray, faces: int) -> Mesh:
+    """The mesh with what goes on behind its silhouettes, of so many faces at most."""
+    if faces < 2:
+        return mesh
     try:
         surface = _surface(hidden.lattice.inverse, hidden.lattice, view, faces)
         second = _open_mesh(_open(surface, view, faces), view, coloured(photo, hidden))
