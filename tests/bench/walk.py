@@ -8,7 +8,8 @@ what is far. Each is photographed, made a relief of with its *true* depth and wi
 are looked at from the photo's place and from 12 and 25 degrees to either side. Per scene and depth:
 
 at 0       PSNR in dB of the picture from the photo's own place, against the photo
-holes      per cent of what a sheet without any cut would cover at 25 degrees, in which nothing is seen
+holes      per cent of the picture at 25 degrees in which nothing is seen, though a sheet without any cut would cover it
+           and (with true depth, whose field is the truth's) what is there lies in the photo's field
 at 25      PSNR against the true picture there, of what the photo saw; as "at 0" of pictures blurred by a pixel, since
            the true ones have one ray for each
 rubber     per cent of the first surface seen at 25 degrees that is farther than 2 % from any true one
@@ -265,10 +266,10 @@ def measured(truth: Truth, depth_map: DepthMap, preset: str, exact: bool) -> tup
     holes, aside, rubber, behind = [], [], [], []
     for angle in (-25.0, 25.0):
         depth, uncut = seen[angle].depth, sheet.at(angle).depth
-        holes.append(100 * (np.isnan(depth) & ~np.isnan(uncut)).mean())
+        gaps, (field, saw) = np.isnan(depth) & ~np.isnan(uncut), in_field(truth, angle)
+        holes.append(100 * (gaps & field if exact else gaps).mean())
         if not exact:
             continue
-        _, saw = in_field(truth, angle)
         aside.append(psnr(seen[angle].colour, truth.photos[angle], saw))
         depth = depth[1::2, 1::2]
         x, y, away = moved(depth, truth.camera(angle), truth.pivot, angle, 0.0)
