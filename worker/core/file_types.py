@@ -6,6 +6,9 @@ PICTURES += (".jfif", ".jpe", ".hif", ".dng", ".hdr")
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
 
+VIDEO_FRAMES = 60
+"""Pictures that are taken of a video at most."""
+
 COLMAP_IMAGES = ("images.bin", "images.txt")
 """Of COLMAP's models, the file that says where each picture was taken; the others lie beside it."""
 

@@ -62,7 +62,7 @@ NETWORKS = (
     ),
     Network(
         "included",
-        "Included",
+        "Included, whole scene",
         OWN_LICENCE,
         "Our own small network: no download, works everywhere, less exact.",
         file=INCLUDED / "depth.safetensors",
