@@ -44,8 +44,10 @@ def draw_pictures(layout: UILayout, context: Context) -> None:
     row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
     row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
     row.operator("image_to_3d.clear_picture", text="", icon="X")
-    if kind != "pictures":
-        drawing.note(box, context, "Its sharpest frames are used." if kind == "video" else wording.folder(len(inside)))
+    if kind == "video":
+        drawing.note(box, context, wording.video(previews.video.frames, previews.video.seconds))
+    elif kind == "folder":
+        drawing.note(box, context, wording.folder(len(inside)))
 
 
 def _draw_sheet(layout: UILayout, paths: tuple[str, ...], can_take_out: bool) -> None:

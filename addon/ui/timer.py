@@ -19,6 +19,7 @@ from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
 from . import choices, preferences, previews, properties, report, telling, wording
+from .scene import exported
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -100,6 +101,7 @@ def _look() -> float:
     if not reading:
         telling.follow(_session)
     _remember()
+    exported.follow()
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
@@ -141,7 +143,9 @@ def _follow_with_words_and_pictures() -> None:
     entries = _session.history.told.entries[: own.shown]
     kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
     paths = choice.recipe.question.pictures
-    previews.folder.look(paths[0] if properties.kind(own) == "folder" and paths else "")
+    kind, path = properties.kind(own), paths[0] if paths else ""
+    previews.folder.look(path if kind == "folder" else "")
+    previews.video.look(path if kind == "video" else "")
     if previews.gallery.hold([*(previews.folder.pictures or paths)[: previews.SHEET], *jobs, *kept]):
         _redraw()
 

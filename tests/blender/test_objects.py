@@ -516,3 +516,41 @@ def test_all_of_a_provenance_is_text_that_comes_back(addon):
     made = protocol.read(protocol.GenerateResult, result("a.glb"))
     assert provenance.parsed(provenance.text(made)) == made.provenance
     assert provenance.text(dataclasses.replace(made, provenance=None)) == ""
+
+
+# ---- export to OBJ
+
+
+def exported(bpy, addon, path) -> dict[str, str]:
+    """What Blender's own export, as its menu calls it, and the next look leave in the folder: of each .mtl the picture
+    that it names."""
+    bpy.ops.wm.obj_export("EXEC_DEFAULT", True, filepath=str(path))
+    addon("ui.timer")._look()
+    text = path.with_suffix(".mtl").read_text()
+    return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith("map_")}
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_an_exported_obj_has_its_texture_beside_it(bpy, addon, bring_in, round_thing, tmp_path, saved):
+    thing = bring_in(round_thing, name="A robot")
+    if saved:
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    named = exported(bpy, addon, folder / "robot.obj")
+    image = addon("ui.scene.material").texture(thing)
+    size = tuple(image.size)
+    assert (folder / named["map_Kd"]).read_bytes() == image.packed_file.data
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.obj_import(filepath=str(folder / "robot.obj"))
+    [again] = [each for each in bpy.data.objects if each.type == "MESH"]
+    assert tuple(addon("ui.scene.material").texture(again).size) == size
+
+
+def test_an_export_overwrites_no_picture_of_that_name(bpy, addon, bring_in, round_thing, tmp_path):
+    thing = bring_in(round_thing, name="robot")
+    image = addon("ui.scene.material").texture(thing)
+    (tmp_path / image.name).write_bytes(b"the user's own photo")
+    named = exported(bpy, addon, tmp_path / "robot.obj")
+    assert (tmp_path / image.name).read_bytes() == b"the user's own photo"
+    assert named["map_Kd"] != image.name and (tmp_path / named["map_Kd"]).read_bytes() == image.packed_file.data

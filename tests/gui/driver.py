@@ -113,6 +113,21 @@ class Blender:
         self._xdotool("click", "--repeat", str(times), "--delay", "60", "1")
         time.sleep(0.15)
 
+    def drag(self, begin: tuple[int, int], end: tuple[int, int], before: Callable[[], None] = lambda: None) -> None:
+        """Presses at `begin` and lets go at `end`, in small steps as a hand does; `before` is called before that."""
+        for near in (-6, -3, 0):
+            self.move(begin[0] + near, begin[1] + near)
+        time.sleep(0.5)
+        self._xdotool("mousedown", "1")
+        time.sleep(0.2)
+        steps = 30
+        for step in range(1, steps + 1):
+            self.move(*(a + (b - a) * step // steps for a, b in zip(begin, end)))
+        time.sleep(0.5)
+        before()
+        self._xdotool("mouseup", "1")
+        time.sleep(0.5)
+
     def next_choice(self, wheel: str = "5") -> None:
         """Chooses the next entry of the menu of choices below the mouse, without opening it."""
         self._xdotool("keydown", "ctrl", "click", wheel, "keyup", "ctrl")

@@ -329,6 +329,56 @@ def pictures() -> list[str]:
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
 
 
+def forget_pictures() -> bool:
+    """Chooses none."""
+    sys.modules[f"{EXTENSION}.addon.ui.properties"].choose(settings(), [])
+    return True
+
+
+def browse(folder: str) -> bool:
+    """Turns the properties' editor into a file browser of that folder, as a user who works with one has it."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
+    area.type = "FILE_BROWSER"
+    bpy.app.timers.register(lambda: _go_to(area, folder), first_interval=0.5)
+    return True
+
+
+def _go_to(area, folder: str) -> float | None:
+    if area.spaces.active.params is None:
+        return 0.2  # it is made when it is drawn first
+    area.spaces.active.params.directory = folder.encode()
+    area.spaces.active.params.display_type = "THUMBNAIL"
+    area.tag_redraw()
+    return None
+
+
+def browsed() -> list[str]:
+    """The files in the folder that the file browser shows."""
+    areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "FILE_BROWSER"]
+    found = [area.spaces.active.params.directory for area in areas if area.spaces.active.params]
+    return sorted(os.listdir(found[0])) if found else []
+
+
+def copy(text: str) -> bool:
+    """Puts a text into the clipboard, as another program does."""
+    bpy.context.window_manager.clipboard = text
+    return True
+
+
+def paint(name: str) -> bool:
+    """Makes an image of one colour that is in no file."""
+    bpy.data.images.new(name, 64, 48).generated_color = (0.8, 0.3, 0.1, 1.0)
+    return True
+
+
+def quick_render() -> bool:
+    """Makes renders small and quick: on a machine without a graphics card, in a Blender without a denoiser."""
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 200, 100, "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    return True
+
+
 def networks(category: str) -> list[str]:
     """The entries of the menu of networks."""
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].networks(category))
