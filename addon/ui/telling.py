@@ -29,7 +29,6 @@ class _Told:
     until: float
 
 
-
 _session: Callable[[], Session]
 _last: tuple[Problem | None, object] = (None, None)
 _shown_in_status = ""

@@ -18,7 +18,18 @@ from ..session import catalogue, remembered
 from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report, telling, wording
+from . import (
+    choices,
+    lasting,
+    menus,
+    preferences,
+    previews,
+    properties,
+    property_classes,
+    report,
+    telling,
+    wording,
+)
 from .scene import exported
 
 TICK_MOVING = 0.1
@@ -93,7 +104,7 @@ def _look() -> float:
         _prepare()
         return TICK_MOVING
     changed = _session.tick()
-    properties.rebuild(_session.methods)
+    property_classes.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
     _follow_with_words_and_pictures()
@@ -158,17 +169,17 @@ def _say(choice: choices.Choice, ready: dict[str, bool]) -> None:
                 usable = each.here and ready[method.environment]
                 about = wording.about_network(each, ready[method.environment])
                 entries.append((each.name, wording.network(each), about, "CHECKMARK" if usable else "IMPORT"))
-        properties.say_of_networks(category, entries)
+        menus.say_of_networks(category, entries)
     answer = _session.estimate.answer
     known = {each.preset: each for each in answer.presets} if answer else {}
     about = {name: wording.about_preset(choice.method, name, known.get(name)) for name in choice.method.presets}
-    properties.say_of_presets(choice.method.category, about)
+    menus.say_of_presets(choice.method.category, about)
 
 
 def _remember() -> None:
     """Writes settings down that have been the same for a while."""
     global _lasting, _written
-    now, clock = properties.lasting(properties.settings(bpy.context)), time.monotonic()
+    now, clock = lasting.lasting(properties.settings(bpy.context)), time.monotonic()
     if now != _lasting[0]:
         _lasting = now, clock
     elif now != _written and clock > _lasting[1] + REMEMBER_AFTER:
@@ -248,8 +259,8 @@ def _prepare() -> None:
     _prepared = True  # also if it fails: it would fail again
     _session.recall()
     _session.look()
-    properties.rebuild(_session.methods)
-    properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
+    property_classes.rebuild(_session.methods)
+    lasting.take(properties.settings(bpy.context), remembered.read(_choices_file()))
 
 
 def unregister() -> None:

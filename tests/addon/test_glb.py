@@ -99,7 +99,7 @@ def test_a_file_that_is_not_there_says_why():
 
 
 LONGEST_HOLD = 0.008
-"""Seconds of a processor: four times what one step takes on this project's machines, a quarter of a stall that is felt."""
+"""Seconds of a processor: four times what a step takes on this project's machines, a quarter of a stall one feels."""
 
 
 @pytest.mark.parametrize("faces", [300_000, 2_000_000])

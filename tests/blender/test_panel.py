@@ -148,9 +148,9 @@ def test_there_are_thumbnails_textured_and_as_clay(bpy, addon, kept):
 
 
 def test_tooltips_tell_faces_texture_and_time(bpy, addon, fake_worker, picture):
-    entries = addon("ui.properties")._items["presets_Depth"]
+    entries = addon("ui.menus").items("presets", "Depth")
     addon("ui.timer")._tick()
-    assert "At most 30,000 faces, texture of 1024 pixels" in addon("ui.properties")._items["presets_Depth"][0][2]
+    assert "At most 30,000 faces, texture of 1024 pixels" in addon("ui.menus").items("presets", "Depth")[0][2]
     estimates = [{"preset": name, "seconds": 42.0, "faces": 5, "texture": 6} for name in ("fast", "balanced", "high")]
     answer = {"result": {"presets": estimates, "memory": 2_000_000_000}}
     fake_worker({"initialize": [{"shipped": True}], "estimate": [answer]})
@@ -158,14 +158,14 @@ def test_tooltips_tell_faces_texture_and_time(bpy, addon, fake_worker, picture):
     own_settings(bpy).category_Depth.network = "included"
     run_until(addon, lambda session: session.estimate.answer)
     addon("ui.timer")._tick()
-    assert [entry[0] for entry in addon("ui.properties")._items["presets_Depth"]] == [entry[0] for entry in entries]
-    assert "5 faces, texture of 6 pixels, about 40 s" in addon("ui.properties")._items["presets_Depth"][1][2]
+    assert [entry[0] for entry in addon("ui.menus").items("presets", "Depth")] == [entry[0] for entry in entries]
+    assert "5 faces, texture of 6 pixels, about 40 s" in addon("ui.menus").items("presets", "Depth")[1][2]
     assert addon("ui.wording").estimate(session(addon).estimate.answer, "high") == "about 40 s, 2 GB of memory"
 
 
 def test_the_menu_of_networks_tells_size_and_licence(bpy, addon):
     addon("ui.timer")._tick()
-    entries = {name: (label, about) for name, label, about, *_ in addon("ui.properties")._items["networks_Diffusion"]}
+    entries = {name: (label, about) for name, label, about, *_ in addon("ui.menus").items("networks", "Diffusion")}
     assert entries["triposg"][0] == "TripoSG  (7.95 GB)" and "Licence: MIT" in entries["triposg"][1]
     assert "Not installed" in entries["triposg"][1] and "Installed" in entries["included-generator"][1]
 

@@ -356,7 +356,29 @@ def browsed() -> list[str]:
     """The files in the folder that the file browser shows."""
     areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "FILE_BROWSER"]
     found = [area.spaces.active.params.directory for area in areas if area.spaces.active.params]
-    return sorted(os.listdir(found[0])) if found else []
+    return sorted(os.listdir(os.fsdecode(found[0]))) if found else []
+
+
+def show_assets() -> bool:
+    """Turns the timeline into an asset browser of the open file, high enough to see something in."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "DOPESHEET_EDITOR"]
+    area.ui_type = "ASSETS"
+    return True
+
+
+def asset(name: str) -> dict:
+    """What is known of an asset: its catalogue's name, author, licence, tags, and how many colours its preview has."""
+    thing = bpy.data.objects[name]
+    data, preview = thing.asset_data, thing.preview
+    pixels = list(preview.image_pixels) if preview else []
+    return {
+        "catalogue": data and data.catalog_id,
+        "author": data and data.author,
+        "licence": data and data.license,
+        "tags": [tag.name for tag in data.tags] if data else [],
+        "colours": len(set(pixels)),
+        "size": list(preview.image_size) if preview else [],
+    }
 
 
 def copy(text: str) -> bool:
@@ -381,7 +403,7 @@ def quick_render() -> bool:
 
 def networks(category: str) -> list[str]:
     """The entries of the menu of networks."""
-    return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].networks(category))
+    return list(sys.modules[f"{EXTENSION}.addon.ui.menus"].networks(category))
 
 
 def why_not() -> str:

@@ -3,11 +3,12 @@
 onto the panel, the clipboard, an image in Blender, the last render."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import open_the_tab, over_the_view, press
+from image_to_3d.tests.gui.hand import open_the_tab, over_the_view
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -46,11 +47,10 @@ def test_a_file_dropped_from_the_file_browser(screen, tmp_path, shot):
 
 def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     path = tmp_path / "drop" / "a.png"
-    screen.ask(f"copy({str(path)!r})")
-    choose_from_the_menu(screen, "p", (0.93, 0.9))
+    choose_from_the_menu(screen, (0.93,), "p", copied=str(path))
     screen.until("pictures()", lambda now: now == [str(path)])
     screen.ask("paint('Painted')")
-    choose_from_the_menu(screen, "Up", ENDS, "Return")  # the last entry
+    choose_from_the_menu(screen, ENDS, "Up", "Return")  # the last entry
     shot(screen, "sources-image")
     screen.until("pictures()", lambda now: now[0].endswith("Painted.png") and Path(now[0]).is_file())
 
@@ -61,14 +61,17 @@ def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     screen.until("not bpy.app.is_job_running('RENDER')", patience=RENDER_LIMIT)
     screen.press("Escape")
     screen.until("shows('VIEW_3D')")
-    choose_from_the_menu(screen, "r", ENDS)
+    choose_from_the_menu(screen, ENDS, "r")
     screen.until("pictures()", lambda now: now[0].endswith("Render Result.png") and Path(now[0]).is_file())
     shot(screen, "sources-render")
 
 
-def choose_from_the_menu(screen: Blender, key: str, columns: tuple[float, ...], *more: str) -> None:
-    """Opens the menu beside the button that chooses a picture and presses these keys in it."""
+def choose_from_the_menu(screen: Blender, columns: tuple[float, ...], *keys: str, copied: str = "") -> None:
+    """Opens the menu beside the button that chooses a picture and presses these keys in it. `copied` is in the
+    clipboard then, in which finding a button leaves something else."""
     place = screen.region("VIEW_3D", "UI")
     _, y = screen.find("image_to_3d.choose_picture", columns=(0.5, 0.7, 0.67, 0.73))
     screen.click((int(place["left"] + columns[0] * place["width"]), y))
-    screen.press(key, *more)
+    time.sleep(0.5)
+    screen.ask(f"copy({copied!r})")
+    screen.press(*keys)
