@@ -110,9 +110,9 @@ class Video:
         self._seen = path
         if os.path.isfile(path):
             with suppress(RuntimeError):  # what Blender cannot open the worker may
-                clip = bpy.data.movieclips.load(path)
+                clip = bpy.context.blend_data.movieclips.load(path)
                 self.frames, self.seconds = clip.frame_duration, clip.frame_duration / (clip.fps or 1.0)
-                bpy.data.movieclips.remove(clip)
+                bpy.context.blend_data.movieclips.remove(clip)
 
 
 gallery, making, folder, video = Gallery(), Thumbnail(), Folder(), Video()

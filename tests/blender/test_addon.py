@@ -47,7 +47,7 @@ def test_disabling_leaves_no_timer_and_no_process(bpy, addon, fake_worker, pictu
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
     run_until(addon, lambda session: session.shown.fraction == 0.5)
-    timer, client = addon("ui.timer"), addon("ui.timer").session()._client
+    timer, client = addon("ui.timer"), addon("ui.timer").session().link.client
     addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
     assert not bpy.app.timers.is_registered(timer._tick)
     assert client._process.wait(PATIENCE) is not None
@@ -166,7 +166,7 @@ def test_a_new_description_makes_new_properties(bpy, addon, fake_worker, picture
     fake_worker({})
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session._client and not session.moving)
+    run_until(addon, lambda session: session.link.client and not session.moving)
     own = own_settings(bpy)
     names = addon("ui.menus").networks("Depth")
     assert names == ("AUTOMATIC", "included", "big") and not hasattr(own.method_depth, "option_faces")

@@ -30,7 +30,7 @@ def test_generate_adds_to_a_queue_whose_jobs_all_arrive(bpy, addon, fake_worker,
     fake_worker({"initialize": [{"shipped": True}], "generate": [{"wait_for": "go"}, {"copy": quad}]})
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.shown.stage and session.state.name == "BUSY" and session._running)
+    run_until(addon, lambda session: session.shown.stage and session.state.name == "BUSY" and session.line.running)
     assert bpy.ops.image_to_3d.generate() == {"CANCELLED"} and not session(addon).queue, "it is made already"
     own_settings(bpy).picture = other
     bpy.ops.image_to_3d.generate()

@@ -168,7 +168,7 @@ def state() -> dict | None:
         "enough": now.shown.enough,
         "problem": now.problem and now.problem.message,
         "longest_tick": longest_tick()[0],
-        "pid": now._client.pid if now._client else None,
+        "pid": now.link.client.pid if now.link.client else None,
         "selected": now.selection.answer and now.selection.answer.network,
         "queue": [job.label.title for job in now.queue],
         "cancelled": now.results.cancelled and now.results.cancelled.title,
@@ -360,10 +360,20 @@ def browsed() -> list[str]:
 
 
 def show_assets() -> bool:
-    """Turns the timeline into an asset browser of the open file, high enough to see something in."""
-    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "DOPESHEET_EDITOR"]
+    """Turns the properties' editor into an asset browser of the open file."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
     area.ui_type = "ASSETS"
+    windows = bpy.context.window_manager.windows
+    bpy.app.timers.register(lambda: _of_this_file(windows[0], area), first_interval=0.5)
     return True
+
+
+def _of_this_file(window, area) -> float | None:
+    if area.spaces.active.params is None:
+        return 0.2
+    area.spaces.active.params.asset_library_reference = "LOCAL"
+    area.spaces.active.params.display_size = 96
+    return None
 
 
 def asset(name: str) -> dict:

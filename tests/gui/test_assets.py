@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.gui.hand import choose_picture, generate, open_the_tab, scrolled_to
+from image_to_3d.tests.gui.hand import choose_picture, generate, open_panel, open_the_tab, scrolled_to
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -17,12 +17,14 @@ COLOURS = 100
 def test_a_result_in_the_asset_browser_with_its_preview(start, user, workers_python, tmp_path, shot):
     screen = start(user, tmp_path / "home", python=workers_python)
     open_the_tab(screen)
+    screen.ask("watch_panels()")
     choose_picture(screen, ROBOT)
     screen.click(screen.find("preset", columns=(0.2,)))
     generate(screen)
     screen.until("'robot' in objects()")
-    screen.ask("show_assets()")
+    open_panel(screen, "IMAGE_TO_3D_PT_work_on")
     screen.click(scrolled_to(screen, "image_to_3d.mark_asset"))
+    screen.ask("show_assets()")
     screen.until("asset('robot')['catalogue']")
     shot(screen, "assets-marked")
     found = screen.until("asset('robot')", lambda now: now["colours"] > COLOURS, PREVIEW_LIMIT)

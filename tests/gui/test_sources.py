@@ -40,6 +40,9 @@ def test_a_file_dropped_from_the_file_browser(screen, tmp_path, shot):
         if target == "WINDOW":
             end = place["left"] + place["width"] // 3, end[1]
         screen.drag(begin, end, before=lambda name=name: shot(screen, f"sources-drag-{name}"))
+        shot(screen, f"sources-let-go-{name}")
+        if target == "WINDOW":  # Blender has a way of its own there, and asks which
+            screen.press("i")
         screen.until("pictures()", lambda now: now == [str(tmp_path / "drop" / "a.png")])
         shot(screen, f"sources-dropped-{name}")
     assert set(screen.ask("objects()")) == {"Cube", "Light", "Camera"}, "and nothing is added to the scene by Blender"
@@ -74,4 +77,5 @@ def choose_from_the_menu(screen: Blender, columns: tuple[float, ...], *keys: str
     screen.click((int(place["left"] + columns[0] * place["width"]), y))
     time.sleep(0.5)
     screen.ask(f"copy({copied!r})")
+    screen.screenshot(Path("/tmp/w-src/menu.png"))
     screen.press(*keys)
