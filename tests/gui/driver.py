@@ -102,6 +102,14 @@ class Blender:
         time.sleep(settle)
         subprocess.run(["import", "-display", self._display, "-window", "root", str(path)], check=True)
 
+    def picture_of(self, path: Path, area: str = "VIEW_3D", kind: str = "UI", settle: float = 1.0) -> None:
+        """Takes a picture of one region."""
+        time.sleep(settle)
+        place = self.region(area, kind)
+        crop = "{width}x{height}+{left}+{top}".format(**place)
+        take = ["import", "-display", self._display, "-window", "root", "-crop", crop, "+repage", str(path)]
+        subprocess.run(take, check=True)
+
     # ---- doing
 
     def move(self, x: int, y: int) -> None:

@@ -329,9 +329,46 @@ def pictures() -> list[str]:
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
 
 
-def forget_pictures() -> bool:
-    """Chooses none."""
-    sys.modules[f"{EXTENSION}.addon.ui.properties"].choose(settings(), [])
+def choose(paths: list[str]) -> bool:
+    """Chooses these pictures, or none."""
+    sys.modules[f"{EXTENSION}.addon.ui.properties"].choose(settings(), paths)
+    return True
+
+
+def press(button: str, **values) -> bool:
+    """Calls an operator of ours, as its button does."""
+    getattr(bpy.ops.image_to_3d, button)(**values)
+    return True
+
+
+def take(category: str, network: str) -> bool:
+    """Chooses a network."""
+    settings().category = category
+    getattr(settings(), f"category_{category}").network = network
+    return True
+
+
+def film(path: str, frames: int) -> bool:
+    """Writes a small video."""
+    scene = bpy.data.scenes.new("film")
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 320, 240, "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.camera = bpy.data.objects["Camera"]
+    scene.render.image_settings.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+    scene.render.filepath, scene.frame_end = path, frames
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    return True
+
+
+def pretend_to_set_up() -> bool:
+    """The session as it is while an environment is made, and is not looked at any more."""
+    now, addon = session(), f"{EXTENSION}.addon.session"
+    tasks, states = sys.modules[f"{addon}.tasks"], sys.modules[f"{addon}.states"]
+    now.environments.order = tasks.Order("create", "core")
+    now.environments.shown = states.Shown(0.42, "packages", "torch 2.13", 180_000_000, 430_000_000)
+    now.state = states.State.SETTING_UP
+    now.tick = lambda: True
     return True
 
 
