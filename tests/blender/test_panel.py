@@ -292,6 +292,35 @@ def test_a_folder_shows_its_photos_and_a_video_its_beginning(bpy, addon, tmp_pat
     own_settings(bpy).picture = ""
 
 
+def test_of_a_video_it_is_said_how_long_it_is_and_what_is_taken(bpy, addon, tmp_path):
+    if not bpy.app.ffmpeg.supported:
+        pytest.skip("this Blender opens no videos")
+    previews, film = addon("ui.previews"), tmp_path / "film.mp4"
+    write_film(bpy, film, 90)
+    own_settings(bpy).picture = str(film)
+    addon("ui.timer")._tick()
+    assert previews.video.frames == 90 and previews.video.seconds == pytest.approx(90 / 24, abs=0.1)
+    assert not bpy.data.movieclips
+    said = addon("ui.wording").video(previews.video.frames, previews.video.seconds)
+    assert said == "A video of 3.8 s with 90 frames: the 60 sharpest are taken."
+    own_settings(bpy).picture = ""
+    addon("ui.timer")._tick()
+    assert previews.video.frames == 0
+
+
+def write_film(bpy, path: Path, frames: int) -> None:
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.render.resolution_x, scene.render.resolution_y, scene.frame_end = 64, 48, frames
+    scene.collection.objects.link(camera := bpy.data.objects.new("", bpy.data.cameras.new("")))
+    scene.camera = camera
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "VIDEO"
+    scene.render.image_settings.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(animation=True)
+
+
 # ---- what fits
 
 
