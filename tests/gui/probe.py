@@ -400,17 +400,17 @@ def show_assets() -> bool:
     """Turns the properties' editor into an asset browser of the open file."""
     [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
     area.ui_type = "ASSETS"
-    windows = bpy.context.window_manager.windows
-    bpy.app.timers.register(lambda: _of_this_file(windows[0], area), first_interval=0.5)
+    bpy.app.timers.register(lambda: None if show_assets_of("LOCAL") else 0.2, first_interval=0.5)
     return True
 
 
-def _of_this_file(window, area) -> float | None:
-    if area.spaces.active.params is None:
-        return 0.2
-    area.spaces.active.params.asset_library_reference = "LOCAL"
-    area.spaces.active.params.display_size = 96
-    return None
+def show_assets_of(library: str) -> bool:
+    """Makes the asset browser show those of that library, as soon as there is one; whether there is."""
+    areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.ui_type == "ASSETS"]
+    if not areas or areas[0].spaces.active.params is None:
+        return False
+    areas[0].spaces.active.params.asset_library_reference = library
+    return True
 
 
 def asset(name: str) -> dict:

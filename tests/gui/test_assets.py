@@ -29,4 +29,6 @@ def test_a_result_in_the_asset_browser_with_its_preview(start, user, workers_pyt
     shot(screen, "assets-marked")
     found = screen.until("asset('robot')", lambda now: now["colours"] > COLOURS, PREVIEW_LIMIT)
     shot(screen, "assets")
+    screen.ask("show_assets_of('ALL')")
+    shot(screen, "assets-of-all")
     assert found["licence"] and "Image to 3D" in found["tags"] and found["catalogue"].count("-") == 4
