@@ -38,8 +38,7 @@ def test_a_file_dropped_from_the_file_browser(screen, tmp_path, shot, target, na
     end = place["left"] + place["width"] // 3, place["top"] + place["height"] // 3
     begin = files["left"] + ON_THE_FILE, files["top"] + ON_THE_FILE
     screen.drag(begin, end, before=lambda: shot(screen, f"sources-drag-{name}"))
-    if target == "WINDOW":  # Blender has a way of its own there, and asks which: ours has its letter underlined
-        screen.press("i")
+    screen.press("i")  # Blender has a way of its own, and asks which: of ours that letter is underlined
     screen.until("pictures()", lambda now: now == [str(tmp_path / "drop" / "a.png")])
     shot(screen, f"sources-dropped-{name}")
     assert set(screen.ask("objects()")) == {"Cube", "Light", "Camera"}, "and nothing is added to the scene by Blender"
@@ -47,10 +46,10 @@ def test_a_file_dropped_from_the_file_browser(screen, tmp_path, shot, target, na
 
 def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     path = tmp_path / "drop" / "a.png"
-    choose_from_the_menu(screen, BEGINS, "p", copied=str(path))
+    choose_from_the_menu(screen, BEGINS, "f", copied=str(path))
     screen.until("pictures()", lambda now: now == [str(path)])
     screen.ask("paint('Painted')")
-    choose_from_the_menu(screen, ENDS, "Up", "Return")  # the last entry
+    choose_from_the_menu(screen, ENDS, "p")
     shot(screen, "sources-image")
     screen.until("pictures()", lambda now: now[0].endswith("Painted.png") and Path(now[0]).is_file())
 
@@ -61,13 +60,13 @@ def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     screen.until("not bpy.app.is_job_running('RENDER')", patience=RENDER_LIMIT)
     screen.press("Escape")
     screen.until("shows('VIEW_3D')")
-    choose_from_the_menu(screen, ENDS, "r")
+    choose_from_the_menu(screen, ENDS, "t")
     screen.until("pictures()", lambda now: now[0].endswith("Render Result.png") and Path(now[0]).is_file())
     shot(screen, "sources-render")
 
 
 def choose_from_the_menu(screen: Blender, column: float, *keys: str, copied: str = "") -> None:
-    """Opens the menu beside the button that chooses a picture and presses these keys in it. `copied` is in the
+    """Opens the menu beside the button that chooses a picture and presses what is underlined in it. `copied` is in the
     clipboard then, in which finding a button leaves something else."""
     place = screen.region("VIEW_3D", "UI")
     _, y = screen.find("image_to_3d.choose_picture", columns=(0.5, 0.7, 0.67, 0.73))

@@ -20,9 +20,13 @@ PATIENCE = 60.0
 def look(screenshots):
     """Takes a picture of the sidebar, and one of it twice as large."""
 
+    def picture(panel: Blender, name: str) -> None:
+        over_the_view(panel)  # no tooltip lies over it then
+        panel.picture_of(screenshots / f"{name}.png")
+
     def take(panel: Blender, name: str) -> None:
-        panel.picture_of(screenshots / f"state-{name}.png")
-        double(panel, lambda screen, name: screen.picture_of(screenshots / f"{name}.png"), f"state-{name}-double")
+        picture(panel, f"state-{name}")
+        double(panel, picture, f"state-{name}-double")
 
     return take
 
