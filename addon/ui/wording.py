@@ -145,12 +145,15 @@ def _faces(count: int) -> str:
 
 
 def day(date: str) -> str:
-    """The day of an ISO date, where the user is, as short as that goes; of today, the time."""
+    """The day of an ISO date, where the user is, as short as that goes; of today, the time, and of this year no year."""
     try:
         when = datetime.fromisoformat(date).astimezone()
     except ValueError:
         return date[:10]
-    return f"{when:%H:%M}" if when.date() == datetime.now().astimezone().date() else f"{when:%Y-%m-%d}"
+    now = datetime.now().astimezone()
+    if when.date() == now.date():
+        return f"{when:%H:%M}"
+    return f"{when:%d %b}" if when.year == now.year else f"{when:%Y-%m-%d}"
 
 
 def offline(forced: bool) -> str:
