@@ -145,7 +145,7 @@ def _faces(count: int) -> str:
 
 
 def day(date: str) -> str:
-    """The day of an ISO date, where the user is, as short as that goes; of today, the time, and of this year no year."""
+    """The day of an ISO date, where the user is, as short as that goes; of today the time, of this year no year."""
     try:
         when = datetime.fromisoformat(date).astimezone()
     except ValueError:

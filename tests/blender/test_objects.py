@@ -250,7 +250,9 @@ def test_vary_queues_other_seeds_that_can_be_taken_out_and_come_in_a_row(
     follow(fake_worker, round_thing, {"wait_for": "go"})
     bpy.ops.image_to_3d.vary(count=5)
     assert [job.recipe.options["depth"]["seed"] for job in (session.job, *session.queue)] == [6, 7, 8, 9, 10]
-    assert [job.label.detail for job in session.queue] == [f"Included, fast, seed {seed}" for seed in (7, 8, 9, 10)]
+    assert [job.label.detail for job in session.queue] == [
+        f"Included scene, fast, seed {seed}" for seed in (7, 8, 9, 10)
+    ]
     bpy.ops.image_to_3d.unqueue(number=session.queue[1].number)
     (tmp_path / "go").touch()
     run(addon, lambda session: len(bpy.data.objects) == 5)
