@@ -160,7 +160,7 @@ class IMAGE_TO_3D_MT_pictures(Menu):
         layout = self.layout
         layout.operator("image_to_3d.paste_picture", icon="PASTEDOWN")
         layout.operator("image_to_3d.take_image", text="From the Last Render", icon="RENDER_STILL").image = RENDER
-        images = [each for each in context.blend_data.images if each.type == "IMAGE" and each.source != "VIEWER"]
+        images = [each for each in context.blend_data.images if each.source != "VIEWER"]  # painted ones are no "IMAGE"
         if images:
             layout.separator()
         for image in images[:MENU_LIMIT]:
