@@ -64,7 +64,7 @@ def test_a_cancel_is_told_and_the_queue_goes_on(session, follow, settings):
     tick_until(session, lambda: session.state is State.BUSY)
     session.generate(named("b"))
     session.cancel()
-    assert session.results.cancelled == Label("a", "Included, fast")
+    assert session.results.cancelled == Label("a", "Included scene, fast")
     tick_until(session, lambda: session.job and session.job.label.title == "b")
     assert session.results.cancelled.title == "a" and len(folders(settings)) == 1
     session.cancel()
@@ -136,7 +136,7 @@ def test_estimates_are_asked_in_the_background_and_anew_after_a_job(session, fol
     follow({})
     session.estimate.ask(EstimateParams("included"))
     session.tick()
-    assert session._client is None
+    assert session.link.client is None
     ask_until_answered(session, clock)
     assert not session.moving and session.estimate.answer.memory == 2_000_000_000
     assert [each.seconds for each in session.estimate.answer.presets] == [4.0, 4.0]

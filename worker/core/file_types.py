@@ -13,6 +13,9 @@ UNREAD_PICTURES = (".jxl", ".jp2", ".j2k", ".exr", ".psd")
 
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
 
+VIDEO_FRAMES = 60
+"""So many pictures are taken of a video: enough for once around a thing, and matched in minutes."""
+
 COLMAP_IMAGES = ("images.bin", "images.txt")
 """Of COLMAP's models, the file that says where each picture was taken; the others lie beside it."""
 

@@ -20,13 +20,13 @@ from ..core.file_types import (
     PICTURES,
     RAW_PICTURES,
     UNREAD_PICTURES,
+    VIDEO_FRAMES,
     VIDEOS,
     camera_list_among,
     is_camera_list,
 )
 from . import kinds
 from .faults import named
-from .video import FRAMES
 
 MOST_PICTURES = 400
 """More are thinned out evenly: every pair that shows the same is compared, and all are kept in memory."""
@@ -75,7 +75,7 @@ class Look:
             inner = [path for path in _listing(folder, Path.is_dir) if path.name.lower() in IMAGE_FOLDERS]
             listed = (path for each in (folder, *inner) for path in _listing(each, Path.is_file))
             return min(sum(_may_be_picture(path) for path in listed), MOST_PICTURES)
-        return FRAMES if self.video else min(len(masks_apart(self.pictures)[0]), MOST_PICTURES)
+        return VIDEO_FRAMES if self.video else min(len(masks_apart(self.pictures)[0]), MOST_PICTURES)
 
 
 def look(paths: Sequence[Path]) -> Look:

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ..core.errors import Unable
+from ..core.file_types import VIDEO_FRAMES
 from ..core.job import Job, Span
 from . import colour, kinds
 from .deep import EXACT
@@ -30,9 +31,6 @@ from .opening import memory
 
 if TYPE_CHECKING:
     import av
-
-FRAMES = 60
-"""So many pictures are taken of a video: enough for once around a thing, and matched in minutes."""
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8K. Decoders hold some ten of them."""
@@ -60,7 +58,7 @@ class _Glance:
     moved: np.ndarray
 
 
-def frames(path: Path, job: Job | Span, count: int = FRAMES) -> list[Picture]:
+def frames(path: Path, job: Job | Span, count: int = VIDEO_FRAMES) -> list[Picture]:
     """At most `count` pictures of the video, in the order of time, as a player would show them: turned, with square
     pixels, in sRGB.
 

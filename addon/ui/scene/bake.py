@@ -45,70 +45,62 @@ def onto(
 ) -> None:
     """Fills the images, which are in the light object's material, and packs them. Needs Cycles, else CannotChange."""
     reach = _reach(dense, light)
-    with _glowing(dense) as source, _caged(light, reach) as cage, _studio(source, light, cage) as scene:
+    with _glowing(dense) as source, _caged(light, reach) as cage, _studio(context, source, light, cage):
         for kind, image in (("EMIT", colours), ("NORMAL", normals)):
             if image:
-                _bake(context, scene, source, light, cage, kind, image, 2.0 * max(reach))
+                _bake(light, cage, kind, image, 2.0 * max(reach))
     for image in filter(None, (colours, normals)):
         image.pack()
         material.as_file(image)
 
 
-def _bake(
-    context: bpy.types.Context,
-    scene: bpy.types.Scene,
-    dense: bpy.types.Object,
-    light: bpy.types.Object,
-    cage: bpy.types.Object,
-    kind: str,
-    image: bpy.types.Image,
-    longest: float,
-) -> None:
+def _bake(light: bpy.types.Object, cage: bpy.types.Object, kind: str, image: bpy.types.Image, longest: float) -> None:
+    """Onto the active object from the other one that is selected."""
     [surface] = light.data.materials
     before = surface.node_tree.nodes.active
     surface.node_tree.nodes.active = next(
         node for node in surface.node_tree.nodes if node.type == "TEX_IMAGE" and node.image == image
     )
-    layer = scene.view_layers[0]
-    layer.objects.active = light
-    for thing in (dense, light):
-        thing.select_set(True, view_layer=layer)
-    with context.temp_override(
-        scene=scene,
-        view_layer=layer,
-        object=light,
-        active_object=light,
-        selected_objects=[dense, light],
-        selected_editable_objects=[dense, light],
-    ):
-        bpy.ops.object.bake(
-            type=kind,
-            use_selected_to_active=True,
-            use_cage=True,
-            cage_object=cage.name,
-            max_ray_distance=longest,
-            margin=MARGIN,
-            use_clear=True,
-            target="IMAGE_TEXTURES",
-            save_mode="INTERNAL",
-        )
+    bpy.ops.object.bake(
+        type=kind,
+        use_selected_to_active=True,
+        use_cage=True,
+        cage_object=cage.name,
+        max_ray_distance=longest,
+        margin=MARGIN,
+        use_clear=True,
+        target="IMAGE_TEXTURES",
+        save_mode="INTERNAL",
+    )
     surface.node_tree.nodes.active = before
 
 
 @contextmanager
-def _studio(*things: bpy.types.Object) -> Iterator[bpy.types.Scene]:
-    """A scene with these alone, for Cycles on the processor."""
-    scene = bpy.data.scenes.new("Image to 3D Bake")
+def _studio(
+    context: bpy.types.Context, source: bpy.types.Object, target: bpy.types.Object, cage: bpy.types.Object
+) -> Iterator[None]:
+    """The window's scene is one with these alone, source and target selected and this active, for Cycles on the
+    processor.
+
+    Not an overridden context: Blender lets other threads have Python while it bakes, and crashes at the end of that
+    where one of them happens to have it (timer._add_when_possible).
+    """
+    before, scene = context.window.scene, bpy.data.scenes.new("Image to 3D Bake")
     try:
         try:
             scene.render.engine = "CYCLES"
         except TypeError:
             raise CannotChange("Baking needs Cycles: enable it in Preferences > Add-ons") from None
         scene.cycles.device, scene.cycles.samples = "CPU", SAMPLES
-        for thing in things:
+        for thing in (source, target, cage):
             scene.collection.objects.link(thing)
-        yield scene
+        context.window.scene = scene
+        for thing in (source, target):
+            thing.select_set(True)
+        context.view_layer.objects.active = target
+        yield
     finally:
+        context.window.scene = before
         bpy.data.scenes.remove(scene)
 
 

@@ -31,14 +31,14 @@ class SamplingOptions:
 
 REGRESSION = Network(
     "included-object",
-    "Included, one object",
+    "Included thing",
     OWN_LICENCE,
     "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
     file=INCLUDED / "object.safetensors",
 )
 GENERATOR = Network(
     "included-generator",
-    "Included",
+    "Included generator",
     OWN_LICENCE,
     "Our own small generator: no download, works everywhere, rounder and less exact than large ones.",
     file=INCLUDED / "generator.safetensors",
