@@ -44,10 +44,12 @@ def built(tool: Path, torch: Path, library: Path) -> bool:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
     """Tiny networks of random weights for all that are downloaded."""
+    from image_to_3d.tests.methods.depth import tiny_moge
     from image_to_3d.tests.methods.triposg import tiny as triposg
     from image_to_3d.tests.methods.triposr import tiny as triposr
 
     root = tmp_path_factory.mktemp("weights")
+    tiny_moge.write(root / "moge-2")
     triposr.write(root / "triposr")
     (root / "triposg").mkdir()
     triposg.write(root / "triposg", shards=2)
@@ -71,14 +73,12 @@ def ran(tool, weights):
     return run
 
 
-NETWORKS = "included", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+NETWORKS = "included", "included-object", "included-generator", "moge-2", "triposr", "triposg", "shap-e"
 KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
 
 
 @KINDS
-@pytest.mark.parametrize(
-    "network", ["included", "included-object", "included-generator", "triposr", "triposg", "shap-e"]
-)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
     if network == "shap-e" and not importlib.util.find_spec("diffusers"):
         pytest.skip("diffusers is not installed")
