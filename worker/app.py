@@ -66,8 +66,10 @@ class App:
     def select(self, params: protocol.SelectParams, job: Job) -> protocol.SelectResult:
         """Which network is taken for these pictures."""
         from .pipeline.generate import looked_at  # on use, as below
+        from .pipeline.subject import finder
 
-        subject = looked_at([path_of(path) for path in params.pictures], job)
+        find = finder(self._weights, self._initialized.device)
+        subject = looked_at([path_of(path) for path in params.pictures], job, find)
         choice = select(subject, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the one GLB that the worker writes (worker/geometry/glb.py), as arrays of the standard library.
+"""Reads the GLB that the worker writes (worker/geometry/glb.py), as arrays of the standard library.
 
 A glTF vertex has one place on the texture, so a mesh arrives split along its seams. Here it is put together again:
 vertices at the same place, bit for bit, become one (the file says which), and each corner of a face keeps its own place
@@ -24,6 +24,8 @@ _CODES = {_FLOAT: "f", _UINT16: "H", _UINT32: "I"}
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
 _ROUGHNESS = 0.9
+
+_MOST = 2  # meshes: a thing, and the scene behind it
 
 _AT_ONCE = 3 << 14
 """Corners that one loop in C takes: two to five milliseconds on this project's machines. A multiple of three."""
@@ -55,7 +57,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Shape:
-    """A triangle mesh in glTF's axes, +Y up.
+    """A triangle mesh in glTF's axes, +Y up. name: its node's.
 
     points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. uv: u, v of each corner,
     float32, v pointing up as in Blender; None without a texture. creased: it has edges that are not to look round.
@@ -66,6 +68,7 @@ class Shape:
     uv: array | None
     creased: bool
     surface: Surface
+    name: str = ""
 
 
 class Reading:
@@ -80,8 +83,8 @@ class Reading:
     def over(self) -> bool:
         return not self._thread.is_alive()
 
-    def shape(self) -> Shape:
-        """The mesh of the file; waits for it unless the reading is over. Raises Unreadable."""
+    def shapes(self) -> tuple[Shape, ...]:
+        """The meshes of the file; waits for them unless the reading is over. Raises Unreadable."""
         self._thread.join()
         if isinstance(self._found, Unreadable):
             raise self._found
@@ -94,11 +97,11 @@ class Reading:
             self._found = error
 
 
-def read(path: str) -> Shape:
-    """The mesh of the file. Raises Unreadable."""
+def read(path: str) -> tuple[Shape, ...]:
+    """The meshes of the file, one at least. Raises Unreadable."""
     try:
         document, binary = _chunks(Path(path).read_bytes())
-        return _shape(document, binary)
+        return tuple(_shape(document, binary, node) for node in _nodes(document))
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
     except (KeyError, IndexError, TypeError, ValueError, struct.error):
@@ -117,13 +120,19 @@ def _chunks(data: bytes) -> tuple[dict[str, Any], memoryview]:
     return json.loads(data[20 : 20 + size]), memoryview(data)[begin : begin + binary_size]
 
 
-def _shape(document: dict[str, Any], binary: memoryview) -> Shape:
-    nodes = [node for node in document["nodes"] if "mesh" in node]
-    if len(nodes) != 1:
-        raise Unreadable(f"the file has {len(nodes)} meshes instead of one")
-    if set(nodes[0]) & {"matrix", "translation", "rotation", "scale", "children"} or len(document["nodes"]) > 1:
-        raise ValueError("the mesh is not where it lies")
-    mesh = document["meshes"][nodes[0]["mesh"]]
+def _nodes(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those with a mesh, which is where it lies."""
+    nodes = document["nodes"]
+    if not 0 < len(nodes) <= _MOST:
+        raise Unreadable(f"the file has {len(nodes)} meshes instead of {_MOST} at most")
+    for node in nodes:
+        if set(node) & {"matrix", "translation", "rotation", "scale", "children"} or "mesh" not in node:
+            raise ValueError("the mesh is not where it lies")
+    return nodes
+
+
+def _shape(document: dict[str, Any], binary: memoryview, node: dict[str, Any]) -> Shape:
+    mesh = document["meshes"][node["mesh"]]
     [primitive] = mesh["primitives"]
     attributes, extras = primitive["attributes"], mesh.get("extras", {})
     places = _bytes(document, binary, attributes["POSITION"], (_FLOAT, "VEC3"))
@@ -135,7 +144,14 @@ def _shape(document: dict[str, Any], binary: memoryview) -> Shape:
         coordinates = _on_texture(_bytes(document, binary, attributes["TEXCOORD_0"], (_FLOAT, "VEC2")))
     different = len(places) // 12 - len(seams)
     corners, uv = _corners(indices, [*range(different), *seams], coordinates)
-    return Shape(_array("f", places[: 12 * different]), corners, uv, bool(extras.get("creased")), surface)
+    return Shape(
+        _array("f", places[: 12 * different]),
+        corners,
+        uv,
+        bool(extras.get("creased")),
+        surface,
+        str(node.get("name", "")),
+    )
 
 
 def _corners(indices: array, place: list[int], coordinates: list[int] | None) -> tuple[array, array | None]:

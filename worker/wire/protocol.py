@@ -43,7 +43,7 @@ from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
 from ..core.texts import readable, shortened
 
-VERSION = 7
+VERSION = 8
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ...core.options import option
 from ...store.weights import HubFile, HubModel
 from ..method import INCLUDED, OWN_LICENCE, Method, Network
+from ..runtime.subject_option import subject
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Options:
         "Mirror and Average",
         "Run the network on the mirrored photo too and average: steadier depth, twice the time.",
     )
+    subject: str = subject()
 
 
 def _moge(name: str, label: str, help: str, size: str, bytes: int, automatic: bool, quality: int) -> Network:
@@ -81,6 +83,7 @@ METHODS = (
         networks=NETWORKS,
         runner=f"{__name__}.estimator",
         options=Options,
+        late=("subject",),
         presets={
             "fast": {"detail": 0.75, "grid": 320, "faces": 30_000, "texture": 1024},
             "balanced": {"detail": 1.0, "grid": 576, "faces": 100_000, "texture": 2048},
