@@ -23,8 +23,8 @@ class Option:
     """How one setting is shown. `default` is the value where neither preset nor user says otherwise.
 
     `group`: what it says more about: what of the picture is meant ("subject"), the picture, how fine the mesh becomes,
-    how it is placed, how it is guessed ("sampling"), which guess it is ("seed"). `zero`: the word for what is taken where it is 0, "" where 0 is a number
-    like others; `usual` is then where who wants another value starts from.
+    how it is placed, how it is guessed ("sampling"), which guess it is ("seed"). `zero`: the word for what is taken
+    where it is 0, "" where 0 is a number like others; `usual` is then where who wants another value starts from.
     """
 
     name: str

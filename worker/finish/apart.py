@@ -66,7 +66,7 @@ def _at(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _distance(scene: DepthMap, covered: np.ndarray) -> float:
-    """How far the thing's surface is, in the middle, as the scene's depth says. Raises Unable where that says nothing."""
+    """How far the thing's surface is, in the middle, as the scene's depth says. Raises Unable where it says nothing."""
     there = (_at(covered, scene.valid.shape) > 0.9) & scene.valid & (scene.inverse_depth > 0)
     there = there if there.any() else (_at(covered, scene.valid.shape) > 0) & scene.valid & (scene.inverse_depth > 0)
     if not there.any():

@@ -33,8 +33,8 @@ SUBJECT = "subject"
 
 @dataclass(frozen=True)
 class Choice:
-    """A method and its network. thing: what the picture is cut out to first, None where it is taken as it is. beside: of
-    a scene and the thing in it, how the thing is made, which the picture is cut out to for that alone."""
+    """A method and its network. thing: what the picture is cut out to first, None where it is taken as it is. beside:
+    of a scene and the thing in it, how the thing is made, which the picture is cut out to for that alone."""
 
     method: Method
     network: Network

@@ -34,8 +34,8 @@ ROUGH_NETWORK = "included"
 class Thing:
     """What the photo is of, as far as that could be found.
 
-    matte: (h, w) float32 in [0, 1], its share of each pixel, squeezed into any size. by: the network that found it, with
-    its revision. clear: whether it is one clear thing, shown whole. rough: whether a better network is a download away.
+    matte: (h, w) float32 in [0, 1], its share of each pixel, squeezed into any size. by: the network that found it,
+    with its revision. clear: whether it is one clear thing, shown whole. rough: whether a better network is a download away.
     """
 
     matte: np.ndarray
@@ -52,7 +52,7 @@ class Thing:
         return (*(found if unasked else ()), *((rough,) if self.rough else ()))
 
     def cut_out(self, picture: Picture) -> Picture:
-        """The picture with an alpha that shows the thing only; its digest is another. Raises Unable where it is none."""
+        """The picture with an alpha that shows the thing only, and another digest. Raises Unable where it is none."""
         found = cut_out_by(self.matte, picture)
         digest = hashlib.sha256(f"{picture.digest} cut out by {self.by}".encode()).hexdigest()
         return dataclasses.replace(found, digest=digest)

@@ -11,7 +11,7 @@ AUTO, SCENE, THING, BOTH = "auto", "scene", "thing", "both"
 
 
 def subject() -> Any:
-    """A field of an options dataclass. Whoever selects the method reads it, and it changes nothing of what that does."""
+    """A field of an options dataclass. Whoever selects the method reads it; it changes nothing of what that does."""
     help = (
         "auto: the thing where the photo shows one clear one, else all. thing: closed, with a back. both: two objects."
     )
