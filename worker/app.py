@@ -15,7 +15,7 @@ from . import __version__
 from .core.errors import Invalid
 from .core.job import Job
 from .core.texts import path_of
-from .methods import all_methods, with_network
+from .methods import all_methods, along, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, select, settings
 from .store import folders
@@ -113,7 +113,19 @@ class App:
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""
         _, network = with_network(params.network)
+        if params.along:
+            return protocol.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
         return protocol.DownloadResult(network.name, network.download(self._weights, job))
+
+    @property
+    def first_along(self) -> str:
+        """The network that what comes along is asked for by."""
+        return along.networks()[0].name
+
+    def along(self) -> str:
+        """What is to be fetched before the first work, for the user; "" where nothing is."""
+        parts = along.wanted(self._weights)
+        return along.told(parts) if parts else ""
 
     def unload(self, params: protocol.Empty, job: Job) -> protocol.Empty:
         LOADED.unload()
@@ -158,6 +170,6 @@ def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
 def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInfo:
     source = network.published.source if network.published else "included"
     here = network.is_here(weights)
-    return protocol.NetworkInfo(
-        network.name, network.label, network.licence, True, network.bytes, here, source, network.help, network.quality
-    )
+    own = network.name, network.label, network.licence, True, network.bytes, here, source, network.help
+    comes = tuple(each.told for each in network.fetched) if network.comes_along else ()
+    return protocol.NetworkInfo(*own, network.quality, comes)

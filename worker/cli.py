@@ -28,6 +28,9 @@ from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
 
+OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
+"""Variables by which one says to tools like these that they are not to go online."""
+
 
 def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
@@ -48,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult:
-    app = _started(options)
+    app = _started(options, online=not options.included)
     category, network = _named(app, options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
@@ -59,8 +62,20 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult:
         options=dict(options.set),
         cached=not options.no_cache,
     )
+    missed = _brought_along(app, options) if network is None and (category or "depth").lower() == "depth" else ""
     with _job(quiet=options.json) as job:
-        return app.generate(params, job)
+        made = app.generate(params, job)
+    return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
+
+
+def _brought_along(app: App, options: argparse.Namespace) -> str:
+    """Fetches what comes with the set-up, before the first work; returns a sentence where it cannot be had."""
+    parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
+    if not parts:
+        return ""
+    sys.stderr.write(f"and {parts} (--included does without)\n")
+    with _job(quiet=options.json) as job:
+        return app.download(protocol.DownloadParams(app.first_along, True), job).note
 
 
 def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
@@ -267,6 +282,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OPTION=VALUE",
         help="set an option, for example --set solid=true; may be repeated",
     )
+    without = "fetch no network: work with those that ship"
+    command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)

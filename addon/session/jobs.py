@@ -91,12 +91,14 @@ class Finished:
 
 class Results:
     """The meshes that wait for their import, and how the last one that was imported turned out. `cancelled` is what
-    the user gave up last, None where something was begun or has come since."""
+    the user gave up last, None where something was begun or has come since. `note`: why what comes with the set-up is not
+    here, "" where it is or nobody has asked."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
         self.last: protocol.GenerateResult | None = None
         self.cancelled: Label | None = None
+        self.note = ""
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -137,10 +139,10 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 
-def download(method: MethodInfo, network: NetworkInfo) -> Job:
-    """Fetches the weights of one of the method's networks."""
-    label = Label(network.label, "download")
-    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment, label=label)
+def download(method: MethodInfo, network: NetworkInfo, along: bool = False) -> Job:
+    """Fetches the weights of one of the method's networks. along: with the set-up, and done without if need be."""
+    label, params = Label(network.label, "download"), DownloadParams(network.name, along)
+    return Job("networks/download", params, "connecting", method.environment, label=label)
 
 
 def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:

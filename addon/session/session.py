@@ -152,10 +152,15 @@ class Session:
         job = self._making(recipe)
         return job is not None and self._begin(job)
 
-    def set_up_for(self, order: Order, recipe: Recipe) -> None:
-        """Makes an environment ready, and then the recipe in it."""
-        if not self.moving and (job := self._making(recipe)):
-            self.queue.append(job)
+    def set_up(self, order: Order, along: str = "", recipe: Recipe | None = None) -> None:
+        """Makes an environment ready, then fetches the network `along`, if it can be had, and then makes the recipe."""
+        if self.moving:
+            return
+        self.results.note = ""
+        fetching = jobs.download(*catalogue.find(self.methods, along), along=True) if along else None
+        making = self._making(recipe) if recipe else None
+        if recipe is None or making:
+            self.queue += filter(None, (fetching, making))
             self.give_order(order)
 
     def download(self, network: str) -> None:
@@ -232,6 +237,7 @@ class Session:
     def dismiss(self) -> None:
         """The user has read the error."""
         self.problem = self.results.cancelled = None
+        self.results.note = ""
         self.environments.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
@@ -455,6 +461,7 @@ class Session:
             self.history.stale = True
             self.estimate.forget()
         elif job.method == "networks/download" and self._client:
+            self.results.note = result.note
             self._client.request("catalogue", protocol.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:

@@ -395,6 +395,12 @@ def _result_properties() -> dict[str, object]:
         "backdrop": BoolProperty(
             name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
         ),
+        "along": BoolProperty(
+            name="With Networks",
+            description="Fetch the networks that are taken by themselves with the set-up. Without them small ones are "
+            "used that ship, which are rough",
+            default=True,
+        ),
         "fresh": BoolProperty(
             name="Not from the Cache",
             description="Make everything anew, and keep nothing of it: for comparing and measuring",

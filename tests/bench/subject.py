@@ -4,8 +4,8 @@
     python tests/bench/subject.py FOLDER_OR_PHOTO ... --weights FOLDER --sheet PICTURE [--doubtful N]
 
 One line for each photo that is not cut out: thing or scene, by the matting network that is in the folder of weights
-and, beside it, by the network that ships, with the seconds of either. The sheet shows each photo with both decisions and the
-mattes that they were made by; --doubtful: only the N whose decisions lie nearest to the other.
+and, beside it, by the network that ships, with the seconds of either. The sheet shows each photo with both decisions
+and the mattes that they were made by; --doubtful: only the N whose decisions lie nearest to the other.
 """
 
 from __future__ import annotations

@@ -167,6 +167,21 @@ def _wanted(subject: Subject) -> Thing | None:
     return subject.thing
 
 
+def roughness(choice: Choice, weights: WeightStore) -> str:
+    """That what is made is rough, and what would make it finer, where a network that ships makes it; else ""."""
+    if choice.network.file is None:
+        return ""
+    others = [row for each in all_methods() if each.cut_out and each is not choice.method for row in each.networks]
+    rows = (*choice.method.networks, *(others if choice.method.cut_out else ()))
+    away = next((row for row in rows if _is_away(row, weights)), None)
+    finer = f": {away.told} is a download away" if away else ""
+    return f"made by a small network that ships ({choice.network.label}), so it is rough{finer}"
+
+
+def _is_away(network: Network, weights: WeightStore) -> bool:
+    return network.published is not None and network.automatic and not network.is_here(weights)
+
+
 def kind_of(network: str, preset: str, device: str, pictures: int) -> str:
     """The name under which is remembered what such work took: works of one kind take about the same time."""
     return json.dumps([network, preset, device, pictures.bit_length()])

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.errors import MethodUnavailable, Unable
 from ..core.job import Job
 from ..methods import with_network
-from ..methods.matting import clear, saliency
+from ..methods.matting import U2NETP, clear, saliency
 from ..methods.matting.matte import cut_out_by
 from ..methods.method import Task
 from ..pictures.gather import Inputs
@@ -35,7 +35,8 @@ class Thing:
     """What the photo is of, as far as that could be found.
 
     matte: (h, w) float32 in [0, 1], its share of each pixel, squeezed into any size. by: the network that found it,
-    with its revision. clear: whether it is one clear thing, shown whole. rough: whether a better network is a download away.
+    with its revision. clear: whether it is one clear thing, shown whole. rough: whether a better network is a download
+    away.
     """
 
     matte: np.ndarray
@@ -46,9 +47,7 @@ class Thing:
     def remarks(self, unasked: bool) -> tuple[str, ...]:
         """Sentences for the user who gets it. unasked: who has left it to us what the photo is of."""
         found = ("one thing was found in the photo and taken alone: set the subject to scene for all that it shows",)
-        rough = (
-            "the thing was cut out roughly, by a network that ships: U2-Net small (4.6 MB, Apache-2.0) does it better"
-        )
+        rough = f"the thing was cut out roughly, by a network that ships: {U2NETP.told} does it better"
         return (*(found if unasked else ()), *((rough,) if self.rough else ()))
 
     def cut_out(self, picture: Picture) -> Picture:

@@ -40,7 +40,7 @@ from ..store import cache
 from ..store.history import History, without_bookkeeping
 from ..store.weights import WeightStore
 from . import code
-from .select import SUBJECT, Choice, Settings, all_options, kind_of, settings
+from .select import SUBJECT, Choice, Settings, all_options, kind_of, roughness, settings
 
 THUMBNAIL = 256
 """Pixels of the pictures of a result that the history shows."""
@@ -207,8 +207,10 @@ class Work:
     def _remarks(self) -> tuple[str, ...]:
         """What was decided about the picture that the user did not ask for."""
         thing = self.making.choice.thing or (self.thing and self.thing.choice.thing)
-        wish = self.request.options.get(SUBJECT, AUTO)
-        return thing.remarks(wish == AUTO) if thing else ()
+        unasked = self.request.options.get(SUBJECT, AUTO) == AUTO
+        parts = [self.making, *([self.thing] if self.thing else [])]
+        rough = [note for part in parts if (note := roughness(part.choice, self.making.task.weights))]
+        return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
         facts = self.store.load_glb(self.file_key, self.output) if self.store else None

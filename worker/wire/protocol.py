@@ -89,7 +89,9 @@ class WireError(Exception):
 class NetworkInfo:
     """One row of weights that a method can run; its name is unique among all methods. `bytes` is the size of its
     download, 0 where there is none; `here` says that it runs offline now. `quality`: of two networks of one category
-    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them."""
+    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them.
+    `along`: what is fetched with the set-up where it is fetched, itself first, each with size and licence; empty of
+    others."""
 
     name: str
     label: str
@@ -100,6 +102,7 @@ class NetworkInfo:
     source: str
     help: str = ""
     quality: int = 1
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -307,13 +310,19 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class DownloadParams:
+    """`along`: those that come with the set-up, which are done without where they cannot be had; `network` is one."""
+
     network: str
+    along: bool = False
 
 
 @dataclass(frozen=True)
 class DownloadResult:
+    """`note`: why what comes along is not here, a sentence, "" where it is."""
+
     network: str
     bytes: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ quality is as these papers rank them, the larger of one family before the smalle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...core.options import option
 from ...store.weights import HubFile, HubModel
+from ..matting import NETWORKS as MATTING
 from ..method import INCLUDED, OWN_LICENCE, Method, Network
 from ..runtime.subject_option import subject
 
@@ -32,7 +33,8 @@ class Options:
 def _moge(name: str, label: str, help: str, size: str, bytes: int, automatic: bool, quality: int) -> Network:
     files = (HubFile("model.pt", bytes, None),)  # neither its digest nor the commit could be read: the size must do
     published = HubModel(f"Ruicheng/moge-2-{size}-normal", "main", files)
-    return Network(name, label, "MIT", help, published, automatic=automatic, quality=quality)
+    row = Network(name, label, "MIT", help, published, automatic=automatic, quality=quality)
+    return replace(row, comes_along=True, also=MATTING) if automatic else row
 
 
 MOGE = (
