@@ -38,6 +38,7 @@ class App:
             "initialize": self.initialize,
             "select": self.select,
             "generate": self.generate,
+            "sequence": self.sequence,
             "estimate": self.estimate,
             "catalogue": self.catalogue,
             "history": self.history,
@@ -109,6 +110,16 @@ class App:
 
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
+
+    def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
+        """A video or a folder of frames to the depth of each."""
+        from .pipeline.generate import Machine  # on use, as above
+        from .pipeline.sequence import sequence
+
+        if not (params.first >= 1 and params.step >= 1 and (params.last == 0 or params.last >= params.first)):
+            raise Invalid("frames are counted from 1, and the last one must not come before the first")
+        machine = Machine(self._weights, self._results, self._initialized.device)
+        return protocol.read(protocol.SequenceResult, sequence(params, machine, job))
 
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""

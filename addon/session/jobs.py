@@ -91,8 +91,8 @@ class Finished:
 
 class Results:
     """The meshes that wait for their import, and how the last one that was imported turned out. `cancelled` is what
-    the user gave up last, None where something was begun or has come since. `note`: why what comes with the set-up is not
-    here, "" where it is or nobody has asked."""
+    the user gave up last, None where something was begun or has come since. `note`: why what comes with the set-up is
+    not here, "" where it is or nobody has asked."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []

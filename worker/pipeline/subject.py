@@ -25,6 +25,7 @@ from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
 from ..store.weights import WeightStore
+from . import code
 
 ROUGH_NETWORK = "included"
 """Ships with the product, and sees things roughly."""
@@ -98,4 +99,5 @@ def _found(asked: _Asked) -> Thing | None:
         return None
     if matte is None:
         return None
-    return Thing(matte, f"{row.name} {row.revision(asked.weights)}", clear.is_clear(matte, clear.ROUGH), True)
+    by = f"{row.name} {row.revision(asked.weights)} {code.of_method(method)}"
+    return Thing(matte, by, clear.is_clear(matte, clear.ROUGH), True)

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
@@ -29,6 +30,7 @@ from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
+from ..finish.maps import depth_of, saved
 from ..finish.options import ApartOptions
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
@@ -62,6 +64,7 @@ class Request(Protocol):
     previews: str
     photos: str
     cached: bool
+    maps: str
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Work:
     def keep_representation(self, found: Representation) -> None:
         if not self.store:
             return
-        if isinstance(found, Apart):
+        if self.thing:
             self.store.save_arrays(self.thing.key, found.thing.to_arrays())
             found = found.scene
         self.store.save_arrays(self.making.key, found.to_arrays())
@@ -172,7 +175,21 @@ class Work:
     # ---- representation -> asset
 
     def finish(self, found: Representation, job: Span) -> Asset:
-        return finished(found, self._finish_options, job)
+        asset = finished(found, self._finish_options, job)
+        return (
+            dataclasses.replace(asset, warnings=(*asset.warnings, *self._mapped(found))) if self.request.maps else asset
+        )
+
+    def _mapped(self, found: Representation) -> tuple[str, ...]:
+        """Writes depth, normals and mask; sentences for the user on what cannot be written."""
+        scene = found.scene if self.thing else found
+        if self.making.choice.method.makes != "DepthMap":
+            return ("a thing alone has no depth map: set the subject to scene for one",)
+        folder = path_of(self.request.maps)
+        if not folder.is_dir():
+            raise Unable(f"there is no folder {folder}: make it first, or choose another")
+        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], folder, self.name)
+        return ()
 
     @property
     def _finish_options(self) -> Any:
@@ -213,7 +230,7 @@ class Work:
         return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        facts = self.store.load_glb(self.file_key, self.output) if self.store else None
+        facts = self.store.load_glb(self.file_key, self.output) if self.store and not self.request.maps else None
         if facts is None:
             return None
         return {
