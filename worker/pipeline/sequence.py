@@ -2,9 +2,7 @@
 """A video, or a range of it, to the depth of each frame: one field of view and one scale for all.
 
 A network that sees one frame at a time says another field of view and another scale for each, so that the scene would
-pump. Here the field of view is the median of what it says of some frames, or EXIF's. The scale follows what stands still:
-of two frames in turn, the pixels whose colour hardly changes keep their depth in the median. Of networks that know no
-scale that chain is the scale; of metric ones only what flickers is taken out of theirs.
+pump. Here the field of view is EXIF's, or the median of what it says of some frames, and the scale one (finish.steady).
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from ..core.errors import Unable
 from ..core.file_types import is_video
@@ -28,6 +25,7 @@ from ..core.representations import DepthMap
 from ..core.texts import path_of
 from ..core.whole_file import WholeFile
 from ..finish.maps import depth_of, saved
+from ..finish.steady import steadied
 from ..methods import with_network
 from ..methods.method import Task
 from ..pictures.gather import Inputs
@@ -40,16 +38,7 @@ from .work import Machine
 PROBED = 5
 """Frames, evenly chosen, of whose fields of view the median is taken for all."""
 
-STILL = 12.0
-"""8-bit grey levels by which a pixel may differ from the frame before and still show the same thing; of what is compared
-the sky and what moves are left out. Half and twice as many change the flicker that is left by less than a tenth."""
-
-WINDOW = 12
-"""Frames over which a metric network's own scale is evened out: shorter is flicker, longer is a camera that moves."""
-
 FACTS = "sequence.json"
-COMPARED = 128  # pixels of the longer side at which two frames are compared
-
 
 MOST, LONGEST = 600, 1280
 """Frames at a time, and pixels of a frame's longer side: 2.2 GB of colours, at 16:9, are held."""
@@ -86,9 +75,9 @@ def sequence(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     seen = Seer.of(request, machine, frames[0])
     fov = seen.field_of_view(frames, job.span(0.1, 0.2))
     found = seen.maps(frames, fov, job.span(0.2, 0.8))
-    found = steadied(found, frames)
+    found = steadied(found, [frame.rgb for frame in frames], job.span(0.8, 0.9))
     near = float(getattr(seen.finish, "near", 1.0))
-    return _written(found, frames, folder, near, seen.network, job.span(0.8, 1.0))
+    return _written(found, frames, folder, near, seen.network, job.span(0.9, 1.0))
 
 
 def _frames(paths: list[Path], request: Request, job: Span) -> Iterator[Picture]:
@@ -153,58 +142,6 @@ class Seer:
             part = job.span(number / len(frames), (number + 1) / len(frames))
             found.append(self.see(dataclasses.replace(frame, fov_degrees=fov), part))
         return found
-
-
-def steadied(found: list[DepthMap], frames: list[Picture]) -> list[DepthMap]:
-    """The maps with one scale (and of relative networks one shift) for all of them."""
-    if not (found[0].metric or found[0].proportional):
-        return _one_range(found, frames)
-    steps = [0.0]
-    for before, now, one, other in zip(found, found[1:], frames, frames[1:]):
-        steps.append(_log_ratio(before, now, _still(one, other)))
-    offsets = np.cumsum(steps)
-    if found[0].metric:
-        offsets = offsets - ndimage.uniform_filter1d(offsets, min(2 * WINDOW + 1, len(offsets)), mode="nearest")
-    return [
-        dataclasses.replace(each, inverse_depth=(each.inverse_depth * np.exp(offset)).astype(np.float32))
-        for each, offset in zip(found, offsets)
-    ]
-
-
-def _still(one: Picture, other: Picture) -> np.ndarray:
-    """(h, w) bool at COMPARED pixels: where a frame shows what the one before did."""
-    greys = [np.asarray(_small(Image.fromarray(each.rgb).convert("L")), np.float32) for each in (one, other)]
-    return np.abs(greys[0] - greys[1]) <= STILL
-
-
-def _small(image: Image.Image) -> Image.Image:
-    scale = COMPARED / max(image.size)
-    return image.resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.BOX)
-
-
-def _at(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(shape[::-1], Image.Resampling.BOX))
-
-
-def _log_ratio(before: DepthMap, now: DepthMap, still: np.ndarray) -> float:
-    """By what the logarithm of depth has grown in the median of what is still."""
-    one, other = (_at(each.inverse_depth, still.shape) for each in (before, now))
-    both = (one > 0) & (other > 0) & (_at(before.valid, still.shape) > 0.99) & (_at(now.valid, still.shape) > 0.99)
-    both = both & still if (both & still).sum() > 0.02 * both.size else both
-    return float(np.median(np.log(one[both] / other[both]))) if both.any() else 0.0
-
-
-def _one_range(found: list[DepthMap], frames: list[Picture]) -> list[DepthMap]:
-    """Relative maps, each brought to the one before by the scale and shift that fit what is still."""
-    done = [found[0]]
-    for number, now in enumerate(found[1:], 1):
-        still = _still(frames[number - 1], frames[number])
-        one, other = _at(done[-1].inverse_depth, still.shape), _at(now.inverse_depth, still.shape)
-        chosen = still if still.mean() > 0.02 else np.ones_like(still)
-        scale, shift = np.polyfit(other[chosen], one[chosen], 1) if np.ptp(other[chosen]) > 1e-9 else (1.0, 0.0)
-        inverse = np.maximum(now.inverse_depth * max(scale, 1e-6) + shift, 0.0).astype(np.float32)
-        done.append(dataclasses.replace(now, inverse_depth=inverse))
-    return done
 
 
 def _written(found: list[DepthMap], frames: list[Picture], folder: Path, near: float, network: str, job: Span) -> dict:

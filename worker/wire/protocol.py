@@ -178,7 +178,8 @@ class GenerateParams:
     """As SelectParams; `output` is the GLB to write.
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
-    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none. `cached` False: neither takes anything from the cache nor keeps anything there.
+    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
+    `cached` False: neither takes anything from the cache nor keeps anything there.
     """
 
     pictures: tuple[str, ...]
