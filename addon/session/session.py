@@ -31,6 +31,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
     SelectResult,
+    SequenceParams,
     WireError,
 )
 from . import catalogue, jobs, launch, states
@@ -171,6 +172,11 @@ class Session:
         """Brings a result that is kept again; `results` gets it."""
         if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
             self._begin(job)
+
+    def sequence(self, params: SequenceParams, title: str) -> None:
+        """Gives each frame its depth; `results.sequences` gets it."""
+        method = next(each for each in self.methods if each.makes == "DepthMap")
+        self._begin(jobs.sequence(method, params, title))
 
     def remove(self, params: RemoveParams) -> None:
         """Removes results that are kept."""
@@ -460,6 +466,8 @@ class Session:
             self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside))
             self.history.stale = True
             self.estimate.forget()
+        elif job.method == "sequence":
+            self.results.sequences.append(result)
         elif job.method == "networks/download" and self._client:
             self.results.note = result.note
             self._client.request("catalogue", protocol.Empty())

@@ -374,6 +374,19 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             update=_on_change,
         ),
         **_result_properties(),
+        "frames_first": IntProperty(name="First", description="The first frame", default=1, min=1, update=_on_change),
+        "frames_last": IntProperty(name="Last", description="The last frame; 0: to the end", min=0, update=_on_change),
+        "frames_step": IntProperty(name="Step", description="2: every second frame", default=1, min=1),
+        "frames_folder": StringProperty(
+            name="Folder", description="Where the files of each frame are written", subtype="DIR_PATH"
+        ),
+        "maps": StringProperty(
+            name="Maps",
+            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files. Empty: "
+            "they are not",
+            subtype="DIR_PATH",
+            update=_on_change,
+        ),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),

@@ -30,10 +30,10 @@ ALIKE = 16.0
 """8-bit grey levels by which what the flow brings together may differ, to be the same."""
 
 OWN = 0.02
-"""Weight of the scale that a network says of one frame by itself, beside a comparison's. On 40 frames of 7-Scenes scales
-stray by 9 % (14 % of frames alone), with a quarter of it by 9, with five times as much by 10 (tests/bench/flicker.py)."""
+"""Weight of the scale that a network says of one frame by itself, beside a comparison's. On 40 frames of 7-Scenes
+scales stray by 9 % (14 % of frames alone), with a quarter of it by 9, with five times as much by 10."""
 
-LEAST = 0.05
+LEAST = 0.3
 """Share of the pixels that two frames must both show for a comparison to count."""
 
 
@@ -57,7 +57,7 @@ def steadied(found: Sequence[DepthMap], photos: Sequence[np.ndarray], job: Job |
 
 
 def _offsets(count: int, pairs: Sequence[tuple[int, int, float]]) -> np.ndarray:
-    """(count,) what to take off the logarithm of each frame's depth."""
+    """(count,) what to take off the logarithm of each frame's depth. pairs: two frames, and by what it has grown."""
     rows = np.zeros((len(pairs) + count, count))
     wanted = np.zeros(len(rows))
     for row, (before, now, grown) in enumerate(pairs):
