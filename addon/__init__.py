@@ -38,5 +38,6 @@ def unregister() -> None:
 
 def _operators() -> tuple[ModuleType, ...]:
     from .ui import environment_operators, history_operators, objects, operators, picture_operators, presets
+    from .ui import sequence_operators as sequences
 
-    return operators, environment_operators, objects, picture_operators, history_operators, presets
+    return operators, environment_operators, objects, picture_operators, history_operators, presets, sequences

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the one GLB that the worker writes (worker/geometry/glb.py), as memory that Blender copies from.
+"""Reads the GLB that the worker writes (worker/geometry/glb.py), as memory that Blender copies from.
 
 A glTF vertex has one place on the texture, so a mesh arrives split along its seams. Here it is put together again:
 vertices at the same place, bit for bit, become one (the file says which), and each corner of a face keeps its own place
@@ -28,6 +28,8 @@ _CODES = {_FLOAT: "f", _UINT16: "H", _UINT32: "I"}
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
 _ROUGHNESS = 0.9
+
+_MOST = 2  # meshes: a thing, and the scene behind it
 
 _AT_ONCE = 3 << 11
 """Corners or vertices that are looked at between two rests: one to two milliseconds of a processor on this project's
@@ -63,7 +65,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Shape:
-    """A triangle mesh in glTF's axes, +Y up.
+    """A triangle mesh in glTF's axes, +Y up. name: its node's.
 
     points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. starts: the first corner of
     each triangle, int32. uv: u, v of each corner, float32, v pointing up as in Blender; None without a texture.
@@ -76,6 +78,7 @@ class Shape:
     uv: memoryview | None
     creased: bool
     surface: Surface
+    name: str = ""
 
 
 class Reading:
@@ -90,8 +93,8 @@ class Reading:
     def over(self) -> bool:
         return not self._thread.is_alive()
 
-    def shape(self) -> Shape:
-        """The mesh of the file; waits for it unless the reading is over. Raises Unreadable."""
+    def shapes(self) -> tuple[Shape, ...]:
+        """The meshes of the file; waits for them unless the reading is over. Raises Unreadable."""
         self._thread.join()
         if isinstance(self._found, Unreadable):
             raise self._found
@@ -104,11 +107,12 @@ class Reading:
             self._found = error
 
 
-def read(path: str) -> Shape:
-    """The mesh of the file. Raises Unreadable."""
+def read(path: str) -> tuple[Shape, ...]:
+    """The meshes of the file, one at least. Raises Unreadable."""
     try:
         with open(path, "rb", buffering=0) as file:
-            return _shape(_File(file))
+            opened = _File(file)
+            return tuple(_shape(opened, node) for node in _nodes(opened.document))
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError, struct.error):
@@ -155,14 +159,20 @@ class _File:
         return data
 
 
-def _shape(file: _File) -> Shape:
+def _nodes(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those with a mesh, which is where it lies."""
+    nodes = document["nodes"]
+    if not 0 < len(nodes) <= _MOST:
+        raise Unreadable(f"the file has {len(nodes)} meshes instead of {_MOST} at most")
+    for node in nodes:
+        if set(node) & {"matrix", "translation", "rotation", "scale", "children"} or "mesh" not in node:
+            raise ValueError("the mesh is not where it lies")
+    return nodes
+
+
+def _shape(file: _File, node: dict[str, Any]) -> Shape:
     document = file.document
-    nodes = [node for node in document["nodes"] if "mesh" in node]
-    if len(nodes) != 1:
-        raise Unreadable(f"the file has {len(nodes)} meshes instead of one")
-    if set(nodes[0]) & {"matrix", "translation", "rotation", "scale", "children"} or len(document["nodes"]) > 1:
-        raise ValueError("the mesh is not where it lies")
-    mesh = document["meshes"][nodes[0]["mesh"]]
+    mesh = document["meshes"][node["mesh"]]
     [primitive] = mesh["primitives"]
     attributes, extras = primitive["attributes"], mesh.get("extras", {})
     points = file.values(attributes["POSITION"], (_FLOAT,), "VEC3")
@@ -174,7 +184,8 @@ def _shape(file: _File) -> Shape:
         coordinates = _on_texture(file.values(attributes["TEXCOORD_0"], (_FLOAT,), "VEC2"))
     different = len(points) // 3 - len(seams)
     corners, uv = _corners(indices, _places(different, seams), coordinates)
-    return Shape(points[: 3 * different], corners, _starts(len(corners)), uv, bool(extras.get("creased")), surface)
+    starts, creased = _starts(len(corners)), bool(extras.get("creased"))
+    return Shape(points[: 3 * different], corners, starts, uv, creased, surface, str(node.get("name", "")))
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:

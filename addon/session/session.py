@@ -31,6 +31,7 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
     SelectResult,
+    SequenceParams,
     WireError,
 )
 from . import catalogue, jobs, launch, states
@@ -154,10 +155,15 @@ class Session:
         job = self._making(recipe)
         return job is not None and self._begin(job)
 
-    def set_up_for(self, order: Order, recipe: Recipe) -> None:
-        """Makes an environment ready, and then the recipe in it."""
-        if not self.moving and (job := self._making(recipe)):
-            self.queue.append(job)
+    def set_up(self, order: Order, along: str = "", recipe: Recipe | None = None) -> None:
+        """Makes an environment ready, then fetches the network `along`, if it can be had, and then makes the recipe."""
+        if self.moving:
+            return
+        self.results.note = ""
+        fetching = jobs.download(*catalogue.find(self.methods, along), along=True) if along else None
+        making = self._making(recipe) if recipe else None
+        if recipe is None or making:
+            self.queue.extend(filter(None, (fetching, making)))
             self.give_order(order)
 
     def download(self, network: str) -> None:
@@ -168,6 +174,11 @@ class Session:
         """Brings a result that is kept again; `results` gets it."""
         if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
             self._begin(job)
+
+    def sequence(self, params: SequenceParams, title: str) -> None:
+        """Gives each frame its depth; `results.sequences` gets it."""
+        method = next(each for each in self.methods if each.makes == "DepthMap")
+        self._begin(jobs.sequence(method, params, title))
 
     def remove(self, params: RemoveParams) -> None:
         """Removes results that are kept."""
@@ -232,6 +243,7 @@ class Session:
     def dismiss(self) -> None:
         """The user has read the error."""
         self.problem = self.results.cancelled = None
+        self.results.note = ""
         self.environments.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
@@ -440,7 +452,10 @@ class Session:
             self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside))
             self.history.stale = True
             self.estimate.forget()
+        elif job.method == "sequence":
+            self.results.sequences.append(result)
         elif job.method == "networks/download" and self.link.client:
+            self.results.note = result.note
             self.link.client.request("catalogue", protocol.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:

@@ -20,7 +20,7 @@ SHEET_SCALE = 2.6
 SHEET_COLUMNS = 4
 
 GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
-"""Of options, in the order in which they are drawn; the seed has a place of its own."""
+"""Of options, in the order in which they are drawn; the subject and the seed have places of their own."""
 
 
 def draw_pictures(layout: UILayout, context: Context) -> None:
@@ -76,6 +76,9 @@ def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
     else:
         name = f"{network.label}, " if choice.is_automatic else "Licence: "
         drawing.note(layout, context, name + wording.licence(network))
+    for option in (each for each in choice.method.options if each.group == "subject"):
+        row = layout.row(align=True)
+        row.prop(properties.of_method(own, choice.method), properties.property_name(option), expand=True)
     layout.row(align=True).prop(group, "preset", expand=True)
     known = timer.session().estimate.answer
     if text := wording.estimate(known, properties.preset(own, choice.method)):

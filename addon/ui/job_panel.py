@@ -11,7 +11,7 @@ from ...worker.wire.protocol import ErrorCode
 from ..session.jobs import Job, Label
 from ..session.session import Session
 from ..session.states import Problem, State
-from . import drawing, environment_panels, previews, properties, timer, wording
+from . import advice, drawing, environment_panels, previews, properties, timer, wording
 
 THUMBNAIL_SCALE = 6.0
 CARD_SCALE = 2.6
@@ -55,6 +55,8 @@ def draw_outcome(layout: UILayout, context: Context, session: Session) -> None:
     """How it went."""
     if session.results.waiting and (reason := timer.why_not_added(context)):
         drawing.text(layout, context, wording.sentence(reason), "TIME")
+    if session.results.note:
+        drawing.text(layout, context, wording.sentence(session.results.note), "INFO")
     if session.problem:
         _draw_problem(layout, context, session.problem)
     elif session.results.cancelled:
@@ -67,12 +69,22 @@ def draw_outcome(layout: UILayout, context: Context, session: Session) -> None:
         drawing.text(layout, context, wording.made(session.results.last), "CHECKMARK")
         for warning in session.results.last.warnings:
             drawing.text(layout, context, wording.sentence(warning), "INFO")
+        if better := advice.a_download_away(session.methods, session.results.last.network):
+            text = f"Download {better.label} ({wording.size(better.bytes)})"
+            layout.operator("image_to_3d.download", text=text, icon="IMPORT").network = better.name
 
 
 def has_outcome(session: Session) -> bool:
     """Whether there is something to draw."""
     results = session.results
-    return bool(session.problem or results.cancelled or session.environments.done or results.last or results.waiting)
+    return bool(
+        session.problem
+        or results.note
+        or results.cancelled
+        or session.environments.done
+        or results.last
+        or results.waiting
+    )
 
 
 def _draw_label(layout: UILayout, label: Label) -> None:

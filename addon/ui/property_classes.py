@@ -72,9 +72,32 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             update=properties.on_change,
         ),
         **_result_properties(),
+        **_frames_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
+    }
+
+
+def _frames_properties() -> dict[str, object]:
+    return {
+        "frames_first": IntProperty(
+            name="First", description="The first frame", default=1, min=1, update=properties.on_change
+        ),
+        "frames_last": IntProperty(
+            name="Last", description="The last frame; 0: to the end", min=0, update=properties.on_change
+        ),
+        "frames_step": IntProperty(name="Step", description="2: every second frame", default=1, min=1),
+        "frames_folder": StringProperty(
+            name="Folder", description="Where the files of each frame are written", subtype="DIR_PATH"
+        ),
+        "maps": StringProperty(
+            name="Maps",
+            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files. Empty: "
+            "they are not",
+            subtype="DIR_PATH",
+            update=properties.on_change,
+        ),
     }
 
 
@@ -92,6 +115,12 @@ def _result_properties() -> dict[str, object]:
         ),
         "backdrop": BoolProperty(
             name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
+        ),
+        "along": BoolProperty(
+            name="With Networks",
+            description="Fetch the networks that are taken by themselves with the set-up. Without them small ones are "
+            "used that ship, which are rough",
+            default=True,
         ),
         "fresh": BoolProperty(
             name="Not from the Cache",

@@ -14,10 +14,11 @@ from pathlib import Path
 import bpy
 
 from ...worker.wire.protocol import EstimateParams
-from ..session import catalogue, remembered
+from ..session import catalogue, remembered, sequences
 from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
+from ..session.states import Problem
 from . import (
     choices,
     lasting,
@@ -122,6 +123,8 @@ def _look() -> float:
         _redraw()
     if _session.results.waiting and not reading:
         _add_when_possible()
+    if _session.results.sequences:
+        _add_sequence_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
     asking = about_to_ask or _session.history.request is not None
     busy = _session.moving or _session.results.waiting or _session.environments.checking or asking
@@ -219,12 +222,8 @@ def _add_when_possible() -> None:
     """Not within temp_override, and not while a thread of ours is busy: Blender (seen in 4.2 and 4.5) lets others have
     Python while an operator runs; at its end it looks into an overridden context's dictionary all the same, which
     crashes Blender where another thread happens to have Python."""
-    windows = bpy.context.window_manager.windows
-    if not windows:
+    if not _may_add():
         return
-    with bpy.context.temp_override(window=windows[0]):
-        if why_not_added(bpy.context) or _a_tool_is_running(windows):
-            return
     try:
         bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)  # True: an undo step of its own
     except RuntimeError as error:  # what an operator reports as an error arrives as this
@@ -233,6 +232,28 @@ def _add_when_possible() -> None:
         _session.results.imported(_session.results.waiting[0])
         telling.tell("INFO", wording.made(_session.results.last))
     _redraw()
+
+
+def _add_sequence_when_possible() -> None:
+    """As above."""
+    if not _may_add():
+        return
+    found = _session.results.sequences.pop(0)
+    try:
+        bpy.ops.image_to_3d.add_sequence("EXEC_DEFAULT", True, found=sequences.text(found))
+    except RuntimeError as error:
+        _session.problem = Problem(str(error).removeprefix("Error: ").strip())
+    else:
+        telling.tell("INFO", f"{found.name}: depth of {found.frames} frames, {found.label}")
+    _redraw()
+
+
+def _may_add() -> bool:
+    windows = bpy.context.window_manager.windows
+    if not windows:
+        return False
+    with bpy.context.temp_override(window=windows[0]):
+        return not why_not_added(bpy.context) and not _a_tool_is_running(windows)
 
 
 def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:

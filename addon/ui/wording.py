@@ -188,6 +188,12 @@ def need(entry: Entry) -> str:
     return sentence(", ".join(parts)) if parts else ""
 
 
+def along(network: NetworkInfo) -> str:
+    """What is fetched with the set-up."""
+    count = {1: "one network", 2: "two networks"}.get(len(network.along), f"{len(network.along)} networks")
+    return f"and {count}: {' and '.join(network.along)}"
+
+
 def done(order: Order) -> str:
     """How an order went well."""
     return {

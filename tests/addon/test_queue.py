@@ -105,7 +105,7 @@ def test_setting_up_goes_on_with_what_was_wanted(session, follow, settings, monk
     settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
     session.look()
     monkeypatch.setattr(session.environments, "begin", lambda order: True)
-    session.set_up_for(Order("create"), named("a"))
+    session.set_up(Order("create"), recipe=named("a"))
     assert session.state is State.SETTING_UP and len(session.queue) == 1
     follow({})
     session.tick()
@@ -114,6 +114,25 @@ def test_setting_up_goes_on_with_what_was_wanted(session, follow, settings, monk
     session.state = State.IDLE  # the order is over
     tick_until(session, lambda: session.results.waiting)
     assert not session.queue
+
+
+def test_setting_up_fetches_what_comes_along_before_what_was_wanted_and_goes_on_without_it(
+    session, follow, requests, settings, monkeypatch
+):
+    python = settings["now"].python
+    settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
+    session.look()
+    monkeypatch.setattr(session.environments, "begin", lambda order: True)
+    session.set_up(Order("create"), "moge-2", named("a"))
+    assert [job.method for job in session.queue] == ["networks/download", "generate"]
+    follow({"networks/download": [{"result": {"network": "moge-2", "bytes": 0, "note": "no hub could be reached"}}]})
+    settings["now"] = dataclasses.replace(settings["now"], python=python)
+    session.state = State.IDLE  # the order is over
+    tick_until(session, lambda: session.results.waiting)
+    assert requests("networks/download")[0]["params"] == {"network": "moge-2", "along": True}
+    assert session.results.note == "no hub could be reached" and session.problem is None
+    session.dismiss()
+    assert session.results.note == ""
 
 
 def test_a_job_without_its_environment_lets_others_pass(session, follow):

@@ -63,7 +63,7 @@ def box(addon, thing):
 def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(bpy, addon, tmp_path):
     path = tmp_path / "ball.glb"
     path.write_bytes(ball(24))
-    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), "ball")
+    thing = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(str(path)), "ball")[0]
     assert addon("ui.scene.copies").open_edges(thing.data) == 0
     assert len(thing.data.vertices) == 23 * 48 + 2
     assert not thing.data.has_custom_normals and all(face.use_smooth for face in thing.data.polygons)
@@ -83,14 +83,14 @@ def test_a_closed_thing_arrives_whole_smooth_and_with_its_texture_where_it_was(b
 def test_edges_look_like_edges_where_the_file_has_any(bpy, addon, tmp_path, creased):
     path = tmp_path / "rough.glb"
     path.write_bytes(ball(4))
-    shape = dataclasses.replace(addon("session.glb").Reading(str(path)).shape(), creased=creased)
+    shape = dataclasses.replace(addon("session.glb").Reading(str(path)).shapes()[0], creased=creased)
     mesh = addon("ui.scene.mesh")._mesh(shape, "rough")
     assert any(edge.use_edge_sharp for edge in mesh.edges) == creased
     assert all(face.use_smooth for face in mesh.polygons) and not mesh.has_custom_normals
 
 
 def test_the_colour_in_plain_solid_shading_is_the_textures_mean(bpy, addon, quad):
-    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(quad), "a")
+    thing = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(quad), "a")[0]
     assert tuple(round(value, 3) for value in thing.data.materials[0].diffuse_color) == (0.25, 0.2, 0.0, 1.0)
 
 
@@ -116,11 +116,22 @@ def test_neither_numpy_nor_an_importer_is_needed(bpy, addon, round_thing, monkey
     monkeypatch.setitem(sys.modules, "numpy", None)
     addon_utils = pytest.importorskip("addon_utils")
     addon_utils.disable("io_scene_gltf2")
-    assert addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(round_thing), "ball")
+    assert addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(round_thing), "ball")[0]
     addon_utils.enable("io_scene_gltf2")
 
 
 # ---- placed
+
+
+def test_a_thing_and_the_scene_behind_it_are_two_objects_in_one_place(bpy, bring_in, make_glb):
+    bpy.context.scene.cursor.location = (3.0, 0.0, 0.0)
+    thing = bring_in(make_glb(2))
+    behind = bpy.data.objects["mesh1"]
+    assert (
+        thing.name == "robot" and bpy.context.object is thing and set(bpy.context.selected_objects) == {thing, behind}
+    )
+    assert thing.matrix_world == behind.matrix_world and thing.location.x == 3.0
+    assert thing["image_to_3d"] == behind["image_to_3d"]
 
 
 def test_it_stands_at_the_cursor(bpy, addon, bring_in, round_thing):
@@ -156,7 +167,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     from mathutils import Matrix
 
     scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
-    mesh = scene.add_mesh(bpy.context, addon("session.glb").Reading(quad), "A photo")
+    mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)
     bpy.context.view_layer.update()

@@ -50,6 +50,7 @@ def weights(tmp_path_factory) -> Path:
     from image_to_3d.tests.methods.triposr import tiny as triposr
 
     root = tmp_path_factory.mktemp("weights")
+    tiny_moge.write(root / "moge-2")
     triposr.write(root / "triposr")
     (root / "triposg").mkdir()
     triposg.write(root / "triposg", shards=2)

@@ -29,6 +29,11 @@ MASK_MARKS = ("_mask", ".mask", "-mask")
 """How the names of masks end, before their ending, beside the photos that they belong to."""
 
 
+def is_video(name: str) -> bool:
+    """Whether a file of that name is a video."""
+    return name.lower().endswith(VIDEOS)
+
+
 def is_camera_list(name: str) -> bool:
     """Whether a file of that name, which somebody has chosen, says where pictures were taken."""
     name = name.lower()

@@ -83,6 +83,20 @@ def frames(path: Path, job: Job | Span, count: int = VIDEO_FRAMES) -> list[Pictu
     return taken
 
 
+def every_frame(path: Path, numbers: range, job: Job | Span) -> Iterator[Picture]:
+    """The frames of those numbers, counted from 1, in their order. Raises Unable as `frames` does."""
+    with _opened(path) as video:
+        stream = video.streams.video[0]
+        total = _length(video, stream)
+        for number, frame in enumerate(_decoded(video, job.check), 1):
+            if number >= numbers.stop:
+                break
+            job.report(min(number / max(total, number), 1.0), "taking frames", f"frame {number}")
+            if number in numbers:
+                rgb = _shown(frame, stream)
+                yield Picture(rgb, None, None, hashlib.sha256(rgb).hexdigest(), f"{path.stem} {number:04d}")
+
+
 def choose(sharpness: np.ndarray, moved: np.ndarray, count: int) -> np.ndarray:
     """Numbers, ascending, of at most `count` frames: the sharpest of each stretch in which the picture changes equally.
 
