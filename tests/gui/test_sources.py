@@ -61,7 +61,7 @@ def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     screen.press("Escape")
     screen.until("shows('VIEW_3D')")
     choose_from_the_menu(screen, ENDS, "t")
-    screen.until("pictures()", lambda now: now[0].endswith("Render Result.png") and Path(now[0]).is_file())
+    screen.until("pictures()", lambda now: now[0].endswith("Render_Result.png") and Path(now[0]).is_file())
     shot(screen, "sources-render")
 
 
