@@ -100,7 +100,7 @@ def test_adding_300_000_faces_takes_the_main_thread_a_moment(bpy, addon, tmp_pat
     took = []
     for _ in range(3):
         file = addon("session.glb").Reading(str(path))
-        file.shape()  # waits until it is read
+        file.shapes()  # waits until it is read
         finished = addon("session.jobs").Finished(said(addon, str(path)), tmp_path / "folder", file)
         addon("ui.timer").session().results.waiting.append(finished)
         began = time.thread_time()
