@@ -11,12 +11,14 @@ from types import ModuleType
 
 def register() -> None:
     from .session import catalogue
-    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui import lasting, panels, preferences, previews, properties, property_classes, result_panels, timer
     from .ui.scene import asset
 
     preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
-    properties.register(catalogue.shipped(), changed=timer.wake)
+    properties.listen(timer.wake)
+    property_classes.register(catalogue.shipped())
+    lasting.register()
     for each in _operators():
         each.register()
     panels.register()
@@ -26,11 +28,11 @@ def register() -> None:
 
 
 def unregister() -> None:
-    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui import lasting, panels, preferences, previews, property_classes, result_panels, timer
     from .ui.scene import asset
 
     drawn = timer, asset, result_panels, panels
-    for each in (*drawn, *reversed(_operators()), properties, previews, preferences):
+    for each in (*drawn, *reversed(_operators()), lasting, property_classes, previews, preferences):
         each.unregister()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...worker.core.options import Value
+from ...worker.core.texts import shortened
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
     DownloadParams,
@@ -27,6 +28,9 @@ from ...worker.wire.protocol import (
 from . import glb
 from .provenance import SEED
 from .states import Problem
+
+LONGEST_MESSAGE = 2000
+"""Characters of a line of an error that are shown."""
 
 QUEUE_LIMIT = 20
 """Jobs that wait while one runs: more are an accident."""
@@ -116,6 +120,7 @@ class Results:
 
 def problem(message: str, error: protocol.WireError | None, log: str) -> Problem:
     """What went wrong, as the panel shows it; `log` is the worker's, for an error that brings none."""
+    message = "\n".join(shortened(line, LONGEST_MESSAGE) for line in message.splitlines())
     if error is None:
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None

@@ -96,11 +96,11 @@ def draw_problem(box: UILayout, context: Context, session: Session) -> None:
 
 def draw_log_and_report(box: UILayout, own: bpy.types.PropertyGroup, environments: Environments, log: str) -> None:
     """The end of the log, folded, and the button for a bug report."""
-    row = box.row(align=True)
+    draw_report_button(box.row(), environments)
     if log:
-        icon = "DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT"
-        row.prop(own, "show_log", icon=icon, emboss=False)
-    draw_report_button(row, environments)
+        row = box.row()
+        row.alignment = "LEFT"
+        row.prop(own, "show_log", icon="DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT", emboss=False)
     if log and own.show_log:
         drawing.log(box, log)
 

@@ -93,19 +93,22 @@ def _draw_label(layout: UILayout, label: Label) -> None:
     if icon:
         row.template_icon(icon_value=icon, scale=CARD_SCALE)
     column = row.column(align=True)
+    column.scale_y = 0.8
     column.label(text=label.title)
-    if label.detail:
-        detail = column.row()
-        detail.active = False
-        detail.label(text=label.detail)
+    details = column.column(align=True)
+    details.active = False
+    for detail in filter(None, label.detail.split(", ")):  # together they are too long
+        details.label(text=detail)
 
 
 def _draw_waiting(column: UILayout, job: Job) -> None:
     row = column.row(align=True)
     icon = previews.gallery.icon(job.label.picture)
-    text = f"{job.label.title}: {job.label.detail}"
-    row.label(text=text, icon_value=icon) if icon else row.label(text=text, icon="BLANK1")
+    row.label(text=job.label.title, **({"icon_value": icon} if icon else {"icon": "BLANK1"}))
     row.operator("image_to_3d.unqueue", text="", icon="X", emboss=False).number = job.number
+    detail = column.row()
+    detail.active, detail.scale_y = False, 0.7
+    detail.label(text=job.label.detail)
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:

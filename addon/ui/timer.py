@@ -19,7 +19,19 @@ from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
 from ..session.states import Problem
-from . import choices, preferences, previews, properties, report, telling, wording
+from . import (
+    choices,
+    lasting,
+    menus,
+    preferences,
+    previews,
+    properties,
+    property_classes,
+    report,
+    telling,
+    wording,
+)
+from .scene import exported
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -93,7 +105,7 @@ def _look() -> float:
         _prepare()
         return TICK_MOVING
     changed = _session.tick()
-    properties.rebuild(_session.methods)
+    property_classes.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
     _follow_with_words_and_pictures()
@@ -101,6 +113,7 @@ def _look() -> float:
     if not reading:
         telling.follow(_session)
     _remember()
+    exported.follow()
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
@@ -144,7 +157,9 @@ def _follow_with_words_and_pictures() -> None:
     entries = _session.history.told.entries[: own.shown]
     kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
     paths = choice.recipe.question.pictures
-    previews.folder.look(paths[0] if properties.kind(own) == "folder" and paths else "")
+    kind, path = properties.kind(own), paths[0] if paths else ""
+    previews.folder.look(path if kind == "folder" else "")
+    previews.video.look(path if kind == "video" else "")
     if previews.gallery.hold([*(previews.folder.pictures or paths)[: previews.SHEET], *jobs, *kept]):
         _redraw()
 
@@ -157,17 +172,17 @@ def _say(choice: choices.Choice, ready: dict[str, bool]) -> None:
                 usable = each.here and ready[method.environment]
                 about = wording.about_network(each, ready[method.environment])
                 entries.append((each.name, wording.network(each), about, "CHECKMARK" if usable else "IMPORT"))
-        properties.say_of_networks(category, entries)
+        menus.say_of_networks(category, entries)
     answer = _session.estimate.answer
     known = {each.preset: each for each in answer.presets} if answer else {}
     about = {name: wording.about_preset(choice.method, name, known.get(name)) for name in choice.method.presets}
-    properties.say_of_presets(choice.method.category, about)
+    menus.say_of_presets(choice.method.category, about)
 
 
 def _remember() -> None:
     """Writes settings down that have been the same for a while."""
     global _lasting, _written
-    now, clock = properties.lasting(properties.settings(bpy.context)), time.monotonic()
+    now, clock = lasting.lasting(properties.settings(bpy.context)), time.monotonic()
     if now != _lasting[0]:
         _lasting = now, clock
     elif now != _written and clock > _lasting[1] + REMEMBER_AFTER:
@@ -265,8 +280,8 @@ def _prepare() -> None:
     _prepared = True  # also if it fails: it would fail again
     _session.recall()
     _session.look()
-    properties.rebuild(_session.methods)
-    properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
+    property_classes.rebuild(_session.methods)
+    lasting.take(properties.settings(bpy.context), remembered.read(_choices_file()))
 
 
 def unregister() -> None:

@@ -3,6 +3,8 @@
 
 import json
 import struct
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -108,3 +110,52 @@ def test_another_description_is_refused_or_read_but_never_an_error_of_ours(tmp_p
 def test_a_file_that_is_not_there_says_why():
     with pytest.raises(glb.Unreadable, match="cannot be read"):
         glb.Reading("/no/such/file.glb").shapes()
+
+
+LONGEST_HOLD = 0.008
+"""Seconds of a processor: four times what a step takes on this project's machines, a quarter of a stall one feels."""
+
+
+@pytest.mark.parametrize("faces", [300_000, 2_000_000])
+def test_python_is_never_kept_from_others_for_long_while_a_large_file_is_read(
+    tmp_path, faces, record_testsuite_property
+):
+    write_glb(split_sheet(faces), tmp_path / "a.glb", "a")
+    held = min(longest_hold(tmp_path / "a.glb") for _ in range(2))
+    record_testsuite_property(f"seconds that reading {faces:,} faces keeps Python from others at most", held)
+    print(f"{faces:,} faces: {1000.0 * held:.1f} ms")
+    assert held < LONGEST_HOLD
+
+
+def split_sheet(faces: int) -> Mesh:
+    """A wavy square of that many triangles, each tenth of its lines of vertices a seam of the texture."""
+    side = round((faces / 2) ** 0.5)
+    lines = np.sort(np.concatenate([np.arange(side + 1), np.arange(0, side + 1, 10)[1:-1]]))
+    columns, rows = np.meshgrid(lines, np.arange(side + 1))
+    height = np.sin(columns * 0.1) + np.cos(rows * 0.1)
+    vertices = np.stack([columns, height, rows], axis=-1).reshape(-1, 3).astype(np.float32)
+    number = np.arange(len(vertices), dtype=np.int32).reshape(rows.shape)
+    a, b, c, d = (part.ravel() for part in (number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]))
+    quads = np.stack([a, b, c, a, c, d], axis=-1)[np.tile(np.diff(lines) > 0, side)]
+    uv = np.random.default_rng(0).random((len(vertices), 2)).astype(np.float32)
+    texture = np.random.default_rng(1).integers(0, 255, (2048, 2048, 3), np.uint8)
+    return Mesh(vertices, quads.reshape(-1, 3), uv, texture=texture)
+
+
+def longest_hold(path) -> float:
+    """Seconds of a processor that the reading thread takes at most between two calls in which others have Python."""
+    longest, since = 0.0, None
+
+    def note(frame, event, called):
+        nonlocal longest, since
+        now = time.thread_time()
+        if since is None or getattr(called, "__name__", "") in ("sleep", "read"):
+            longest, since = max(longest, now - (now if since is None or event == "c_return" else since)), now
+
+    threading.setprofile(note)
+    try:
+        [shape] = glb.Reading(str(path)).shapes()
+    finally:
+        threading.setprofile(None)
+    assert len(shape.starts)
+    return longest

@@ -64,7 +64,7 @@ def test_a_cancel_is_told_and_the_queue_goes_on(session, follow, settings):
     tick_until(session, lambda: session.state is State.BUSY)
     session.generate(named("b"))
     session.cancel()
-    assert session.results.cancelled == Label("a", "Included, fast")
+    assert session.results.cancelled == Label("a", "Included scene, fast")
     tick_until(session, lambda: session.job and session.job.label.title == "b")
     assert session.results.cancelled.title == "a" and len(folders(settings)) == 1
     session.cancel()
@@ -155,7 +155,7 @@ def test_estimates_are_asked_in_the_background_and_anew_after_a_job(session, fol
     follow({})
     session.estimate.ask(EstimateParams("included"))
     session.tick()
-    assert session._client is None
+    assert session.link.client is None
     ask_until_answered(session, clock)
     assert not session.moving and session.estimate.answer.memory == 2_000_000_000
     assert [each.seconds for each in session.estimate.answer.presets] == [4.0, 4.0]
@@ -213,3 +213,9 @@ def test_a_result_can_be_made_without_the_cache(session, follow, requests):
     tick_until(session, lambda: session.results.waiting)
     [sent] = requests("generate")
     assert sent["params"]["cached"] is False
+
+
+def test_what_went_wrong_can_be_shown_whatever_a_worker_says():
+    told = jobs.problem("a\tb\0\ud800\nsecond " + "x" * 9000, None, "")
+    assert all(line.isprintable() for line in told.message.split("\n")) and len(told.message) < 2100
+    assert jobs.problem("", None, "").message == ""

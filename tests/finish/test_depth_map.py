@@ -175,12 +175,13 @@ def proportional(factor: float) -> DepthMap:
     inverse = np.linspace(-0.2, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
     valid = inverse > 0.12
     inverse = np.where(valid, inverse, 0) * np.float32(factor)
-    offered = {"uncertainty": inverse, "salient": inverse, "normals": np.zeros((*inverse.shape, 3), np.float32)}
+    unsure, normals = np.full_like(inverse, 0.02), np.zeros((*inverse.shape, 3), np.float32)
+    offered = {"uncertainty": unsure, "salient": inverse, "normals": normals}
     return dataclasses.replace(found, inverse_depth=inverse, valid=valid, proportional=True, **offered)
 
 
 def test_proportional_depth_begins_where_it_is_asked_to_and_is_as_deep_as_it_is():
-    small, large = (made(proportional(factor), size=0.0, near=2.0, behind=False) for factor in (1e-3, 50.0))
+    small, large = (made(proportional(factor), size=0.0, near=2.0, background="cut") for factor in (1e-3, 50.0))
     np.testing.assert_allclose(small.mesh.bounds, large.mesh.bounds, rtol=1e-4, atol=1e-4)
     away = small.cameras[0].position[2] - small.mesh.vertices[:, 2]
     assert away.min() == pytest.approx(2.0, rel=0.05) and away.max() == pytest.approx(2.0 / 0.13, rel=0.15)
@@ -195,3 +196,59 @@ def test_proportional_depth_gets_the_wanted_size_and_can_be_flattened():
 def test_parts_of_another_size_than_the_depth_are_refused():
     with pytest.raises(ValueError, match="parts of another"):
         dataclasses.replace(slope(photo()), normals=np.zeros((3, 3, 3), np.float32))
+
+
+def test_the_sky_is_a_backdrop_behind_all_that_is_seen_unless_the_background_is_cut_away():
+    whole, cut = (made(proportional(1.0), size=0.0, background=wish).mesh for wish in ("auto", "cut"))
+    assert whole.uv[:, 1].min() < 0.01 and cut.uv[:, 1].min() > 0.1
+    deep = np.ptp(whole.bounds[:, 2]) / np.ptp(cut.bounds[:, 2])
+    assert deep == pytest.approx(finishing.SKY, rel=0.1)
+
+
+def of_boards() -> DepthMap:
+    """Three boards of noise, one before the other, under a sky, and a floor."""
+    rng = np.random.default_rng(3)
+    rgb = np.kron(rng.integers(0, 256, (30, 40, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    inverse = np.linspace(0.02, 0.5, 120, dtype=np.float32)[:, None].repeat(160, 1)
+    inverse[:50], valid = 0.1, np.ones((120, 160), bool)
+    valid[:20, 60:] = False
+    for top, left, level in ((30, 20, 0.2), (40, 60, 0.4), (60, 90, 0.9)):
+        inverse[top : top + 50, left : left + 50] = level
+    picture = Picture(rgb, None, FOV, "digest", "photo")
+    return DepthMap(inverse, True, valid, picture.view(FOV))
+
+
+def seen(asset: Asset, samples: int = 2) -> render.Rendered:
+    shape = render.Shape(asset.mesh.vertices, asset.mesh.faces, asset.mesh.uv, asset.mesh.texture)
+    view = render.photo_view(PinholeCamera.from_fov(160, 120, FOV), asset.cameras[0].position)
+    return render.render(shape, view, samples=samples)
+
+
+def test_from_the_photos_own_place_one_sees_the_photo():
+    """No second surface comes before the first, and none is seen through it."""
+    found = of_boards()
+    photo = found.view.rgb.reshape(120, 2, 160, 2, 3).mean(axis=(1, 3))
+    both, alone = (seen(made(found, behind=behind, grid=320)) for behind in (True, False))
+    error = ((both.colour - photo) ** 2).mean()
+    assert 10 * np.log10(255**2 / error) > 30.0
+    assert (both.depth > alone.depth * 0.985).all()
+    assert (np.abs(both.depth / alone.depth - 1.0) > 0.015).mean() < 0.002
+
+
+def test_what_ripples_within_the_networks_doubt_is_plane():
+    rippled = slope(photo(120, 160), metric=True)
+    rows, columns = np.mgrid[:60, :80]
+    plane = 0.25 + 0.01 * rows
+    rippled = dataclasses.replace(
+        rippled,
+        inverse_depth=np.float32(plane * (1.0 + 0.015 * np.sin(columns) * np.sin(rows))),
+        valid=np.ones(plane.shape, bool),
+    )
+    bent = {}
+    for doubt in (0.15, None):
+        unsure = None if doubt is None else np.full(plane.shape, doubt, np.float32)
+        mesh = made(dataclasses.replace(rippled, uncertainty=unsure), size=0.0).mesh
+        middle = mesh.normals[(np.abs(mesh.uv - 0.5) < 0.4).all(axis=1)]
+        mean = middle.mean(axis=0) / np.linalg.norm(middle.mean(axis=0))
+        bent[doubt] = np.degrees(np.arccos(np.clip(middle @ mean, -1.0, 1.0))).mean()
+    assert bent[0.15] < 1.0 and bent[None] > 5.0

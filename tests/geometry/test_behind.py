@@ -3,9 +3,14 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.geometry.relief.behind import REACH, behind, carried_on
+from image_to_3d.worker.geometry.relief import lattice as lattices
+from image_to_3d.worker.geometry.relief.behind import OVERLAP, Hidden, behind, carried_on, coloured
 
-CUT = 0.05
+CUT, FOCAL = 0.05, 250.0
+
+
+def found(depth: np.ndarray, focal: float = FOCAL) -> tuple[Hidden, ...]:
+    return behind(lattices.build(np.float32(1.0 / depth), depth.shape, CUT, 4), focal, CUT)
 
 
 @pytest.fixture
@@ -20,23 +25,26 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_wall_goes_on_behind_the_square_where_it_would_have_been(scene):
     depth, photo = scene
-    second, colours = behind(depth, photo, CUT)
-    hidden = np.zeros(depth.shape, bool)
-    hidden[80:120, 120:180] = True
-    assert np.isfinite(second)[hidden].all()
-    beside = np.isfinite(second) & ~hidden
+    [layer] = found(depth)
+    second, colours = 1.0 / layer.lattice.inverse, coloured(photo, layer)
+    inside = (slice(82, 118), slice(122, 178))
+    assert np.isfinite(second[inside]).all()
+    beside = np.isfinite(second) & ~layer.hidden
     assert 0 < beside.sum() < 1000 and (second[beside] > depth[beside]).all()
     wall = np.repeat(1.0 / np.linspace(0.5, 0.25, 200)[:, None], 300, axis=1)
-    assert np.abs(second[hidden] / wall[hidden] - 1).max() < 0.1
-    assert np.abs(colours[hidden].astype(int) - (40, 60, 200)).max() < 3
+    assert np.abs(second[inside] / wall[inside] - 1).max() < 0.1
+    assert np.abs(colours[inside].astype(int) - (40, 60, 200)).max() < 3
 
 
-def test_only_a_band_behind_large_things_is_made(scene):
-    depth, photo = scene
-    depth[:, :200] = 1.0
-    second, _ = behind(depth, photo, CUT)
-    columns = np.flatnonzero(np.isfinite(second).any(axis=0))
-    assert columns.min() == pytest.approx(200 - REACH * 300, abs=2) and columns.max() <= 203
+@pytest.mark.parametrize("focal", [100.0, 200.0])
+def test_of_large_things_only_what_a_walk_uncovers_has_something_behind(scene, focal):
+    depth, _ = scene
+    depth[:] = 4.0
+    depth[:, :200] = 2.0
+    [layer] = found(depth, focal)
+    columns = np.flatnonzero(np.isfinite(layer.lattice.inverse).any(axis=0))
+    shift = focal * 2.0 * np.sin(np.radians(25.0)) * (1 / 2.0 - 1 / 4.0)
+    assert shift < 200 - columns.min() < 1.3 * shift + 2 * OVERLAP and columns.max() <= 203
 
 
 def test_a_floor_before_a_thing_hides_nothing(scene):
@@ -44,27 +52,37 @@ def test_a_floor_before_a_thing_hides_nothing(scene):
     rows = np.arange(200)[:, None]
     depth = np.broadcast_to(np.where(rows < 100, 4.0, 400.0 / np.maximum(rows, 1)), (200, 300)).copy()
     depth[40:150, 140:160] = 400.0 / 150
-    second, _ = behind(depth, scene[1], CUT)
-    there = np.isfinite(second)
-    assert there[50:100, 142:158].all() and there[155:].sum() < 200
+    there = np.any([np.isfinite(layer.lattice.inverse) for layer in found(depth)], axis=0)
+    assert there[50:100, 143:157].all() and there[155:].sum() < 200
     assert there.sum() < 1.5 * 110 * 20
 
 
 def test_nothing_is_made_where_nothing_is_hidden(scene):
-    depth, photo = scene
-    slope = np.repeat(np.linspace(1.0, 5.0, 300)[None], 200, axis=0)
-    assert behind(slope, photo, CUT) is None
+    depth, _ = scene
+    assert found(np.repeat(np.linspace(1.0, 5.0, 300)[None], 200, axis=0)) == ()
     empty = depth.copy()
     empty[80:120, 120:180] = np.nan
-    assert behind(empty, photo, CUT) is None
+    assert found(empty) == ()
 
 
 def test_what_is_behind_is_never_before_what_is_seen(scene):
-    depth, photo = scene
+    depth, _ = scene
     depth += 0.3 * np.random.default_rng(1).random(depth.shape)
-    second, _ = behind(depth, photo, CUT)
-    there = np.isfinite(second)
-    assert (second[there] > depth[there]).all()
+    first = lattices.build(np.float32(1.0 / depth), depth.shape, CUT, 4)
+    layers = behind(first, FOCAL, CUT)
+    for second in (layer.lattice.inverse for layer in layers):
+        there = np.isfinite(second)
+        assert there.any() and (second[there] < first.inverse[there]).all()
+
+
+def test_behind_a_nose_is_the_cheek_and_behind_the_face_the_wall():
+    depth = np.full((200, 300), 4.0)
+    depth[40:160, 80:220] = 1.2
+    depth[80:120, 130:170] = 1.0
+    wall, cheek = found(depth, 60.0)
+    assert 1.0 / np.nanmax(wall.lattice.inverse[50:70, 84:90]) > 3.8
+    nose = 1.0 / cheek.lattice.inverse[90:110, 133:135]
+    assert np.nanmax(np.abs(nose - 1.2)) < 0.1 and np.isfinite(nose).any()
 
 
 def test_values_are_carried_on_as_they_are_and_smoothly_between():

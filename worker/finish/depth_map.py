@@ -18,10 +18,10 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import DepthMap
 from ..core.view import PinholeCamera, View
-from ..geometry.mesh import Mesh, joined
+from ..geometry.fill import nearest_filled
 from ..geometry.place import place
-from ..geometry.relief.behind import behind
 from ..geometry.relief.relief import ReliefOptions, relief
+from ..geometry.relief.steady import steady
 from ..geometry.relief.upsample import refined
 from ..pictures.plain import plain_background
 from ..pictures.silhouette import at_border, faint, present
@@ -33,6 +33,9 @@ DEEP = 4.0
 
 FARTHEST = 0.5
 """Per cent of a metric map's pixels that lie beyond what is shown: single pixels of sky would be miles away."""
+
+SKY = 1.25
+"""The sky is a backdrop that lies so many times as far as the farthest surface: behind all, and not miles away."""
 
 SCENE_BORDER = 0.5
 """Share of the picture's outermost pixels that a thing does not cover: busts, cut off below, cover a quarter."""
@@ -46,46 +49,31 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
     photo, camera = depth_map.view.rgb, depth_map.view.with_fov(options.fov)
     size = None if depth_map.metric else options.size or None
     depth_map = depth_map if options.far else depth_map.with_unit(options.near)
+    away, warnings = _background(depth_map.view, options.background)
+    if away is None and options.background != "cut":
+        depth_map = _with_sky(depth_map)
     options = replace(options, **_range(depth_map, options))
     with job.timed("refining"):
         job.report(0.0, "refining depth")
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
-        away, warnings = _background(depth_map.view, options.background)
         options = options if away is None else _of_a_thing(depth_map, away, options)
+        depth_map = _steady(depth_map, camera)
         seen = depth_map if away is None else _without_halo(depth_map, away, options)
         inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
         depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
     with job.timed("meshing"):
         cut = ReliefOptions.cut if options.cut else math.inf
-        surface = ReliefOptions(grid, options.faces, cut, solid=options.solid, texture=options.texture)
+        behind = options.behind and options.cut and away is None
+        surface = ReliefOptions(grid, options.faces, cut, behind=behind, solid=options.solid, texture=options.texture)
         try:
-            hidden = (
-                behind(depth, photo, surface.cut) if options.behind and not options.solid and away is None else None
-            )
-            first = replace(surface, faces=surface.faces * 5 // 6) if hidden else surface
-            mesh = relief(depth, camera, photo, first, away, job.span(0.2, 0.8).report)
-            if hidden:
-                mesh = _with_what_is_behind(mesh, hidden, camera, surface, job.span(0.8, 1.0))
+            mesh = relief(depth, camera, photo, surface, away, job.span(0.2, 1.0).report)
         except ValueError as error:
             raise Unable(str(error)) from None
         placed = place(mesh, size, options.origin)
     position = tuple(map(float, placed.offset))
     info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
-
-
-def _with_what_is_behind(
-    mesh: Mesh, hidden: tuple[np.ndarray, np.ndarray], camera: PinholeCamera, surface: ReliefOptions, job: Span
-) -> Mesh:
-    """The mesh with a second surface behind its silhouettes, of as many faces as are left."""
-    job.report(0.0, "going on behind silhouettes")
-    options = replace(surface, faces=max(2, surface.faces - len(mesh.faces)))
-    try:
-        second = relief(hidden[0], camera, hidden[1], options, None, lambda *_: job.check())
-    except ValueError:  # it is thinner than a cell everywhere
-        return mesh
-    return joined(mesh, second) if len(mesh.faces) + len(second.faces) <= surface.faces else mesh
 
 
 def _range(depth_map: DepthMap, options: DepthMapOptions) -> dict[str, float]:
@@ -108,6 +96,28 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
     if found.all():
         raise Unable(faint(view.name, view.mask))
     return found, ()
+
+
+def _with_sky(depth_map: DepthMap) -> DepthMap:
+    """The map with a backdrop where it sees no surface, a little behind the farthest one that it sees."""
+    valid = depth_map.valid
+    if valid.all() or not valid.any():
+        return depth_map
+    far = float(np.percentile(depth_map.inverse_depth[valid], FARTHEST)) / SKY
+    inverse = np.where(valid, depth_map.inverse_depth, np.float32(far))
+    unsure = None if depth_map.uncertainty is None else np.where(valid, depth_map.uncertainty, np.float32(0.0))
+    return replace(depth_map, inverse_depth=inverse, valid=np.ones_like(valid), uncertainty=unsure)
+
+
+def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
+    """The map without what its network is not sure of, where that tells."""
+    inverse, unsure, valid = depth_map.inverse_depth, depth_map.uncertainty, depth_map.valid
+    if unsure is None or min(inverse.shape) < 2 or not valid.any():
+        return depth_map
+    level = np.float32(np.median(inverse[valid]))
+    filled = nearest_filled(np.maximum(inverse / level, np.float32(1e-3)), valid)
+    found = steady(filled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
+    return replace(depth_map, inverse_depth=np.where(valid, found, inverse))
 
 
 def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:

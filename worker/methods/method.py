@@ -26,6 +26,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..store.weights import Published, WeightStore
+from .runtime import places
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
@@ -100,9 +101,8 @@ class Network:
         folder = weights.find(self.name, self.published)
         if folder is None:
             return "absent"
-        times = [
-            path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))
-        ]  # a folder filled by hand may hold others
+        files = (path for path in sorted(folder.rglob("*.*")) if path.exists())  # not a link to nowhere
+        times = [path.stat().st_mtime_ns for path in files]  # a folder filled by hand may hold others
         return f"{self.published.address} {times}"
 
     @property
@@ -201,10 +201,8 @@ class Task:
 
     @property
     def place(self) -> str:
-        """The device that is meant, by its own name: "auto" is another one as soon as there is a card."""
-        from .runtime import devices  # on use: brings torch
-
-        return str(devices.pick(self.device))
+        """The device that is meant, by its own name."""
+        return places.named(self.device)
 
     @property
     def picture(self) -> Picture:

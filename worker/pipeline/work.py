@@ -37,7 +37,7 @@ from ..finish.thumbnail import drawn
 from ..methods.method import Task
 from ..methods.runtime.subject_option import AUTO
 from ..pictures.gather import Inputs
-from ..pictures.look import folder_of_listed, look
+from ..pictures.look import files_below, folder_of_listed, look
 from ..store import cache
 from ..store.history import History, without_bookkeeping
 from ..store.weights import WeightStore
@@ -329,8 +329,10 @@ def _digests(cameras: Path | None) -> list[str]:
     """What tells a list of cameras and the files beside it from others."""
     if cameras is None:
         return []
-    beside = sorted(path for path in folder_of_listed(cameras).rglob("*") if path.is_file())
-    facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in beside]
+    facts = []
+    for path in files_below(folder_of_listed(cameras)):
+        with contextlib.suppress(OSError):  # a link to nowhere, or gone meanwhile
+            facts.append(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}")
     return [hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()]
 
 

@@ -7,7 +7,6 @@ The file faces +Z with +Y up, as glTF wants it; Blender's things face -Y with +Z
 from __future__ import annotations
 
 import math
-from array import array
 
 import bpy
 from mathutils import Matrix
@@ -56,8 +55,8 @@ def _mesh(shape: glb.Shape, name: str) -> bpy.types.Mesh:
     mesh.attributes["position"].data.foreach_set("vector", shape.points)
     mesh.loops.add(corners)
     mesh.attributes[".corner_vert"].data.foreach_set("value", shape.corners)
-    mesh.polygons.add(corners // 3)
-    mesh.polygons.foreach_set("loop_start", array("i", range(0, corners, 3)))
+    mesh.polygons.add(len(shape.starts))
+    mesh.polygons.foreach_set("loop_start", shape.starts)
     if shape.uv is not None:
         mesh.uv_layers.new(name="UVMap", do_init=False).uv.foreach_set("vector", shape.uv)
     mesh.shade_smooth()

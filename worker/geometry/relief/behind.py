@@ -1,76 +1,112 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What lies behind silhouettes: the farther surface goes on behind the nearer one, so that no hole opens beside it.
 
-Of a picture of depth and its photo, a second picture of both that is only there where something near hides something
-far. Depth and colours are carried on smoothly from what is seen (push-pull, Gortler et al. 1996). Must not know meshes.
+Of a lattice that is torn at its silhouettes, a second one that is only there where something near hides something far,
+and its photo. Depth and colours are carried on smoothly from what is seen (push-pull, Gortler et al. 1996). Must not
+know meshes.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-REACH = 0.12
-"""Of the picture's longer side: so far behind something near the far surface goes on. At 25 degrees to the side a hole
-beside something at half the distance is about so wide; more costs faces that nobody sees."""
+from .lattice import Lattice
 
-OVERLAP = 2  # pixels in which the second surface lies behind what is seen of the first, lest a crack opens
-_SLOPE = 2.0  # of the change beside it: what changes by more is a step
-_AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a pixel is beside and not behind it
+AROUND = 25.0
+"""Degrees that one may walk around the middle of what is seen until a hole opens."""
+
+OVERLAP = 2  # cells in which the second surface lies behind what is seen of the first, lest a crack opens
+_MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
+_AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
+_CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
+_BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
+_FEW = 4  # vertices; no edge is shorter
 _BELOW = 1.004  # so much farther it lies there
 
 
-def behind(depth: np.ndarray, photo: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Depth (H, W) and photo (h, w, 3) uint8 of what is hidden, NaN where nothing is; None where nothing is at all.
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """lattice: of what is hidden, NaN where nothing is. known, hidden: (R, C) bool, the vertices whose colours it takes
+    and those that it is behind."""
 
-    depth: (H, W) along the optical axis, NaN where there is no surface. cut: relative jump that is a silhouette.
+    lattice: Lattice
+    known: np.ndarray
+    hidden: np.ndarray
+
+
+def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
+    """What the lattice's surfaces hide of each other: at most two surfaces.
+
+    Where a face stands before a wall and its nose before its cheek, the wall goes on behind the face, and the cheek,
+    which is before the wall, behind the nose. focal: in cells. cut: relative jump of depth that is a silhouette; a
+    second surface is farther by that.
     """
-    there = np.isfinite(depth)
-    filled = np.where(there, depth, np.inf)
-    hiding, towards = _steps(np.where(there, depth, 0.0), there, cut)
-    far_edge = np.isfinite(hiding)
-    if not far_edge.any():
+    there = np.isfinite(lattice.inverse)
+    depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
+    steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
+    edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
+    far = _layer(lattice, depth, steps, edge & clear, cut)
+    inside = edge & ~clear & (far.hidden if far else False)
+    layers = far if not (edge & ~clear & ~inside).any() else _layer(lattice, depth, steps, edge & ~inside, cut)
+    return tuple(each for each in (layers, _layer(lattice, depth, steps, inside, cut)) if each)
+
+
+def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float) -> Hidden | None:
+    """What goes on from those far edges (R, C) behind what is before them; None where nothing does."""
+    if edge.sum() < _FEW:
         return None
-    away, nearest = ndimage.distance_transform_edt(~far_edge, return_indices=True)
-    beyond, hiding = depth[tuple(nearest)], hiding[tuple(nearest)]
+    away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
+    nearest = tuple(nearest)
+    beyond, hiding = depth[nearest], steps.hiding[nearest]
     offset = np.indices(depth.shape) - nearest
-    along = (offset * towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
-    near = away <= REACH * max(depth.shape)
-    as_near = (filled <= hiding * (1.0 + cut)) & (filled >= hiding * _THICK)
-    hidden = there & near & along & as_near & (filled * (1.0 + cut) < beyond)
-    known = there & near & ~hidden & (filled * (1.0 + cut) >= beyond)
+    along = (offset * steps.towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
+    as_near = (depth <= hiding * (1.0 + cut)) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
+    hidden = along & as_near & (away <= OVERLAP + steps.reach[nearest])
+    known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
         return None
-    inverse = carried_on(np.where(known, 1.0 / np.where(there, depth, 1.0), 0.0)[..., None], known)[..., 0]
-    surface = np.maximum(1.0 / np.maximum(inverse, 1e-9), np.where(hidden, filled * (1.0 + cut), 0.0))
-    rim = known & (ndimage.distance_transform_edt(~hidden) <= OVERLAP)
-    second = np.where(hidden, surface, np.where(rim, filled * _BELOW, np.nan)).astype(np.float32)
-    return second, _coloured(photo, known, hidden)
+    values = carried_on(np.where(known, lattice.inverse, 0.0)[..., None], known)[..., 0]
+    rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
+    deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
+    second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
+    return Hidden(_untorn(second), known, hidden)
 
 
-def _steps(depth: np.ndarray, there: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W): how far what is nearer beside a pixel is, inf where nothing is nearer by more than the cut; and
-    (2, H, W): the unit direction, in rows and columns, in which that lies."""
-    hiding, towards = np.full(depth.shape, np.inf), np.zeros((2, *depth.shape))
-    for axis in (0, 1):
-        ahead = tuple(slice(0, -1) if each == axis else slice(None) for each in (0, 1))
-        after = tuple(slice(1, None) if each == axis else slice(None) for each in (0, 1))
-        steep = _steeper_than_beside(np.where(there, depth, 1.0), axis)
-        for far, near, sign in ((ahead, after, 1.0), (after, ahead, -1.0)):
-            step = there[far] & there[near] & (depth[far] > depth[near] * (1.0 + cut)) & steep
-            hiding[far] = np.where(step, np.minimum(hiding[far], depth[near]), hiding[far])
-            towards[axis][far] += sign * step
-    return hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9)
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """hiding (R, C): how far what hides something beside a vertex is, inf where nothing does. towards (2, R, C): the
+    unit direction, in rows and columns, in which that lies. reach (R, C): how many cells of what is hidden there come
+    to be seen on a walk."""
+
+    hiding: np.ndarray
+    towards: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(cls, lattice: Lattice, depth: np.ndarray, shift: float) -> _Steps:
+        """shift: cells by which a walk moves what lies at the middle distance."""
+        hiding, towards = np.full(depth.shape, np.inf), np.zeros((2, *depth.shape))
+        for axis, torn in ((0, lattice.cut_y), (1, lattice.cut_x)):
+            ahead = tuple(slice(0, -1) if each == axis else slice(None) for each in (0, 1))
+            after = tuple(slice(1, None) if each == axis else slice(None) for each in (0, 1))
+            for far, near, sign in ((ahead, after, 1.0), (after, ahead, -1.0)):
+                step = torn & (depth[far] > depth[near]) & np.isfinite(depth[far])
+                hiding[far] = np.where(step, np.minimum(hiding[far], depth[near]), hiding[far])
+                towards[axis][far] += sign * step
+        middle = float(np.median(depth[np.isfinite(depth)]))
+        reach = np.maximum(shift * middle * (1.0 / hiding - 1.0 / depth), 0.0)
+        return cls(hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9), reach)
 
 
-def _steeper_than_beside(depth: np.ndarray, axis: int) -> np.ndarray:
-    """Where depth changes from pixel to pixel along an axis by much more than just before or just after: at steps, and
-    not on a slope, however steep."""
-    change = np.abs(np.diff(np.log(depth), axis=axis))
-    size = [3 if each == axis else 1 for each in (0, 1)]
-    return change > _SLOPE * ndimage.minimum_filter(change, size, mode="nearest")
+def _untorn(values: np.ndarray) -> Lattice:
+    """The lattice of a surface that only ends where there is none."""
+    none = np.isnan(values)
+    return Lattice(values, none[:, 1:] != none[:, :-1], none[1:] != none[:-1])
 
 
 def carried_on(values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -96,10 +132,11 @@ def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return np.asarray(whole)[: shape[0], : shape[1]]
 
 
-def _coloured(photo: np.ndarray, known: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """The photo at the depth's size, with the colours of what lies behind carried on where that is hidden."""
-    small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize(known.shape[::-1], Image.Resampling.BOX)
+def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
+    """The photo (h, w, 3) uint8 of a pixel per vertex, with the colours of what lies behind carried on where hidden."""
+    shape = found.hidden.shape
+    small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize(shape[::-1], Image.Resampling.BOX)
     rgb = np.asarray(small, np.float32)
-    inside = known & ~ndimage.binary_dilation(hidden, iterations=2)  # at the edge colours are mixed
-    found = carried_on(rgb, inside if inside.any() else known)
-    return np.clip(np.rint(np.where((hidden | ~inside)[..., None], found, rgb)), 0, 255).astype(np.uint8)
+    inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=2)  # at the edge colours are mixed
+    carried = carried_on(rgb, inside if inside.any() else found.known)
+    return np.clip(np.rint(np.where((found.hidden | ~inside)[..., None], carried, rgb)), 0, 255).astype(np.uint8)

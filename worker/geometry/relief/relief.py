@@ -19,10 +19,11 @@ import numpy as np
 from ...core.view import PinholeCamera
 from .. import solid
 from ..fill import nearest_filled
-from ..mesh import Mesh, used_only
+from ..mesh import Mesh, joined, used_only
 from ..simplify import outline, simplified
 from . import lattice as lattices
 from . import silhouette
+from .behind import Hidden, behind, coloured
 from .lattice import Lattice
 from .texture import fitted, with_plain_strip, without_background
 from .tiles import tiles
@@ -31,6 +32,7 @@ _TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's ow
 _TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its target, that it is quick with
 _BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
 _BORDER_OF_SOLID = 0.01  # cells; no more, or tears that cross the border would close there
+_OF_FIRST = 84  # per cent of the triangles that what is seen gets where something goes on behind it
 _BACK = 0.03  # distance of a solid's back from its farthest point, as a share of the picture's width there
 
 Report = Callable[[float, str], None]
@@ -44,6 +46,7 @@ class ReliefOptions:
     faces: at most about this many triangles (a solid's sides and back included).
     cut: relative jump of depth (0.05 = 5 %) beyond which the surface is torn at a silhouette; infinite never tears.
     speck: loose pieces smaller than this share of the lattice take their neighbours' depth, or vanish.
+    behind: let the farther surface go on behind the nearer one at silhouettes; not of a solid.
     solid: close the back with walls along the lines of sight and a flat back.
     texture: longest side of the texture in pixels; larger photos are reduced.
     """
@@ -52,6 +55,7 @@ class ReliefOptions:
     faces: int = 100_000
     cut: float = 0.05
     speck: float = 1e-4
+    behind: bool = False
     solid: bool = False
     texture: int = 4096
 
@@ -90,14 +94,20 @@ def relief(
 
     report(0.2, "cutting at silhouettes")
     view = _View(camera, shape)
-    surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, options.faces)
+    hidden = behind(lattice, view.focal, options.cut) if options.behind and not options.solid else ()
+    faces = options.faces * _OF_FIRST // 100 if hidden else options.faces
+    surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, faces)
 
     report(0.4, "simplifying")
-    sheet = _closed(surface, view, options.faces) if options.solid else _open(surface, view, options.faces)
+    sheet = _closed(surface, view, faces) if options.solid else _open(surface, view, faces)
 
-    report(0.8, "placing the texture")
+    report(0.7, "placing the texture")
     texture = fitted(photo if background is None else without_background(photo, background), options.texture)
     mesh = _solid_mesh(sheet, view, texture) if options.solid else _open_mesh(sheet, view, texture)
+    if hidden:
+        report(0.8, "going on behind silhouettes")
+        for number, each in enumerate(hidden):
+            mesh = _with_second(mesh, each, view, photo, (options.faces - len(mesh.faces)) // (len(hidden) - number))
     report(1.0, "relief is ready")
     return mesh.validated()
 
@@ -181,6 +191,18 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
     if not len(faces):
         raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
     return _Surface(points, faces, patch.steps, patch.line)
+
+
+def _with_second(mesh: Mesh, hidden: Hidden, view: _View, photo: np.ndarray, faces: int) -> Mesh:
+    """The mesh with what goes on behind its silhouettes, of so many faces at most."""
+    if faces < 2:
+        return mesh
+    try:
+        surface = _surface(hidden.lattice.inverse, hidden.lattice, view, faces)
+        second = _open_mesh(_open(surface, view, faces), view, coloured(photo, hidden))
+    except ValueError:  # it is thinner than a cell everywhere
+        return mesh
+    return joined(mesh, second) if len(second.faces) <= faces else mesh
 
 
 def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:

@@ -66,9 +66,9 @@ NETWORKS = (
     ),
     Network(
         "included",
-        "Included",
+        "Included scene",
         OWN_LICENCE,
-        "Our own small network: no download, works everywhere, less exact.",
+        "Our own small network for all that a picture shows: no download, works everywhere, less exact.",
         file=INCLUDED / "depth.safetensors",
     ),
 )

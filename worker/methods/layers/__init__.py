@@ -37,7 +37,7 @@ class SamplingOptions:
 
 REGRESSION = Network(
     "included-object",
-    "Included, one object",
+    "Included thing",
     OWN_LICENCE,
     "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
     file=INCLUDED / "object.safetensors",
@@ -45,7 +45,7 @@ REGRESSION = Network(
 )
 GENERATOR = Network(
     "included-generator",
-    "Included",
+    "Included generator",
     OWN_LICENCE,
     "Our own small generator: no download, works everywhere, rounder and less exact than large ones.",
     file=INCLUDED / "generator.safetensors",
