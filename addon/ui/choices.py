@@ -54,7 +54,7 @@ def chosen(
 def for_depth(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[str | None, str, dict[str, Value]]:
     """Network (None: the worker's choice), preset and options of the method that gives a photo its depth."""
     method = next(each for each in methods if each.makes == "DepthMap")
-    mine = getattr(own, properties.category_attribute(method.category)).network
+    mine = getattr(own, properties.attribute("category", method.category)).network
     network = mine if mine in (each.name for each in method.networks) else None
     return network, properties.preset(own, method), properties.changed(own, method)
 
