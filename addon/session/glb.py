@@ -110,9 +110,9 @@ class Reading:
 def read(path: str) -> tuple[Shape, ...]:
     """The meshes of the file, one at least. Raises Unreadable."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            opened = _File(file)
-            return tuple(_shape(opened, node) for node in _nodes(opened.document))
+        with open(path, "rb", buffering=0) as source:
+            file = _File(source)
+            return tuple(_shape(file, node) for node in _nodes(file.document))
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError, struct.error):
@@ -184,8 +184,8 @@ def _shape(file: _File, node: dict[str, Any]) -> Shape:
         coordinates = _on_texture(file.values(attributes["TEXCOORD_0"], (_FLOAT,), "VEC2"))
     different = len(points) // 3 - len(seams)
     corners, uv = _corners(indices, _places(different, seams), coordinates)
-    starts, creased = _starts(len(corners)), bool(extras.get("creased"))
-    return Shape(points[: 3 * different], corners, starts, uv, creased, surface, str(node.get("name", "")))
+    shape = points[: 3 * different], corners, _starts(len(corners)), uv, bool(extras.get("creased")), surface
+    return Shape(*shape, str(node.get("name", "")))
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:

@@ -72,14 +72,15 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             update=properties.on_change,
         ),
         **_result_properties(),
-        **_frames_properties(),
+        **_frame_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
     }
 
 
-def _frames_properties() -> dict[str, object]:
+def _frame_properties() -> dict[str, object]:
+    """Of which frames depth is wanted, and where it is saved."""
     return {
         "frames_first": IntProperty(
             name="First", description="The first frame", default=1, min=1, update=properties.on_change

@@ -42,6 +42,7 @@ from typing import Any, Literal, TypeVar
 
 from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
+from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 
 VERSION = 8
@@ -210,27 +211,6 @@ class SequenceParams:
     first: int = 1
     last: int = 0
     step: int = 1
-
-
-@dataclass(frozen=True)
-class SequenceResult:
-    """In `folder`, with numbers from 0001 to `frames`: depth_####.exr, mask_####.exr, where the network sees them
-    normals_####.exr, and colour_####.jpg. `metric`: whether depth is in metres; else its unit is one for all frames.
-
-    `fov_degrees` spans the longer side of `width` x `height` pixels, and is one for all.
-    """
-
-    folder: str
-    name: str
-    frames: int
-    fov_degrees: float
-    width: int
-    height: int
-    map_width: int
-    map_height: int
-    metric: bool
-    network: str
-    label: str
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ def _studio(
         for thing in (source, target, cage):
             scene.collection.objects.link(thing)
         context.window.scene = scene
-        for thing in (source, target):
-            thing.select_set(True)
+        for thing in (source, target, cage):
+            thing.select_set(thing != cage)  # a copy is selected if what it is of was
         context.view_layer.objects.active = target
         yield
     finally:

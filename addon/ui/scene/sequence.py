@@ -15,7 +15,7 @@ from array import array
 import bpy
 from mathutils import Matrix
 
-from ....worker.wire.protocol import SequenceResult
+from ....worker.core.sequence_info import SequenceResult
 from . import material
 from .errors import CannotAdd
 from .selection import select_only
