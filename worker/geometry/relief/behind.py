@@ -31,8 +31,8 @@ _BELOW = 1.004  # so much farther it lies there
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """lattice: of what is hidden, NaN where nothing is. known, hidden: (R, C) bool, the vertices whose colours it takes
-    and those that it is behind."""
+    """lattice: of what is hidden, of half as many vertices along each side, NaN where nothing is. known, hidden: (R, C)
+    bool, the first lattice's vertices whose colours it takes and those that it is behind."""
 
     lattice: Lattice
     known: np.ndarray
@@ -74,7 +74,17 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(second), known, hidden)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW)), known, hidden)
+
+
+def _coarser(second: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """The farthest of the values (R, C) around every second vertex, but no nearer than a limit: a guess needs no finer
+    outline, and no thin thing is missed."""
+    with np.errstate(invalid="ignore"):
+        around = ndimage.minimum_filter(np.where(np.isnan(second), np.inf, second), 3, mode="nearest")
+        around = np.where(np.isinf(around), np.nan, np.fmin(around, limit))
+    rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
+    return around[rows][:, columns].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
