@@ -205,7 +205,7 @@ def in_field(truth: Truth, angle: float) -> tuple[np.ndarray, np.ndarray]:
 def near_truth(depth: np.ndarray, truth: Truth, angle: float, share: float) -> np.ndarray:
     """(h, w) bool, which of a relief's points at that angle lie on a true surface that one of the pictures shows."""
     found, camera = np.zeros(depth.shape, bool), truth.camera(angle)
-    far = max(depth[np.isfinite(depth)].max() for depth in truth.depths.values())
+    far = 0.98 * np.nanmax(depth)  # the backdrop is as far as a relief goes: that is its sky
     for other in ANGLES:
         x, y, away = moved(depth, camera, truth.pivot, angle, other)
         pixel = camera.width / truth.depths[other].shape[1]

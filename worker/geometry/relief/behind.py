@@ -26,7 +26,7 @@ _THICK = 0.6  # of the near side's distance: what is nearer than that is another
 _CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
 _BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
 _FEW = 4  # vertices; no edge is shorter
-_BELOW = 1.004  # so much farther it lies there
+_BELOW = 1.02  # so much farther it lies there
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +78,12 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
 
 
 def _coarser(second: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """The farthest of the values (R, C) around every second vertex, but no nearer than a limit: a guess needs no finer
-    outline, and no thin thing is missed."""
-    with np.errstate(invalid="ignore"):
-        around = ndimage.minimum_filter(np.where(np.isnan(second), np.inf, second), 3, mode="nearest")
-        around = np.where(np.isinf(around), np.nan, np.fmin(around, limit))
+    """The farthest of the values (R, C) around every second vertex: a guess needs no finer outline, and no thin thing
+    is missed. Nowhere in the cells between them is it nearer than the limit (R, C)."""
+    around, limit = (np.where(np.isnan(values), np.inf, values) for values in (second, limit))
+    around = ndimage.minimum_filter(around, 3, mode="nearest")
+    limit = ndimage.minimum_filter(limit, 5, mode="nearest")
+    around = np.where(np.isinf(around), np.nan, np.minimum(around, limit))
     rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
     return around[rows][:, columns].astype(np.float32)
 
