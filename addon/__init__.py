@@ -11,12 +11,14 @@ from types import ModuleType
 
 def register() -> None:
     from .session import catalogue
-    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui import lasting, panels, preferences, previews, properties, property_classes, result_panels, timer
     from .ui.scene import asset
 
     preferences.register(draw=panels.draw_preferences, changed=lambda: timer.session().look())
     previews.register()
-    properties.register(catalogue.shipped(), changed=timer.wake)
+    properties.listen(timer.wake)
+    property_classes.register(catalogue.shipped())
+    lasting.register()
     for each in _operators():
         each.register()
     panels.register()
@@ -26,15 +28,16 @@ def register() -> None:
 
 
 def unregister() -> None:
-    from .ui import panels, preferences, previews, properties, result_panels, timer
+    from .ui import lasting, panels, preferences, previews, property_classes, result_panels, timer
     from .ui.scene import asset
 
     drawn = timer, asset, result_panels, panels
-    for each in (*drawn, *reversed(_operators()), properties, previews, preferences):
+    for each in (*drawn, *reversed(_operators()), lasting, property_classes, previews, preferences):
         each.unregister()
 
 
 def _operators() -> tuple[ModuleType, ...]:
     from .ui import environment_operators, history_operators, objects, operators, picture_operators, presets
+    from .ui import sequence_operators as sequences
 
-    return operators, environment_operators, objects, picture_operators, history_operators, presets
+    return operators, environment_operators, objects, picture_operators, history_operators, presets, sequences

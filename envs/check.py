@@ -115,7 +115,7 @@ def _trial(answer: subprocess.CompletedProcess[str], name: str) -> Trial:
     try:
         found = json.loads(answer.stdout.splitlines()[-1])
         failed, trial = found["failed"], Trial(found["versions"], found.get("device", ""))
-    except (ValueError, IndexError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, IndexError, KeyError, TypeError) as error:
         raise _problem(f"{name} does not run", answer.stderr, answer.returncode) from error
     for module, why in failed.items():
         raise _problem(f"{module} does not work in {name}", why)
@@ -127,7 +127,7 @@ def _greet(python: Path, variables: dict[str, str], name: str) -> None:
     answer = _ask(worker_command(python, ["hello"]), with_package(variables), _HELLO_SECONDS, name)
     try:
         hello = answer.returncode == 0 and json.loads(answer.stdout.splitlines()[-1])
-    except (ValueError, IndexError):
+    except (ValueError, RecursionError, IndexError):
         hello = None
     if not hello:
         raise _problem(f"the worker does not start in {name}", answer.stderr, answer.returncode)

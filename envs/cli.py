@@ -22,6 +22,9 @@ from .states import Depth, State, Status, status
 _DOING = {"create": "setting up", "repair": "repairing", "move": "moving", "remove": "removing"}
 _DEVICES = ("auto", "cuda", "rocm", "mps", "cpu")
 _DEVICE = "what torch is to compute on (auto: the best there is)"
+WORKER_VARIABLE = "IMAGE_TO_3D_WORKER"
+"""Names the Python whose worker the tests of the add-on start."""
+
 CANCELLED = 130  # the shell's own code for a command that Ctrl-C ended
 
 
@@ -159,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
         blender = argparse.ArgumentParser(prog="python3 -m envs run test-blender", add_help=False)
         blender.add_argument("--bpy", choices=sorted(BLENDERS), default="4.5", help="which Blender")
         chosen, rest = blender.parse_known_args(options.arguments)
-        _make_ready(options.root, "core")  # the add-on that is tested starts a worker
+        os.environ.setdefault(WORKER_VARIABLE, str(_make_ready(options.root, "core")))
         return _run_pytest(options.root, f"blender-{chosen.bpy}", rest or ["tests/blender"])
     command = worker_command(_make_ready(options.root, options.name), [options.command, *options.arguments])
     return run(command, with_package(process_environment(options.root, options.name)))

@@ -152,7 +152,7 @@ def _against_manifest(folder: Path, site: Path) -> list[Damage]:
         expected |= {folder / name: ("", size) for name, size in manifest["own"].items()}
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return [Damage(path, "", "not readable")]
     damaged = []
     for each, (package, size) in expected.items():

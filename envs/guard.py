@@ -57,7 +57,7 @@ def holder(path: Path) -> str:
     try:
         owner = json.loads(path.read_text(encoding="utf-8"))
         return f"process {owner['process']} on {owner['machine']} since {owner['since']}"
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
         return "by a process that has not said who it is"
 
 

@@ -139,7 +139,7 @@ def _read_verdict(path: Path) -> Verdict | None:
     """None if there is none, or a damaged one: then the next check finds anew what is wrong."""
     try:
         return _read(path, Verdict)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return None
 
 

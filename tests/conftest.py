@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the worker sets it: on a busy machine spinning threads crawl
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the terminal's first work would fetch what comes with the set-up
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and what they start, ignore it
 
 ROOT = Path(__file__).resolve().parent.parent

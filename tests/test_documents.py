@@ -44,6 +44,8 @@ def place(tmp_path_factory) -> Path:
     for name in ("room.jpg", "robot.png"):
         (folder / "docs" / "examples" / name).symlink_to(ROOT / "docs" / "examples" / name)
     (folder / "PHOTO").symlink_to(ROOT / "docs" / "examples" / "room.jpg")
+    (folder / "VIDEO").mkdir()  # a folder of frames is as good
+    (folder / "VIDEO" / "1.jpg").symlink_to(ROOT / "docs" / "examples" / "room.jpg")
     balls(folder / "FOLDER")
     return folder
 

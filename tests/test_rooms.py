@@ -30,6 +30,7 @@ ALLOWED = {
     "worker/methods/matting": FOR_METHODS,
     "worker/methods/method.py": ("worker.core", "worker.store.weights", "worker.methods.runtime", "worker.pictures"),
     "worker/methods/__init__.py": ("worker.core", "worker.methods"),
+    "worker/methods/along.py": ("worker.core", "worker.store", "worker.methods"),
     **dict.fromkeys(METHOD_ROOMS, FOR_METHODS),
     "worker/methods/multiview_fit": (*FOR_METHODS, "worker.cameras"),
     "worker/finish": ("worker.core", "worker.pictures", "worker.geometry"),
@@ -237,7 +238,7 @@ def test_no_function_is_longer_than_forty_lines(folder):
 
 
 def test_types_of_representations_are_told_apart_in_one_place():
-    kinds = {"DepthMap", "Layers", "Field"}
+    kinds = {"DepthMap", "Layers", "Field", "Apart"}
     for path in files("worker"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":

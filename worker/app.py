@@ -15,7 +15,7 @@ from . import __version__
 from .core.errors import Invalid
 from .core.job import Job
 from .core.texts import path_of
-from .methods import all_methods, with_network
+from .methods import all_methods, along, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, select, settings
 from .store import folders
@@ -38,6 +38,7 @@ class App:
             "initialize": self.initialize,
             "select": self.select,
             "generate": self.generate,
+            "sequence": self.sequence,
             "estimate": self.estimate,
             "catalogue": self.catalogue,
             "history": self.history,
@@ -66,8 +67,10 @@ class App:
     def select(self, params: protocol.SelectParams, job: Job) -> protocol.SelectResult:
         """Which network is taken for these pictures."""
         from .pipeline.generate import looked_at  # on use, as below
+        from .pipeline.subject import finder
 
-        subject = looked_at([path_of(path) for path in params.pictures], job)
+        find = finder(self._weights, self._initialized.device)
+        subject = looked_at([path_of(path) for path in params.pictures], job, find)
         choice = select(subject, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)
 
@@ -108,10 +111,32 @@ class App:
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
 
+    def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
+        """A video or a folder of frames to the depth of each."""
+        from .pipeline.generate import Machine  # on use, as above
+        from .pipeline.sequence import sequence
+
+        if not (params.first >= 1 and params.step >= 1 and (params.last == 0 or params.last >= params.first)):
+            raise Invalid("frames are counted from 1, and the last one must not come before the first")
+        machine = Machine(self._weights, self._results, self._initialized.device)
+        return protocol.read(protocol.SequenceResult, sequence(params, machine, job))
+
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""
         _, network = with_network(params.network)
+        if params.along:
+            return protocol.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
         return protocol.DownloadResult(network.name, network.download(self._weights, job))
+
+    @property
+    def first_along(self) -> str:
+        """The network that what comes along is asked for by."""
+        return along.networks()[0].name
+
+    def along(self) -> str:
+        """What is to be fetched before the first work, for the user; "" where nothing is."""
+        parts = along.wanted(self._weights)
+        return along.told(parts) if parts else ""
 
     def unload(self, params: protocol.Empty, job: Job) -> protocol.Empty:
         LOADED.unload()
@@ -156,6 +181,6 @@ def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
 def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInfo:
     source = network.published.source if network.published else "included"
     here = network.is_here(weights)
-    return protocol.NetworkInfo(
-        network.name, network.label, network.licence, True, network.bytes, here, source, network.help, network.quality
-    )
+    own = network.name, network.label, network.licence, True, network.bytes, here, source, network.help
+    comes = tuple(each.told for each in network.fetched) if network.comes_along else ()
+    return protocol.NetworkInfo(*own, network.quality, comes)

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ from .wire import protocol
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
+
+OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
+"""Variables by which one says to tools like these that they are not to go online."""
 
 
 def main(arguments: list[str]) -> int:
@@ -47,8 +51,8 @@ def main(arguments: list[str]) -> int:
 # ------------------------------------------------------------------------------------------------ commands
 
 
-def generate(options: argparse.Namespace) -> protocol.GenerateResult:
-    app = _started(options)
+def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
+    app = _started(options, online=not options.included)
     category, network = _named(app, options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
@@ -58,9 +62,28 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult:
         network=network,
         options=dict(options.set),
         cached=not options.no_cache,
+        maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
+    missed = _brought_along(app, options) if network is None and (category or "depth").lower() == "depth" else ""
+    if options.frames:
+        if (category or "depth").lower() != "depth":
+            raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
+        shared = {name: getattr(params, name) for name in ("pictures", "preset", "network", "options")}
+        with _job(quiet=options.json) as job:
+            return app.sequence(protocol.SequenceParams(folder=params.output, **shared, **options.frames), job)
     with _job(quiet=options.json) as job:
-        return app.generate(params, job)
+        made = app.generate(params, job)
+    return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
+
+
+def _brought_along(app: App, options: argparse.Namespace) -> str:
+    """Fetches what comes with the set-up, before the first work; returns a sentence where it cannot be had."""
+    parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
+    if not parts:
+        return ""
+    sys.stderr.write(f"and {parts} (--included does without)\n")
+    with _job(quiet=options.json) as job:
+        return app.download(protocol.DownloadParams(app.first_along, True), job).note
 
 
 def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
@@ -119,6 +142,15 @@ def show_generated(result: protocol.GenerateResult) -> None:
     _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {result.network} ({origin})")
     for warning in result.warnings:
         _write(f"note: {warning}")
+
+
+def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None:
+    if isinstance(result, protocol.GenerateResult):
+        show_generated(result)
+        return
+    unit = "metres" if result.metric else "a unit that is one for all"
+    maps = f"{result.map_width} x {result.map_height} pixels, depth in {unit}"
+    _write(f"{result.folder}: {result.frames} frames of {maps}, {result.fov_degrees:.1f} degrees, {result.network}")
 
 
 def show_downloaded(result: protocol.DownloadResult) -> None:
@@ -252,9 +284,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image-to-3d", description="Pictures to textured 3D meshes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_generated)
+    command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_made)
     command.add_argument("photo", nargs="+", metavar="PHOTO")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
+    which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
+    command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
+    command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
     what = "depth, nerf or diffusion, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", metavar="NAME", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
@@ -267,6 +302,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OPTION=VALUE",
         help="set an option, for example --set solid=true; may be repeated",
     )
+    without = "fetch no network: work with those that ship"
+    command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
@@ -285,6 +322,17 @@ def _command(
     command = commands.add_parser(name, help=help, description=help, parents=[common])
     command.set_defaults(run=run, show=show)
     return command
+
+
+def _range(text: str) -> dict[str, int]:
+    """Of `all`, `10`, `10-50` or `10-50:2`; frames are counted from 1."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+)?)?(?::(\d+))?", text)
+    if text == "all":
+        return {"first": 1, "last": 0, "step": 1}
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form all, 10-50 or 10-50:2")
+    last = found[2] or ("0" if "-" in text else found[1])
+    return {"first": int(found[1]), "last": int(last), "step": int(found[3] or 1)}
 
 
 def _setting(text: str) -> tuple[str, protocol.Value]:

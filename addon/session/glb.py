@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the one GLB that the worker writes (worker/geometry/glb.py), as arrays of the standard library.
+"""Reads the GLB that the worker writes (worker/geometry/glb.py), as memory that Blender copies from.
 
 A glTF vertex has one place on the texture, so a mesh arrives split along its seams. Here it is put together again:
 vertices at the same place, bit for bit, become one (the file says which), and each corner of a face keeps its own place
-on the texture. Only loops in C touch what there is thousands of, and none of them for long: it happens on a thread, and
-Blender's own waits for each. Must not know bpy, nor what becomes of the arrays.
+on the texture. It happens on a thread while Blender's own draws and listens, and only one of them has Python at a time:
+whatever there is thousands of goes through loops in C, a few thousand at once, with a rest after each. Must not know
+bpy, nor what becomes of the arrays.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import mmap
+import os
 import struct
-import sys
 import threading
+import time
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -25,8 +29,14 @@ _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
 _ROUGHNESS = 0.9
 
-_AT_ONCE = 3 << 14
-"""Corners that one loop in C takes: two to five milliseconds on this project's machines. A multiple of three."""
+_MOST = 2  # meshes: a thing, and the scene behind it
+
+_AT_ONCE = 3 << 11
+"""Corners or vertices that are looked at between two rests: one to two milliseconds of a processor on this project's
+machines, in proportion. Blender calls Python dozens of times to draw itself, and may wait so long each time."""
+
+_REST = 0.001
+"""Seconds for others; with none at all the thread that rests would have Python back before they wake."""
 
 
 class Unreadable(Exception):
@@ -55,17 +65,20 @@ class Surface:
 
 @dataclass(frozen=True)
 class Shape:
-    """A triangle mesh in glTF's axes, +Y up.
+    """A triangle mesh in glTF's axes, +Y up. name: its node's.
 
-    points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. uv: u, v of each corner,
-    float32, v pointing up as in Blender; None without a texture. creased: it has edges that are not to look round.
+    points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. starts: the first corner of
+    each triangle, int32. uv: u, v of each corner, float32, v pointing up as in Blender; None without a texture.
+    creased: it has edges that are not to look round.
     """
 
-    points: array
-    corners: array
-    uv: array | None
+    points: memoryview
+    corners: memoryview
+    starts: memoryview
+    uv: memoryview | None
     creased: bool
     surface: Surface
+    name: str = ""
 
 
 class Reading:
@@ -80,8 +93,8 @@ class Reading:
     def over(self) -> bool:
         return not self._thread.is_alive()
 
-    def shape(self) -> Shape:
-        """The mesh of the file; waits for it unless the reading is over. Raises Unreadable."""
+    def shapes(self) -> tuple[Shape, ...]:
+        """The meshes of the file; waits for them unless the reading is over. Raises Unreadable."""
         self._thread.join()
         if isinstance(self._found, Unreadable):
             raise self._found
@@ -94,84 +107,147 @@ class Reading:
             self._found = error
 
 
-def read(path: str) -> Shape:
-    """The mesh of the file. Raises Unreadable."""
+def read(path: str) -> tuple[Shape, ...]:
+    """The meshes of the file, one at least. Raises Unreadable."""
     try:
-        document, binary = _chunks(Path(path).read_bytes())
-        return _shape(document, binary)
+        with open(path, "rb", buffering=0) as file:
+            opened = _File(file)
+            return tuple(_shape(opened, node) for node in _nodes(opened.document))
     except OSError as error:
         raise Unreadable(f"the file cannot be read: {error.strerror or error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, struct.error):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError, struct.error):
         raise Unreadable("the file is damaged, or none of ours") from None
 
 
-def _chunks(data: bytes) -> tuple[dict[str, Any], memoryview]:
-    magic, version, length = struct.unpack_from("<4sII", data)
-    if magic != b"glTF" or version != 2 or length > len(data):
-        raise ValueError("no GLB")
-    size, kind = struct.unpack_from("<I4s", data, 12)
-    binary_size, binary_kind = struct.unpack_from("<I4s", data, 20 + size)
-    if kind != b"JSON" or binary_kind != b"BIN\0":
-        raise ValueError("chunks in another order")
-    begin = 28 + size
-    return json.loads(data[20 : 20 + size]), memoryview(data)[begin : begin + binary_size]
+class _File:
+    """The parts of a GLB, each read when it is wanted: Python is anybody's while the system copies."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file, self._end = file, os.fstat(file.fileno()).st_size
+        magic, version, length, size, kind = struct.unpack("<4sIII4s", self._part(0, 20))
+        if magic != b"glTF" or version != 2 or length > self._end or kind != b"JSON":
+            raise ValueError("no GLB")
+        self.document: dict[str, Any] = json.loads(self._part(20, size))
+        binary_size, kind = struct.unpack("<I4s", self._part(20 + size, 8))
+        self._begin = 28 + size
+        self._end = min(self._end, self._begin + binary_size)
+        if kind != b"BIN\0":
+            raise ValueError("chunks in another order")
+
+    def view(self, number: int) -> bytes:
+        """The bytes of a bufferView."""
+        view = self.document["bufferViews"][number]
+        return self._part(self._begin + view.get("byteOffset", 0), view["byteLength"])
+
+    def values(self, number: int, components: tuple[int, ...], kind: str) -> memoryview:
+        """The numbers of an accessor of one of these component types and of that type."""
+        accessor = self.document["accessors"][number]
+        component, data = accessor["componentType"], self.view(accessor["bufferView"])
+        code = _CODES[component]
+        size = accessor["count"] * _SIZES[kind] * struct.calcsize(code)
+        if component not in components or accessor["type"] != kind or len(data) != size:
+            raise ValueError("another type than ours")
+        return memoryview(data).cast(code)
+
+    def _part(self, begin: int, size: int) -> bytes:
+        if not 0 <= begin <= begin + size <= self._end:
+            raise ValueError("ends too early")
+        self._file.seek(begin)
+        data = self._file.read(size)
+        if len(data) != size:
+            raise ValueError("ends too early")
+        return data
 
 
-def _shape(document: dict[str, Any], binary: memoryview) -> Shape:
-    nodes = [node for node in document["nodes"] if "mesh" in node]
-    if len(nodes) != 1:
-        raise Unreadable(f"the file has {len(nodes)} meshes instead of one")
-    if set(nodes[0]) & {"matrix", "translation", "rotation", "scale", "children"} or len(document["nodes"]) > 1:
-        raise ValueError("the mesh is not where it lies")
-    mesh = document["meshes"][nodes[0]["mesh"]]
+def _nodes(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those with a mesh, which is where it lies."""
+    nodes = document["nodes"]
+    if not 0 < len(nodes) <= _MOST:
+        raise Unreadable(f"the file has {len(nodes)} meshes instead of {_MOST} at most")
+    for node in nodes:
+        if set(node) & {"matrix", "translation", "rotation", "scale", "children"} or "mesh" not in node:
+            raise ValueError("the mesh is not where it lies")
+    return nodes
+
+
+def _shape(file: _File, node: dict[str, Any]) -> Shape:
+    document = file.document
+    mesh = document["meshes"][node["mesh"]]
     [primitive] = mesh["primitives"]
     attributes, extras = primitive["attributes"], mesh.get("extras", {})
-    places = _bytes(document, binary, attributes["POSITION"], (_FLOAT, "VEC3"))
-    indices = _values(document, binary, primitive["indices"])
-    seams = _array("I", _view(document, binary, extras["seams"])) if "seams" in extras else ()
-    surface = _surface(document, binary, document["materials"][primitive["material"]])
+    points = file.values(attributes["POSITION"], (_FLOAT,), "VEC3")
+    indices = file.values(primitive["indices"], (_UINT16, _UINT32), "SCALAR")
+    seams = memoryview(file.view(extras["seams"]) if "seams" in extras else b"").cast("I")
+    surface = _surface(file, document["materials"][primitive["material"]])
     coordinates = None
     if surface.texture and "TEXCOORD_0" in attributes:
-        coordinates = _on_texture(_bytes(document, binary, attributes["TEXCOORD_0"], (_FLOAT, "VEC2")))
-    different = len(places) // 12 - len(seams)
-    corners, uv = _corners(indices, [*range(different), *seams], coordinates)
-    return Shape(_array("f", places[: 12 * different]), corners, uv, bool(extras.get("creased")), surface)
+        coordinates = _on_texture(file.values(attributes["TEXCOORD_0"], (_FLOAT,), "VEC2"))
+    different = len(points) // 3 - len(seams)
+    corners, uv = _corners(indices, _places(different, seams), coordinates)
+    starts, creased = _starts(len(corners)), bool(extras.get("creased"))
+    return Shape(points[: 3 * different], corners, starts, uv, creased, surface, str(node.get("name", "")))
 
 
-def _corners(indices: array, place: list[int], coordinates: list[int] | None) -> tuple[array, array | None]:
+def _steps(count: int) -> Iterator[tuple[int, int]]:
+    """From where to where each step goes, with a rest after each."""
+    for begin in range(0, count, _AT_ONCE):
+        yield begin, min(begin + _AT_ONCE, count)
+        time.sleep(_REST)
+
+
+def _room(code: str, count: int) -> memoryview:
+    """So many numbers. The system gives the memory when it is written to, and not all of it at once."""
+    return memoryview(mmap.mmap(-1, max(1, count * struct.calcsize(code))))[: count * struct.calcsize(code)].cast(code)
+
+
+def _places(different: int, seams: memoryview) -> memoryview:
+    """The vertex that is at the place of each of the file's."""
+    places = _room("I", different + len(seams))
+    for begin, end in _steps(different):
+        places[begin:end] = array("I", range(begin, end))
+    for begin, end in _steps(len(seams)):
+        places[different + begin : different + end] = seams[begin:end]
+    return places
+
+
+def _starts(corners: int) -> memoryview:
+    starts = _room("i", corners // 3)
+    for begin, end in _steps(len(starts)):
+        starts[begin:end] = array("i", range(3 * begin, 3 * end, 3))
+    return starts
+
+
+def _on_texture(coordinates: memoryview) -> memoryview:
+    """u and v of each vertex, both in one number so that a corner is one look-up; glTF's v points down."""
+    turned = _room("f", len(coordinates))
+    for begin, end in _steps(len(coordinates) // 2):
+        flat = array("f", coordinates[2 * begin : 2 * end])
+        flat[1::2] = array("f", map((1.0).__sub__, flat[1::2]))
+        turned[2 * begin : 2 * end] = flat
+    return turned.cast("B").cast("Q")
+
+
+def _corners(
+    indices: memoryview, places: memoryview, coordinates: memoryview | None
+) -> tuple[memoryview, memoryview | None]:
     """The vertex of each corner, and u and v of each, as the vertices of the file that `indices` name have them."""
     if not indices or len(indices) % 3:
         raise ValueError("not of triangles")
-    corners, pairs = array("i"), array("Q")
-    for begin in range(0, len(indices), _AT_ONCE):
-        chosen = itemgetter(*indices[begin : begin + _AT_ONCE])
-        corners.extend(array("i", chosen(place)))
-        if coordinates is not None:
-            pairs.extend(array("Q", chosen(coordinates)))
-    if coordinates is None:
-        return corners, None
-    uv = array("f")
-    uv.frombytes(memoryview(pairs).cast("B"))
-    return corners, uv
+    corners, pairs = _room("i", len(indices)), _room("Q", len(indices) if coordinates else 0)
+    for begin, end in _steps(len(indices)):
+        chosen = itemgetter(*indices[begin:end])
+        corners[begin:end] = array("i", chosen(places))
+        if coordinates:
+            pairs[begin:end] = array("Q", chosen(coordinates))
+    return corners, pairs.cast("B").cast("f") if coordinates else None
 
 
-def _on_texture(coordinates: memoryview) -> list[int]:
-    """u and v of each vertex, both in one number so that a corner is one look-up; glTF's v points down."""
-    pairs: list[int] = []
-    for begin in range(0, len(coordinates), 8 * _AT_ONCE):
-        flat = _array("f", coordinates[begin : begin + 8 * _AT_ONCE])
-        flat[1::2] = array("f", map((1.0).__sub__, flat[1::2]))
-        pairs += memoryview(flat).cast("B").cast("Q").tolist()
-    return pairs
-
-
-def _surface(document: dict[str, Any], binary: memoryview, material: dict[str, Any]) -> Surface:
-    look = material.get("pbrMetallicRoughness", {})
-    texture = None
+def _surface(file: _File, material: dict[str, Any]) -> Surface:
+    document, look, texture = file.document, material.get("pbrMetallicRoughness", {}), None
     if "baseColorTexture" in look:
         source = document["textures"][look["baseColorTexture"]["index"]]["source"]
         image = document["images"][source]
-        texture = Texture(bytes(_view(document, binary, image["bufferView"])), _ENDINGS[image["mimeType"]])
+        texture = Texture(file.view(image["bufferView"]), _ENDINGS[image["mimeType"]])
     colour = material.get("extras", {}).get("meanColour")
     return Surface(
         texture,
@@ -180,35 +256,3 @@ def _surface(document: dict[str, Any], binary: memoryview, material: dict[str, A
         float(look.get("roughnessFactor", _ROUGHNESS)),
         None if colour is None else tuple(map(float, colour)),
     )
-
-
-def _values(document: dict[str, Any], binary: memoryview, number: int) -> array:
-    kind = document["accessors"][number]["componentType"]
-    return _array(_CODES[kind], _bytes(document, binary, number, (kind, "SCALAR")))
-
-
-def _bytes(document: dict[str, Any], binary: memoryview, number: int, expected: tuple[int, str]) -> memoryview:
-    accessor = document["accessors"][number]
-    kind = accessor["componentType"], accessor["type"]
-    view = _view(document, binary, accessor["bufferView"])
-    size = accessor["count"] * _SIZES[kind[1]] * struct.calcsize(_CODES[kind[0]])
-    if kind != expected or len(view) != size:
-        raise ValueError("another type than ours")
-    return view
-
-
-def _view(document: dict[str, Any], binary: memoryview, number: int) -> memoryview:
-    view = document["bufferViews"][number]
-    begin, size = view.get("byteOffset", 0), view["byteLength"]
-    if begin + size > len(binary):
-        raise ValueError("ends too early")
-    return binary[begin : begin + size]
-
-
-def _array(code: str, data: bytes | memoryview) -> array:
-    """Files are little-endian everywhere."""
-    values = array(code)
-    values.frombytes(data)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values

@@ -32,7 +32,7 @@ class Kept:
 
     def recall(self, path: Path) -> None:
         """Reads what was kept on disk, if it can be read."""
-        with suppress(OSError, ValueError, WireError):  # none yet, or damaged, or written by another version
+        with suppress(OSError, ValueError, RecursionError, WireError):  # none, or damaged, or another version's
             self.told = protocol.read(History, json.loads(path.read_text(encoding="utf-8")), path.name)
 
     def take(self, told: History, path: Path) -> None:

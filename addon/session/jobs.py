@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...worker.core.options import Value
+from ...worker.core.texts import shortened
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
     DownloadParams,
@@ -22,10 +23,14 @@ from ...worker.wire.protocol import (
     NetworkInfo,
     RemoveParams,
     SelectParams,
+    SequenceParams,
 )
 from . import glb
 from .provenance import SEED
 from .states import Problem
+
+LONGEST_MESSAGE = 2000
+"""Characters of a line of an error that are shown."""
 
 QUEUE_LIMIT = 20
 """Jobs that wait while one runs: more are an accident."""
@@ -46,7 +51,7 @@ class Label:
 class Recipe:
     """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
     each method that may be selected, by its name. `cached`: as in GenerateParams. `beside`: what the object is called
-    beside which the result is to stand, "" for none."""
+    beside which the result is to stand, "" for none. `maps`: as in GenerateParams."""
 
     question: SelectParams
     presets: dict[str, str]
@@ -54,6 +59,7 @@ class Recipe:
     cached: bool = True
     label: Label = field(default=Label(""), compare=False)
     beside: str = field(default="", compare=False)
+    maps: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Job:
     """
 
     method: str
-    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams
+    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams | SequenceParams
     stage: str
     environment: str
     folder: Path | None = None
@@ -90,13 +96,16 @@ class Finished:
 
 
 class Results:
-    """The meshes that wait for their import, and how the last one that was imported turned out. `cancelled` is what
-    the user gave up last, None where something was begun or has come since."""
+    """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
+    `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
+    with the set-up is not here, "" where it is or nobody has asked."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
         self.last: protocol.GenerateResult | None = None
         self.cancelled: Label | None = None
+        self.note = ""
+        self.sequences: list[protocol.SequenceResult] = []
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -111,6 +120,7 @@ class Results:
 
 def problem(message: str, error: protocol.WireError | None, log: str) -> Problem:
     """What went wrong, as the panel shows it; `log` is the worker's, for an error that brings none."""
+    message = "\n".join(shortened(line, LONGEST_MESSAGE) for line in message.splitlines())
     if error is None:
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
@@ -130,17 +140,23 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     folder = _folder(temporary)
     glb, beside = str(folder / "result.glb"), str(folder)
     params = GenerateParams(
-        pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached
+        pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached, recipe.maps
     )
     seed = f", seed {options[SEED]}" if SEED in options else ""
     label = Label(recipe.label.title, f"{network.label}, {preset}{seed}", recipe.label.picture)
     return Job("generate", params, "starting", method.environment, folder, recipe, label)
 
 
-def download(method: MethodInfo, network: NetworkInfo) -> Job:
-    """Fetches the weights of one of the method's networks."""
-    label = Label(network.label, "download")
-    return Job("networks/download", DownloadParams(network.name), "connecting", method.environment, label=label)
+def download(method: MethodInfo, network: NetworkInfo, along: bool = False) -> Job:
+    """Fetches the weights of one of the method's networks. along: with the set-up, and done without if need be."""
+    label, params = Label(network.label, "download"), DownloadParams(network.name, along)
+    return Job("networks/download", params, "connecting", method.environment, label=label)
+
+
+def sequence(method: MethodInfo, params: SequenceParams, title: str) -> Job:
+    """Gives each frame of a video or a folder its depth, in a folder of the user's."""
+    label = Label(title, "depth of each frame")
+    return Job("sequence", params, "starting", method.environment, label=label)
 
 
 def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:

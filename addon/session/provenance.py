@@ -22,7 +22,7 @@ def parsed(kept: object) -> Provenance | None:
     """What `text` was written of; None where that is not to be read, as of a later version."""
     try:
         return read(Provenance, json.loads(kept))
-    except (TypeError, ValueError, WireError):
+    except (TypeError, ValueError, RecursionError, WireError):
         return None
 
 

@@ -14,7 +14,7 @@ def read(path: Path) -> dict[str, Any]:
     """What was chosen last; nothing where it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -31,15 +31,18 @@ from ...worker.wire.protocol import (
     RemoveParams,
     SelectParams,
     SelectResult,
+    SequenceParams,
     WireError,
 )
 from . import catalogue, jobs, launch, states
-from .client import Answered, Client, Event, Exited, Failed
+from .client import Answered, Event, Exited, Failed
 from .environments import Environments, Over
 from .glb import Reading
 from .history import Kept
 from .jobs import Finished, Job, Recipe, Results
 from .launch import Interpreter, Settings
+from .line import Line
+from .link import Link
 from .process import CannotStart
 from .question import Question
 from .states import MOVING, Problem, Shown, State
@@ -55,21 +58,16 @@ class Session:
         self.selection: Question[SelectParams, SelectResult] = Question("select", clock)
         self.estimate: Question[EstimateParams, EstimateResult] = Question("estimate", clock)
         self.history = Kept()
-        self.queue: list[Job] = []
         self.problem: Problem | None = None
         self.results = Results()
         self.methods = catalogue.shipped()
         self.up_to_date = False
         """Whether a worker has told since the start which weights are here; `methods` are older else."""
+        self.line, self.link = Line(), Link(clock)
         self._settings, self._clock = settings, clock
-        self._client: Client | None = None
-        self._wanted: tuple[Any, ...] = ()  # what the worker was started for
-        self._introduced = False
         self._progress = Shown(0.0, "")
         self._ordered: Order | None = None
-        self._pending: Job | None = None
-        self._running: tuple[int, Job] | None = None
-        self._since = self._heard_at = self._began_at = self._started_at = clock()
+        self._since = self._heard_at = self._began_at = clock()
 
     # ---- what the panel reads
 
@@ -96,12 +94,17 @@ class Session:
     @property
     def can_add(self) -> bool:
         """A job can begin, or wait for its turn."""
-        return (self.moving or self.can_begin) and len(self.queue) < jobs.QUEUE_LIMIT
+        return (self.moving or self.can_begin) and not self.line.full
 
     @property
     def job(self) -> Job | None:
         """What the worker does, or is started for."""
-        return self._running[1] if self._running else self._pending
+        return self.line.job
+
+    @property
+    def queue(self) -> list[Job]:
+        """What waits, what is next first."""
+        return self.line.queue
 
     @property
     def can_force(self) -> bool:
@@ -136,8 +139,8 @@ class Session:
     def look(self) -> None:
         """Looks again whether there is an environment: the settings or the disk have changed."""
         self.environments.look()
-        started_quietly = self._client and not self._introduced and not self.moving
-        if self.environments.order is None and (self._client is None or started_quietly):
+        started_quietly = self.link.client and not self.link.introduced and not self.moving
+        if self.environments.order is None and (self.link.client is None or started_quietly):
             self._go(State.IDLE if self.interpreter.python else State.ABSENT)
 
     def need(self, name: str) -> None:
@@ -152,10 +155,15 @@ class Session:
         job = self._making(recipe)
         return job is not None and self._begin(job)
 
-    def set_up_for(self, order: Order, recipe: Recipe) -> None:
-        """Makes an environment ready, and then the recipe in it."""
-        if not self.moving and (job := self._making(recipe)):
-            self.queue.append(job)
+    def set_up(self, order: Order, along: str = "", recipe: Recipe | None = None) -> None:
+        """Makes an environment ready, then fetches the network `along`, if it can be had, and then makes the recipe."""
+        if self.moving:
+            return
+        self.results.note = ""
+        fetching = jobs.download(*catalogue.find(self.methods, along), along=True) if along else None
+        making = self._making(recipe) if recipe else None
+        if recipe is None or making:
+            self.queue.extend(filter(None, (fetching, making)))
             self.give_order(order)
 
     def download(self, network: str) -> None:
@@ -167,19 +175,22 @@ class Session:
         if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
             self._begin(job)
 
+    def sequence(self, params: SequenceParams, title: str) -> None:
+        """Gives each frame its depth; `results.sequences` gets it."""
+        method = next(each for each in self.methods if each.makes == "DepthMap")
+        self._begin(jobs.sequence(method, params, title))
+
     def remove(self, params: RemoveParams) -> None:
         """Removes results that are kept."""
         self._begin(jobs.removal(params, self._any_environment))
 
     def makes(self, recipe: Recipe) -> bool:
         """Whether exactly that is being made already, or waits for its turn."""
-        return any(job.recipe == recipe for job in (self.job, *self.queue) if job)
+        return self.line.makes(recipe)
 
     def unqueue(self, number: int) -> None:
         """Takes a job out of the queue."""
-        for job in [job for job in self.queue if job.number == number]:
-            self.queue.remove(job)
-            job.discard()
+        self.line.take_out(lambda job: job.number == number)
 
     def give_order(self, order: Order) -> None:
         """Makes, repairs, moves or removes an environment. A worker is ended first: it has files of it open."""
@@ -187,8 +198,8 @@ class Session:
             return
         self.problem, self.results.cancelled, self._ordered = None, None, order
         self._began_at = self._heard_at = self._clock()
-        if self._client:
-            self._client.end()
+        if self.link.client:
+            self.link.client.end()
             self._go(State.STOPPING)
         else:
             self._carry_out()
@@ -198,12 +209,12 @@ class Session:
         waits in the queue goes on, but for what waits for an environment that is given up."""
         self.results.cancelled = self.job.label if self.job else jobs.Label("setting up")
         if self.state is State.SETTING_UP:
-            for job in [job for job in self.queue if job.environment == self.environments.order.name]:
-                self.unqueue(job.number)
+            given_up = self.environments.order.name
+            self.line.take_out(lambda job: job.environment == given_up)
             self.environments.stop()
             self._go(State.STOPPING)
-        elif self.state is State.BUSY and self._client and self._running:
-            self._client.cancel(self._running[0])
+        elif self.state is State.BUSY and self.link.client and self.line.running:
+            self.link.client.cancel(self.line.running[0])
             self._go(State.CANCELLING)
         elif self.state in (State.STARTING, State.STOPPING):
             self._drop_pending()
@@ -211,27 +222,28 @@ class Session:
 
     def enough(self) -> None:
         """Asks a job that shows what it has so far to finish with that."""
-        if self.can_end_early and self._client and self._running:
-            self._client.enough(self._running[0])
+        if self.can_end_early and self.link.client and self.line.running:
+            self.link.client.enough(self.line.running[0])
             self._progress = replace(self._progress, enough=True)
 
     def force_stop(self) -> None:
         """Ends the worker, and all it started, at once. The next job starts a new one."""
         self.environments.kill()
-        if self._client:
-            self._client.kill()
-        if self._client or self.environments.order:
+        if self.link.client:
+            self.link.client.kill()
+        if self.link.client or self.environments.order:
             self._go(State.STOPPING)
 
     def rest(self) -> None:
         """Ends a worker that has nothing to do, to free its memory."""
-        if self.state is State.READY and self._client:
-            self._client.end()
+        if self.state is State.READY and self.link.client:
+            self.link.client.end()
             self._go(State.STOPPING)
 
     def dismiss(self) -> None:
         """The user has read the error."""
         self.problem = self.results.cancelled = None
+        self.results.note = ""
         self.environments.dismiss()
 
     def not_imported(self, finished: Finished, reason: str) -> None:
@@ -244,15 +256,13 @@ class Session:
     def close(self) -> None:
         """Ends everything; waits for a moment only. For when the add-on is switched off or Blender ends."""
         self.environments.close()
-        if self._client:
-            self._client.close()
-        self._client = None
+        if self.link.client:
+            self.link.client.close()
+        self.link.lose()
         for question in self._questions:
             question.ask(None)
-        self._drop_pending()
-        self._end_running()
-        for job in [*self.queue]:
-            self.unqueue(job.number)
+        self._ordered = None
+        self.line.clear()
         for finished in [*self.results.waiting]:
             self.results.discard(finished)
         self.state = State.ABSENT
@@ -264,8 +274,8 @@ class Session:
         before = self._picture()
         for over in self.environments.tick(quiet=not self.moving):
             self._hear_environments(over)
-        if self._client:
-            for event in self._client.events():
+        if self.link.client:
+            for event in self.link.client.events():
                 self._take(event)
         self._watch_clock()
         self._take_next()
@@ -322,25 +332,23 @@ class Session:
         if self.moving or not self.queue:
             return
         settings = self._settings()
-        ready = [job for job in self.queue if launch.find(settings, job.environment).python]
-        if ready:
-            self.queue.remove(ready[0])
-            self._progress = Shown(0.0, ready[0].stage)
+        if job := self.line.take_next(lambda job: launch.find(settings, job.environment).python is not None):
+            self._progress = Shown(0.0, job.stage)
             self._began_at = self._heard_at = self._clock()
-            self._bring_up(ready[0])
+            self._bring_up(job)
 
     def _ask_quietly(self) -> None:
         """Asks the worker what is to be known about what is chosen; it is started for that, but for no more."""
         for question in self._questions:
             if question.due and self.can_begin and self._reach(self.environments.needed):
-                question.request = self._client.request(question.method, question.question)
+                question.request = self.link.client.request(question.method, question.question)
         told = self.history.request is not None or not self.history.stale
-        if self._client and self._introduced and not self.moving and not told:
-            self.history.request = self._client.request("history", protocol.Empty())
+        if self.link.client and self.link.introduced and not self.moving and not told:
+            self.history.request = self.link.client.request("history", protocol.Empty())
 
     def _bring_up(self, job: Job) -> None:
         """Takes the next step towards a worker that has the job."""
-        self._pending = job
+        self.line.pending = job
         self._go(State.STARTING)
         if self._reach(job.environment):
             self._submit()
@@ -349,42 +357,35 @@ class Session:
         """Takes the next step towards a worker in the environment `name` that knows the settings of the moment; whether
         it is there. One that was started for something else is ended first: there is one at a time."""
         settings = self._settings()
-        python = launch.find(settings, name)
-        wanted = python.python, settings.root, settings.online, settings.device
-        if python.python is None:
-            self._give_up(python.reason)
-        elif self._client is None:
-            self._start(settings, name, wanted)
-        elif self._wanted != wanted:
-            self._client.end()
+        found = launch.find(settings, name)
+        if found.python is None:
+            self._give_up(found.reason)
+        elif self.link.client is None:
+            self._start(settings, name, found.python)
+        elif not self.link.fits(settings, found.python):
+            self.link.client.end()
             self._go(State.STOPPING)
         else:
-            return self._introduced
+            return self.link.introduced
         return False
 
-    def _start(self, settings: Settings, name: str, wanted: tuple[Any, ...]) -> None:
-        command, variables = launch.worker_command(wanted[0]), launch.worker_variables(settings, name)
+    def _start(self, settings: Settings, name: str, python: Path) -> None:
         try:
-            self._client = Client(command, launch.PACKAGE, settings.logs / "worker.log", variables, self._clock)
+            self.link.start(settings, name, python)
         except CannotStart as error:
             self.environments.suspect(name)
             self._give_up(str(error))
-            return
-        self._wanted, self._introduced, self._started_at = wanted, False, self._clock()
-        self._client.request(
-            "initialize", protocol.InitializeParams(protocol.VERSION, settings.online, settings.device)
-        )
 
     def _submit(self) -> None:
         """Hands the pending job to the worker, which is asked but once to select."""
-        job, self._pending = self._pending, None
+        job = self.line.take_pending()
         if job.method == "select":
             self.selection.ask(job.params)
-            id = self.selection.request or self._client.request(job.method, job.params)
+            id = self.selection.request or self.link.client.request(job.method, job.params)
             self.selection.request = id
         else:
-            id = self._client.request(job.method, job.params)
-        self._running = id, job
+            id = self.link.client.request(job.method, job.params)
+        self.line.running = id, job
         self._go(State.BUSY)
 
     def _carry_out(self) -> None:
@@ -407,17 +408,17 @@ class Session:
     def _hear(self, event: Event) -> None:
         self._heard_at = self._clock()
         match event:
-            case Progress(token, fraction, stage, message, remaining) if self._is_running(token):
+            case Progress(token, fraction, stage, message, remaining) if self.line.is_running(token):
                 self._progress = self._progress.at(fraction, stage, message, remaining)
-            case Preview(token, file) if self._is_running(token):
+            case Preview(token, file) if self.line.is_running(token):
                 self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result) if wrong := _unlike_us(result):
                 self._not_introduced(f"{wrong}: install the add-on and its environment again")
             case Answered(_, "initialize", result):
                 self._describe(result.methods)
-                self._introduced = True
+                self.link.introduced = True
                 self._be_ready()
-                if self._pending and self.state is State.READY:
+                if self.line.pending and self.state is State.READY:
                     self._submit()
             case Answered(_, "catalogue", result):
                 if not catalogue.flaw(result.methods):
@@ -430,18 +431,15 @@ class Session:
             case Failed(id, method, error):
                 self._hear_failure(id, method, error)
             case Exited():
-                self._client, self._introduced, self.history.request = None, False, None
+                self._lose_worker()
                 self._after_exit()
-
-    def _is_running(self, id: int) -> bool:
-        return self._running is not None and id == self._running[0]
 
     def _hear_result(self, id: int, result: Any) -> None:
         for question in self._questions:
             question.end(id, result)
-        if not self._is_running(id):
+        if not self.line.is_running(id):
             return
-        job, self._running = self._running[1], None
+        job = self.line.take_running()
         wanted = self.state is State.BUSY  # else it was cancelled, but it was done before it heard
         self._be_ready()
         if not wanted:
@@ -454,8 +452,11 @@ class Session:
             self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside))
             self.history.stale = True
             self.estimate.forget()
-        elif job.method == "networks/download" and self._client:
-            self._client.request("catalogue", protocol.Empty())
+        elif job.method == "sequence":
+            self.results.sequences.append(result)
+        elif job.method == "networks/download" and self.link.client:
+            self.results.note = result.note
+            self.link.client.request("catalogue", protocol.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
         unwanted = self.state in (State.CANCELLING, State.STOPPING)
@@ -465,18 +466,18 @@ class Session:
             self.history.stale, self.history.request = method != "history", None
         if method == "initialize" and not unwanted:
             self._not_introduced(error.message, error)
-        elif self._is_running(id):
+        elif self.line.is_running(id):
             if not unwanted:
                 self._fail(error.message, error)
-            self._end_running()
+            self.line.drop_running()
             self._be_ready()
 
     def _not_introduced(self, message: str, error: WireError | None = None) -> None:
         """The worker that was started is of no use; nobody is told who does not wait for it."""
-        if self._pending:
+        if self.line.pending:
             self._fail(message, error)
             if error is None or error.code is ErrorCode.WORKER_EXITED:
-                self.environments.suspect(self._pending.environment)
+                self.environments.suspect(self.line.pending.environment)
         self._leave_open(message)
         self._drop_pending()
         self.force_stop()
@@ -489,11 +490,11 @@ class Session:
         self.look()
 
     def _after_exit(self) -> None:
-        self._end_running()
+        self.line.drop_running()
         if self._ordered:
             self._carry_out()
-        elif self._pending:
-            self._bring_up(self._pending)
+        elif self.line.pending:
+            self._bring_up(self.line.pending)
         else:
             self.look()
 
@@ -502,8 +503,7 @@ class Session:
     def _watch_clock(self) -> None:
         now = self._clock()
         waited = now - self._since
-        starting = self._client is not None and not self._introduced and self.state is not State.STOPPING
-        if starting and now - self._started_at > states.START_LIMIT:
+        if self.link.late and self.state is not State.STOPPING:
             self._not_introduced(f"the worker did not answer within {states.START_LIMIT:.0f} seconds of its start")
             return
         match self.state:
@@ -522,7 +522,7 @@ class Session:
     def _leave_behind(self) -> None:
         """A process that even the system cannot end (it hangs in a driver) must not keep the panel."""
         self._fail("the worker could not be ended: it may still use memory until Blender is closed")
-        self._client, self._introduced, self.history.request = None, False, None
+        self._lose_worker()
         for question in self._questions:
             question.ask(None)
         self.environments.leave_behind()
@@ -568,27 +568,25 @@ class Session:
             catalogue.write(methods, self._settings().catalogue)
 
     def _fail(self, message: str, error: WireError | None = None) -> None:
-        self.problem = jobs.problem(message, error, self._client.log_tail() if self._client else "")
+        self.problem = jobs.problem(message, error, self.link.log)
 
     def _give_up(self, reason: str) -> None:
         """No worker can be started."""
         self._leave_open(reason)
-        if self._pending is None:
+        if self.line.pending is None:
             return
         self._fail(reason)
         self._drop_pending()
-        self._go(State.READY if self._introduced else State.IDLE)
+        self._go(State.READY if self.link.introduced else State.IDLE)
         self.look()
 
     def _drop_pending(self) -> None:
-        job, self._pending, self._ordered = self._pending, None, None
-        if job:
-            job.discard()
+        self._ordered = None
+        self.line.drop_pending()
 
-    def _end_running(self) -> None:
-        if self._running:
-            self._running[1].discard()
-            self._running = None
+    def _lose_worker(self) -> None:
+        self.link.lose()
+        self.history.request = None
 
 
 def _unlike_us(worker: protocol.InitializeResult) -> str:

@@ -124,6 +124,6 @@ class EnvironmentTask(Child):
                     self._error = ""
                 case _:
                     self.note(f"not understood: {line[:LONGEST_NOTE]!r}")
-        except ValueError:
+        except (ValueError, RecursionError):
             self.note(f"printed: {line[:LONGEST_NOTE]!r}")
         return None

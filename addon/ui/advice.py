@@ -32,6 +32,21 @@ def fits(methods: Methods, several: bool) -> tuple[Fit, ...]:
     return tuple(found)
 
 
+def a_download_away(methods: Methods, taken: str) -> NetworkInfo | None:
+    """What is known to be better than a network of the same method that ships, and comes with the set-up."""
+    for method in methods:
+        mine = next((each for each in method.networks if each.name == taken and not each.bytes), None)
+        if mine:
+            return next((each for each in method.networks if each.along and not each.here), None)
+    return None
+
+
+def comes_along(methods: Methods, environment: str) -> NetworkInfo | None:
+    """The network that is fetched when that environment is set up, None where none is missing."""
+    mine = (network for method in methods if method.environment == environment for network in method.networks)
+    return next((network for network in mine if network.along and not network.here), None)
+
+
 def several_without(methods: Methods, method: MethodInfo) -> bool:
     """Whether the method's category makes something of several pictures that needs no download."""
     others = [each for each in of_category(methods, method.category) if each.pictures == "several"]

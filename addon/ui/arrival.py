@@ -13,20 +13,24 @@ from .scene import provenance as kept
 
 
 def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object:
-    """Adds the result to the scene as one object. Raises scene.CannotAdd."""
+    """Adds the result to the scene: one object, or a thing with the scene behind it. Returns the first. Raises
+    scene.CannotAdd."""
     result = finished.result
-    thing = scene.add_mesh(context, finished.file, result.name)
+    things = scene.add_meshes(context, finished.file, result.name)
+    largest = things[-1]  # what is behind a thing is around it
     neighbour = context.scene.objects.get(finished.beside)
     at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
-    place.stand(thing, at.copy(), place.in_the_way(context, thing))
-    if result.provenance:
-        kept.keep(thing, provenance.text(result), provenance.readable(result.provenance))
-        if preferences.preferences().mark_assets:
-            mark_as_asset(thing)
+    place.stand(largest, at.copy(), place.in_the_way(context, things))
+    for thing in things:
+        thing.matrix_world = largest.matrix_world
+        if result.provenance:
+            kept.keep(thing, provenance.text(result), provenance.readable(result.provenance))
+            if preferences.preferences().mark_assets:
+                mark_as_asset(thing)
     if preferences.preferences().show_textures:
         view.show_textures_at_first(context)
-    view.bring_into_sight(context, thing)
-    return thing
+    view.bring_into_sight(context, things[0])
+    return things[0]
 
 
 def mark_as_asset(thing: bpy.types.Object) -> None:

@@ -20,7 +20,7 @@ SHEET_SCALE = 2.6
 SHEET_COLUMNS = 4
 
 GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
-"""Of options, in the order in which they are drawn; the seed has a place of its own."""
+"""Of options, in the order in which they are drawn; the subject and the seed have places of their own."""
 
 
 def draw_pictures(layout: UILayout, context: Context) -> None:
@@ -40,12 +40,14 @@ def draw_pictures(layout: UILayout, context: Context) -> None:
         box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     row = box.row(align=True)
     icon = {"folder": "FILE_FOLDER", "video": "FILE_MOVIE"}.get(kind, "NONE")
-    row.label(text=wording.pictures(paths), icon=icon)
+    row.label(text=f"{len(paths)} photos" if len(paths) > 1 else wording.pictures(paths), icon=icon)
     row.operator("image_to_3d.choose_picture", text="", icon="FILE_FOLDER")
     row.menu("IMAGE_TO_3D_MT_pictures", text="", icon="DOWNARROW_HLT")
     row.operator("image_to_3d.clear_picture", text="", icon="X")
-    if kind != "pictures":
-        drawing.note(box, context, "Its sharpest frames are used." if kind == "video" else wording.folder(len(inside)))
+    if kind == "video":
+        drawing.note(box, context, wording.video(previews.video.frames, previews.video.seconds))
+    elif kind == "folder":
+        drawing.note(box, context, wording.folder(len(inside)))
 
 
 def _draw_sheet(layout: UILayout, paths: tuple[str, ...], can_take_out: bool) -> None:
@@ -69,13 +71,14 @@ def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
     row.label(text="Model")
     row.prop(own, "category", text="")
     column.prop(group, "network", text="")  # names of networks are long: no room for a label
-    note = column.row()
-    note.active = False
     if network is None:
-        note.label(text=f"Automatic: {choice.method.label}")
+        drawing.note(layout, context, f"Automatic: {choice.method.label}")
     else:
         name = f"{network.label}, " if choice.is_automatic else "Licence: "
-        note.label(text=name + wording.licence(network))
+        drawing.note(layout, context, name + wording.licence(network))
+    for option in (each for each in choice.method.options if each.group == "subject"):
+        row = layout.row(align=True)
+        row.prop(properties.of_method(own, choice.method), properties.property_name(option), expand=True)
     layout.row(align=True).prop(group, "preset", expand=True)
     known = timer.session().estimate.answer
     if text := wording.estimate(known, properties.preset(own, choice.method)):

@@ -44,10 +44,19 @@ def chosen(
     method, info = find(methods, answer.network) if answer else (suitable[0], None)
     presets = {each.name: properties.preset(own, each) for each in offered}
     label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
-    recipe = Recipe(question, presets, options, not own.fresh, label)
+    maps = bpy.path.abspath(own.maps) if own.maps else ""
+    recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps)
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)
+
+
+def for_depth(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[str | None, str, dict[str, Value]]:
+    """Network (None: the worker's choice), preset and options of the method that gives a photo its depth."""
+    method = next(each for each in methods if each.makes == "DepthMap")
+    mine = getattr(own, properties.category_attribute(method.category)).network
+    network = mine if mine in (each.name for each in method.networks) else None
+    return network, properties.preset(own, method), properties.changed(own, method)
 
 
 def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: bool = True, beside: str = "") -> Recipe:

@@ -14,7 +14,7 @@ from bpy.types import Context, Event, Operator
 from ..session import tasks
 from ..session.environments import Report
 from ..session.tasks import Check, Order
-from . import drawing, preferences, timer, wording
+from . import advice, drawing, environment_panels, preferences, properties, timer, wording
 from .operators import Returned, grey, session_operator
 
 DIALOG_WIDTH = 420  # pixels at scale 1
@@ -61,6 +61,7 @@ class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
         drawing.text(column, context, standing, "INFO", width)
         if entry and (need := wording.need(entry)):
             drawing.text(column, context, need, "IMPORT", width)
+        environment_panels.draw_along(column, context, timer.session(), name, width)
         if self.then_generate:
             drawing.text(column, context, "Then the mesh is made.", "MESH_MONKEY", width)
         column.label(text=str(preferences.root()), icon="FILE_FOLDER")
@@ -69,9 +70,10 @@ class IMAGE_TO_3D_OT_set_up(_Ordering, Operator):
     def execute(self, context: Context) -> Returned:
         name = self._name()
         order = tasks.making(name, timer.session().environments.standing(name))
-        if not self.then_generate:
-            return self.give(order)
-        timer.session().set_up_for(order, timer.chosen(context).recipe)
+        network = advice.comes_along(timer.session().methods, name)
+        wanted = network and properties.settings(context).along and not preferences.offline()
+        recipe = timer.chosen(context).recipe if self.then_generate else None
+        timer.session().set_up(order, network.name if wanted else "", recipe)
         timer.wake()
         return {"FINISHED"}
 

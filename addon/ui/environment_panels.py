@@ -13,7 +13,7 @@ from ..session.environments import Environments, Report
 from ..session.launch import Standing
 from ..session.session import Session
 from ..session.states import State
-from . import drawing, preferences, properties, wording
+from . import advice, drawing, preferences, properties, wording
 
 ICONS = {Standing.READY: "CHECKMARK", Standing.ABSENT: "RADIOBUT_OFF", None: "QUESTION"}
 """Of an environment in any other state: "ERROR"."""
@@ -42,6 +42,16 @@ def draw_box(layout: UILayout, context: Context, session: Session) -> None:
     if reason := preferences.why_not_fetched():
         drawing.offline(box, context, reason)
     _draw_need(box, context, environments)
+    draw_along(box, context, session, environments.needed)
+
+
+def draw_along(layout: UILayout, context: Context, session: Session, name: str, width: float | None = None) -> None:
+    """The networks that are fetched with the set-up of that environment, and the tick by which one does without."""
+    network = advice.comes_along(session.methods, name)
+    if network is None or preferences.offline():
+        return
+    layout.prop(properties.settings(context), "along")
+    drawing.text(layout, context, wording.sentence(wording.along(network)), "BLANK1", *([width] if width else []))
 
 
 def _draw_button(layout: UILayout, environments: Environments) -> None:
@@ -86,11 +96,11 @@ def draw_problem(box: UILayout, context: Context, session: Session) -> None:
 
 def draw_log_and_report(box: UILayout, own: bpy.types.PropertyGroup, environments: Environments, log: str) -> None:
     """The end of the log, folded, and the button for a bug report."""
-    row = box.row(align=True)
+    draw_report_button(box.row(), environments)
     if log:
-        icon = "DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT"
-        row.prop(own, "show_log", icon=icon, emboss=False)
-    draw_report_button(row, environments)
+        row = box.row()
+        row.alignment = "LEFT"
+        row.prop(own, "show_log", icon="DISCLOSURE_TRI_DOWN" if own.show_log else "DISCLOSURE_TRI_RIGHT", emboss=False)
     if log and own.show_log:
         drawing.log(box, log)
 

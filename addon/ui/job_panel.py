@@ -11,7 +11,7 @@ from ...worker.wire.protocol import ErrorCode
 from ..session.jobs import Job, Label
 from ..session.session import Session
 from ..session.states import Problem, State
-from . import drawing, environment_panels, previews, properties, timer, wording
+from . import advice, drawing, environment_panels, previews, properties, timer, wording
 
 THUMBNAIL_SCALE = 6.0
 CARD_SCALE = 2.6
@@ -55,6 +55,8 @@ def draw_outcome(layout: UILayout, context: Context, session: Session) -> None:
     """How it went."""
     if session.results.waiting and (reason := timer.why_not_added(context)):
         drawing.text(layout, context, wording.sentence(reason), "TIME")
+    if session.results.note:
+        drawing.text(layout, context, wording.sentence(session.results.note), "INFO")
     if session.problem:
         _draw_problem(layout, context, session.problem)
     elif session.results.cancelled:
@@ -67,12 +69,22 @@ def draw_outcome(layout: UILayout, context: Context, session: Session) -> None:
         drawing.text(layout, context, wording.made(session.results.last), "CHECKMARK")
         for warning in session.results.last.warnings:
             drawing.text(layout, context, wording.sentence(warning), "INFO")
+        if better := advice.a_download_away(session.methods, session.results.last.network):
+            text = f"Download {better.label} ({wording.size(better.bytes)})"
+            layout.operator("image_to_3d.download", text=text, icon="IMPORT").network = better.name
 
 
 def has_outcome(session: Session) -> bool:
     """Whether there is something to draw."""
     results = session.results
-    return bool(session.problem or results.cancelled or session.environments.done or results.last or results.waiting)
+    return bool(
+        session.problem
+        or results.note
+        or results.cancelled
+        or session.environments.done
+        or results.last
+        or results.waiting
+    )
 
 
 def _draw_label(layout: UILayout, label: Label) -> None:
@@ -81,19 +93,22 @@ def _draw_label(layout: UILayout, label: Label) -> None:
     if icon:
         row.template_icon(icon_value=icon, scale=CARD_SCALE)
     column = row.column(align=True)
+    column.scale_y = 0.8
     column.label(text=label.title)
-    if label.detail:
-        detail = column.row()
-        detail.active = False
-        detail.label(text=label.detail)
+    details = column.column(align=True)
+    details.active = False
+    for detail in filter(None, label.detail.split(", ")):  # together they are too long
+        details.label(text=detail)
 
 
 def _draw_waiting(column: UILayout, job: Job) -> None:
     row = column.row(align=True)
     icon = previews.gallery.icon(job.label.picture)
-    text = f"{job.label.title}: {job.label.detail}"
-    row.label(text=text, icon_value=icon) if icon else row.label(text=text, icon="BLANK1")
+    row.label(text=job.label.title, **({"icon_value": icon} if icon else {"icon": "BLANK1"}))
     row.operator("image_to_3d.unqueue", text="", icon="X", emboss=False).number = job.number
+    detail = column.row()
+    detail.active, detail.scale_y = False, 0.7
+    detail.label(text=job.label.detail)
 
 
 def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:

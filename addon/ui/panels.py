@@ -21,6 +21,7 @@ from . import (
     presets,
     properties,
     result_panels,
+    sequence_operators,
     timer,
     wording,
 )
@@ -124,6 +125,19 @@ class IMAGE_TO_3D_PT_options(_Sidebar, Panel):
         choice_panel.draw_options(self.layout, context, timer.chosen(context).method)
 
 
+class IMAGE_TO_3D_PT_frames(_Sidebar, Panel):
+    bl_label = "Frames"
+    bl_parent_id = "IMAGE_TO_3D_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return properties.is_several(properties.settings(context))
+
+    def draw(self, context: Context) -> None:
+        sequence_operators.draw(self.layout, context)
+
+
 class IMAGE_TO_3D_PT_history(_Sidebar, Panel):
     bl_label = "History"
     bl_parent_id = "IMAGE_TO_3D_PT_main"
@@ -142,6 +156,7 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
         own, column = properties.settings(context), self.layout.column()
         several = properties.is_several(own)
         column.prop(own, "camera", text="Cameras of the Photos" if several else "Matching Camera")
+        column.prop(own, "maps")
         more = column.column()
         more.active = own.camera
         more.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
@@ -189,6 +204,7 @@ CLASSES = (
     IMAGE_TO_3D_PT_queue,
     IMAGE_TO_3D_PT_outcome,
     IMAGE_TO_3D_PT_options,
+    IMAGE_TO_3D_PT_frames,
     IMAGE_TO_3D_PT_scene,
     IMAGE_TO_3D_PT_history,
 )

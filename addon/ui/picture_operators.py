@@ -39,7 +39,7 @@ def _is_taken(path: str) -> bool:
 
 
 class IMAGE_TO_3D_OT_paste_picture(Operator):
-    """Take the picture, the folder or the video whose path is in the clipboard; several, one a line"""
+    """Take what is in the clipboard: a picture, or a path of one, of a folder or of a video; several, one a line"""
 
     bl_idname = "image_to_3d.paste_picture"
     bl_label = "From the Clipboard"
@@ -47,11 +47,35 @@ class IMAGE_TO_3D_OT_paste_picture(Operator):
 
     def execute(self, context: Context) -> Returned:
         paths = [path for path in paths_in(context.window_manager.clipboard) if os.path.exists(path)]
+        try:
+            paths = paths or _pasted(context)
+        except (RuntimeError, OSError) as error:
+            self.report({"WARNING"}, f"The clipboard's picture cannot be taken: {error}")
+            return {"CANCELLED"}
         if not paths:
-            self.report({"WARNING"}, "The clipboard has no path of a picture, a folder or a video: copy a file first")
+            self.report({"WARNING"}, "The clipboard has neither a picture nor the path of one: copy one first")
             return {"CANCELLED"}
         properties.choose(properties.settings(context), paths)
         return {"FINISHED"}
+
+
+def _pasted(context: Context) -> list[str]:
+    """A file with the picture in the clipboard, none if there is no picture. Raises OSError and RuntimeError.
+
+    Blender pastes one, where the system lets it, as an image among its own; that goes again.
+    """
+    if not bpy.ops.image.clipboard_paste.poll():
+        return []
+    before = {each.name for each in context.blend_data.images}
+    bpy.ops.image.clipboard_paste()
+    made = [each for each in context.blend_data.images if each.name not in before]
+    try:
+        for image in made:
+            image.file_format = "PNG"
+        return [_file_of(image, context) for image in made]
+    finally:
+        for image in made:
+            context.blend_data.images.remove(image)
 
 
 class IMAGE_TO_3D_OT_take_image(Operator):
@@ -136,7 +160,7 @@ class IMAGE_TO_3D_MT_pictures(Menu):
         layout = self.layout
         layout.operator("image_to_3d.paste_picture", icon="PASTEDOWN")
         layout.operator("image_to_3d.take_image", text="From the Last Render", icon="RENDER_STILL").image = RENDER
-        images = [each for each in context.blend_data.images if each.type == "IMAGE" and each.source != "VIEWER"]
+        images = [each for each in context.blend_data.images if each.source != "VIEWER"]  # painted ones are no "IMAGE"
         if images:
             layout.separator()
         for image in images[:MENU_LIMIT]:

@@ -37,7 +37,7 @@ class IMAGE_TO_3D_OT_add_preset(AddPresetBase, Operator):
     def preset_values(self) -> list[str]:
         """What is saved, in the order in which it is set again: a preset of ours sets options too."""
         own, method = properties.settings(bpy.context), timer.chosen(bpy.context).method
-        group = properties.category_attribute(own.category)
+        group = properties.attribute("category", own.category)
         values = ["own.category", f"own.{group}.network", f"own.{group}.preset"]
         return values + [f"own.{properties.option_path(method, option)}" for option in method.options]
 

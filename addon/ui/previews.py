@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 
+import bpy
 import bpy.utils.previews
 
 from ...worker.core.file_types import VIDEOS
@@ -94,7 +96,26 @@ class Gallery:
         self.__init__()
 
 
-gallery, making, folder = Gallery(), Thumbnail(), Folder()
+class Video:
+    """How long the video is that is chosen. `frames` is 0 and `seconds` 0.0 where that is not known."""
+
+    def __init__(self) -> None:
+        self.frames, self.seconds, self._seen = 0, 0.0, ""
+
+    def look(self, path: str) -> None:
+        """Looks into the file if it is another than before, which takes some 10 ms; "" for none."""
+        if path == self._seen:
+            return
+        self.__init__()
+        self._seen = path
+        if os.path.isfile(path):
+            with suppress(RuntimeError):  # what Blender cannot open the worker may
+                clip = bpy.context.blend_data.movieclips.load(path)
+                self.frames, self.seconds = clip.frame_duration, clip.frame_duration / (clip.fps or 1.0)
+                bpy.context.blend_data.movieclips.remove(clip)
+
+
+gallery, making, folder, video = Gallery(), Thumbnail(), Folder(), Video()
 
 
 def register() -> None:

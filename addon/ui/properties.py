@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user has chosen, as properties that are made from what the worker offers.
+"""What the user has chosen: pictures, category, network, preset and options, and what follows when one changes.
 
-They live on the window manager, whose properties Blender never writes into a file. Must not know the worker or any
-method's name: a new category, method, network or option needs no edit here. `changed` of `register` hears of changes.
+They live on the window manager, whose properties Blender never writes into a file; which there are is made from what
+the worker offers (property_classes.py). Must not know the worker or any method's name: a new category, method, network
+or option needs no edit here.
 """
 
 from __future__ import annotations
@@ -11,17 +12,16 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Literal
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import PropertyGroup
 
 from ...worker.core.file_types import VIDEOS, is_camera_list
 from ...worker.core.options import Option, Value
 from ...worker.wire.protocol import MethodInfo, Provenance
-from ..session.catalogue import Methods, categories, of_category, shape
+from ..session.catalogue import Methods, of_category
 from . import option_properties as drawn
 
 AUTOMATIC = "AUTOMATIC"
@@ -32,23 +32,10 @@ PREFERRED_PRESET = "balanced"
 SAME = 1e-5
 """Relative difference below which a number counts as unchanged: Blender keeps single precision, angles in radians."""
 
-PASSING = ("picture", "others", "show_log", "clay", "shown")
-"""Settings that are not for the next start of Blender."""
-
 COMPUTED = "zero_"
 """How the names of settings begin that are read off others."""
 
-Item = tuple[str, str, str, str, int]
-"""An entry of a menu, as Blender wants it."""
-
-_items: dict[str, list[Item]] = {}
-_texts: dict[str, str] = {}  # Blender does not hold what the menus' callbacks return
-_remembered: dict[str, object] = {}
-_built: list[type[PropertyGroup]] = []
-_described: Methods = ()
 _quiet = False
-
-
 _changed: Callable[[], None]
 
 
@@ -58,12 +45,12 @@ def settings(context: bpy.types.Context) -> PropertyGroup:
 
 def of_the_category(own: PropertyGroup) -> PropertyGroup:
     """Network and preset of the chosen category."""
-    return getattr(own, _attribute("category", own.category))
+    return getattr(own, attribute("category", own.category))
 
 
 def of_method(own: PropertyGroup, method: MethodInfo) -> PropertyGroup:
     """The options of a method."""
-    return getattr(own, _attribute("method", method.name))
+    return getattr(own, attribute("method", method.name))
 
 
 # ---- pictures
@@ -108,7 +95,7 @@ def kind(own: PropertyGroup) -> Literal["pictures", "video", "folder"]:
 
 def preset(own: PropertyGroup, method: MethodInfo) -> str:
     """The chosen preset of the category, or a usual one where the method has none of that name."""
-    chosen = getattr(own, _attribute("category", method.category)).preset
+    chosen = getattr(own, attribute("category", method.category)).preset
     return next((name for name in (chosen, PREFERRED_PRESET, *method.presets) if name in method.presets), "")
 
 
@@ -130,7 +117,7 @@ def value(own: PropertyGroup, method: MethodInfo, option: Option) -> Value:
 
 def reset(own: PropertyGroup, methods: Methods, name: str) -> None:
     """Sets the option of that name back to what the preset says."""
-    with _quietly():
+    with quietly():
         for method in of_category(methods, own.category):
             _set_as_expected(own, method, {name})
     _changed()
@@ -141,7 +128,7 @@ def load(own: PropertyGroup, methods: Methods, made: Provenance) -> None:
     method = next((each for each in methods if made.network in (network.name for network in each.networks)), None)
     if method is None:
         raise LookupError(f"{made.label} is not offered any more")
-    with _quietly():
+    with quietly():
         own.category = method.category
         mine = of_the_category(own)
         mine.network = made.network
@@ -171,14 +158,14 @@ def property_name(option: Option) -> str:
     return f"option_{option.name}"  # it may be called "name", which each PropertyGroup has already
 
 
-def category_attribute(category: str) -> str:
-    """Where of the settings those of a category are."""
-    return _attribute("category", category)
+def attribute(kind: Literal["category", "method"], name: str) -> str:
+    """Where of the settings those of a category or of a method are."""
+    return re.sub(r"\W", "_", f"{kind}_{name}")
 
 
 def option_path(method: MethodInfo, option: Option) -> str:
     """Where of the settings an option is."""
-    return f"{_attribute('method', method.name)}.{property_name(option)}"
+    return f"{attribute('method', method.name)}.{property_name(option)}"
 
 
 def zero_name(option: Option) -> str:
@@ -205,28 +192,35 @@ def _same(one: Value, other: Value) -> bool:
 # ---- what follows a change
 
 
-def _on_change(own: PropertyGroup, context: bpy.types.Context) -> None:
+def listen(changed: Callable[[], None]) -> None:
+    """`changed` hears of each change from now on."""
+    global _changed
+    _changed = changed
+
+
+def on_change(own: PropertyGroup, context: bpy.types.Context) -> None:
+    """Of anything of which nothing else follows."""
     if not _quiet:
         _changed()
 
 
-def _on_preset(methods: Methods) -> None:
+def on_preset(methods: Methods) -> None:
     """Sets what any preset sets, also back to its default; what the user chose beside that stays."""
     if _quiet:
         return
-    with _quietly():
+    with quietly():
         for method in methods:
             _set_as_expected(settings(bpy.context), method, {name for each in method.presets.values() for name in each})
     _changed()
 
 
-def _on_option(methods: Methods, method: MethodInfo, option: Option) -> None:
+def on_option(methods: Methods, method: MethodInfo, option: Option) -> None:
     """An option is one setting for all methods of a category that have it and take its value."""
     if _quiet:
         return
     own = settings(bpy.context)
     new = value(own, method, option)
-    with _quietly():
+    with quietly():
         for other in methods:
             for same in other.options:
                 if (same.name, same.kind) == (option.name, option.kind) and (not same.choices or new in same.choices):
@@ -235,7 +229,7 @@ def _on_option(methods: Methods, method: MethodInfo, option: Option) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """What is set within is nobody's choice, and nothing follows from it."""
     global _quiet
     _quiet = True
@@ -243,204 +237,3 @@ def _quietly() -> Iterator[None]:
         yield
     finally:
         _quiet = False
-
-
-# ---- opening another file, which brings another window manager
-
-
-@bpy.app.handlers.persistent
-def _remember(*_: object) -> None:
-    _remembered.clear()
-    _remembered.update(_values(settings(bpy.context)))
-
-
-@bpy.app.handlers.persistent
-def _restore(*_: object) -> None:
-    with _quietly():
-        _set_values(settings(bpy.context), _remembered)
-
-
-def _values(group: PropertyGroup) -> dict[str, object]:
-    names = {each.identifier for each in group.bl_rna.properties} - {"rna_type", "name"}
-    now = {name: getattr(group, name) for name in names if not name.startswith(COMPUTED)}
-    return {name: _values(value) if isinstance(value, PropertyGroup) else value for name, value in now.items()}
-
-
-def _set_values(group: PropertyGroup, values: dict[str, object]) -> None:
-    """Sets what there still is, to what it still can be: another version may have other settings."""
-    for name, stored in values.items():
-        if isinstance(stored, dict) and isinstance(getattr(group, name, None), PropertyGroup):
-            _set_values(getattr(group, name), stored)
-        elif name in group.bl_rna.properties:
-            with suppress(TypeError, AttributeError):
-                setattr(group, name, stored)
-
-
-def lasting(own: PropertyGroup) -> dict[str, object]:
-    """What is to be the same at Blender's next start."""
-    return {name: value for name, value in _values(own).items() if name not in PASSING}
-
-
-def take(own: PropertyGroup, values: dict[str, object]) -> None:
-    """Sets what `lasting` gave."""
-    with _quietly():
-        _set_values(own, {name: value for name, value in values.items() if name not in PASSING})
-
-
-# ---- what menus say
-
-
-def networks(category: str) -> tuple[str, ...]:
-    """The entries of the menu of networks of that category."""
-    return tuple(name for name, *_ in _items[_attribute("networks", category)])
-
-
-def say_of_networks(category: str, entries: list[tuple[str, str, str, str]]) -> None:
-    """Makes the menu of networks of that category say so: name, label, description and icon of each."""
-    _say(_attribute("networks", category), entries)
-
-
-def say_of_presets(category: str, descriptions: dict[str, str]) -> None:
-    """Makes the tooltips of the presets of that category say so."""
-    key = _attribute("presets", category)
-    _say(key, [(name, label, descriptions.get(name, was), "NONE") for name, label, was, *_ in _items.get(key, [])])
-
-
-def _say(key: str, entries: list[tuple[str, str, str, str]]) -> None:
-    if key in _items and len(entries) == len(_items[key]):
-        _items[key] = [(*(_texts.setdefault(text, text) for text in entry), at) for at, entry in enumerate(entries)]
-
-
-# ---- making the classes
-
-
-def rebuild(methods: Methods) -> None:
-    """Makes the properties anew if what is offered needs other widgets than those there are."""
-    if shape(methods) != _described:
-        unregister()
-        register(methods, _changed)
-
-
-def register(methods: Methods, changed: Callable[[], None]) -> None:
-    global _described, _changed
-    _described, _changed = shape(methods), changed
-    groups = {}
-    for category in categories(methods):
-        mine = of_category(methods, category)
-        groups[_attribute("category", category)] = _category_group(category, mine)
-        groups |= {_attribute("method", method.name): _method_group(method, mine) for method in mine}
-    classes = [_class(name, annotations) for name, annotations in groups.items()]
-    pointers = {name: PointerProperty(type=each) for name, each in zip(groups, classes)}
-    _built.extend([*classes, _class("settings", _common_properties(methods) | pointers)])
-    for each in _built:
-        bpy.utils.register_class(each)
-    bpy.types.WindowManager.image_to_3d = PointerProperty(type=_built[-1], options={"SKIP_SAVE"})
-    bpy.app.handlers.load_pre.append(_remember)
-    bpy.app.handlers.load_post.append(_restore)
-
-
-def unregister() -> None:
-    bpy.app.handlers.load_pre.remove(_remember)
-    bpy.app.handlers.load_post.remove(_restore)
-    del bpy.types.WindowManager.image_to_3d
-    while _built:
-        bpy.utils.unregister_class(_built.pop())
-
-
-def _attribute(kind: Literal["category", "method", "networks", "presets"], name: str) -> str:
-    return re.sub(r"\W", "_", f"{kind}_{name}")
-
-
-def _class(name: str, annotations: dict[str, object]) -> type[PropertyGroup]:
-    return type(f"IMAGE_TO_3D_PG_{name}", (PropertyGroup,), {"__annotations__": annotations})
-
-
-def _common_properties(methods: Methods) -> dict[str, object]:
-    helps = {name: " ".join(each.help for each in of_category(methods, name)) for name in categories(methods)}
-    return {
-        "picture": StringProperty(
-            name="Picture",
-            description="The picture to make a mesh of; the first of several",
-            subtype="FILE_PATH",
-            update=_on_change,
-        ),
-        "others": StringProperty(
-            name="More Pictures", description="Further pictures of the same thing, one a line", update=_on_change
-        ),
-        "category": EnumProperty(
-            name="Model",
-            description="How the picture becomes a mesh",
-            items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
-            update=_on_change,
-        ),
-        **_result_properties(),
-        "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
-        "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
-        "show_log": BoolProperty(name="Details", description="Show the end of the log"),
-    }
-
-
-def _result_properties() -> dict[str, object]:
-    """How results are made, and what comes with them."""
-    return {
-        "camera": BoolProperty(
-            name="Matching Camera",
-            description="Add a camera that sees the mesh as the photo shows it. Of several photos all cameras come, in "
-            "a collection of their own",
-        ),
-        "rendered": BoolProperty(
-            name="Render Through It",
-            description="Make it the scene's camera, of several the first, and give renders its photo's size",
-        ),
-        "backdrop": BoolProperty(
-            name="Photo Behind It", description="Show each photo as the background image of its camera", default=True
-        ),
-        "fresh": BoolProperty(
-            name="Not from the Cache",
-            description="Make everything anew, and keep nothing of it: for comparing and measuring",
-            update=_on_change,
-        ),
-        "variations": IntProperty(
-            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
-        ),
-    }
-
-
-def _category_group(category: str, methods: Methods) -> dict[str, object]:
-    names = list(dict.fromkeys(name for method in methods for name in method.presets)) or [PREFERRED_PRESET]
-    networks = [(AUTOMATIC, "Automatic", "The best network whose weights are here", "NONE", 0)]
-    every = [network for method in methods for network in method.networks]
-    networks += [(each.name, each.label, each.help, "NONE", at) for at, each in enumerate(every, 1)]
-    presets = [(name, name.capitalize(), f"Settings for {name} results", "NONE", at) for at, name in enumerate(names)]
-    of_networks, of_presets = _attribute("networks", category), _attribute("presets", category)
-    _items[of_networks], _items[of_presets] = networks, presets
-    return {
-        "network": EnumProperty(
-            name="Network",
-            description="The network that looks at the picture",
-            items=lambda group, context: _items[of_networks],
-            update=_on_change,
-        ),
-        "preset": EnumProperty(
-            name="Preset",
-            description="A set of values for the options",
-            items=lambda group, context: _items[of_presets],
-            default=names.index(PREFERRED_PRESET) if PREFERRED_PRESET in names else 0,
-            update=lambda group, context: _on_preset(methods),
-        ),
-    }
-
-
-def _method_group(method: MethodInfo, siblings: Methods) -> dict[str, object]:
-    values = {property_name(option): _option_property(siblings, method, option) for option in method.options}
-    zeros = {zero_name(option): drawn.zero(option, property_name(option)) for option in method.options if option.zero}
-    return values | zeros
-
-
-def _option_property(siblings: Methods, method: MethodInfo, option: Option) -> object:
-    usual = method.presets.get(PREFERRED_PRESET) or next(iter(method.presets.values()), {})
-    return drawn.made(
-        option,
-        default=drawn.stored(option, usual.get(option.name, option.default)),
-        update=lambda group, context: _on_option(siblings, method, option),
-    )

@@ -1,71 +1,63 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How who looks elsewhere hears of jobs: a report at their end, which Blender shows in the status bar and keeps in its
-info log, and how far they are, in the status bar too. Changes nothing; knows no worker.
+"""How who looks elsewhere hears of jobs: the status bar says how far they are and how they ended. Changes nothing;
+knows no worker.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import bpy
-from bpy.types import Context, Event, Header, Operator
+from bpy.types import Context, Header
 
 from ..session.session import Session
 from ..session.states import Problem
 from . import wording
 
-TICK = 0.1  # seconds until Blender asks the operator that reports
+LASTS = 15.0
+"""Seconds for which it is said how something ended: it is found by who looks up from something else."""
+
 LONGEST = 60  # characters in the status bar, which others share
+
+
+@dataclass(frozen=True)
+class _Told:
+    level: str
+    message: str
+    until: float
+
 
 _session: Callable[[], Session]
 _last: tuple[Problem | None, object] = (None, None)
 _shown_in_status = ""
-
-
-class IMAGE_TO_3D_OT_tell(Operator):
-    """Report how a job ended"""
-
-    bl_idname = "image_to_3d.tell"
-    bl_label = "Image to 3D"
-    bl_options = {"INTERNAL"}
-
-    level: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
-    message: bpy.props.StringProperty(options={"SKIP_SAVE", "HIDDEN"})
-
-    def invoke(self, context: Context, event: Event) -> set[str]:
-        """Only what a modal operator reports reaches the status bar when a timer has started it."""
-        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: Context, event: Event) -> set[str]:
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        context.window_manager.event_timer_remove(self._timer)
-        return self.execute(context)
-
-    def execute(self, context: Context) -> set[str]:
-        self.report({self.level}, f"Image to 3D: {self.message}")
-        return {"FINISHED"}
+_told: _Told | None = None
 
 
 def tell(level: str, message: str) -> None:
-    """Reports something, as "INFO" or "WARNING"."""
-    windows = bpy.context.window_manager.windows
-    if windows and not bpy.app.background:
-        with bpy.context.temp_override(window=windows[0]):
-            bpy.ops.image_to_3d.tell("INVOKE_DEFAULT", level=level, message=message)
+    """Says something in the status bar for a while, as "INFO" or "WARNING".
+
+    We draw it ourselves: what an operator reports gets there only if it has a window, and a timer has none. An operator
+    in an overridden context is no way, as Blender crashes where another thread happens to have Python at its end.
+    """
+    global _told
+    _told = _Told(level, f"Image to 3D: {message}", time.monotonic() + LASTS)
+    _redraw_status_bars()
 
 
 def follow(session: Session) -> None:
     """Tells what has ended otherwise than with a mesh, and how far the rest is."""
-    global _last, _shown_in_status
+    global _last, _shown_in_status, _told
     problem, cancelled = session.problem or session.environments.problem, session.results.cancelled
     if problem is not _last[0] and problem:
         tell("WARNING", wording.sentence(problem.message))
     if cancelled is not _last[1] and cancelled:
         tell("INFO", wording.cancelled(cancelled))
     _last = problem, cancelled
+    if _told and time.monotonic() > _told.until:
+        _told = None
+        _redraw_status_bars()
     if (text := _status(session)) != _shown_in_status:
         _shown_in_status = text
         _redraw_status_bars()
@@ -86,6 +78,10 @@ def _redraw_status_bars() -> None:
 
 
 def _draw_status(self: Header, context: Context) -> None:
+    if _told:
+        row = self.layout.row()
+        row.alert = _told.level == "WARNING"
+        row.label(text=_told.message, icon="ERROR" if row.alert else "CHECKMARK")
     if text := _status(_session()):
         self.layout.label(text=text, icon="MESH_MONKEY")
 
@@ -93,10 +89,8 @@ def _draw_status(self: Header, context: Context) -> None:
 def register(session: Callable[[], Session]) -> None:
     global _session
     _session = session
-    bpy.utils.register_class(IMAGE_TO_3D_OT_tell)
     bpy.types.STATUSBAR_HT_header.append(_draw_status)
 
 
 def unregister() -> None:
     bpy.types.STATUSBAR_HT_header.remove(_draw_status)
-    bpy.utils.unregister_class(IMAGE_TO_3D_OT_tell)

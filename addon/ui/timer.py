@@ -14,11 +14,24 @@ from pathlib import Path
 import bpy
 
 from ...worker.wire.protocol import EstimateParams
-from ..session import catalogue, remembered
+from ..session import catalogue, remembered, sequences
 from ..session.environments import Report
 from ..session.launch import Standing
 from ..session.session import Session
-from . import choices, preferences, previews, properties, report, telling, wording
+from ..session.states import Problem
+from . import (
+    choices,
+    lasting,
+    menus,
+    preferences,
+    previews,
+    properties,
+    property_classes,
+    report,
+    telling,
+    wording,
+)
+from .scene import exported
 
 TICK_MOVING = 0.1
 """Seconds between two looks at the worker while something goes on: often enough for a bar that moves smoothly."""
@@ -92,7 +105,7 @@ def _look() -> float:
         _prepare()
         return TICK_MOVING
     changed = _session.tick()
-    properties.rebuild(_session.methods)
+    property_classes.rebuild(_session.methods)
     _follow_the_choice()
     _follow_what_was_moved()
     _follow_with_words_and_pictures()
@@ -100,6 +113,7 @@ def _look() -> float:
     if not reading:
         telling.follow(_session)
     _remember()
+    exported.follow()
     if _session.shown.preview != previews.making.path:
         previews.making.show(_session.shown.preview)
     if _session.environments.report is Report.DUE:
@@ -109,6 +123,8 @@ def _look() -> float:
         _redraw()
     if _session.results.waiting and not reading:
         _add_when_possible()
+    if _session.results.sequences:
+        _add_sequence_when_possible()
     about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
     asking = about_to_ask or _session.history.request is not None
     busy = _session.moving or _session.results.waiting or _session.environments.checking or asking
@@ -141,7 +157,9 @@ def _follow_with_words_and_pictures() -> None:
     entries = _session.history.told.entries[: own.shown]
     kept = [entry.clay if own.clay else entry.thumbnail for entry in entries]
     paths = choice.recipe.question.pictures
-    previews.folder.look(paths[0] if properties.kind(own) == "folder" and paths else "")
+    kind, path = properties.kind(own), paths[0] if paths else ""
+    previews.folder.look(path if kind == "folder" else "")
+    previews.video.look(path if kind == "video" else "")
     if previews.gallery.hold([*(previews.folder.pictures or paths)[: previews.SHEET], *jobs, *kept]):
         _redraw()
 
@@ -154,17 +172,17 @@ def _say(choice: choices.Choice, ready: dict[str, bool]) -> None:
                 usable = each.here and ready[method.environment]
                 about = wording.about_network(each, ready[method.environment])
                 entries.append((each.name, wording.network(each), about, "CHECKMARK" if usable else "IMPORT"))
-        properties.say_of_networks(category, entries)
+        menus.say_of_networks(category, entries)
     answer = _session.estimate.answer
     known = {each.preset: each for each in answer.presets} if answer else {}
     about = {name: wording.about_preset(choice.method, name, known.get(name)) for name in choice.method.presets}
-    properties.say_of_presets(choice.method.category, about)
+    menus.say_of_presets(choice.method.category, about)
 
 
 def _remember() -> None:
     """Writes settings down that have been the same for a while."""
     global _lasting, _written
-    now, clock = properties.lasting(properties.settings(bpy.context)), time.monotonic()
+    now, clock = lasting.lasting(properties.settings(bpy.context)), time.monotonic()
     if now != _lasting[0]:
         _lasting = now, clock
     elif now != _written and clock > _lasting[1] + REMEMBER_AFTER:
@@ -204,12 +222,8 @@ def _add_when_possible() -> None:
     """Not within temp_override, and not while a thread of ours is busy: Blender (seen in 4.2 and 4.5) lets others have
     Python while an operator runs; at its end it looks into an overridden context's dictionary all the same, which
     crashes Blender where another thread happens to have Python."""
-    windows = bpy.context.window_manager.windows
-    if not windows:
+    if not _may_add():
         return
-    with bpy.context.temp_override(window=windows[0]):
-        if why_not_added(bpy.context) or _a_tool_is_running(windows):
-            return
     try:
         bpy.ops.image_to_3d.add_mesh("EXEC_DEFAULT", True)  # True: an undo step of its own
     except RuntimeError as error:  # what an operator reports as an error arrives as this
@@ -218,6 +232,28 @@ def _add_when_possible() -> None:
         _session.results.imported(_session.results.waiting[0])
         telling.tell("INFO", wording.made(_session.results.last))
     _redraw()
+
+
+def _add_sequence_when_possible() -> None:
+    """As above."""
+    if not _may_add():
+        return
+    found = _session.results.sequences.pop(0)
+    try:
+        bpy.ops.image_to_3d.add_sequence("EXEC_DEFAULT", True, found=sequences.text(found))
+    except RuntimeError as error:
+        _session.problem = Problem(str(error).removeprefix("Error: ").strip())
+    else:
+        telling.tell("INFO", f"{found.name}: depth of {found.frames} frames, {found.label}")
+    _redraw()
+
+
+def _may_add() -> bool:
+    windows = bpy.context.window_manager.windows
+    if not windows:
+        return False
+    with bpy.context.temp_override(window=windows[0]):
+        return not why_not_added(bpy.context) and not _a_tool_is_running(windows)
 
 
 def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
@@ -244,8 +280,8 @@ def _prepare() -> None:
     _prepared = True  # also if it fails: it would fail again
     _session.recall()
     _session.look()
-    properties.rebuild(_session.methods)
-    properties.take(properties.settings(bpy.context), remembered.read(_choices_file()))
+    property_classes.rebuild(_session.methods)
+    lasting.take(properties.settings(bpy.context), remembered.read(_choices_file()))
 
 
 def unregister() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from ...worker.core.file_types import VIDEO_FRAMES
 from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
 from ..session.jobs import Label
@@ -70,6 +71,14 @@ def pictures(paths: tuple[str, ...]) -> str:
 def folder(count: int) -> str:
     """What a folder holds."""
     return f"{count} photos in it" if count else "No photo in it"
+
+
+def video(frames: int, seconds: float) -> str:
+    """What of a video is taken. frames: 0 where nobody knows."""
+    if not frames:
+        return f"A video: its {VIDEO_FRAMES} sharpest frames are taken."
+    taken = f"the {VIDEO_FRAMES} sharpest are" if frames > VIDEO_FRAMES else "all that show something new are"
+    return f"A video of {duration(seconds)} with {frames} frames: {taken} taken."
 
 
 def network(info: NetworkInfo) -> str:
@@ -136,12 +145,15 @@ def _faces(count: int) -> str:
 
 
 def day(date: str) -> str:
-    """The day of an ISO date, where the user is, as short as that goes; of today, the time."""
+    """The day of an ISO date, where the user is, as short as that goes; of today the time, of this year no year."""
     try:
         when = datetime.fromisoformat(date).astimezone()
     except ValueError:
         return date[:10]
-    return f"{when:%H:%M}" if when.date() == datetime.now().astimezone().date() else f"{when:%Y-%m-%d}"
+    now = datetime.now().astimezone()
+    if when.date() == now.date():
+        return f"{when:%H:%M}"
+    return f"{when:%d %b}" if when.year == now.year else f"{when:%Y-%m-%d}"
 
 
 def offline(forced: bool) -> str:
@@ -174,6 +186,12 @@ def need(entry: Entry) -> str:
     parts = [f"{most or about}{size(entry.download)} to download"] if entry.download else []
     parts += [f"{about}{size(entry.disk)} on disk"] if entry.disk else []
     return sentence(", ".join(parts)) if parts else ""
+
+
+def along(network: NetworkInfo) -> str:
+    """What is fetched with the set-up."""
+    count = {1: "one network", 2: "two networks"}.get(len(network.along), f"{len(network.along)} networks")
+    return f"and {count}: {' and '.join(network.along)}"
 
 
 def done(order: Order) -> str:

@@ -120,7 +120,7 @@ def _ask_nvidia(limit: float) -> nvidia.Found:
         output, how = b"", f"it did not answer in {limit:.0f} seconds"
     try:
         return json.loads(output)
-    except ValueError:
+    except (ValueError, RecursionError):
         note = f"NVIDIA's driver is there, but does not work ({how}): restart the machine, or install the driver again"
         return {**nothing, "notes": [note]}
 

@@ -98,9 +98,15 @@ def uv_variables(places: Places, configured: dict[str, str]) -> dict[str, str]:
     own = {
         name: value for name, value in own_variables().items() if not name.startswith("UV_") or name.startswith(_KEPT)
     }
-    folders = {"UV_CACHE_DIR": str(places.cache), "UV_PYTHON_INSTALL_DIR": str(places.pythons)}
+    folders = {"UV_CACHE_DIR": str(places.cache), "UV_PYTHON_INSTALL_DIR": str(places.pythons), "PATH": _search_path()}
     ours = {**configured, **folders, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **VARIABLES}
     return {**own, **{name: value for name, value in ours.items() if not (name.startswith("UV_") and own.get(name))}}
+
+
+def _search_path() -> str:
+    """PATH, and after it all Pythons of pyenv, whose stand-ins on PATH answer for those alone that are in use."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, sorted(pyenv.glob("versions/*/bin")))])
 
 
 def _lines(process: subprocess.Popen[str], pause: Callable[[], float]) -> Iterator[str]:

@@ -378,7 +378,7 @@ def test_a_worker_is_ended_before_its_environment_is_changed(session, envs, make
     session.look()
     session.generate(recipe())
     wait_for(session, lambda: session.state is State.READY)
-    pid = session._client.pid
+    pid = session.link.client.pid
     envs.follow({"repair": [{"say": {"state": "ready", "python": "x"}}], "check": [{"say": found("ready")}]})
     session.give_order(tasks.making("core", session.interpreter.standing))
     assert session.state is State.STOPPING and not envs.calls("repair")

@@ -64,7 +64,7 @@ def test_a_cancel_is_told_and_the_queue_goes_on(session, follow, settings):
     tick_until(session, lambda: session.state is State.BUSY)
     session.generate(named("b"))
     session.cancel()
-    assert session.results.cancelled == Label("a", "Included, fast")
+    assert session.results.cancelled == Label("a", "Included scene, fast")
     tick_until(session, lambda: session.job and session.job.label.title == "b")
     assert session.results.cancelled.title == "a" and len(folders(settings)) == 1
     session.cancel()
@@ -105,7 +105,7 @@ def test_setting_up_goes_on_with_what_was_wanted(session, follow, settings, monk
     settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
     session.look()
     monkeypatch.setattr(session.environments, "begin", lambda order: True)
-    session.set_up_for(Order("create"), named("a"))
+    session.set_up(Order("create"), recipe=named("a"))
     assert session.state is State.SETTING_UP and len(session.queue) == 1
     follow({})
     session.tick()
@@ -114,6 +114,25 @@ def test_setting_up_goes_on_with_what_was_wanted(session, follow, settings, monk
     session.state = State.IDLE  # the order is over
     tick_until(session, lambda: session.results.waiting)
     assert not session.queue
+
+
+def test_setting_up_fetches_what_comes_along_before_what_was_wanted_and_goes_on_without_it(
+    session, follow, requests, settings, monkeypatch
+):
+    python = settings["now"].python
+    settings["now"] = dataclasses.replace(settings["now"], python=Path("/nowhere/python"))
+    session.look()
+    monkeypatch.setattr(session.environments, "begin", lambda order: True)
+    session.set_up(Order("create"), "moge-2", named("a"))
+    assert [job.method for job in session.queue] == ["networks/download", "generate"]
+    follow({"networks/download": [{"result": {"network": "moge-2", "bytes": 0, "note": "no hub could be reached"}}]})
+    settings["now"] = dataclasses.replace(settings["now"], python=python)
+    session.state = State.IDLE  # the order is over
+    tick_until(session, lambda: session.results.waiting)
+    assert requests("networks/download")[0]["params"] == {"network": "moge-2", "along": True}
+    assert session.results.note == "no hub could be reached" and session.problem is None
+    session.dismiss()
+    assert session.results.note == ""
 
 
 def test_a_job_without_its_environment_lets_others_pass(session, follow):
@@ -136,7 +155,7 @@ def test_estimates_are_asked_in_the_background_and_anew_after_a_job(session, fol
     follow({})
     session.estimate.ask(EstimateParams("included"))
     session.tick()
-    assert session._client is None
+    assert session.link.client is None
     ask_until_answered(session, clock)
     assert not session.moving and session.estimate.answer.memory == 2_000_000_000
     assert [each.seconds for each in session.estimate.answer.presets] == [4.0, 4.0]
@@ -194,3 +213,9 @@ def test_a_result_can_be_made_without_the_cache(session, follow, requests):
     tick_until(session, lambda: session.results.waiting)
     [sent] = requests("generate")
     assert sent["params"]["cached"] is False
+
+
+def test_what_went_wrong_can_be_shown_whatever_a_worker_says():
+    told = jobs.problem("a\tb\0\ud800\nsecond " + "x" * 9000, None, "")
+    assert all(line.isprintable() for line in told.message.split("\n")) and len(told.message) < 2100
+    assert jobs.problem("", None, "").message == ""

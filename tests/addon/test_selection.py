@@ -68,10 +68,10 @@ def select(session: Session, clock) -> SelectResult:
 def test_the_worker_is_started_and_asked_in_the_background_once_and_not_at_once(session, follow, clock, requests):
     follow({"select": [SELECTS]})
     session.tick()
-    assert session._client is None, "nothing is chosen yet"
+    assert session.link.client is None, "nothing is chosen yet"
     session.selection.ask(QUESTION)
     session.tick()
-    assert session._client is None, "the user may go on choosing"
+    assert session.link.client is None, "the user may go on choosing"
     assert session.selected(QUESTION) is None
     assert select(session, clock) == TAKEN and session.state is State.READY
     for _ in range(3):
@@ -136,9 +136,9 @@ def test_generate_while_the_worker_is_started_in_the_background_uses_that_one(se
     session.selection.ask(QUESTION)
     clock.now += states.SELECT_AFTER
     session.tick()
-    pid = session._client.pid
+    pid = session.link.client.pid
     session.generate(RECIPE)
-    assert session.state is State.STARTING and session._client.pid == pid
+    assert session.state is State.STARTING and session.link.client.pid == pid
     tick_until(session, lambda: session.results.waiting)
     assert len(requests("initialize")) == 1
 
@@ -208,9 +208,9 @@ def test_a_worker_that_never_answers_in_the_background_is_ended(session, follow,
     session.selection.ask(QUESTION)
     clock.now += states.SELECT_AFTER
     session.tick()
-    pid = session._client.pid
+    pid = session.link.client.pid
     clock.now += states.START_LIMIT + 1
-    tick_until(session, lambda: session._client is None)
+    tick_until(session, lambda: session.link.client is None)
     assert not alive(pid) and session.problem is None and "did not answer" in session.selection.problem
 
 

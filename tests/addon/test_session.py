@@ -66,23 +66,23 @@ def test_a_second_job_uses_the_same_worker(session, follow):
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    pid = session._client.pid
+    pid = session.link.client.pid
     generate(session)
     assert session.state is State.BUSY
     wait_for(session, State.READY)
-    assert session._client.pid == pid and len(session.results.waiting) == 2
+    assert session.link.client.pid == pid and len(session.results.waiting) == 2
 
 
 def test_a_changed_setting_starts_another_worker_for_the_next_job(session, follow, settings):
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    pid = session._client.pid
+    pid = session.link.client.pid
     settings["now"] = dataclasses.replace(settings["now"], device="cpu")
     generate(session)
     assert session.state is State.STOPPING
     wait_for(session, State.READY)
-    assert len(session.results.waiting) == 2 and session._client.pid != pid and not alive(pid)
+    assert len(session.results.waiting) == 2 and session.link.client.pid != pid and not alive(pid)
 
 
 def test_what_the_worker_offers_is_kept_for_the_next_start(session, follow, first):
@@ -148,7 +148,7 @@ def test_a_worker_that_ignores_cancel_is_ended_by_force_and_the_next_job_works(s
     follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
     generate(session)
     until(lambda: session.tick() and session.shown.fraction == 0.5)
-    pid = session._client.pid
+    pid = session.link.client.pid
     session.cancel()
     session.tick()
     assert session.state is State.CANCELLING
@@ -165,7 +165,7 @@ def test_a_worker_that_does_not_end_when_asked_gently_can_be_ended_by_force(sess
     follow({"catalogue": [{"wait": "deaf"}]})
     session.download("triposr")
     wait_for(session, State.READY)
-    pid = session._client.pid
+    pid = session.link.client.pid
     settings["now"] = dataclasses.replace(settings["now"], device="cpu")
     generate(session)
     assert session.state is State.STOPPING and not session.can_force
@@ -254,7 +254,7 @@ def test_a_job_without_a_sign_of_life_is_given_up(session, follow, clock):
 def test_a_process_that_cannot_be_ended_is_left_behind(session, follow, clock, monkeypatch):
     follow({"initialize": [{"wait": "ever"}]})
     generate(session)
-    client = session._client
+    client = session.link.client
     monkeypatch.setattr(client, "kill", lambda: None)
     session.cancel()
     clock.now += states.STOP_LIMIT + 1
@@ -268,7 +268,7 @@ def test_a_worker_killed_while_it_had_nothing_to_do_is_replaced_without_a_word(s
     follow({})
     generate(session)
     wait_for(session, State.READY)
-    session._client.kill()
+    session.link.client.kill()
     wait_for(session, State.IDLE)
     assert session.problem is None
     generate(session)
@@ -282,7 +282,7 @@ def test_a_worker_that_rests_for_long_gives_its_memory_back(session, follow, clo
     wait_for(session, State.READY)
     clock.now += states.REST_AFTER + 1
     wait_for(session, State.IDLE)
-    assert session._client is None and session.problem is None
+    assert session.link.client is None and session.problem is None
 
 
 def test_without_an_environment_nothing_begins_and_one_that_appears_is_found(session, settings, clock):
@@ -297,8 +297,8 @@ def test_without_an_environment_nothing_begins_and_one_that_appears_is_found(ses
     assert session.tick() and session.state is State.IDLE
 
 
-def test_a_missing_temporary_folder_is_an_error_and_not_an_exception(session, settings):
-    settings["now"] = dataclasses.replace(settings["now"], temporary=Path("/nowhere"))
+def test_a_missing_temporary_folder_is_an_error_and_not_an_exception(session, settings, tmp_path):
+    settings["now"] = dataclasses.replace(settings["now"], temporary=tmp_path / "nowhere")
     session.generate(recipe(network="included"))
     assert session.state is State.IDLE and "temporary folder" in session.problem.message
 
@@ -316,7 +316,7 @@ def test_close_leaves_no_process_and_no_folder(session, follow, first):
     follow({"generate": [{"progress": [0.5, "half"]}, {"wait": "deaf"}]})
     generate(session)
     until(lambda: session.tick() and session.shown.fraction == 0.5)
-    pid = session._client.pid
+    pid = session.link.client.pid
     session.close()
     until(lambda: not alive(pid))
     assert not job_folders(first) and session.tick() is False

@@ -121,7 +121,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     scene = studio(asked.size)
     for path in asked.meshes:
-        dense = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
+        dense = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(str(path)), path.stem)[0]
         truth = seen(scene, dense, dense)
         for name, light in lighter(dense, asked):
             texture, lit = seen(scene, light, dense)

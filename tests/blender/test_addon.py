@@ -47,7 +47,7 @@ def test_disabling_leaves_no_timer_and_no_process(bpy, addon, fake_worker, pictu
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
     run_until(addon, lambda session: session.shown.fraction == 0.5)
-    timer, client = addon("ui.timer"), addon("ui.timer").session()._client
+    timer, client = addon("ui.timer"), addon("ui.timer").session().link.client
     addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
     assert not bpy.app.timers.is_registered(timer._tick)
     assert client._process.wait(PATIENCE) is not None
@@ -78,7 +78,7 @@ def test_the_menus_show_the_categories_and_all_networks_of_one(bpy, addon):
     for category in categories:
         own.category = category
         networks = [each.name for method in methods if method.category == category for each in method.networks]
-        assert addon("ui.properties").networks(category) == ("AUTOMATIC", *networks)
+        assert addon("ui.menus").networks(category) == ("AUTOMATIC", *networks)
         for name in networks:
             addon("ui.properties").of_the_category(own).network = name
             assert addon("ui.properties").of_the_category(own).network == name
@@ -166,9 +166,9 @@ def test_a_new_description_makes_new_properties(bpy, addon, fake_worker, picture
     fake_worker({})
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session._client and not session.moving)
+    run_until(addon, lambda session: session.link.client and not session.moving)
     own = own_settings(bpy)
-    names = addon("ui.properties").networks("Depth")
+    names = addon("ui.menus").networks("Depth")
     assert names == ("AUTOMATIC", "included", "big") and not hasattr(own.method_depth, "option_faces")
     assert own.bl_rna.properties["category"].enum_items.keys() == ["Depth"]
 

@@ -31,13 +31,13 @@ def run(addon, until) -> None:
 def brought(bpy, addon, monkeypatch) -> list[bytes]:
     """The files that came into the scene, one after the other."""
     scene, files = addon("ui.scene"), []
-    add = scene.add_mesh
+    add = scene.add_meshes
 
     def adding(context, file, name):
         files.append(Path(file.path).read_bytes())
         return add(context, file, name)
 
-    monkeypatch.setattr(scene, "add_mesh", adding)
+    monkeypatch.setattr(scene, "add_meshes", adding)
     monkeypatch.setenv("IMAGE_TO_3D_PYTHON", PYTHON)
     addon("ui.timer").session().look()
     return files

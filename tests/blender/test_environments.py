@@ -177,6 +177,25 @@ def test_setting_up_goes_from_the_button_to_the_end_and_a_failure_offers_to_try_
     assert "did not work" not in drawn(bpy, bare).said
 
 
+def test_the_networks_that_come_along_are_told_with_a_tick_and_wait_for_the_environment(
+    bpy, bare, wheelhouse, monkeypatch
+):
+    own, session = bpy.context.window_manager.image_to_3d, timer(bare).session()
+    assert "two networks" not in drawn(bpy, bare).said, "online access is off"
+    monkeypatch.setattr(bare("ui.preferences"), "offline", lambda: "")
+    said = drawn(bpy, bare).said
+    assert "And two networks: MoGe-2 (141 MB, MIT) and U2-Net small (4.6 MB, Apache-2.0)" in said
+    bare.follow({"create": [{"wait": "ever"}], "check": [{"say": found()}]})
+    for along, methods in ((True, ["networks/download"]), (False, [])):
+        own.along = along
+        bpy.ops.image_to_3d.set_up()
+        assert [job.method for job in session.queue] == methods
+        bpy.ops.image_to_3d.cancel()
+        run_until(bare, lambda session: not session.moving)
+        assert not session.queue
+    own.along = True
+
+
 def test_what_would_stop_it_and_an_old_card_are_said_before_anything_is_downloaded(bpy, bare):
     torch = {"reason": "the driver is too old", "warning": "update the driver to 525"}
     findings = [

@@ -30,7 +30,7 @@ def test_generate_adds_to_a_queue_whose_jobs_all_arrive(bpy, addon, fake_worker,
     fake_worker({"initialize": [{"shipped": True}], "generate": [{"wait_for": "go"}, {"copy": quad}]})
     own_settings(bpy).picture = picture
     bpy.ops.image_to_3d.generate()
-    run_until(addon, lambda session: session.shown.stage and session.state.name == "BUSY" and session._running)
+    run_until(addon, lambda session: session.shown.stage and session.state.name == "BUSY" and session.line.running)
     assert bpy.ops.image_to_3d.generate() == {"CANCELLED"} and not session(addon).queue, "it is made already"
     own_settings(bpy).picture = other
     bpy.ops.image_to_3d.generate()
@@ -148,9 +148,9 @@ def test_there_are_thumbnails_textured_and_as_clay(bpy, addon, kept):
 
 
 def test_tooltips_tell_faces_texture_and_time(bpy, addon, fake_worker, picture):
-    entries = addon("ui.properties")._items["presets_Depth"]
+    entries = addon("ui.menus").items("presets", "Depth")
     addon("ui.timer")._tick()
-    assert "At most 30,000 faces, texture of 1024 pixels" in addon("ui.properties")._items["presets_Depth"][0][2]
+    assert "At most 30,000 faces, texture of 1024 pixels" in addon("ui.menus").items("presets", "Depth")[0][2]
     estimates = [{"preset": name, "seconds": 42.0, "faces": 5, "texture": 6} for name in ("fast", "balanced", "high")]
     answer = {"result": {"presets": estimates, "memory": 2_000_000_000}}
     fake_worker({"initialize": [{"shipped": True}], "estimate": [answer]})
@@ -158,14 +158,14 @@ def test_tooltips_tell_faces_texture_and_time(bpy, addon, fake_worker, picture):
     own_settings(bpy).category_Depth.network = "included"
     run_until(addon, lambda session: session.estimate.answer)
     addon("ui.timer")._tick()
-    assert [entry[0] for entry in addon("ui.properties")._items["presets_Depth"]] == [entry[0] for entry in entries]
-    assert "5 faces, texture of 6 pixels, about 40 s" in addon("ui.properties")._items["presets_Depth"][1][2]
+    assert [entry[0] for entry in addon("ui.menus").items("presets", "Depth")] == [entry[0] for entry in entries]
+    assert "5 faces, texture of 6 pixels, about 40 s" in addon("ui.menus").items("presets", "Depth")[1][2]
     assert addon("ui.wording").estimate(session(addon).estimate.answer, "high") == "about 40 s, 2 GB of memory"
 
 
 def test_the_menu_of_networks_tells_size_and_licence(bpy, addon):
     addon("ui.timer")._tick()
-    entries = {name: (label, about) for name, label, about, *_ in addon("ui.properties")._items["networks_Diffusion"]}
+    entries = {name: (label, about) for name, label, about, *_ in addon("ui.menus").items("networks", "Diffusion")}
     assert entries["triposg"][0] == "TripoSG  (7.95 GB)" and "Licence: MIT" in entries["triposg"][1]
     assert "Not installed" in entries["triposg"][1] and "Installed" in entries["included-generator"][1]
 
@@ -290,6 +290,35 @@ def test_a_folder_shows_its_photos_and_a_video_its_beginning(bpy, addon, tmp_pat
     addon("ui.timer")._tick()
     assert previews.folder.pictures == () and previews.gallery.held == (str(film),)
     own_settings(bpy).picture = ""
+
+
+def test_of_a_video_it_is_said_how_long_it_is_and_what_is_taken(bpy, addon, tmp_path):
+    if not bpy.app.ffmpeg.supported:
+        pytest.skip("this Blender opens no videos")
+    previews, film = addon("ui.previews"), tmp_path / "film.mp4"
+    write_film(bpy, film, 90)
+    own_settings(bpy).picture = str(film)
+    addon("ui.timer")._tick()
+    assert previews.video.frames == 90 and previews.video.seconds == pytest.approx(90 / 24, abs=0.1)
+    assert not bpy.data.movieclips
+    said = addon("ui.wording").video(previews.video.frames, previews.video.seconds)
+    assert said == "A video of 3.8 s with 90 frames: the 60 sharpest are taken."
+    own_settings(bpy).picture = ""
+    addon("ui.timer")._tick()
+    assert previews.video.frames == 0
+
+
+def write_film(bpy, path: Path, frames: int) -> None:
+    scene = bpy.context.scene
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.render.resolution_x, scene.render.resolution_y, scene.frame_end = 64, 48, frames
+    scene.collection.objects.link(camera := bpy.data.objects.new("", bpy.data.cameras.new("")))
+    scene.camera = camera
+    if hasattr(scene.render.image_settings, "media_type"):
+        scene.render.image_settings.media_type = "VIDEO"
+    scene.render.image_settings.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(animation=True)
 
 
 # ---- what fits

@@ -75,7 +75,7 @@ def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
     bpy, addon, tmp_path, path, way, record_testsuite_property
 ):
     copies = addon("ui.scene.copies")
-    before = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
+    before = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(str(path)), path.stem)[0]
     volume, count, faces = copies.volume(before.data), len(before.data.vertices), len(before.data.polygons)
     assert max(before.dimensions) == pytest.approx(2.0) and shortest(before.data) > SHORTEST
     way(bpy, tmp_path)
@@ -97,7 +97,7 @@ def test_what_is_sold_as_closed_is_one_closed_piece_that_becomes_good_quads(
 @pytest.mark.parametrize("base", [2.0, 5.0])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_what_is_sold_as_closed_gets_a_base_without_losing_its_texture(bpy, addon, path, base):
-    thing = addon("ui.scene").add_mesh(bpy.context, addon("session.glb").Reading(str(path)), path.stem)
+    thing = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(str(path)), path.stem)[0]
     bpy.ops.image_to_3d.make_printable(size=100.0, base=base)
     new = bpy.context.object.data
     assert addon("ui.scene.copies").open_edges(new) == 0 and addon("ui.scene.copies").volume(new) > 0.0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Projects of COLMAP, as its own library writes them: their cameras and points are read, or refused in one sentence."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -154,3 +155,11 @@ def test_more_entries_than_bytes_take_no_memory(project):
     (folder / "points3D.bin").write_bytes(struct.pack("<Q", 1 << 60))
     with pytest.raises(Unable, match=r"0/images\.bin cannot be read"):
         read(project)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_model_with_a_pipe_is_not_waited_for(tmp_path):
+    (tmp_path / "images.bin").write_bytes(struct.pack("<Q", 0))
+    os.mkfifo(tmp_path / "cameras.bin")
+    with pytest.raises(Unable, match="pipe"):
+        colmap.read(tmp_path / "images.bin", quiet())

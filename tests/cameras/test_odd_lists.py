@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -344,3 +345,11 @@ def test_a_turned_lens_sees_the_turned_ray_at_the_turned_pixel():
     u, v = lens.distorted(x, y)
     a, b = lens.turned(turn).distorted(*(turn @ np.stack([x, y])))
     assert np.allclose(turn @ np.stack([u - 100.0, v - 60.0]), np.stack([a - 60.0, b - 100.0]))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+@pytest.mark.parametrize("name", ["transforms.json", "x_par.txt"])
+def test_a_list_that_is_a_pipe_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(Unable, match="pipe"):
+        registered(gather([tmp_path / name], quiet()), quiet())

@@ -14,6 +14,7 @@ import pytest
 from image_to_3d.envs.places import default_root
 from image_to_3d.envs.running import process_environment
 from image_to_3d.envs.states import status
+from image_to_3d.worker.methods import all_methods
 
 CHILD = Path(__file__).with_name("on_pretended.py")
 LIMIT = 300.0
@@ -44,13 +45,16 @@ def built(tool: Path, torch: Path, library: Path) -> bool:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
     """Tiny networks of random weights for all that are downloaded."""
+    from image_to_3d.tests.methods.depth import tiny_moge
     from image_to_3d.tests.methods.triposg import tiny as triposg
     from image_to_3d.tests.methods.triposr import tiny as triposr
 
     root = tmp_path_factory.mktemp("weights")
+    tiny_moge.write(root / "moge-2")
     triposr.write(root / "triposr")
     (root / "triposg").mkdir()
     triposg.write(root / "triposg", shards=2)
+    tiny_moge.write(root / "moge-2")
     if importlib.util.find_spec("diffusers"):
         from image_to_3d.tests.methods.shap_e import tiny as shap_e
 
@@ -71,14 +75,19 @@ def ran(tool, weights):
     return run
 
 
-NETWORKS = "included", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+NETWORKS = "included", "moge-2", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+LEARNED = "photos", "nerfacto", "neus-facto"
+SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
 KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
 
 
+def test_every_methods_networks_are_tried_there():
+    offered = [network.name for method in all_methods() for network in method.networks]
+    assert sorted(offered) == sorted((*NETWORKS, *LEARNED, *SAME))
+
+
 @KINDS
-@pytest.mark.parametrize(
-    "network", ["included", "included-object", "included-generator", "triposr", "triposg", "shap-e"]
-)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
     if network == "shap-e" and not importlib.util.find_spec("diffusers"):
         pytest.skip("diffusers is not installed")

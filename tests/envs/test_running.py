@@ -83,6 +83,15 @@ def test_tests_in_blender_are_all_of_them_by_default(home):
     assert home.run("run", "test-blender").stdout.splitlines()[-1] == "tests/blender"
 
 
+@pytest.mark.parametrize("chosen", [None, "/my/python"])
+def test_tests_in_blender_are_told_a_python_for_the_worker(home, chosen):
+    python = Path(home.variables["FAKE_PYTHON"])
+    python.write_text(python.read_text().replace('"$PWD"', '"$IMAGE_TO_3D_WORKER"'))
+    home.variables |= {"IMAGE_TO_3D_WORKER": chosen} if chosen else {}
+    told = home.run("run", "test-blender").stdout.splitlines()[0]
+    assert told == (chosen or str(next(home.environments.glob("core@*/bin/python"))))
+
+
 def test_what_cannot_be_made_is_not_run(home):
     home.variables |= {"FAKE_FAILS_AT": "venv", "FAKE_SAYS": "error: odd"}
     answer = home.run("run", "generate", "photo.jpg", "-o", "out.glb")

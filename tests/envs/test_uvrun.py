@@ -2,6 +2,7 @@
 """How uv is run: what it gets to see, and that its silence is noticed."""
 
 import os
+from pathlib import Path
 
 import pytest
 from image_to_3d.envs.errors import EnvironmentProblem
@@ -37,6 +38,16 @@ def test_the_users_variables_for_the_network_are_kept_and_those_for_other_projec
     variables = uv_variables(Places(tmp_path), {"UV_HTTP_TIMEOUT": "5"})
     assert kept.items() <= variables.items()
     assert not dropped.keys() & variables.keys()
+
+
+def test_uv_sees_every_python_of_pyenv_behind_those_on_the_path(tmp_path, monkeypatch):
+    for version in ("3.11.7", "3.13.0"):
+        (tmp_path / "pyenv" / "versions" / version / "bin").mkdir(parents=True)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("PATH", "/own")
+    own, *others = uv_variables(Places(tmp_path), {})["PATH"].split(os.pathsep)
+    assert own == "/own"
+    assert [Path(each).parent.name for each in others] == ["3.11.7", "3.13.0"]
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Counts:
 def mutated(whole: bytes, others: Sequence[bytes], generator: np.random.Generator) -> bytes:
     """The bytes damaged in one of the ways in which files are: some changed (mostly near the beginning, where what
     counts is), cut off, a stretch lost, doubled, zeroed, taken from another file, or numbers made extreme."""
-    data = bytearray(whole)
+    data = bytearray(whole or b" ")
     length = max(len(data), 1)
     kind = generator.integers(8)
     near = int(min(length, generator.choice([32, 200, 1000, length])))

@@ -8,11 +8,13 @@ IMAGE_TO_3D_SCREEN=1280x800     the virtual screen's size
 IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
 """
 
+import json
 import os
 import shlex
 import shutil
 import struct
 import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -20,10 +22,12 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import SCREEN, Blender
+from image_to_3d.tests.gui.hand import open_the_tab
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SETTLE = 2.0  # seconds: panels that change their size slide to their new places
 PHOTOS = 8
+FAKE = CHECKOUT / "tests" / "addon" / "fake_worker.py"
 TOOLS = ("Xvfb", "xdotool", "import")
 
 
@@ -155,6 +159,35 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
 
 
 @pytest.fixture
+def watched(start, user, tmp_path):
+    """Starts a Blender with our tab open, whose panels are watched, with that Python."""
+
+    def begin(python: str) -> Blender:
+        screen = start(user, tmp_path / "home", python=python)
+        screen.until("environment()")
+        open_the_tab(screen)
+        screen.ask("watch_panels()")
+        print("longest tick at the start", screen.ask("longest_tick()"))
+        return screen
+
+    return begin
+
+
+@pytest.fixture
+def scripted(watched, tmp_path):
+    """As `watched`, with a worker that follows a script."""
+
+    def begin(script: dict) -> Blender:
+        path, python = tmp_path / "script.json", tmp_path / "python"
+        path.write_text(json.dumps({"initialize": [{"shipped": True}]} | script))
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "{path}"\n')
+        python.chmod(0o755)
+        return watched(str(python))
+
+    return begin
+
+
+@pytest.fixture
 def shot(screenshots: Path):
     """Takes a screenshot of that name."""
     return lambda screen, name: screen.screenshot(screenshots / f"{name}.png", settle=SETTLE)
@@ -186,6 +219,20 @@ def picture(tmp_path: Path) -> Path:
     path = folder / "gradient.png"
     path.write_bytes(_gradient(2000, 1500))
     return path
+
+
+@pytest.fixture
+def result_file(tmp_path: Path) -> str:
+    """A result for a worker that follows a script."""
+    glb = pytest.importorskip(
+        "image_to_3d.worker.geometry.glb", reason="needs the worker's packages", exc_type=ImportError
+    )
+    mesh = pytest.importorskip("image_to_3d.worker.geometry.mesh")
+    numpy = pytest.importorskip("numpy")
+    corners = numpy.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    faces = numpy.int32([[0, 2, 1], [0, 1, 3], [1, 2, 3], [0, 3, 2]])
+    glb.write_glb(mesh.Mesh(corners, faces), tmp_path / "result.glb", "a")
+    return str(tmp_path / "result.glb")
 
 
 @pytest.fixture

@@ -102,6 +102,14 @@ class Blender:
         time.sleep(settle)
         subprocess.run(["import", "-display", self._display, "-window", "root", str(path)], check=True)
 
+    def picture_of(self, path: Path, area: str = "VIEW_3D", kind: str = "UI", settle: float = 1.0) -> None:
+        """Takes a picture of one region."""
+        time.sleep(settle)
+        place = self.region(area, kind)
+        crop = "{width}x{height}+{left}+{top}".format(**place)
+        take = ["import", "-display", self._display, "-window", "root", "-crop", crop, "+repage", str(path)]
+        subprocess.run(take, check=True)
+
     # ---- doing
 
     def move(self, x: int, y: int) -> None:
@@ -112,6 +120,21 @@ class Blender:
         self.move(*position)
         self._xdotool("click", "--repeat", str(times), "--delay", "60", "1")
         time.sleep(0.15)
+
+    def drag(self, begin: tuple[int, int], end: tuple[int, int], before: Callable[[], None] = lambda: None) -> None:
+        """Presses at `begin` and lets go at `end`, in small steps as a hand does; `before` is called before that."""
+        for near in (-6, -3, 0):
+            self.move(begin[0] + near, begin[1] + near)
+        time.sleep(0.5)
+        self._xdotool("mousedown", "1")
+        time.sleep(0.2)
+        steps = 30
+        for step in range(1, steps + 1):
+            self.move(*(a + (b - a) * step // steps for a, b in zip(begin, end)))
+        time.sleep(0.5)
+        before()
+        self._xdotool("mouseup", "1")
+        time.sleep(0.5)
 
     def next_choice(self, wheel: str = "5") -> None:
         """Chooses the next entry of the menu of choices below the mouse, without opening it."""

@@ -213,3 +213,14 @@ def carry_out(screen: Blender, shot, name: str) -> None:
     done = screen.until("environment()", lambda now: now["done"] or now["problem"], SET_UP_LIMIT)
     assert done["problem"] is None and done["standing"] == "ready"
     screen.until("environment()['checked']", patience=CHECK_LIMIT)
+
+
+def double(panel: Blender, shot, name: str) -> None:
+    """A screenshot with an interface of double size; panels find their places as the mouse comes by."""
+    for factor in (2.0, 1.0):
+        panel.ask(f"scaled({factor})")
+        place = panel.region("VIEW_3D", "UI")
+        for step in range(8):
+            panel.move(place["left"] + place["width"] // 2, place["top"] + 60 + step * place["height"] // 12)
+        if factor > 1.0:
+            shot(panel, name)

@@ -168,7 +168,7 @@ def state() -> dict | None:
         "enough": now.shown.enough,
         "problem": now.problem and now.problem.message,
         "longest_tick": longest_tick()[0],
-        "pid": now._client.pid if now._client else None,
+        "pid": now.link.client.pid if now.link.client else None,
         "selected": now.selection.answer and now.selection.answer.network,
         "queue": [job.label.title for job in now.queue],
         "cancelled": now.results.cancelled and now.results.cancelled.title,
@@ -329,9 +329,128 @@ def pictures() -> list[str]:
     return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].pictures(settings()))
 
 
+def choose(paths: list[str]) -> bool:
+    """Chooses these pictures, or none."""
+    sys.modules[f"{EXTENSION}.addon.ui.properties"].choose(settings(), paths)
+    return True
+
+
+def press(button: str, **values) -> bool:
+    """Calls an operator of ours, as its button does."""
+    getattr(bpy.ops.image_to_3d, button)(**values)
+    return True
+
+
+def take(category: str, network: str) -> bool:
+    """Chooses a network."""
+    settings().category = category
+    getattr(settings(), f"category_{category}").network = network
+    return True
+
+
+def film(path: str, frames: int) -> bool:
+    """Writes a small video."""
+    scene = bpy.data.scenes.new("film")
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 320, 240, "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.camera = bpy.data.objects["Camera"]
+    scene.render.image_settings.file_format, scene.render.ffmpeg.format = "FFMPEG", "MPEG4"
+    scene.render.filepath, scene.frame_end = path, frames
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    return True
+
+
+def pretend_to_set_up() -> bool:
+    """The session as it is while an environment is made, and is not looked at any more."""
+    now, addon = session(), f"{EXTENSION}.addon.session"
+    tasks, states = sys.modules[f"{addon}.tasks"], sys.modules[f"{addon}.states"]
+    now.environments.order = tasks.Order("create", "core")
+    now.environments.shown = states.Shown(0.42, "packages", "torch 2.13", 180_000_000, 430_000_000)
+    now.state = states.State.SETTING_UP
+    now.tick = lambda: True
+    return True
+
+
+def browse(folder: str) -> bool:
+    """Turns the properties' editor into a file browser of that folder, as a user who works with one has it."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
+    area.type = "FILE_BROWSER"
+    bpy.app.timers.register(lambda: _go_to(area, folder), first_interval=0.5)
+    return True
+
+
+def _go_to(area, folder: str) -> float | None:
+    if area.spaces.active.params is None:
+        return 0.2  # it is made when it is drawn first
+    area.spaces.active.params.directory = folder.encode()
+    area.spaces.active.params.display_type = "THUMBNAIL"
+    area.tag_redraw()
+    return None
+
+
+def browsed() -> list[str]:
+    """The files in the folder that the file browser shows."""
+    areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "FILE_BROWSER"]
+    found = [area.spaces.active.params.directory for area in areas if area.spaces.active.params]
+    return sorted(os.listdir(os.fsdecode(found[0]))) if found else []
+
+
+def show_assets() -> bool:
+    """Turns the properties' editor into an asset browser of the open file."""
+    [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "PROPERTIES"]
+    area.ui_type = "ASSETS"
+    bpy.app.timers.register(lambda: None if show_assets_of("LOCAL") else 0.2, first_interval=0.5)
+    return True
+
+
+def show_assets_of(library: str) -> bool:
+    """Makes the asset browser show those of that library, as soon as there is one; whether there is."""
+    areas = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.ui_type == "ASSETS"]
+    if not areas or areas[0].spaces.active.params is None:
+        return False
+    areas[0].spaces.active.params.asset_library_reference = library
+    return True
+
+
+def asset(name: str) -> dict:
+    """What is known of an asset: its catalogue's name, author, licence, tags, and how many colours its preview has."""
+    thing = bpy.data.objects[name]
+    data, preview = thing.asset_data, thing.preview
+    pixels = list(preview.image_pixels) if preview else []
+    return {
+        "catalogue": data and data.catalog_id,
+        "author": data and data.author,
+        "licence": data and data.license,
+        "tags": [tag.name for tag in data.tags] if data else [],
+        "colours": len(set(pixels)),
+        "size": list(preview.image_size) if preview else [],
+    }
+
+
+def copy(text: str) -> bool:
+    """Puts a text into the clipboard, as another program does."""
+    bpy.context.window_manager.clipboard = text
+    return True
+
+
+def paint(name: str) -> bool:
+    """Makes an image of one colour that is in no file."""
+    bpy.data.images.new(name, 64, 48).generated_color = (0.8, 0.3, 0.1, 1.0)
+    return True
+
+
+def quick_render() -> bool:
+    """Makes renders small and quick: on a machine without a graphics card, in a Blender without a denoiser."""
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 200, 100, "CYCLES"
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    return True
+
+
 def networks(category: str) -> list[str]:
     """The entries of the menu of networks."""
-    return list(sys.modules[f"{EXTENSION}.addon.ui.properties"].networks(category))
+    return list(sys.modules[f"{EXTENSION}.addon.ui.menus"].networks(category))
 
 
 def why_not() -> str:

@@ -2,9 +2,7 @@
 """The panel as a user works with it, by mouse, in a real Blender: the history of real results, and, with a worker that
 does what a script says so that each state stays, a queue, several photos, and what fits."""
 
-import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,9 @@ from image_to_3d.tests.gui.hand import (
     choose_model,
     choose_network,
     choose_picture,
+    double,
     generate,
     open_panel,
-    open_the_tab,
 )
 
 pytestmark = pytest.mark.timeout(900)
@@ -26,38 +24,8 @@ DRAW_LIMIT = 0.002
 """Seconds that all our panels together may take to be drawn."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 EXAMPLES = CHECKOUT / "docs" / "examples"
-FAKE = CHECKOUT / "tests" / "addon" / "fake_worker.py"
 LEFT = (0.1, 0.3, 0.5, 0.7)
 RIGHT = (0.88, 0.85, 0.9)
-
-
-@pytest.fixture
-def watched(start, user, tmp_path):
-    """Starts a Blender with our tab open, whose panels are watched, with that Python."""
-
-    def begin(python: str) -> Blender:
-        screen = start(user, tmp_path / "home", python=python)
-        screen.until("environment()")
-        open_the_tab(screen)
-        screen.ask("watch_panels()")
-        print("longest tick at the start", screen.ask("longest_tick()"))
-        return screen
-
-    return begin
-
-
-@pytest.fixture
-def scripted(watched, tmp_path):
-    """As `watched`, with a worker that follows a script."""
-
-    def begin(script: dict) -> Blender:
-        path, python = tmp_path / "script.json", tmp_path / "python"
-        path.write_text(json.dumps({"initialize": [{"shipped": True}]} | script))
-        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "{path}"\n')
-        python.chmod(0o755)
-        return watched(str(python))
-
-    return begin
 
 
 def test_the_history_by_mouse(watched, workers_python, shot, record_testsuite_property):
@@ -110,17 +78,6 @@ def test_a_queue_by_mouse(scripted, shot, tmp_path, record_testsuite_property):
     panel.until("state()", lambda now: now["cancelled"] == "robot.png" and now["state"] == "BUSY")
     shot(panel, "panel-cancelled")
     check_drawing(panel, record_testsuite_property)
-
-
-def double(panel: Blender, shot, name: str) -> None:
-    """A screenshot with an interface of double size; panels find their places as the mouse comes by."""
-    for factor in (2.0, 1.0):
-        panel.ask(f"scaled({factor})")
-        place = panel.region("VIEW_3D", "UI")
-        for step in range(8):
-            panel.move(place["left"] + place["width"] // 2, place["top"] + 60 + step * place["height"] // 12)
-        if factor > 1.0:
-            shot(panel, name)
 
 
 def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):

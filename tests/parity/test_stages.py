@@ -18,7 +18,7 @@ from image_to_3d.worker.methods.triposr.network import TripoSR, TripoSRConfig, r
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {
-    "moge": {"encoder_out", "neck_out_2", "forward_points", "forward_normal", "focal", "shift", "depth", "mask"},
+    "moge": {"image_14", "encoder_out", "neck_out_2", "focal", "shift", "points", "normal", "mask", "fov50_depth"},
     "triposg": {"pixel_values", "image_embeds", "dit_out", "latents_step_4", "vae_kv", "field_query", "field_grid"},
     "triposr": {"foreground_rgba", "image_rgb_uint8", "image_tokens", "scene_code", "query_density"},
 }

@@ -124,6 +124,8 @@ def icc(space: str, grey: bool = False) -> bytes:
     rows = [(b"desc", text), (b"wtpt", white), (b"cprt", b"text" + bytes(4) + b"none\0")]
     rows += [(b"kTRC", curve)] if grey else list(zip((b"rXYZ", b"gXYZ", b"bXYZ"), xyz))
     rows += [] if grey else [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
+    if space in ("pq", "hlg"):  # ICC.1:2022, 10.3
+        rows.append((b"cicp", b"cicp" + bytes(4) + bytes([*CODE_POINTS[space], 0, 1])))
     place, table, body = 132 + 12 * len(rows), b"", b""
     for name, data in rows:
         data += bytes(-len(data) % 4)

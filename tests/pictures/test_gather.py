@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from image_to_3d.worker.pictures.gather import gather
 from image_to_3d.worker.pictures.video import choose, frames
 from PIL import Image
 from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parent))
+import hostile  # noqa: E402
 
 av = pytest.importorskip("av", reason="videos are read with PyAV, which is not in this environment")
 
@@ -325,3 +329,39 @@ def test_a_video_has_square_pixels(tmp_path):
         for packet in [*stream.encode(av.VideoFrame.from_ndarray(painting(0), format="rgb24")), *stream.encode()]:
             video.mux(packet)
     assert frames(tmp_path / "v.mkv", job())[0].rgb.shape == (64, 128, 3)
+
+
+# ---- what cameras write, and what is not read
+
+
+def test_a_folder_of_raw_files_gives_their_previews(tmp_path):
+    (tmp_path / "a.NEF").write_bytes(hostile.raw_of(1100))
+    (tmp_path / "b.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom")
+    found = gather([tmp_path], job())
+    assert [picture.name for picture in found.pictures] == ["a"]
+    assert "b.cr3 is a camera's raw file" in found.notes[0] and "preview of 1100 x 1100" in found.notes[1]
+
+
+def test_a_raw_file_beside_its_jpeg_is_passed_over(tmp_path):
+    for number in range(2):
+        save(tmp_path, f"{number}.JPG", painting(number))
+        (tmp_path / f"{number}.ARW").write_bytes(b"II*\0 of a camera")
+    found = gather([tmp_path], job())
+    assert len(found.pictures) == 2 and found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "name, head", [("a.jxl", b"\xff\x0a"), ("a.jp2", b"\0\0\0\x0cjP  "), ("a.exr", b"\x76\x2f\x31\x01")]
+)
+def test_pictures_of_kinds_that_are_not_read_are_said(tmp_path, name, head):
+    (tmp_path / name).write_bytes(head + bytes(90))
+    with pytest.raises(Unable, match="which is not read here"):
+        gather([tmp_path], job())
+    save(tmp_path, "b.png", painting(0))
+    assert "which is not read here" in gather([tmp_path], job()).notes[0]
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="this system has no such files")
+def test_the_systems_own_files_are_not_waited_for():
+    with pytest.raises(Unable):
+        gather([Path("/proc")], job())

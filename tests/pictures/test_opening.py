@@ -93,7 +93,7 @@ def test_a_name_that_is_no_text_is_told_as_text(tmp_path):
 # ---- bombs
 
 MEASURED = """
-import re, resource, sys, time
+import os, re, resource, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import conftest
@@ -112,12 +112,16 @@ try:
     told = str(load(Path({path!r})).rgb.shape)
 except Unable as error:
     told = str(error)
-print(peak() - before >> 10, time.process_time() - start, told, sep="|")
+took = os.times()
+children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10 if took.children_user else 0
+seconds = time.process_time() - start + took.children_user + took.children_system
+print(max(peak() >> 10, children) - (before >> 10), seconds, told, sep="|")
 """
 
 
 def measured(path: Path) -> tuple[int, float, str]:
-    """Megabytes and seconds of a processor that reading takes, in a process of its own, and what comes of it."""
+    """Megabytes and seconds of a processor that reading takes, in a process of its own and those that it starts, and
+    what comes of it."""
     code = MEASURED.format(tests=str(Path(__file__).parents[1]), path=str(path))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
@@ -317,4 +321,54 @@ def test_a_photo_and_a_black_thing_cut_out_show_something(tmp_path):
     alpha[20:40, 30:60] = 255
     for pixels in (photo(), np.dstack([np.zeros((64, 96, 3), np.uint8), alpha])):
         Image.fromarray(pixels).save(tmp_path / "p.png")
+        check_shows_something(load(tmp_path / "p.png"))
+
+
+# ---- kinds of numbers, and what is no picture's shape
+
+
+def tiff(path: Path, values: np.ndarray, **options: object) -> Path:
+    pytest.importorskip("tifffile").imwrite(path, values, **options)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["uint32", "int32", "int16", "float64", "float16"])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_numbers_of_every_kind_are_as_bright_as_they_were_meant(tmp_path, kind, colours):
+    """Of whole numbers, those that fill their bits; a sign takes one."""
+    ramp = np.linspace(0.0, 1.0, 256)[None].repeat(9, 0)
+    dtype = np.dtype(kind)
+    top = np.iinfo(dtype).max if dtype.kind in "iu" else 1.0
+    values = (ramp * (top if dtype.kind in "iu" else 1.0)).astype(dtype)
+    options = {"photometric": "rgb"} if colours == 3 else {}
+    path = tiff(tmp_path / "p.tif", values if colours == 1 else np.dstack([values] * 3), **options)
+    found = load(path).rgb[0, :, 0].astype(float)
+    expected = np.arange(256.0)
+    if dtype.kind == "f" and colours == 3:  # light
+        expected = 255 * np.where(ramp[0] <= 0.0031308, 12.92 * ramp[0], 1.055 * ramp[0] ** (1 / 2.4) - 0.055)
+    assert np.abs(found - expected).max() <= 2
+
+
+def test_numbers_that_are_not_finite_or_below_zero_are_black(tmp_path):
+    values = np.full((40, 40, 3), 0.5, np.float32)
+    values[:10], values[10:20], values[20:30] = np.nan, np.inf, -3.0
+    rgb = load(tiff(tmp_path / "p.tif", values, photometric="rgb")).rgb
+    assert (rgb[:10] == 0).all() and (rgb[20:30] == 0).all() and rgb[35, 5, 0] == 188
+
+
+def test_a_whole_tiff_that_is_not_read_is_not_called_damaged(tmp_path):
+    path = tiff(tmp_path / "p.tif", np.zeros((9, 9), np.complex64))
+    assert "damaged" not in refused(path, "kind of numbers is not read here")
+
+
+def test_only_what_a_tiff_calls_alpha_is_alpha(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65535, (40, 40, 7)).astype(np.uint16)
+    path = tiff(tmp_path / "p.tif", values, photometric="minisblack", planarconfig="contig")
+    assert load(path).alpha is None
+
+
+@pytest.mark.parametrize("size", [(65535, 16), (30, 65535)])
+def test_a_strip_is_told_by_what_it_is_and_not_by_what_was_left_of_it(tmp_path, size):
+    Image.linear_gradient("L").resize(size).save(tmp_path / "p.png")
+    with pytest.raises(Unable, match="p is a strip, [0-9]+ times as long as wide"):
         check_shows_something(load(tmp_path / "p.png"))

@@ -14,6 +14,7 @@ from image_to_3d.worker.pictures.gather import Inputs
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.generate import looked_at
 from image_to_3d.worker.pipeline.select import Subject, select
+from image_to_3d.worker.pipeline.subject import Thing
 from image_to_3d.worker.store.weights import WeightStore
 
 LARGE = "moge-2"
@@ -159,3 +160,49 @@ def test_several_pictures_are_told_from_one_without_reading_any(tmp_path, monkey
     assert found.count == 2
     with pytest.raises(Unable, match=r"1\.jpg is empty"):
         looked_at([tmp_path / "b" / "1.jpg"], Job(lambda *_: None))
+
+
+def found(clear: bool) -> Thing:
+    rows, columns = np.mgrid[:60, :80]
+    return Thing(((rows - 30) ** 2 + (columns - 40) ** 2 < 20**2).astype(np.float32), "test", clear, False)
+
+
+def taken(picture: Picture, thing: Thing | None, weights: WeightStore, network=None, **options):
+    return select(Subject.of(inputs(picture), lambda _: thing), "depth", network, options, weights)
+
+
+def test_a_clear_thing_in_a_photo_is_taken_alone_and_an_unclear_one_only_where_it_is_asked_for(nothing):
+    assert (choice := taken(scene(), found(True), nothing)).network.name == "included-object" and choice.thing
+    assert taken(scene(), found(False), nothing).network.name == "included"
+    assert taken(scene(), None, nothing).thing is None
+    assert taken(scene(), found(False), nothing, subject="thing").thing
+    for wish in ({"subject": "scene"}, {"background": "keep"}):
+        choice = taken(scene(), found(True), nothing, **wish)
+        assert (choice.network.name, choice.thing) == ("included", None)
+    assert taken(thing(), found(True), nothing).thing is None, "it is cut out already"
+
+
+def test_a_scene_and_its_thing_are_two_choices(nothing):
+    choice = taken(scene(), found(False), nothing, subject="both")
+    assert (choice.network.name, choice.thing) == ("included", None)
+    assert choice.beside.network.name == "included-object" and choice.beside.thing
+
+
+def test_a_subject_that_there_is_not_is_told_in_a_sentence(nothing):
+    for wish in ("thing", "both"):
+        with pytest.raises(Unable, match="no object was found in scene"):
+            taken(scene(), None, nothing, subject=wish)
+    with pytest.raises(Unable, match="no scene in it"):
+        taken(thing(), None, nothing, subject="both")
+    with pytest.raises(Unable, match="makes a thing alone"):
+        taken(thing(), None, nothing, "included-object", subject="scene")
+
+
+def test_nothing_is_looked_for_where_it_decides_nothing(nothing):
+    def look(picture):
+        pytest.fail("the photo was looked at")
+
+    for category, wish in (("depth", {"subject": "scene"}), ("diffusion", {}), ("depth", {"near": 2.0})):
+        select(Subject.of(inputs(scene()), look), category, None, wish, nothing)
+    select(Subject.of(inputs(scene()), look), "depth", "included", {}, nothing)
+    select(Subject.of(inputs(scene(), thing()), look), "nerf", None, {"subject": "scene"}, nothing)

@@ -192,3 +192,43 @@ def test_facts_are_sealed_but_readable(tmp_path):
     (tmp_path / "made.glb").write_bytes(b"glTF")
     Cache(tmp_path).save_glb("k", tmp_path / "made.glb", {"faces": 2})
     assert json.loads((tmp_path / "k.json").read_text())["faces"] == 2
+
+
+def test_a_folder_that_may_only_be_read_serves_as_well(tmp_path, monkeypatch):
+    (tmp_path / "made.glb").write_bytes(b"glTF")
+    kept = Cache(tmp_path / "c")
+    kept.save_glb("k", tmp_path / "made.glb", {"faces": 2})
+    kept.save_arrays("a", {"a": np.zeros(3)})
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(cache.os, "utime", refused)
+    assert kept.load_glb("k", tmp_path / "out.glb") == {"faces": 2} and kept.load_arrays("a") is not None
+    assert kept.load_glb("other", tmp_path / "out.glb") is None
+
+
+def test_a_clock_that_was_set_back_does_not_let_results_pile_up(tmp_path, monkeypatch):
+    (tmp_path / "made.glb").write_bytes(b"x" * 1000)
+    kept = Cache(tmp_path / "c")
+    kept.save_glb("old", tmp_path / "made.glb", {})
+    for path in (tmp_path / "c").iterdir():
+        os.utime(path, (4e9, 4e9))
+    monkeypatch.setattr(cache, "LIMIT", 1500)
+    kept.save_glb("new", tmp_path / "made.glb", {})
+    assert [path.name for path in (tmp_path / "c").glob("*.glb")] == ["new.glb"]
+
+
+def test_two_workers_may_forget_the_same_results(tmp_path, monkeypatch):
+    """What one has listed another may have removed before it is looked at, or removed."""
+    (tmp_path / "made.glb").write_bytes(b"x" * 1000)
+    kept = Cache(tmp_path / "c")
+    for name in ("a", "b", "c"):
+        kept.save_glb(name, tmp_path / "made.glb", {})
+        for path in (tmp_path / "c").glob(f"{name}.*"):
+            os.utime(path, (1e9, 1e9))
+    listed = kept._files
+    monkeypatch.setattr(Cache, "_files", lambda self: [*listed(), (0.0, 99, str(tmp_path / "c" / "gone"))])
+    monkeypatch.setattr(cache, "LIMIT", 1500)
+    kept.save_glb("new", tmp_path / "made.glb", {})
+    assert [path.name for path in (tmp_path / "c").glob("*.glb")] == ["new.glb"]

@@ -4,7 +4,17 @@
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
 PICTURES += (".jfif", ".jpe", ".hif", ".dng", ".hdr")
 
+RAW_PICTURES = (".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".pef", ".orf", ".rw2", ".raf", ".3fr")
+RAW_PICTURES += (".iiq", ".erf", ".kdc", ".mos", ".mrw", ".x3f", ".srw")
+"""What cameras write that has to be developed. Of a folder's, the previews are used where they are large enough."""
+
+UNREAD_PICTURES = (".jxl", ".jp2", ".j2k", ".exr", ".psd")
+"""Pictures of kinds that are not read: said, and not passed over."""
+
 VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".3gp", ".wmv")
+
+VIDEO_FRAMES = 60
+"""So many pictures are taken of a video: enough for once around a thing, and matched in minutes."""
 
 COLMAP_IMAGES = ("images.bin", "images.txt")
 """Of COLMAP's models, the file that says where each picture was taken; the others lie beside it."""
@@ -17,6 +27,11 @@ IMAGE_FOLDERS = ("images", "image", "input", "photos", "frames", "rgb")
 
 MASK_MARKS = ("_mask", ".mask", "-mask")
 """How the names of masks end, before their ending, beside the photos that they belong to."""
+
+
+def is_video(name: str) -> bool:
+    """Whether a file of that name is a video."""
+    return name.lower().endswith(VIDEOS)
 
 
 def is_camera_list(name: str) -> bool:

@@ -22,9 +22,9 @@ T = TypeVar("T")
 class Option:
     """How one setting is shown. `default` is the value where neither preset nor user says otherwise.
 
-    `group`: what it says more about: the picture, how fine the mesh becomes, how it is placed, how it is guessed
-    ("sampling"), which guess it is ("seed"). `zero`: the word for what is taken where it is 0, "" where 0 is a number
-    like others; `usual` is then where who wants another value starts from.
+    `group`: what it says more about: what of the picture is meant ("subject"), the picture, how fine the mesh becomes,
+    how it is placed, how it is guessed ("sampling"), which guess it is ("seed"). `zero`: the word for what is taken
+    where it is 0, "" where 0 is a number like others; `usual` is then where who wants another value starts from.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Option:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     unit: Literal["", "metres", "degrees", "pixels", "faces"] = ""
-    group: Literal["picture", "detail", "placement", "sampling", "seed"] = "detail"
+    group: Literal["subject", "picture", "detail", "placement", "sampling", "seed"] = "detail"
     zero: str = ""
     usual: float = 0.0
 

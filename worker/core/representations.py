@@ -153,6 +153,26 @@ class Layers:
 
 
 @dataclass(frozen=True, eq=False)
+class Apart:
+    """A thing, and the scene that it stands in, of one picture. scene: with the thing still in it."""
+
+    thing: Layers
+    scene: DepthMap
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return (self.scene.view,)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self.scene.notes, *self.thing.notes)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        parts = {"thing": self.thing, "scene": self.scene}
+        return {f"{part} {name}": values for part, of in parts.items() for name, values in of.to_arrays().items()}
+
+
+@dataclass(frozen=True, eq=False)
 class Field:
     """A solid as a function of space, in axes of its own.
 

@@ -29,7 +29,7 @@ _SEAM = 0.04  # of the window's side: so far from the outline the back takes on 
 _HALO = 3.0  # pixels of the back's picture that an outline mixes with what was behind the thing
 _BACK_PIXELS = 192  # side of the back's picture
 
-_SMOOTH = 5
+SMOOTH = 5
 """Rounds of smoothing: the layers are smooth already, and only the stairs of marching cubes have to go."""
 
 
@@ -37,7 +37,7 @@ def finished(layers: Layers, options: LayersOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
     own = asdict(options)
     fov = own.pop("fov")
-    return field.finished(solid(layers, fov, options.grid), FieldOptions(smooth=_SMOOTH, **own), job)
+    return field.finished(solid(layers, fov, options.grid), FieldOptions(smooth=SMOOTH, **own), job)
 
 
 def solid(layers: Layers, fov: float, grid: int) -> Field:

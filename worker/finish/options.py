@@ -122,6 +122,14 @@ class FieldOptions:
 
 
 @dataclass(frozen=True)
+class ApartOptions:
+    """Of a thing and the scene that it stands in; size and origin are the scene's, of both together."""
+
+    thing: LayersOptions
+    scene: DepthMapOptions
+
+
+@dataclass(frozen=True)
 class Finish:
     """What becomes of a type of representation. module: beside this file, with `finished(found, options, job)`."""
 
@@ -132,6 +140,7 @@ class Finish:
 TABLE = {
     "DepthMap": Finish(DepthMapOptions, ".depth_map"),
     "Layers": Finish(LayersOptions, ".layers"),
+    "Apart": Finish(ApartOptions, ".apart"),
     "Field": Finish(FieldOptions, ".field"),
 }
 """By the name of the representation (core.representations): its type decides, here and nowhere else."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a mesh as a binary glTF 2.0 file. Knows Mesh and the specification; must not know where a mesh came from.
+"""Writes meshes as a binary glTF 2.0 file. Knows Mesh and the specification; must not know where a mesh came from.
 
 Specification: https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html (sections 3.6 buffers, 3.7 meshes, 3.9
 materials, 4.4 GLB).
@@ -17,6 +17,7 @@ import json
 import os
 import struct
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,14 +45,45 @@ def write_glb(
     An opaque texture is stored as JPEG, one with transparency as PNG with its alpha used as a mask. OSError with a
     sentence for the user where the file cannot be written; then neither it nor a part of it is left behind.
     """
-    _write_whole(Path(path), encode_glb(mesh, name, double_sided, jpeg_quality))
+    write_parts([Part(mesh, name, double_sided)], path, jpeg_quality)
 
 
-def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: int = 92) -> bytes:
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One mesh of a file, with the name of its node."""
+
+    mesh: Mesh
+    name: str
+    double_sided: bool = True
+
+
+def write_parts(parts: Sequence[Part], path: str | os.PathLike[str], jpeg_quality: int = 92) -> None:
+    """As `write_glb`, with a node for each part, in their order."""
+    _write_whole(Path(path), encode_glb(parts, jpeg_quality))
+
+
+def encode_glb(parts: Sequence[Part], jpeg_quality: int = 92) -> bytes:
     """The GLB file's bytes. ValueError for a mesh without faces or with numbers that are not finite."""
-    mesh, seams = _seams_last(mesh.validated())
-    name = _clean(name)
     binary = _Binary()
+    document = {
+        "asset": {"version": "2.0", "generator": _GENERATOR},
+        "scene": 0,
+        "scenes": [{"nodes": [*range(len(parts))]}],
+        "nodes": [{"mesh": number, "name": _clean(part.name)} for number, part in enumerate(parts)],
+        **{kind: [] for kind in ("meshes", "materials", "textures", "samplers", "images")},
+    }
+    for part in parts:
+        _add(document, binary, part, jpeg_quality)
+    document = {name: value for name, value in document.items() if value != []}
+    document |= {"accessors": binary.accessors, "bufferViews": binary.views}
+    document["buffers"] = [{"byteLength": len(binary.data)}]
+    return _container(document, bytes(binary.data))
+
+
+def _add(document: dict, binary: _Binary, part: Part, jpeg_quality: int) -> None:
+    """Adds a part's mesh, its material and its texture."""
+    mesh, seams = _seams_last(part.mesh.validated())
+    name = _clean(part.name)
     attributes = {"POSITION": binary.accessor(mesh.vertices, "VEC3", _VERTICES, bounds=True)}
     normals = mesh.normals if mesh.normals is not None else mesh.with_normals().normals
     normals = _unit(normals)
@@ -60,28 +92,23 @@ def encode_glb(mesh: Mesh, name: str, double_sided: bool = True, jpeg_quality: i
         attributes["TEXCOORD_0"] = binary.accessor(mesh.uv, "VEC2", _VERTICES)
     narrow = len(mesh.vertices) <= 0xFFFF  # the largest value of the type is reserved (3.7.2.1)
     indices = binary.accessor(mesh.faces.ravel().astype(np.uint16 if narrow else np.uint32), "SCALAR", _INDICES)
-    document = {
-        "asset": {"version": "2.0", "generator": _GENERATOR},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": name}],
-        "meshes": [{"name": name, "primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
-        "materials": [_material(mesh, name, double_sided)],
-    }
+    material = _material(mesh, name, part.double_sided)
     if "TEXCOORD_0" in attributes:
         data, mime = _picture(mesh.texture, jpeg_quality)
-        document["textures"] = [{"source": 0, "sampler": 0}]
+        number = len(document["textures"])
+        material["pbrMetallicRoughness"]["baseColorTexture"] = {"index": number}
+        document["textures"].append({"source": number, "sampler": 0})
         sampler = {"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP, "wrapT": _CLAMP}
         document["samplers"] = [sampler]
-        document["images"] = [{"name": name, "bufferView": binary.view(data), "mimeType": mime}]
-        document["materials"][0]["extras"] = {"meanColour": _mean_colour(mesh)}
+        document["images"].append({"name": name, "bufferView": binary.view(data), "mimeType": mime})
+        material["extras"] = {"meanColour": _mean_colour(mesh)}
+    primitive = {"attributes": attributes, "indices": indices, "material": len(document["materials"])}
+    shape = {"name": name, "primitives": [primitive]}
     if len(seams):
         creased = (normals[seams] * normals[-len(seams) :]).sum(axis=1).min() < _CREASE
-        extras = {"seams": binary.view(seams.astype("<u4").tobytes()), "creased": bool(creased)}
-        document["meshes"][0]["extras"] = extras
-    document |= {"accessors": binary.accessors, "bufferViews": binary.views}
-    document["buffers"] = [{"byteLength": len(binary.data)}]
-    return _container(document, bytes(binary.data))
+        shape["extras"] = {"seams": binary.view(seams.astype("<u4").tobytes()), "creased": bool(creased)}
+    document["materials"].append(material)
+    document["meshes"].append(shape)
 
 
 @dataclass
@@ -156,10 +183,8 @@ def _mean_colour(mesh: Mesh) -> list[float]:
 def _material(mesh: Mesh, name: str, double_sided: bool) -> dict:
     surface: dict = {"metallicFactor": 0.0, "roughnessFactor": _ROUGHNESS}
     material = {"name": name, "pbrMetallicRoughness": surface, "doubleSided": double_sided}
-    if mesh.uv is not None and mesh.texture is not None:
-        surface["baseColorTexture"] = {"index": 0}
-        if mesh.texture.shape[2] == 4:
-            material["alphaMode"] = "MASK"
+    if mesh.uv is not None and mesh.texture is not None and mesh.texture.shape[2] == 4:
+        material["alphaMode"] = "MASK"
     return material
 
 

@@ -26,6 +26,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..store.weights import Published, WeightStore
+from .runtime import places
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
@@ -48,7 +49,7 @@ class Network:
     by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its
     weights. quality: higher than that of another network of the category for as many pictures, where a comparison that
     was published or measured here found it better; the same where there is none. It chooses nothing: a better one may
-    be slow.
+    be slow. comes_along: fetched with the set-up, unless the user does without.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Network:
     automatic: bool = True
     takes: int = 0
     quality: int = 1
+    comes_along: bool = False
 
     @property
     def bytes(self) -> int:
@@ -99,15 +101,23 @@ class Network:
         folder = weights.find(self.name, self.published)
         if folder is None:
             return "absent"
-        times = [
-            path.stat().st_mtime_ns for path in sorted(folder.rglob("*.*"))
-        ]  # a folder filled by hand may hold others
+        files = (path for path in sorted(folder.rglob("*.*")) if path.exists())  # not a link to nowhere
+        times = [path.stat().st_mtime_ns for path in files]  # a folder filled by hand may hold others
         return f"{self.published.address} {times}"
+
+    @property
+    def fetched(self) -> tuple[Network, ...]:
+        """What its download brings: itself and those beside it."""
+        return tuple(each for each in (self, *(other for other in self.also if other.automatic)) if each.published)
+
+    @property
+    def told(self) -> str:
+        """What is to be known before it is fetched."""
+        return f"{self.label} ({_size(self.bytes)}, {self.licence})"
 
     def download(self, weights: WeightStore, job: Job | Span) -> int:
         """Fetches what is missing of its weights and of those beside them; returns their bytes."""
-        beside = (network for network in self.also if network.automatic)
-        wanted = [network for network in (self, *beside) if network.published]
+        wanted = self.fetched
         total, done = sum(network.bytes for network in wanted), 0
         for network in wanted:
             part = job.span(done / total, (done + network.bytes) / total)
@@ -191,10 +201,8 @@ class Task:
 
     @property
     def place(self) -> str:
-        """The device that is meant, by its own name: "auto" is another one as soon as there is a card."""
-        from .runtime import devices  # on use: brings torch
-
-        return str(devices.pick(self.device))
+        """The device that is meant, by its own name."""
+        return places.named(self.device)
 
     @property
     def picture(self) -> Picture:
@@ -268,6 +276,12 @@ ACTIVATIONS = 2
 """A network takes about so many times the bytes of its weights while it runs. 1.3 were
 measured of Shap-E and 1.5 of TripoSR, on the CPU in single precision; too small fails for lack of memory, too large
 only loads again."""
+
+
+def _size(bytes: int) -> str:
+    if bytes >= 1e9:
+        return f"{bytes / 1e9:.1f} GB"
+    return f"{bytes / 1e6:.0f} MB" if bytes >= 1e7 else f"{bytes / 1e6:.1f} MB"
 
 
 def _digest(path: Path) -> str:

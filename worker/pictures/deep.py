@@ -21,10 +21,15 @@ from . import opening
 from .faults import named
 from .opening import Opened
 
-_BITS = (8, 10, 12, 14, 16, 24, 32)  # of cameras and scanners, whose numbers often lie in wider files
+EXACT = 0x4 | 0x2000 | 0x40000
+"""swscale's flags: bicubic, colours for each pixel, and rounded; else all colours come out 2 of 255 too dark."""
+
+_BITS = (8, 10, 12, 14, 16, *range(17, 33))  # of cameras and scanners in wider files; and of what was measured
+_CHUNK, _MOST_CHUNKS = 64, 1000  # bytes of a PNG's chunk that are read, and kinds of chunks
 _DEFLATE = (8, 32946)  # TIFF compressions whose streams end by themselves
 _ALIGNED = 512  # bytes of zeros before a strip, at most
 _COPIES = 3  # of a picture's numbers that reading takes, at most
+_ALPHA = (1, 2)  # TIFF's extra samples that are one, associated or not
 _GREY_SCALE, _RGB_COLOURS = (0, 1), 2  # TIFF photometric interpretations
 
 
@@ -46,6 +51,24 @@ class Deep:
         return self.values.dtype.kind == "f" and self.values.shape[2] == 3
 
 
+def is_deep(opened: Opened) -> bool:
+    """Whether the picture's numbers have more than eight bits, by what the file says."""
+    image = opened.image
+    if image is None or image.mode.startswith("I") or image.mode == "F":
+        return True
+    if opened.format == "PNG":
+        return png_header(opened).get(b"IHDR", bytes(9))[8:9] == b"\x10"
+    if opened.format == "TIFF":
+        return max(image.tag_v2.get(258, (8,)), default=8) > 8
+    if opened.format == "HEIF":
+        return image.info.get("bit_depth", 8) > 8
+    return opened.format == "AVIF" and _has_deep_av1(opened.head)
+
+
+class _Unread(Exception):
+    """Of what kind a TIFF is that is whole, and not read here."""
+
+
 def deep(opened: Opened, most_pixels: int) -> Deep | None:
     """The picture's numbers, where they have more than eight bits; None where they have not, or where eight bits of
     them are what memory allows. Reads the file's stream."""
@@ -55,36 +78,37 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
     if image is None:
         return _tiff(opened, most_pixels, required=True)
     if image.mode.startswith("I") or image.mode == "F":
-        return _grey(opened)
-    if image.width * image.height * 8.0 * _COPIES > opening.memory():
+        by_tifffile = image.mode == "I" and opened.format == "TIFF"  # of whose sign and width Pillow says nothing
+        return (_tiff(opened, most_pixels, required=False) if by_tifffile else None) or _grey(opened)
+    if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened):
         return None
-    if opened.format == "PNG" and png_header(opened.head).get(b"IHDR", bytes(9))[8] == 16:
-        return _png(opened)
-    if opened.format == "TIFF" and max(image.tag_v2.get(258, (8,)), default=8) > 8:
+    if opened.format == "TIFF":
         return _tiff(opened, most_pixels, required=False)
-    if opened.format == "HEIF" and image.info.get("bit_depth", 8) > 8:
-        return _heif(opened)
-    return _avif(opened) if opened.format == "AVIF" and _has_deep_av1(opened.head) else None
+    return {"PNG": _png, "HEIF": _heif, "AVIF": _avif}[opened.format](opened)
 
 
-def png_header(head: bytes) -> dict[bytes, bytes]:
-    """The chunks before a PNG's pixels (W3C PNG 3, 5.3), as far as they lie in the file's first bytes."""
-    found, place = {}, 8
-    while place + 8 <= len(head):
-        size, name = int.from_bytes(head[place : place + 4], "big"), head[place + 4 : place + 8]
+def png_header(opened: Opened) -> dict[bytes, bytes]:
+    """The first bytes of each chunk before a PNG's pixels (W3C PNG 3, 5.3), however long profiles and texts between
+    them are. The stream stays where it is."""
+    stream, found = opened.stream, {}
+    before, place = stream.tell(), 8
+    while place + 8 <= opened.size and len(found) < _MOST_CHUNKS:
+        stream.seek(place)
+        start = stream.read(8 + _CHUNK)
+        size, name = int.from_bytes(start[:4], "big"), start[4:8]
         if name == b"IDAT":
             break
-        found.setdefault(name, head[place + 8 : place + 8 + size])
+        found.setdefault(name, start[8 : 8 + size])
         place += size + 12
+    stream.seek(before)
     return found
 
 
-def significant(values: np.ndarray) -> tuple[float, tuple[str, ...]]:
-    """What stands for 1 in whole numbers whose file does not say how many bits mean something, and a note where these
-    are fewer than the file has."""
+def significant(values: np.ndarray, wide: int) -> tuple[float, tuple[str, ...]]:
+    """What stands for 1 in whole numbers whose file does not say how many of its `wide` bits mean something, and a note
+    where these are fewer."""
     highest = int(values.max(initial=0))
-    bits = next((bits for bits in _BITS if highest < 1 << bits), 32)
-    wide = 8 * values.dtype.itemsize
+    bits = min(next((bits for bits in _BITS if highest < 1 << bits), 32), wide)
     if bits >= min(wide, 16) or bits == 8:
         return float((1 << bits) - 1), ()
     return float((1 << bits) - 1), (f"its numbers use {bits} of {wide} bits, and are taken for {bits}-bit ones",)
@@ -100,14 +124,14 @@ def _grey(opened: Opened) -> Deep:
     hidden = image.info.get("transparency")
     alpha = np.where(values == hidden, 0, 255).astype(np.uint8) if isinstance(hidden, int) else None
     values = np.maximum(values, 0).astype(np.uint32 if values.dtype.itemsize > 2 else np.uint16)
-    top, notes = _told_top(opened) or significant(values)
+    top, notes = _told_top(opened) or significant(values, 8 * values.dtype.itemsize)
     return Deep(_sixteen(values[..., None], top), min(top, 65535.0), alpha, notes=notes)
 
 
 def _told_top(opened: Opened) -> tuple[float, tuple[str, ...]] | None:
     """What stands for 1, where the file says it."""
     if opened.format == "PNG":  # its numbers fill all their bits (12.5), but for those of careless programs
-        return (65535.0, ()) if b"sBIT" in png_header(opened.head) else None
+        return (65535.0, ()) if b"sBIT" in png_header(opened) else None
     if opened.format != "TIFF":
         return None
     tags = opened.image.tag_v2
@@ -136,7 +160,7 @@ def _png(opened: Opened) -> Deep | None:
     alpha = _eight(values[..., 3], 65535)
     if isinstance(hidden, tuple) and len(hidden) == 3:
         alpha = np.where((values[..., :3] == np.array(hidden)).all(axis=2), 0, 255).astype(np.uint8)
-    top, notes = _told_top(opened) or significant(values[..., :3])
+    top, notes = _told_top(opened) or significant(values[..., :3], 16)
     return Deep(values[..., :3], top, alpha, notes=notes)
 
 
@@ -191,7 +215,7 @@ def _by_ffmpeg(opened: Opened, demuxer: str, format: str) -> np.ndarray | None:
     opened.stream.seek(0)
     try:
         with av.open(opened.stream, format=demuxer) as file:
-            return next(file.decode(video=0)).to_ndarray(format=format)
+            return next(file.decode(video=0)).to_ndarray(format=format, interpolation=EXACT)
     except (av.FFmpegError, StopIteration, ValueError, IndexError):
         return None
 
@@ -207,10 +231,12 @@ def _tiff(opened: Opened, most_pixels: int, required: bool) -> Deep | None:
             return _page(opened, file.pages.first, most_pixels)
     except Unable:
         raise
+    except _Unread as raised:
+        error = str(raised)
     except ImportError:
         error = "this environment has nothing to read its kind of numbers with"
     except Exception as raised:  # noqa: BLE001 - a decoder: it raises whatever there is
-        error = "its kind of numbers or compression is not read here" if "imagecodecs" in str(raised) else "damaged"
+        error = "its compression is not read here" if "imagecodecs" in str(raised) else "damaged"
     if required:
         raise Unable(f"{named(opened.path)} is a TIFF that cannot be read ({error}): save it anew, as PNG perhaps")
     return None
@@ -228,15 +254,19 @@ def _page(opened: Opened, page: Any, most_pixels: int) -> Deep | None:
         values = values[..., None]
     grey = int(page.photometric) in _GREY_SCALE
     if values.shape[:2] != (height, width) or not (grey or int(page.photometric) == _RGB_COLOURS):
-        raise ValueError("not grey or RGB")
+        raise _Unread("its colours are neither grey nor RGB")
     colours = 1 if grey else 3
     turn = int(page.tags.valueof(274, default=1))
     if values.dtype.kind == "f":
         return _floating(values, colours, turn)
+    signed = values.dtype.kind == "i"
+    if signed:  # below zero there is no light
+        values = np.maximum(values, 0).astype(f"u{values.dtype.itemsize}")
     if values.dtype.kind != "u":
-        raise ValueError("numbers with a sign")
-    alpha = values[..., colours] if values.shape[2] > colours and page.extrasamples else None
-    top, notes = _page_top(page, values[..., :colours])
+        raise _Unread("its kind of numbers is not read here")
+    more = page.extrasamples or ()
+    alpha = values[..., colours] if values.shape[2] > colours and more and int(more[0]) in _ALPHA else None
+    top, notes = _page_top(page, values[..., :colours], signed)
     if grey and int(page.photometric) == 0:
         values = (top - values).astype(values.dtype)
     wide = float(np.iinfo(values.dtype).max)
@@ -244,14 +274,14 @@ def _page(opened: Opened, page: Any, most_pixels: int) -> Deep | None:
     return Deep(_sixteen(values[..., :colours], top), min(top, 65535.0), alpha, turn, notes=notes)
 
 
-def _page_top(page: Any, values: np.ndarray) -> tuple[float, tuple[str, ...]]:
+def _page_top(page: Any, values: np.ndarray, signed: bool) -> tuple[float, tuple[str, ...]]:
     bits, highest = int(page.bitspersample), page.tags.valueof(281)
     if bits not in (16, 32, 64):
         return float((1 << bits) - 1), ()
     highest = max(highest) if isinstance(highest, tuple) else highest
     if isinstance(highest, int) and 255 <= highest < (1 << bits) - 1:
         return float(highest), ()
-    return significant(values)
+    return significant(values, bits - signed)
 
 
 def _floating(values: np.ndarray, colours: int, turn: int) -> Deep:

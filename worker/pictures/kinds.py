@@ -8,8 +8,8 @@ Must not know decoders.
 
 from __future__ import annotations
 
-HEAD = 4096
-"""Bytes of a file that are looked at."""
+HEAD = 1 << 16
+"""Bytes of a file that are looked at: Radiance's comments and AVIF's tables may take some."""
 
 _BY_MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),

@@ -6,8 +6,10 @@ Reads no picture, so it answers at once also for a long video. Must not know wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from ..core.errors import Unable
@@ -16,17 +18,23 @@ from ..core.file_types import (
     IMAGE_FOLDERS,
     MASK_MARKS,
     PICTURES,
+    RAW_PICTURES,
+    UNREAD_PICTURES,
+    VIDEO_FRAMES,
     VIDEOS,
     camera_list_among,
     is_camera_list,
 )
 from . import kinds
 from .faults import named
-from .video import FRAMES
 
 MOST_PICTURES = 400
 """More are thinned out evenly: every pair that shows the same is compared, and all are kept in memory."""
 
+MOST_FILES = 20_000
+"""Files that are looked at below a folder: a list of cameras may lie in a folder of everything."""
+
+_SHOWN = (*PICTURES, *RAW_PICTURES, *UNREAD_PICTURES)
 _MODEL_FOLDERS = ("sparse", "colmap")
 """Names of the folders of a project in which COLMAP's models lie, in numbered folders or themselves."""
 
@@ -67,7 +75,7 @@ class Look:
             inner = [path for path in _listing(folder, Path.is_dir) if path.name.lower() in IMAGE_FOLDERS]
             listed = (path for each in (folder, *inner) for path in _listing(each, Path.is_file))
             return min(sum(_may_be_picture(path) for path in listed), MOST_PICTURES)
-        return FRAMES if self.video else min(len(masks_apart(self.pictures)[0]), MOST_PICTURES)
+        return VIDEO_FRAMES if self.video else min(len(masks_apart(self.pictures)[0]), MOST_PICTURES)
 
 
 def look(paths: Sequence[Path]) -> Look:
@@ -97,7 +105,7 @@ def _in_folder(folder: Path, inner: bool = True) -> Look:
         return Look(cameras=folder / name)
     if inner and (model := _largest_model(folder)):
         return Look(cameras=model)
-    chosen = [path for path in files if _may_be_picture(path) or is_video(path)]
+    chosen = _once([path for path in files if _may_be_picture(path) or is_video(path)])
     if chosen:
         return _chosen(chosen, f"the folder {named(folder)}")
     deeper = [path for path in _listing(folder, Path.is_dir) if _holds_pictures(path)] if inner else []
@@ -111,6 +119,12 @@ def _in_folder(folder: Path, inner: bool = True) -> Look:
         names = listed([named(path) for path in deeper])
         raise Unable(f"the folder {named(folder)} holds no pictures itself, but its folders {names} do: choose one")
     raise Unable(f"the folder {named(folder)} holds no pictures: choose one with several photos of one thing")
+
+
+def _once(files: list[Path]) -> list[Path]:
+    """The files without what a camera has written beside a picture of the same name: raw files."""
+    developed = {path.stem.lower() for path in files if path.suffix.lower() in PICTURES}
+    return [path for path in files if path.suffix.lower() not in RAW_PICTURES or path.stem.lower() not in developed]
 
 
 def _largest_model(project: Path) -> Path | None:
@@ -144,6 +158,12 @@ def _listing(folder: Path, which: Callable[[Path], bool]) -> list[Path]:
         raise Unable(f"the folder {named(folder)} cannot be read: {error.strerror}") from None
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files in the folder and in those within it, in the order of names; at most MOST_FILES."""
+    walked = ((root, folders.sort() or sorted(files)) for root, folders, files in os.walk(folder))
+    return islice((Path(root, file) for root, files in walked for file in files), MOST_FILES)
+
+
 def _holds_pictures(folder: Path) -> bool:
     try:
         return any(_may_be_picture(path) for path in _listing(folder, Path.is_file))
@@ -154,8 +174,10 @@ def _holds_pictures(folder: Path) -> bool:
 def _may_be_picture(path: Path) -> bool:
     """Whether the file's name, or where that has no ending its beginning, is a picture's."""
     if path.suffix:
-        return path.suffix.lower() in PICTURES
+        return path.suffix.lower() in _SHOWN
     try:
+        if not path.stat().st_size:  # among them the system's own, which may be waited for
+            return False
         with path.open("rb") as file:
             return kinds.format_of(file.read(kinds.HEAD)) is not None
     except OSError:

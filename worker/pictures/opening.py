@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from ..core.free_memory import available
 from . import kinds
 from .faults import decoding, named
 
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what it says of damaged files is told in one sentence
+
 MOST_MEMORY = 1_500_000_000
 """Bytes that a picture may take while it is read: a whole PNG of 300 megapixels. More is taken for a mistake."""
 
@@ -32,8 +35,9 @@ FREE_SHARE = 0.5
 
 _BYTES = {"WEBP": 23.0, "AVIF": 17.5, "HEIF": 15.0}
 """For each pixel, until the picture is there, of decoders that hold it more than once; measured at 4 to 132 megapixels.
-These decode at one go, in which no cancel is heard: the largest that are read (65, 85 and 100 megapixels) take four to
-seven seconds of a processor."""
+These decode at one go and whole: neither libwebp's nor libavif's binding has another scale, and libheif (1.23) has none
+for HEVC, only tiles. So their largest pictures, 65, 85 and 100 megapixels, are bounded here, and not made smaller as
+they are decoded, as a JPEG is."""
 
 _WHOLE = ("WEBP", "AVIF", "HEIF")
 """Their decoders want the whole file in memory."""

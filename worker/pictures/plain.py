@@ -20,25 +20,27 @@ PLAIN_SHARE = 0.85
 
 _EDGE = 1 / 1000  # of the longer side: how far from the outline pixels are mixtures of the subject and its background
 _CONTRAST = 20.0  # smallest distance of a subject's colour from the background's that is told from noise
+_BAND = 64  # rows that are compared at a time
 _EIGHT = np.ones((3, 3), bool)
 
 
 def plain_background(rgb: np.ndarray) -> np.ndarray | None:
     """(H, W) bool: what is connected to the border of the (H, W, 3) picture and has the border's colour; None if it has
     no single colour, or if nothing else would remain."""
-    distance = _distance(rgb)
-    border = _border(distance)
-    if (border < PLAIN_TOLERANCE).mean() < PLAIN_SHARE:
+    border = _border(rgb)
+    if (_distance(border, border) < PLAIN_TOLERANCE).mean() < PLAIN_SHARE:
         return None
-    labels, _ = ndimage.label(distance < PLAIN_TOLERANCE)
-    edge = np.unique(_border(labels))
-    found = np.isin(labels, edge[edge > 0])
+    labels, count = ndimage.label(_within(rgb, PLAIN_TOLERANCE))
+    reached = np.zeros(count + 1, bool)
+    reached[_border(labels)] = True
+    reached[0] = False
+    found = reached[labels]
     return None if found.all() or not found.any() else found
 
 
 def nearly_plain(rgb: np.ndarray) -> np.ndarray:
     """(H, W) bool: pixels whose colour is the border's, or near it."""
-    return _distance(rgb) < NEARLY
+    return _within(rgb, NEARLY)
 
 
 def plain_alpha(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -47,7 +49,7 @@ def plain_alpha(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:
     Pixels on the outline are mixtures: their share is how far their colour is from the background's, measured by the
     farthest one around.
     """
-    distance, reach = _distance(rgb), max(1, round(max(rgb.shape[:2]) * _EDGE))
+    distance, reach = _distance(rgb, _border(rgb)), max(1, round(max(rgb.shape[:2]) * _EDGE))
     noise = float(np.median(distance[background]))
     outline = ndimage.binary_dilation(background, _EIGHT, reach) & ndimage.binary_dilation(~background, _EIGHT, reach)
     farthest = ndimage.maximum_filter(np.where(background, 0.0, distance), 4 * reach + 1)
@@ -56,10 +58,18 @@ def plain_alpha(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:
     return np.rint(255.0 * share).astype(np.uint8)
 
 
-def _distance(rgb: np.ndarray) -> np.ndarray:
-    """(H, W) float32: how far each pixel's colour is from the border's most usual one."""
-    colour = np.median(_border(rgb), axis=0).astype(np.float32)
-    return np.linalg.norm(rgb.astype(np.float32) - colour, axis=2)
+def _within(rgb: np.ndarray, tolerance: float) -> np.ndarray:
+    """(H, W) bool: where a pixel's colour is so near to the border's most usual one."""
+    near, border = np.empty(rgb.shape[:2], bool), _border(rgb)
+    for row in range(0, len(rgb), _BAND):  # a huge picture's numbers are many
+        near[row : row + _BAND] = _distance(rgb[row : row + _BAND], border) < tolerance
+    return near
+
+
+def _distance(rgb: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """(...) float32: how far each colour (..., 3) is from the most usual one of the border's (N, 3)."""
+    away = rgb.astype(np.float32) - np.median(border, axis=0).astype(np.float32)
+    return np.sqrt(np.einsum("...c,...c->...", away, away))
 
 
 def _border(values: np.ndarray) -> np.ndarray:

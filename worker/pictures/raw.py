@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from PIL import Image, TiffImagePlugin
 
 from ..core.errors import Unable
+from ..core.file_types import RAW_PICTURES
 from .faults import named
 from .opening import Opened
 
 LEAST_PREVIEW = 1000
 """Pixels of the longer side of a preview that is worth a mesh: cameras embed one of 160, and one of 1600 or more."""
 
-_ENDINGS = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".sr2", ".srf", ".pef", ".3fr", ".iiq", ".erf", ".kdc", ".mos")
+_ENDINGS = (".dng", *RAW_PICTURES)
 _DNG_VERSION, _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION = 50706, 330, 262, 259
 _JPEG_AT, _JPEG_BYTES, _STRIP_AT, _STRIP_BYTES = 513, 514, 273, 279
 _MOSAIC = (32803, 34892)  # photometric interpretations of what a sensor gives

@@ -21,17 +21,16 @@ from PIL import Image
 from scipy import ndimage
 
 from ..core.errors import Unable
+from ..core.file_types import VIDEO_FRAMES
 from ..core.job import Job, Span
 from . import colour, kinds
+from .deep import EXACT
 from .faults import decoding, named
 from .load import Picture
 from .opening import memory
 
 if TYPE_CHECKING:
     import av
-
-FRAMES = 60
-"""So many pictures are taken of a video: enough for once around a thing, and matched in minutes."""
 
 MOST_PIXELS = 36_000_000
 """Of a frame: 8K. Decoders hold some ten of them."""
@@ -59,7 +58,7 @@ class _Glance:
     moved: np.ndarray
 
 
-def frames(path: Path, job: Job | Span, count: int = FRAMES) -> list[Picture]:
+def frames(path: Path, job: Job | Span, count: int = VIDEO_FRAMES) -> list[Picture]:
     """At most `count` pictures of the video, in the order of time, as a player would show them: turned, with square
     pixels, in sRGB.
 
@@ -82,6 +81,20 @@ def frames(path: Path, job: Job | Span, count: int = FRAMES) -> list[Picture]:
     if not taken:
         raise Unable(f"{named(path)} has no frame that can be read: record or export it again")
     return taken
+
+
+def every_frame(path: Path, numbers: range, job: Job | Span) -> Iterator[Picture]:
+    """The frames of those numbers, counted from 1, in their order. Raises Unable as `frames` does."""
+    with _opened(path) as video:
+        stream = video.streams.video[0]
+        total = _length(video, stream)
+        for number, frame in enumerate(_decoded(video, job.check), 1):
+            if number >= numbers.stop:
+                break
+            job.report(min(number / max(total, number), 1.0), "taking frames", f"frame {number}")
+            if number in numbers:
+                rgb = _shown(frame, stream)
+                yield Picture(rgb, None, None, hashlib.sha256(rgb).hexdigest(), f"{path.stem} {number:04d}")
 
 
 def choose(sharpness: np.ndarray, moved: np.ndarray, count: int) -> np.ndarray:
@@ -211,7 +224,7 @@ def _shown(frame: av.VideoFrame, stream: av.VideoStream) -> np.ndarray:
 def _in_srgb(frame: av.VideoFrame) -> np.ndarray:
     """(H, W, 3) uint8. Eight bits where that is all the stream means; else sixteen, and its own space."""
     space = colour.of_code_points(int(frame.color_primaries), int(frame.color_trc))
-    options = {}
+    options = {"interpolation": EXACT}
     if int(frame.colorspace) == _UNSPECIFIED and min(frame.width, frame.height) >= _HIGH_DEFINITION:
         options["src_colorspace"] = "itu709"  # as all players take what does not say it
     if space is None:

@@ -8,7 +8,7 @@ shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from ..core.texts import path_of, shortened
 from ..core.whole_file import writable_mode
 from ..finish.photos import written
 from ..pictures.gather import Inputs, gather
-from ..pictures.load import check_shows_something, load
+from ..pictures.load import Picture, check_shows_something, load
 from ..pictures.look import is_collection, look
 from ..store import cache, folders
 from ..store.history import without_bookkeeping
 from ..store.timings import Timings
 from .select import Subject, select
 from .steps import Step, run
+from .subject import Thing, finder
 from .work import PICTURES, Machine, Request, Work
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
@@ -43,7 +44,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         path_of(folder)
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
-    subject = Subject.of(inputs)
+    subject = Subject.of(inputs, finder(machine.weights, machine.device))
     choice = select(subject, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, output, job)
     steps = [
@@ -62,13 +63,16 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     return {**facts, "glb": str(output), "seconds": job.seconds, "from_cache": not ran.seconds}
 
 
-def looked_at(paths: list[Path], job: Job | Span) -> Subject:
-    """What is to be known of what was chosen before a network is taken: of several pictures their number will do."""
+def looked_at(
+    paths: list[Path], job: Job | Span, find: Callable[[Picture], Thing | None] = lambda picture: None
+) -> Subject:
+    """What is to be known of what was chosen before a network is taken: of several pictures their number will do.
+    find: as for `Subject`."""
     if len(paths) != 1 or is_collection(paths[0]):
         found = look(paths)
         if found.cameras or found.count > 1:
             return Subject(found.count, bool(found.cameras))
-    return Subject.of(read(paths, job))
+    return Subject.of(read(paths, job), find)
 
 
 def read(paths: list[Path], job: Job | Span) -> Inputs:

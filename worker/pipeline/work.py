@@ -22,23 +22,27 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
-from ..core.representations import Representation
+from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
+from ..finish.maps import depth_of, saved
+from ..finish.options import ApartOptions
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
 from ..methods.method import Task
+from ..methods.runtime.subject_option import AUTO
 from ..pictures.gather import Inputs
-from ..pictures.look import folder_of_listed, look
+from ..pictures.look import files_below, folder_of_listed, look
 from ..store import cache
 from ..store.history import History, without_bookkeeping
 from ..store.weights import WeightStore
 from . import code
-from .select import Choice, Settings, kind_of, settings
+from .select import SUBJECT, Choice, Settings, all_options, kind_of, roughness, settings
 
 THUMBNAIL = 256
 """Pixels of the pictures of a result that the history shows."""
@@ -60,6 +64,7 @@ class Request(Protocol):
     previews: str
     photos: str
     cached: bool
+    maps: str
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,61 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class Making:
+    """One method's part of a request: what it is asked for, and how."""
+
+    choice: Choice
+    task: Task
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls, choice: Choice, request: Request, machine: Machine, inputs: Inputs, options: dict[str, Value]
+    ) -> Making:
+        """Raises Unable where the picture is to be cut out and shows no thing."""
+        values = settings(choice.method, request.preset, options)
+        if choice.thing:
+            inputs = dataclasses.replace(inputs, pictures=tuple(map(choice.thing.cut_out, inputs.pictures)))
+        return cls(choice, Task(inputs, choice.network, values.method, machine.device, machine.weights), values)
+
+    @property
+    def digests(self) -> list[str]:
+        """What tells the pictures, and a list of their cameras, from others."""
+        inputs = self.task.inputs
+        return [*(picture.digest for picture in inputs.pictures), *_digests(inputs.cameras)]
+
+    @cached_property
+    def key(self) -> str:
+        """All that the representation's arrays depend on."""
+        method, inputs = self.choice.method, self.task.inputs
+        options = dataclasses.asdict(self.task.options)
+        return cache.key(
+            pictures=self.digests,
+            ordered=inputs.ordered,
+            network=self.choice.network.name,
+            revision=self.choice.network.revision(self.task.weights),
+            code=code.of_method(method),
+            options={name: value for name, value in options.items() if name not in method.late},
+            device=self.task.place,
+        )
+
+    def run(self, job: Span, on_preview: Callable[[np.ndarray], None]) -> Representation:
+        return self.choice.method.run(dataclasses.replace(self.task, on_preview=on_preview), job)
+
+    def kept(self, store: cache.Cache, job: Span) -> Representation | None:
+        arrays = store.load_arrays(self.key)
+        return self.choice.method.restored(arrays, self.task, job) if arrays else None
+
+
+@dataclass(frozen=True)
 class Work:
-    """One request with all that was decided about it; its methods are what the steps do."""
+    """One request with all that was decided about it; its methods are what the steps do. thing: of a scene and the
+    thing in it, how the thing is made. read: what was read of the request's pictures, before anything was cut out."""
 
     request: Request
-    task: Task
-    choice: Choice
-    settings: Settings
+    making: Making
+    thing: Making | None
+    read: Inputs
     store: cache.Cache | None
     output: Path
     name: str
@@ -87,32 +140,61 @@ class Work:
     @classmethod
     def of(cls, request: Request, machine: Machine, inputs: Inputs, choice: Choice, output: Path, job: Job) -> Work:
         """job: its `seconds` are what the result took, once it is there."""
-        values = settings(choice.method, request.preset, request.options)
-        task = Task(inputs, choice.network, values.method, machine.device, machine.weights)
+        making = Making.of(choice, request, machine, inputs, request.options)
+        thing = choice.beside and Making.of(choice.beside, request, machine, inputs, _of(choice.beside, request))
         store = cache.Cache(machine.results) if request.cached else None
-        return cls(request, task, choice, values, store, output, readable(_name(inputs, request.pictures)), job.seconds)
+        name = readable(_name(inputs, request.pictures))
+        return cls(request, making, thing, inputs, store, output, name, job.seconds)
 
     # ---- pictures -> representation
 
     def represent(self, before: None, job: Span) -> Representation:
-        task = dataclasses.replace(self.task, on_preview=_previewer(self.request.previews, job))
+        show = _previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.choice.method.run(task, job)
+            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show)
+            if self.thing:
+                found = Apart(self.thing.run(job.span(0.6, 1.0), show), found)
         job.show(None)
         return found
 
     def kept_representation(self, job: Span) -> Representation | None:
-        arrays = self.store.load_arrays(self.representation_key) if self.store else None
-        return self.choice.method.restored(arrays, self.task, job) if arrays else None
+        found = self.making.kept(self.store, job) if self.store else None
+        if found is None or self.thing is None:
+            return found
+        thing = self.thing.kept(self.store, job)
+        return thing and Apart(thing, found)
 
     def keep_representation(self, found: Representation) -> None:
-        if self.store:
-            self.store.save_arrays(self.representation_key, found.to_arrays())
+        if not self.store:
+            return
+        if self.thing:
+            self.store.save_arrays(self.thing.key, found.thing.to_arrays())
+            found = found.scene
+        self.store.save_arrays(self.making.key, found.to_arrays())
 
     # ---- representation -> asset
 
     def finish(self, found: Representation, job: Span) -> Asset:
-        return finished(found, self.settings.finish, job)
+        asset = finished(found, self._finish_options, job)
+        return (
+            dataclasses.replace(asset, warnings=(*asset.warnings, *self._mapped(found))) if self.request.maps else asset
+        )
+
+    def _mapped(self, found: Representation) -> tuple[str, ...]:
+        """Writes depth, normals and mask; sentences for the user on what cannot be written."""
+        scene = found.scene if self.thing else found
+        if self.making.choice.method.makes != "DepthMap":
+            return ("a thing alone has no depth map: set the subject to scene for one",)
+        folder = path_of(self.request.maps)
+        if not folder.is_dir():
+            raise Unable(f"there is no folder {folder}: make it first, or choose another")
+        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], folder, self.name)
+        return ()
+
+    @property
+    def _finish_options(self) -> Any:
+        own = self.making.settings.finish
+        return ApartOptions(self.thing.settings.finish, own) if self.thing else own
 
     # ---- asset -> GLB
 
@@ -120,25 +202,35 @@ class Work:
         job.report(0.0, "writing the GLB")
         with job.timed("writing"):
             write(asset, self.output, self.name)
-        weights, network = self.task.weights, self.choice.network
+        choice, weights, meshes = self.making.choice, self.making.task.weights, asset.meshes
+        notes = (*self.read.notes, *self._remarks, *asset.warnings, *choice.network.remarks(weights))
         facts = {
             "name": self.name,
-            "method": self.choice.method.name,
-            "network": network.name,
-            "vertices": len(asset.mesh.vertices),
-            "faces": len(asset.mesh.faces),
+            "method": choice.method.name,
+            "network": choice.network.name,
+            "vertices": sum(len(mesh.vertices) for mesh in meshes),
+            "faces": sum(len(mesh.faces) for mesh in meshes),
             "cameras": [dataclasses.asdict(camera) | {"name": readable(camera.name)} for camera in asset.cameras],
-            "warnings": [*map(readable, (*self.task.inputs.notes, *asset.warnings, *network.remarks(weights)))],
+            "warnings": [*map(readable, notes)],
         }
-        pictures = self.task.inputs.pictures
+        pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
         facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
         if self.store and self.request.previews:
             facts["thumbnails"] = [_png(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
+    @property
+    def _remarks(self) -> tuple[str, ...]:
+        """What was decided about the picture that the user did not ask for."""
+        thing = self.making.choice.thing or (self.thing and self.thing.choice.thing)
+        unasked = self.request.options.get(SUBJECT, AUTO) == AUTO
+        parts = [self.making, *([self.thing] if self.thing else [])]
+        rough = [note for part in parts if (note := roughness(part.choice, self.making.task.weights))]
+        return (*(thing.remarks(unasked) if thing else ()), *rough)
+
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        facts = self.store.load_glb(self.file_key, self.output) if self.store else None
+        facts = self.store.load_glb(self.file_key, self.output) if self.store and not self.request.maps else None
         if facts is None:
             return None
         return {
@@ -159,48 +251,35 @@ class Work:
 
     def _provenance(self) -> dict[str, Any]:
         """The fields of `wire.protocol.Provenance`."""
-        method, network = self.choice.method, self.choice.network
+        method, network = self.making.choice.method, self.making.choice.network
         return {
             "pictures": list(self.request.pictures),
-            "digests": self._picture_digests(),
+            "digests": [*(picture.digest for picture in self.read.pictures), *_digests(self.read.cameras)],
             "category": method.category,
             "method": method.name,
             "network": network.name,
             "label": network.label,
             "licence": network.licence,
-            "revision": network.revision(self.task.weights),
+            "revision": network.revision(self.making.task.weights),
             "preset": self.request.preset,
-            "options": dataclasses.asdict(self.task.options) | dataclasses.asdict(self.settings.finish),
+            "options": dataclasses.asdict(self.making.task.options) | dataclasses.asdict(self.making.settings.finish),
             "version": __version__,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
 
     # ---- keys
 
-    def _picture_digests(self) -> list[str]:
-        inputs = self.task.inputs
-        return [*(picture.digest for picture in inputs.pictures), *_digests(inputs.cameras)]
-
-    @cached_property
+    @property
     def representation_key(self) -> str:
         """All that the representation's arrays depend on."""
-        method, inputs = self.choice.method, self.task.inputs
-        options = dataclasses.asdict(self.task.options)
-        return cache.key(
-            pictures=self._picture_digests(),
-            ordered=inputs.ordered,
-            network=self.choice.network.name,
-            revision=self.choice.network.revision(self.task.weights),
-            code=code.of_method(method),
-            options={name: value for name, value in options.items() if name not in method.late},
-            device=self.task.place,
-        )
+        return cache.key(thing=self.thing.key, scene=self.making.key) if self.thing else self.making.key
 
     @cached_property
     def file_key(self) -> str:
         """All that the GLB depends on."""
-        options = [dataclasses.asdict(self.task.options), dataclasses.asdict(self.settings.finish)]
-        return cache.key(made_of=self.representation_key, name=self.name, options=options, code=code.of_finish())
+        options = [dataclasses.asdict(self.making.task.options), dataclasses.asdict(self._finish_options)]
+        made = {"made_of": self.representation_key, "name": self.name, "remarks": self._remarks}
+        return cache.key(**made, options=options, code=code.of_finish())
 
     @property
     def photos_key(self) -> str:
@@ -210,7 +289,16 @@ class Work:
     def kind(self) -> str:
         """Works of the same kind take about the same time."""
         pictures = self.request.pictures
-        return kind_of(self.choice.network.name, self.request.preset, self.task.device, counted(pictures))
+        making = self.making
+        both = f"{making.choice.network.name} and {self.thing.choice.network.name}" if self.thing else ""
+        name = both or making.choice.network.name
+        return kind_of(name, self.request.preset, making.task.device, counted(pictures))
+
+
+def _of(choice: Choice, request: Request) -> dict[str, Value]:
+    """What the request sets of the options that the choice's method has."""
+    names = {option.name for option in all_options(choice.method)}
+    return {name: value for name, value in request.options.items() if name in names}
 
 
 def counted(pictures: Sequence[str]) -> int:
@@ -241,8 +329,10 @@ def _digests(cameras: Path | None) -> list[str]:
     """What tells a list of cameras and the files beside it from others."""
     if cameras is None:
         return []
-    beside = sorted(path for path in folder_of_listed(cameras).rglob("*") if path.is_file())
-    facts = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in beside]
+    facts = []
+    for path in files_below(folder_of_listed(cameras)):
+        with contextlib.suppress(OSError):  # a link to nowhere, or gone meanwhile
+            facts.append(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}")
     return [hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()]
 
 

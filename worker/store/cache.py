@@ -98,21 +98,31 @@ class Cache:
 
     def _use(self, key: str, ending: str) -> Path:
         path = self.root / (key + ending)
-        os.utime(path)
+        with suppress(OSError):  # a folder that may only be read serves as well
+            os.utime(path)
         return path
 
     def _new(self, key: str, ending: str) -> WholeFile:
         self.root.mkdir(parents=True, exist_ok=True)
         return WholeFile(self.root / (key + ending))
 
+    def _files(self) -> Iterator[tuple[float, int, str]]:
+        """When each file was used last, its bytes and its path."""
+        now = time.time() + 60.0
+        for entry in os.scandir(self.root):
+            with suppress(FileNotFoundError):  # as below
+                if entry.is_file() and entry.name != TIMINGS:
+                    used = entry.stat().st_mtime  # the future, if the clock was set back since
+                    yield used if used < now else 0.0, entry.stat().st_size, entry.path
+
     def _forget_oldest(self) -> None:
-        files = (entry for entry in os.scandir(self.root) if entry.is_file() and entry.name != TIMINGS)
-        entries = sorted((file.stat().st_mtime, file.stat().st_size, file.path) for file in files)
+        entries = sorted(self._files())
         excess = sum(size for _, size, _ in entries) - LIMIT
         for used, size, path in entries:
             if excess <= 0 or time.time() - used < 60:
                 return
-            os.unlink(path)
+            with suppress(FileNotFoundError):  # another worker was faster
+                os.unlink(path)
             excess -= size
 
 

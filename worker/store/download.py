@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -47,6 +49,31 @@ def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Jo
         part.unlink()
         raise Unable(f"{url} came damaged (it is not the file that was published): download it again")
     os.replace(part, target)
+
+
+def reachable(url: str, patience: float, job: Job | Span) -> bool:
+    """Whether a server answers at that address within so many seconds, whatever it says. Raises Cancelled.
+
+    Asked on a thread of its own, as looking up a name can take longer than any limit that one can set."""
+    answered: list[bool] = []
+
+    def ask() -> None:
+        request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": f"image-to-3d/{__version__}"})
+        try:
+            with urllib.request.urlopen(request, timeout=patience):
+                answered.append(True)
+        except urllib.error.HTTPError:
+            answered.append(True)
+        except (OSError, HTTPException, ValueError):
+            answered.append(False)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    end = time.monotonic() + patience
+    while not answered and time.monotonic() < end:
+        job.report(0.0, "connecting")
+        asking.join(0.05)
+    return answered == [True]
 
 
 def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> None:

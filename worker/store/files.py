@@ -23,6 +23,14 @@ def written_whole(path: Path, content: bytes) -> None:
             file.write(content)
 
 
+def parsed(content: bytes) -> Any:
+    """What is written as JSON. Raises ValueError for whatever is wrong with it."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 def sealed(facts: Mapping[str, Any]) -> bytes:
     """The facts, which are JSON, with a digest of themselves. Raises ValueError where they are none."""
     return json.dumps({**facts, _SEAL: _digest(facts)}, allow_nan=False).encode()
@@ -30,7 +38,7 @@ def sealed(facts: Mapping[str, Any]) -> bytes:
 
 def unsealed(content: bytes) -> dict[str, Any]:
     """What was sealed. Raises ValueError where it is not what it was."""
-    facts = json.loads(content)
+    facts = parsed(content)
     if not isinstance(facts, dict) or facts.pop(_SEAL, None) != _digest(facts):
         raise ValueError("damaged")
     return facts

@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from ..core.errors import Unable
+from ..core.texts import path_of
+
 LIMIT = 2 << 30
 """Bytes of results. When there are more, what was not used for longest goes."""
 
@@ -17,14 +20,21 @@ TIMINGS = "timings.json"
 def home() -> Path:
     """IMAGE_TO_3D_HOME, or the place this system has for the data of programs."""
     if chosen := os.environ.get("IMAGE_TO_3D_HOME"):
-        return Path(chosen)
+        return path_of(chosen)
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or _user() / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = _user() / "Library" / "Application Support"
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+        base = Path(os.environ.get("XDG_DATA_HOME") or _user() / ".local" / "share")
     return base / "image_to_3d"
+
+
+def _user() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # neither a variable nor the list of users says it, as in some containers
+        raise Unable("nobody says where your own folder is: set the variable IMAGE_TO_3D_HOME to a folder") from None
 
 
 def weights() -> Path:

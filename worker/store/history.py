@@ -36,7 +36,7 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """The fields of `wire.protocol.History`."""
-        size = sum(path.stat().st_size for path in self.root.glob("*") if path.is_file())
+        size = sum(_size(path) for path in self.root.glob("*"))
         return {"entries": self.entries(), "bytes": size, "limit": LIMIT}
 
     def remove(self, keys: Sequence[str], everything: bool) -> None:
@@ -49,7 +49,7 @@ class History:
 
     def _entry(self, path: Path) -> Iterator[dict[str, Any]]:
         key, glb = path.stem, path.with_suffix(".glb")
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, OverflowError, KeyError, TypeError):
             facts = unsealed(path.read_bytes())
             fields = {name: facts[name] for name in ("name", "faces", "provenance")}
             pictures = {name: self._picture(key + end) for name, end in (("thumbnail", THUMBNAIL), ("clay", CLAY))}
@@ -62,6 +62,12 @@ class History:
 def without_bookkeeping(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What was kept of a result, without what only the history needs."""
     return {name: value for name, value in facts.items() if name not in ("took", "photos_key")}
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):  # removed meanwhile, as by another worker
+        return path.stat().st_size if path.is_file() else 0
+    return 0
 
 
 def _when(path: Path) -> float:

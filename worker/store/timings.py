@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import written_whole
+from .files import parsed, written_whole
 
 REMEMBERED = 5
 """Runs of a kind of work; older ones are forgotten, as machines change."""
@@ -42,9 +43,15 @@ class Timings:
 
     def _read(self) -> dict[str, dict[str, list[float]]]:
         try:
-            return {
+            kinds = parsed(self.path.read_bytes()).items()
+            known = {
                 str(kind): {str(step): [float(time) for time in times] for step, times in steps.items()}
-                for kind, steps in json.loads(self.path.read_text("utf-8")).items()
+                for kind, steps in kinds
             }
-        except (OSError, ValueError, AttributeError, TypeError):
+            return {kind: steps for kind, steps in known.items() if _are_times(steps)}
+        except (OSError, ValueError, OverflowError, AttributeError, TypeError):
             return {}
+
+
+def _are_times(steps: Mapping[str, Sequence[float]]) -> bool:
+    return all(0.0 <= time < math.inf for times in steps.values() for time in times)

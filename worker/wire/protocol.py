@@ -9,6 +9,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
     history           Empty            -> History             the results that are kept, the newest first
@@ -43,7 +44,7 @@ from ..core.camera_info import CameraInfo
 from ..core.options import Option, Value
 from ..core.texts import readable, shortened
 
-VERSION = 7
+VERSION = 8
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -89,7 +90,9 @@ class WireError(Exception):
 class NetworkInfo:
     """One row of weights that a method can run; its name is unique among all methods. `bytes` is the size of its
     download, 0 where there is none; `here` says that it runs offline now. `quality`: of two networks of one category
-    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them."""
+    for as many pictures, the one with the higher makes better things; with the same, nobody has compared them.
+    `along`: what is fetched with the set-up where it is fetched, itself first, each with size and licence; empty of
+    others."""
 
     name: str
     label: str
@@ -100,6 +103,7 @@ class NetworkInfo:
     source: str
     help: str = ""
     quality: int = 1
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,8 @@ class GenerateParams:
     """As SelectParams; `output` is the GLB to write.
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
-    their cameras see them, "" for none. `cached` False: neither takes anything from the cache nor keeps anything there.
+    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
+    `cached` False: neither takes anything from the cache nor keeps anything there.
     """
 
     pictures: tuple[str, ...]
@@ -186,6 +191,46 @@ class GenerateParams:
     previews: str = ""
     photos: str = ""
     cached: bool = True
+    maps: str = ""
+
+
+@dataclass(frozen=True)
+class SequenceParams:
+    """`pictures`: a video, a folder of frames, or frames; `folder`: where maps and colours of each are written.
+
+    `first`, `last`, `step`: which frames, counted from 1; `last` 0: to the end. `preset`, `network`, `options`: as in
+    GenerateParams, of methods that make depth.
+    """
+
+    pictures: tuple[str, ...]
+    folder: str
+    preset: str
+    network: str | None = None
+    options: dict[str, Value] = field(default_factory=dict)
+    first: int = 1
+    last: int = 0
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class SequenceResult:
+    """In `folder`, with numbers from 0001 to `frames`: depth_####.exr, mask_####.exr, where the network sees them
+    normals_####.exr, and colour_####.jpg. `metric`: whether depth is in metres; else its unit is one for all frames.
+
+    `fov_degrees` spans the longer side of `width` x `height` pixels, and is one for all.
+    """
+
+    folder: str
+    name: str
+    frames: int
+    fov_degrees: float
+    width: int
+    height: int
+    map_width: int
+    map_height: int
+    metric: bool
+    network: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -307,13 +352,19 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class DownloadParams:
+    """`along`: those that come with the set-up, which are done without where they cannot be had; `network` is one."""
+
     network: str
+    along: bool = False
 
 
 @dataclass(frozen=True)
 class DownloadResult:
+    """`note`: why what comes along is not here, a sentence, "" where it is."""
+
     network: str
     bytes: int
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -357,6 +408,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
     "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
+    "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),
     "history": (Empty, History),

@@ -200,8 +200,8 @@ def _told(error: BaseException) -> WireError:
         case MemoryError():
             return WireError(ErrorCode.OUT_OF_MEMORY, "the computer's memory is full: close other programs")
         case OSError(strerror=str(reason), filename=name) if reason:  # of what nobody looked at before
-            log.warning("%s", error, exc_info=error)
-            what = f"{name} cannot be used" if isinstance(name, str) else "a file cannot be used"
+            log.info("%s", error, exc_info=error)
+            what = f"{shortened(name)} cannot be used" if isinstance(name, str) else "a file cannot be used"
             return WireError(ErrorCode.FAILED, f"{what}: {reason[0].lower()}{reason[1:]}")
     log.error("unexpected %s", type(error).__name__, exc_info=error)
     return WireError(ErrorCode.INTERNAL_ERROR, f"unexpected {type(error).__name__}: {error}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One of the worker's files to one object in the scene, whole and smooth. Must not know the worker.
+"""One of the worker's files to objects in the scene, whole and smooth. Must not know the worker.
 
 The file faces +Z with +Y up, as glTF wants it; Blender's things face -Y with +Z up.
 """
@@ -7,7 +7,6 @@ The file faces +Z with +Y up, as glTF wants it; Blender's things face -Y with +Z
 from __future__ import annotations
 
 import math
-from array import array
 
 import bpy
 from mathutils import Matrix
@@ -26,20 +25,26 @@ CREASE = math.radians(30)
 meet at 60 degrees and more; the robot and the room look the same with 45. Set by eye on these, a street and a table."""
 
 
-def add_mesh(context: bpy.types.Context, file: glb.Reading, name: str) -> bpy.types.Object:
-    """Brings the mesh of a GLB into the scene as one object at the world's origin, selected and active.
+def add_meshes(context: bpy.types.Context, file: glb.Reading, name: str) -> list[bpy.types.Object]:
+    """Brings the meshes of a GLB into the scene as objects at the world's origin, selected, the first of them active
+    and called so, the others as in the file.
 
     Needs object mode. Raises CannotAdd.
     """
     try:
-        shape = file.shape()
+        shapes = file.shapes()
     except glb.Unreadable as error:
         raise CannotAdd(str(error)) from None
+    things = [_object(context, shape, shape.name if number else name) for number, shape in enumerate(shapes)]
+    select_only(context, *reversed(things))
+    return things
+
+
+def _object(context: bpy.types.Context, shape: glb.Shape, name: str) -> bpy.types.Object:
     mesh = _mesh(shape, name)
     mesh.materials.append(_material(shape.surface, name))
     thing = bpy.data.objects.new(name, mesh)
     context.collection.objects.link(thing)
-    select_only(context, thing)
     return thing
 
 
@@ -50,8 +55,8 @@ def _mesh(shape: glb.Shape, name: str) -> bpy.types.Mesh:
     mesh.attributes["position"].data.foreach_set("vector", shape.points)
     mesh.loops.add(corners)
     mesh.attributes[".corner_vert"].data.foreach_set("value", shape.corners)
-    mesh.polygons.add(corners // 3)
-    mesh.polygons.foreach_set("loop_start", array("i", range(0, corners, 3)))
+    mesh.polygons.add(len(shape.starts))
+    mesh.polygons.foreach_set("loop_start", shape.starts)
     if shape.uv is not None:
         mesh.uv_layers.new(name="UVMap", do_init=False).uv.foreach_set("vector", shape.uv)
     mesh.shade_smooth()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import bpy
@@ -55,10 +55,10 @@ def stand(thing: bpy.types.Object, at: Vector, others: Iterable[bpy.types.Object
     thing.matrix_world = Matrix.Translation(at + Vector((shift, 0.0, 0.0)))
 
 
-def in_the_way(context: bpy.types.Context, thing: bpy.types.Object) -> list[bpy.types.Object]:
-    """What is to be seen of things with a surface, but for the object itself."""
+def in_the_way(context: bpy.types.Context, own: Collection[bpy.types.Object]) -> list[bpy.types.Object]:
+    """What is to be seen of things with a surface, but for the own objects."""
     kinds = {"MESH", "CURVE", "SURFACE", "META", "FONT", "CURVES", "VOLUME"}
-    return [each for each in context.visible_objects if each.type in kinds and each is not thing]
+    return [each for each in context.visible_objects if each.type in kinds and each not in own]
 
 
 def free(own: Box, obstacles: list[Box], gap: float, least: float) -> float:

@@ -76,6 +76,25 @@ def test_less_detail_are_fewer_tokens_and_mirrored_it_is_another_mean(picture, w
     assert not np.allclose(usual, both) and both.shape == mirrored.shape
 
 
+def test_its_normals_come_along_and_are_turned_with_the_mirrored_photo(picture, weights, monkeypatch):
+    found = run(task(NAME, weights, picture)).normals
+    assert found.shape == (60, 90, 3) and np.allclose(np.linalg.norm(found, axis=2), 1.0, atol=1e-4)
+    forward, leaning = moge.Moge.forward, torch.tensor([0.6, 0.0, -0.8])
+
+    def left_and_right(network, image, detail):
+        seen = forward(network, image, detail)
+        turned = leaning if image[0, 30, 0] < image[0, 30, -1] else leaning * torch.tensor([-1.0, 1.0, 1.0])
+        return seen._replace(normals=turned.expand(60, 90, 3))
+
+    monkeypatch.setattr(moge.Moge, "forward", left_and_right)
+    slope = dataclasses.replace(
+        picture, rgb=np.repeat(np.arange(90, dtype=np.uint8)[None, :, None], 60, 0).repeat(3, 2)
+    )
+    both = run(task(NAME, weights, slope, mirror=True))
+    assert np.allclose(both.normals, [0.6, 0.0, -0.8], atol=1e-5)
+    assert np.allclose(estimator.restored(both.to_arrays(), task(NAME, weights, slope), silent()).normals, both.normals)
+
+
 def test_a_large_photo_is_seen_smaller_and_keeps_its_own_camera(picture, weights):
     large = dataclasses.replace(picture, rgb=np.kron(picture.rgb, np.ones((30, 30, 1), np.uint8)))
     found = run(task(NAME, weights, large, detail=0.5))

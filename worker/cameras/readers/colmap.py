@@ -22,7 +22,7 @@ from ...core.job import Job, Span
 from ...pictures.look import folder_of_listed
 from ..registration import Registration
 from . import transforms
-from .listing import text_of
+from .listing import check_file, text_of
 
 MOST_BYTES = 2 << 30
 """Of one file: a hundred thousand pictures take less."""
@@ -105,6 +105,7 @@ class _Bytes:
     """A file that is read from its beginning: little-endian numbers, and texts that end with a zero."""
 
     def __init__(self, path: Path) -> None:
+        check_file(path)
         if path.stat().st_size > MOST_BYTES:
             raise Unable(f"{path.name} is larger than {MOST_BYTES >> 30} GB: choose the folder with the pictures alone")
         self._content, self._at = path.read_bytes(), 0

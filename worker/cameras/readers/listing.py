@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import Unable
 from ...core.file_types import PICTURES
 from ...core.texts import shortened
+from ...pictures.look import files_below
 
 LARGEST = 64 << 20
 """Bytes of a list: a hundred thousand frames take less."""
-
-MOST_FILES = 20_000
-"""Files that are looked at below the list's folder to find a picture by its name."""
 
 ENDINGS = tuple(ending for each in PICTURES for ending in (each, each.upper()))
 """What is tried for a picture that a file names without an ending, as NeRF's synthetic scenes do."""
@@ -29,6 +26,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 def text_of(path: Path) -> str:
     """The file's text: UTF-8, or what its first bytes say that it is. Raises Unable."""
+    check_file(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
@@ -44,6 +42,12 @@ def text_of(path: Path) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise Unable(f"{path.name} is not text that can be read ({error.reason}): save it as UTF-8") from None
+
+
+def check_file(path: Path) -> None:
+    """Raises Unable where there is something else than a file: reading a pipe would never end."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Unable(f"{shown(path.name)} is no file but a folder, a device or a pipe: choose another")
 
 
 class Files:
@@ -86,17 +90,9 @@ class Files:
 def _listed(folder: Path) -> dict[str, list[str]]:
     """Files below the folder, as seen from it, by their names in lower case."""
     found: dict[str, list[str]] = {}
-    for number, path in enumerate(_walked(folder)):
-        if number >= MOST_FILES:
-            break
+    for path in files_below(folder):
         found.setdefault(path.name.lower(), []).append(path.relative_to(folder).as_posix())
     return found
-
-
-def _walked(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (Path(root, file) for file in sorted(files))
 
 
 def _common_end(file: str, parts: list[str]) -> int:

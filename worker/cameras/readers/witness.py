@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pictures say about poses: how many of the points that two of them share lie before both cameras, on both rays.
+"""What pictures say about poses: which of several brings the rays nearest to each other, before both cameras, on which
+two pictures show the same point.
 
 Needs COLMAP's library for the points. Must not know lists of cameras.
 """
@@ -25,8 +26,14 @@ PAIRS = 6
 
 _SIDE = 1000  # pixels of the longer side in which points are looked for
 _APART = 0.05, 0.7  # radians between two pictures' directions: less tells no depth, more shares no points
+_ONE_PLACE = 1e-6  # of their distance from the origin
 _FEWEST = 30  # matches of all pairs that tell something
-_GAP = 0.01  # of the distance, between two rays that meet
+_GAP = 0.1
+"""Of the distance, between two rays that may meet. Set on lego, dino, temple and four renders of two YCB things from 8
+and 32 sides, cameras shaken by up to 2 degrees and 2 % of their distance: of the right poses and each wrong reading of
+them, the right ones are nearer for .57 to .98 of the matches, the wrong ones for at most .27. With .03, right ones that
+were shaken by 2 degrees are missed in 2 of 5 cases, with .01 half of those by 1 degree. How many rays a pose brings
+near, not compared with the other's, tells nothing where cameras see narrowly (temple: .99 and .91)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +47,18 @@ class _Pair:
 
 def witness(files: Sequence[Path], lenses: Sequence[Lens]) -> Witness:
     """A function of several poses of the same pictures, each rotations (N, 3, 3) and positions (N, 3) as in View: the
-    share of the matches that each explains, or None where there are too few. It raises Unable where a picture cannot be
-    read."""
+    share of the matches that each explains best, or None where there are too few. It raises Unable where a picture
+    cannot be read."""
 
     def explained(poses: Sequence[Poses]) -> list[float] | None:
         if find_spec("pycolmap") is None:
             return None
         pairs = _pairs(files, lenses, poses[0][0])
-        count = sum(len(pair.rays[0]) for pair in pairs)
-        if count < _FEWEST:
+        if sum(len(pair.rays[0]) for pair in pairs) < _FEWEST:
             return None
-        return [sum(_explained(pair, *pose) for pair in pairs) / count for pose in poses]
+        gaps = np.stack([np.concatenate([_gaps(pair, *pose) for pair in pairs]) for pose in poses])
+        nearest = np.where(gaps.min(0) < _GAP, gaps.argmin(0), len(poses))
+        return [float((nearest == k).mean()) for k in range(len(poses))]
 
     return explained
 
@@ -87,12 +95,15 @@ def _rays(lens: Lens, features: Features, size: tuple[int, int], chosen: np.ndar
     return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
 
-def _explained(pair: _Pair, rotations: np.ndarray, positions: np.ndarray) -> int:
-    """How many of the pair's matches lie before both cameras where both rays meet."""
+def _gaps(pair: _Pair, rotations: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """(M,) how far from each other the pair's rays are where they are nearest, by the distance from the nearer camera;
+    infinite where that lies behind one of them, or both stand in one place."""
     a, b = (rays @ rotations[k] for rays, k in zip(pair.rays, (pair.first, pair.second)))
     way = positions[pair.second] - positions[pair.first]
+    if np.abs(way).max() <= _ONE_PLACE * np.abs(positions).max():
+        return np.full(len(a), np.inf)
     cosine, along_a, along_b = (a * b).sum(1), a @ way, b @ way
     across = np.maximum(1.0 - cosine**2, 1e-12)
     s, t = (along_a - cosine * along_b) / across, (cosine * along_a - along_b) / across
     gap = np.linalg.norm(s[:, None] * a - t[:, None] * b - way, axis=1)
-    return int(((s > 0.0) & (t > 0.0) & (gap < _GAP * np.minimum(s, t))).sum())
+    return np.where((s > 0.0) & (t > 0.0), gap / np.maximum(np.minimum(s, t), 1e-12), np.inf)

@@ -8,11 +8,13 @@ quality is as these papers rank them, the larger of one family before the smalle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...core.options import option
 from ...store.weights import HubFile, HubModel
+from ..matting import NETWORKS as MATTING
 from ..method import INCLUDED, OWN_LICENCE, Method, Network
+from ..runtime.subject_option import subject
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,14 @@ class Options:
         "Mirror and Average",
         "Run the network on the mirrored photo too and average: steadier depth, twice the time.",
     )
+    subject: str = subject()
 
 
 def _moge(name: str, label: str, help: str, size: str, bytes: int, automatic: bool, quality: int) -> Network:
     files = (HubFile("model.pt", bytes, None),)  # neither its digest nor the commit could be read: the size must do
     published = HubModel(f"Ruicheng/moge-2-{size}-normal", "main", files)
-    return Network(name, label, "MIT", help, published, automatic=automatic, quality=quality)
+    row = Network(name, label, "MIT", help, published, automatic=automatic, quality=quality)
+    return replace(row, comes_along=True, also=MATTING) if automatic else row
 
 
 MOGE = (
@@ -62,9 +66,9 @@ NETWORKS = (
     ),
     Network(
         "included",
-        "Included",
+        "Included scene",
         OWN_LICENCE,
-        "Our own small network: no download, works everywhere, less exact.",
+        "Our own small network for all that a picture shows: no download, works everywhere, less exact.",
         file=INCLUDED / "depth.safetensors",
     ),
 )
@@ -81,6 +85,7 @@ METHODS = (
         networks=NETWORKS,
         runner=f"{__name__}.estimator",
         options=Options,
+        late=("subject",),
         presets={
             "fast": {"detail": 0.75, "grid": 320, "faces": 30_000, "texture": 1024},
             "balanced": {"detail": 1.0, "grid": 576, "faces": 100_000, "texture": 2048},

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -140,7 +141,7 @@ class SceneEstimator:
 
 @dataclass(frozen=True)
 class PointEstimator:
-    """A loaded MoGe on its device: metres, a mask, and a camera of its own where EXIF tells none."""
+    """A loaded MoGe on its device: metres, a mask, normals, and a camera of its own where EXIF tells none."""
 
     network: torch.nn.Module
     device: torch.device
@@ -148,24 +149,23 @@ class PointEstimator:
     def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
         """The picture's depth map. check: called between the runs, may raise to stop."""
         rgb = picture.on_backdrop()
-        focal, metres, valid = self._run(rgb, options.detail, picture.fov_degrees)
+        seen = self._run(rgb, options.detail, picture.fov_degrees)
         if options.mirror:
             check()
-            known = picture.fov_degrees or _camera(picture, focal).fov_degrees
-            _, other, also = self._run(np.ascontiguousarray(rgb[:, ::-1]), options.detail, known)
-            both = valid & also[:, ::-1]
-            metres = np.where(both, np.sqrt(np.where(both, metres * other[:, ::-1], 1.0)), metres)
-        inverse = np.where(valid, 1.0 / np.where(valid, metres, 1.0), 0.0).astype(np.float32)
-        return DepthMap(inverse, True, valid, _view(picture, _camera(picture, focal).fx))
+            known = picture.fov_degrees or _camera(picture, seen.focal).fov_degrees
+            other = self._run(np.ascontiguousarray(rgb[:, ::-1]), options.detail, known)
+            seen = seen.averaged(other.mirrored())
+        inverse = np.where(seen.valid, 1.0 / np.where(seen.valid, seen.metres, 1.0), 0.0).astype(np.float32)
+        view = _view(picture, _camera(picture, seen.focal).fx)
+        return DepthMap(inverse, True, seen.valid, view, normals=seen.normals)
 
-    def _run(self, rgb: np.ndarray, detail: float, fov: float | None) -> tuple[float, np.ndarray, np.ndarray]:
-        """Focal length in half diagonals, depth (h, w) in metres, and where there is a surface (h, w) bool."""
+    def _run(self, rgb: np.ndarray, detail: float, fov: float | None) -> _Metric:
         height, width = network_size(rgb.shape[:2], LONGEST * min(rgb.shape[:2]) / max(rgb.shape[:2]), 1)
         if max(rgb.shape[:2]) <= LONGEST:
             height, width = rgb.shape[:2]
         with devices.memory_guard(self.device), torch.inference_mode():
             seen = self.network(_resized(rgb, height, width).to(self.device), detail)
-            points, mask = (values.float().cpu().numpy() for values in (seen.points, seen.mask))
+            points, mask, normals = (part.float().cpu().numpy() for part in (seen.points, seen.mask, seen.normals))
             scale = float(seen.scale)
         if not (np.isfinite(points).all() and np.isfinite(scale)):
             raise Unable("the network gave no finite depth for this photo: choose another network")
@@ -177,7 +177,29 @@ class PointEstimator:
         valid = (mask > 0.5) & (depth > 0.0)
         if not valid.any():
             raise Unable("the network sees nothing that has a distance in this photo: choose another network")
-        return focal, depth * np.float32(scale), valid
+        return _Metric(focal, depth * np.float32(scale), valid, normals)
+
+
+class _Metric(NamedTuple):
+    """focal: in half diagonals. metres: (h, w) depth. valid: (h, w) bool, where there is a surface. normals: (h, w, 3)
+    as in DepthMap."""
+
+    focal: float
+    metres: np.ndarray
+    valid: np.ndarray
+    normals: np.ndarray
+
+    def mirrored(self) -> _Metric:
+        """What is seen in the mirrored picture."""
+        normals = self.normals[:, ::-1] * np.float32([-1.0, 1.0, 1.0])
+        return _Metric(self.focal, self.metres[:, ::-1], self.valid[:, ::-1], normals)
+
+    def averaged(self, other: _Metric) -> _Metric:
+        """The mean of what is seen twice of one picture, where both see a surface."""
+        both, normals = self.valid & other.valid, self.normals + other.normals
+        metres = np.where(both, np.sqrt(np.where(both, self.metres * other.metres, 1.0)), self.metres)
+        normals = normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6)
+        return self._replace(metres=metres, normals=normals)
 
 
 def _sky(solid: np.ndarray) -> np.ndarray:

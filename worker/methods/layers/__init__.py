@@ -13,6 +13,12 @@ from ...core.options import option
 from ..matting import NETWORKS as MATTING
 from ..method import INCLUDED, OWN_LICENCE, Method, Network
 from ..runtime.sampling_options import seed, steps
+from ..runtime.subject_option import subject
+
+
+@dataclass(frozen=True)
+class Options:
+    subject: str = subject()
 
 
 @dataclass(frozen=True)
@@ -31,14 +37,15 @@ class SamplingOptions:
 
 REGRESSION = Network(
     "included-object",
-    "Included, one object",
+    "Included thing",
     OWN_LICENCE,
     "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
     file=INCLUDED / "object.safetensors",
+    also=MATTING,  # as below
 )
 GENERATOR = Network(
     "included-generator",
-    "Included",
+    "Included generator",
     OWN_LICENCE,
     "Our own small generator: no download, works everywhere, rounder and less exact than large ones.",
     file=INCLUDED / "generator.safetensors",
@@ -56,6 +63,8 @@ METHODS = (
         makes="Layers",
         networks=(REGRESSION,),
         runner=f"{__name__}.regression",
+        options=Options,
+        late=("subject",),
         presets={
             "fast": {"grid": 96, "faces": 6_000, "texture": 1024},
             "balanced": {"grid": 160, "faces": 15_000, "texture": 2048},

@@ -55,10 +55,16 @@ def subject_alpha(picture: Picture, weights: WeightStore, network: str) -> np.nd
     elif picture.background is not None:
         alpha = plain_alpha(picture.rgb, _plain_background(picture, weights))
     else:
-        matte = saliency.matte(saliency.require(weights, network), weights, picture.rgb)
-        alpha = _cleaned(np.rint(255.0 * refined(matte, picture.rgb)).astype(np.uint8))
+        alpha = _at_the_photos_size(saliency.matte(saliency.require(weights, network), weights, picture.rgb), picture)
     _check_there_is_something(picture, alpha)
     return alpha
+
+
+def cut_out_by(matte: np.ndarray, picture: Picture) -> Picture:
+    """As `without_background`, by a matte (h, w) float32 in [0, 1] of the opaque picture that is there already."""
+    alpha = _at_the_photos_size(matte, picture)
+    _check_there_is_something(picture, alpha)
+    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
 
 
 def thing_view(picture: Picture, subject: np.ndarray, camera: PinholeCamera, **pose: Any) -> View:
@@ -89,6 +95,10 @@ def _plain_background(picture: Picture, weights: WeightStore) -> np.ndarray:
     matte = refined(saliency.matte(network, weights, picture.rgb), picture.rgb)
     found = background | ((matte < _AWAY) & nearly_plain(picture.rgb))
     return background if found.all() else found
+
+
+def _at_the_photos_size(matte: np.ndarray, picture: Picture) -> np.ndarray:
+    return _cleaned(np.rint(255.0 * refined(matte, picture.rgb)).astype(np.uint8))
 
 
 def _cleaned(alpha: np.ndarray) -> np.ndarray:

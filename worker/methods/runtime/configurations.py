@@ -75,7 +75,7 @@ def read(path: Path) -> Configuration:
         values = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{name} is missing") from None
-    except ValueError as error:  # of the JSON, or of its characters
+    except (ValueError, RecursionError) as error:  # of the JSON, or of its characters
         raise ValueError(f"{name} is damaged ({str(error).splitlines()[0][:80]})") from None
     if not isinstance(values, dict):
         raise ValueError(f"{name} is not a configuration")
