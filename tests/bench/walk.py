@@ -257,7 +257,7 @@ def flat_card(truth: Truth) -> Asset:
 
 
 def measured(truth: Truth, depth_map: DepthMap, preset: str, exact: bool) -> tuple[Row, dict[float, np.ndarray]]:
-    """The row, and the pictures from beside: of the texture, and at 100 degrees more of the clay."""
+    """The row, and the pictures by angle; those of the clay stand at 100 degrees more."""
     asset, seconds = made(depth_map, preset)
     walk = Walk(asset, truth)
     sheet = Walk(made(depth_map, "fast", cut=False, behind=False)[0], truth)
