@@ -205,14 +205,15 @@ def in_field(truth: Truth, angle: float) -> tuple[np.ndarray, np.ndarray]:
 def near_truth(depth: np.ndarray, truth: Truth, angle: float, share: float) -> np.ndarray:
     """(h, w) bool, which of a relief's points at that angle lie on a true surface that one of the pictures shows."""
     found, camera = np.zeros(depth.shape, bool), truth.camera(angle)
-    far = max(depth[np.isfinite(depth)].max() for depth in truth.depths.values())
+    ahead = moved(depth, camera, truth.pivot, angle, 0.0)[2]
+    backdrop = ahead >= 0.98 * np.nanmax(ahead)  # it is as far as a relief goes: that is its sky
     for other in ANGLES:
         x, y, away = moved(depth, camera, truth.pivot, angle, other)
         pixel = camera.width / truth.depths[other].shape[1]
         for down, right in np.ndindex(3, 3):
             there = looked_up(truth.depths[other], x + (right - 1) * pixel, y + (down - 1) * pixel, camera)
             with np.errstate(invalid="ignore"):
-                found |= np.where(np.isinf(there), away >= far, np.abs(there - away) <= share * away)
+                found |= np.where(np.isinf(there), backdrop, np.abs(there - away) <= share * away)
     return found
 
 
@@ -256,7 +257,7 @@ def flat_card(truth: Truth) -> Asset:
 
 
 def measured(truth: Truth, depth_map: DepthMap, preset: str, exact: bool) -> tuple[Row, dict[float, np.ndarray]]:
-    """The row, and the pictures from beside: of the texture, and at 100 degrees more of the clay."""
+    """The row, and the pictures by angle; those of the clay stand at 100 degrees more."""
     asset, seconds = made(depth_map, preset)
     walk = Walk(asset, truth)
     sheet = Walk(made(depth_map, "fast", cut=False, behind=False)[0], truth)

@@ -26,13 +26,13 @@ _THICK = 0.6  # of the near side's distance: what is nearer than that is another
 _CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
 _BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
 _FEW = 4  # vertices; no edge is shorter
-_BELOW = 1.004  # so much farther it lies there
+_BELOW = 1.02  # so much farther it lies there
 
 
 @dataclass(frozen=True, eq=False)
 class Hidden:
-    """lattice: of what is hidden, NaN where nothing is. known, hidden: (R, C) bool, the vertices whose colours it takes
-    and those that it is behind."""
+    """lattice: of what is hidden, of half as many vertices along each side, NaN where nothing is. known, hidden: (R, C)
+    bool, the first lattice's vertices whose colours it takes and those that it is behind."""
 
     lattice: Lattice
     known: np.ndarray
@@ -74,7 +74,18 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(second), known, hidden)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW)), known, hidden)
+
+
+def _coarser(second: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """The farthest of the values (R, C) around every second vertex: a guess needs no finer outline, and no thin thing
+    is missed. Nowhere in the cells between them is it nearer than the limit (R, C)."""
+    around, limit = (np.where(np.isnan(values), np.inf, values) for values in (second, limit))
+    around = ndimage.minimum_filter(around, 3, mode="nearest")
+    limit = ndimage.minimum_filter(limit, 5, mode="nearest")
+    around = np.where(np.isinf(around), np.nan, np.minimum(around, limit))
+    rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
+    return around[rows][:, columns].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ _TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's ow
 _TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its target, that it is quick with
 _BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
 _BORDER_OF_SOLID = 0.01  # cells; no more, or tears that cross the border would close there
-_OF_FIRST = 84  # per cent of the triangles that what is seen gets where something goes on behind it
+_OF_SECOND = 12  # per cent of the triangles that what goes on behind silhouettes gets, if so few show its outline
 _BACK = 0.03  # distance of a solid's back from its farthest point, as a share of the picture's width there
 
 Report = Callable[[float, str], None]
@@ -95,19 +95,19 @@ def relief(
     report(0.2, "cutting at silhouettes")
     view = _View(camera, shape)
     hidden = behind(lattice, view.focal, options.cut) if options.behind and not options.solid else ()
-    faces = options.faces * _OF_FIRST // 100 if hidden else options.faces
+    seconds = [_second(each, camera, photo, options.faces * _OF_SECOND // 100) for each in hidden]
+    faces = max(2, options.faces - sum(len(each.faces) for each in seconds))
     surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, faces)
 
-    report(0.4, "simplifying")
+    report(0.5, "simplifying")
     sheet = _closed(surface, view, faces) if options.solid else _open(surface, view, faces)
 
-    report(0.7, "placing the texture")
+    report(0.8, "placing the texture")
     texture = fitted(photo if background is None else without_background(photo, background), options.texture)
     mesh = _solid_mesh(sheet, view, texture) if options.solid else _open_mesh(sheet, view, texture)
-    if hidden:
-        report(0.8, "going on behind silhouettes")
-        for number, each in enumerate(hidden):
-            mesh = _with_second(mesh, each, view, photo, (options.faces - len(mesh.faces)) // (len(hidden) - number))
+    for second in seconds:
+        fits = 0 < len(second.faces) <= options.faces - len(mesh.faces)
+        mesh = joined(mesh, second) if fits else mesh
     report(1.0, "relief is ready")
     return mesh.validated()
 
@@ -193,16 +193,14 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
     return _Surface(points, faces, patch.steps, patch.line)
 
 
-def _with_second(mesh: Mesh, hidden: Hidden, view: _View, photo: np.ndarray, faces: int) -> Mesh:
-    """The mesh with what goes on behind its silhouettes, of so many faces at most."""
-    if faces < 2:
-        return mesh
+def _second(hidden: Hidden, camera: PinholeCamera, photo: np.ndarray, faces: int) -> Mesh:
+    """What goes on behind silhouettes, of about so many faces; of none where it is thinner than a cell everywhere."""
+    view = _View(camera, hidden.lattice.inverse.shape)
     try:
         surface = _surface(hidden.lattice.inverse, hidden.lattice, view, faces)
-        second = _open_mesh(_open(surface, view, faces), view, coloured(photo, hidden))
-    except ValueError:  # it is thinner than a cell everywhere
-        return mesh
-    return joined(mesh, second) if len(second.faces) <= faces else mesh
+    except ValueError:
+        return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
+    return _open_mesh(_open(surface, view, max(2, faces)), view, coloured(photo, hidden))
 
 
 def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:
