@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
@@ -36,8 +37,16 @@ _SMOOTH = 5
 def finished(layers: Layers, options: LayersOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
     own = asdict(options)
-    fov = own.pop("fov")
-    return field.finished(solid(layers, fov, options.grid), FieldOptions(smooth=_SMOOTH, **own), job)
+    fov, stands = own.pop("fov"), own.pop("upright") == "auto"
+    found = solid(layers, fov, options.grid)
+    if stands and layers.up is not None:
+        found = replace(found, to_gltf=_raised(_TO_CAMERA @ layers.up))
+    return field.finished(found, FieldOptions(smooth=_SMOOTH, **own), job)
+
+
+def _raised(up: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) on the shortest way that takes what is up (3,) to glTF's +Y."""
+    return Rotation.align_vectors([0.0, 1.0, 0.0], up)[0].as_matrix()
 
 
 def solid(layers: Layers, fov: float, grid: int) -> Field:

@@ -368,12 +368,12 @@ FAMILIES: tuple[tuple[Callable[[Generator], Thing], float], ...] = (
 )  # fmt: skip
 
 _HELD = 0.1
-"""Of things that do not stand as they are made, the share that are held or hang: nobody can tell what is up for them."""
+"""Of things that do not stand as they are made, the share that are held or hang: nobody can tell what is up there."""
 
 
 def resting(points: np.ndarray, rng: Generator) -> np.ndarray:
-    """A rotation (3, 3) that lays a thing of these points (N, 3) down on a facet of its convex hull on which it does not
-    topple, drawn by the solid angle under which the facet is seen from its middle (Goldberg et al. 1999)."""
+    """A rotation (3, 3) that lays a thing of these points (N, 3) down on a facet of its convex hull on which it does
+    not topple, drawn by the solid angle under which the facet is seen from its middle (Goldberg et al. 1999)."""
     hull = ConvexHull(points)
     corners, normals = points[hull.simplices], hull.equations[:, :3]
     middle = points[hull.vertices].mean(0)
