@@ -14,6 +14,7 @@ from image_to_3d.worker.finish.asset import Asset
 from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.finish.options import LayersOptions
 from image_to_3d.worker.geometry.solid import is_closed
+from scipy.spatial.transform import Rotation
 
 FOV = 35.0
 
@@ -57,6 +58,25 @@ def test_the_camera_sees_the_thing_where_the_photo_shows_it():
     focal = 80 / 2 / np.tan(np.radians(FOV) / 2)
     column, row = 40 + focal * x / -z, 30 - focal * y / -z
     assert [column.min(), column.max(), row.min(), row.max()] == pytest.approx([20, 60, 10, 50], abs=1.0)
+
+
+def test_the_thing_stands_as_the_network_believes_unless_the_camera_is_to_be_believed():
+    above = np.radians(30.0)  # a camera that looks down on it: what is up goes up in its picture and towards it
+    found = dataclasses.replace(plates(), up=np.float32([0.0, -np.cos(above), -np.sin(above)]))
+    auto, camera = made(found, origin="centre"), made(found, origin="centre", upright="camera")
+    plate = np.ptp(camera.mesh.vertices, axis=0)
+    assert plate[1] == pytest.approx(plate[0], rel=0.02)
+    [info] = auto.cameras
+    w, *axis = info.rotation
+    looks = Rotation.from_quat([*axis, w]).as_matrix() @ [0.0, 0.0, -1.0]
+    assert looks == pytest.approx([0.0, -np.sin(above), -np.cos(above)], abs=1e-4)
+    assert np.array(info.position)[1] > 0.5 and camera.cameras[0].position[1] == pytest.approx(0.0, abs=0.05)
+
+
+def test_the_vertical_is_kept_with_the_layers():
+    found = dataclasses.replace(plates(), up=np.float32([0.0, -1.0, 0.0]))
+    assert (Layers.from_arrays(found.to_arrays(), found.view).up == found.up).all()
+    assert Layers.from_arrays(plates().to_arrays(), found.view).up is None
 
 
 def test_a_mask_that_shows_nothing_is_one_sentence():

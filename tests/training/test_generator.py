@@ -72,7 +72,7 @@ def test_a_coarse_residual_is_smooth_and_keeps_the_means():
     rows = torch.linspace(-1, 1, 64)[:, None].expand(1, 64, 64)
     rough = torch.randn(1, 64, 64, generator=Generator().manual_seed(0))
     ones, nothing = torch.ones(1, 64, 64), torch.zeros(1, 3, 64, 64)
-    things = Batch(nothing, nothing, ones, ones, rows + rough, rows)
+    things = Batch(nothing, nothing, ones, ones, rows + rough, rows, torch.zeros(1, 3))
     found = coarse_residual(things, torch.zeros(1, 5, 64, 64), torch.ones(1, 1, 32, 32))
     small = functional.avg_pool2d(rows[:, None], 2)
     assert (found[:, 1:2] - small).abs()[..., 4:-4, :].max() < 0.01

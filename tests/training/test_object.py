@@ -9,10 +9,11 @@ import pytest
 import torch
 from image_to_3d.worker.methods.layers.network import IncludedObjectConfig, load, metadata
 from image_to_3d.worker.training import layers
-from image_to_3d.worker.training.object import start
-from image_to_3d.worker.training.object_batches import ThingPool, as_batch, resized
-from image_to_3d.worker.training.objects import FAMILIES
+from image_to_3d.worker.training.object import ObjectTask, start
+from image_to_3d.worker.training.object_batches import ThingPool, _lean, as_batch, resized
+from image_to_3d.worker.training.objects import FAMILIES, resting
 from image_to_3d.worker.training.run import Plan, Run, export
+from image_to_3d.worker.training.shapes import box
 
 SMALL = IncludedObjectConfig(widths=(8, 8, 16, 16), blocks=(0, 0, 1, 1), size=32)
 
@@ -29,7 +30,7 @@ def plan(tmp_path: Path, shard: np.ndarray) -> Plan:
 
 
 def begun(plan: Plan) -> Run:
-    return start(plan, ThingPool(plan.out), SMALL)
+    return start(plan, ObjectTask(ThingPool(plan.out)), SMALL)
 
 
 def test_a_shard_is_made_again_by_its_number(shard: np.ndarray) -> None:
@@ -57,6 +58,30 @@ def test_every_family_draws_things_that_can_be_rendered(number: int) -> None:
         assert thing.parts
         for mesh, _, _, _ in thing.parts:
             assert np.isfinite(mesh.vertices).all() and 0 <= mesh.faces.min() <= mesh.faces.max() < len(mesh.vertices)
+
+
+def test_a_thing_falls_on_a_side_that_it_lies_on():
+    slab = box(1.0, 0.7, 0.05).vertices
+    rng = np.random.default_rng(0)
+    tall = [np.ptp(slab @ resting(slab, rng).T, axis=0)[2] for _ in range(40)]
+    assert np.isclose(np.array(tall)[:, None], [1.0, 0.7, 0.05], atol=1e-6).any(1).all()
+    assert np.mean(np.isclose(tall, 0.05)) > 0.8
+
+
+def test_what_is_up_is_known_of_things_that_stand_and_goes_along_with_a_mirror(plan: Plan, shard: np.ndarray) -> None:
+    length = np.linalg.norm(shard["up"].astype(float), axis=1)
+    assert np.isclose(length, 1, atol=2e-3).sum() > 0.7 * len(shard) and (np.isclose(length, 0) | (length > 0.9)).all()
+    ups = np.concatenate([begun(plan).batch(step).up.numpy() for step in range(6)])
+    known = {tuple(np.round(up, 3)) for up in shard["up"].astype(np.float32)}
+    mirrored = {(-x if x else x, y, z) for x, y, z in known}
+    found = {tuple(np.round(up, 3)) for up in ups}
+    assert found <= known | mirrored and found & known and found - known
+
+
+def test_the_vertical_costs_as_far_as_its_tip_is_off():
+    up = torch.tensor([[0.0, -1.0, 0.0], [0.0, 0.0, 0.0]])
+    assert _lean(torch.tensor([[0.0, -3.0, 0.0], [5.0, 0.0, 0.0]]), up) == 0
+    assert float(_lean(torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), up)) == pytest.approx(2**0.5, abs=1e-5)
 
 
 def test_a_smaller_batch_has_the_same_depths(shard: np.ndarray) -> None:

@@ -122,7 +122,8 @@ class Layers:
     front, back: (S, S) float32 depth in half sides of the window at the thing's own distance, zero at its mean
     mid-depth, larger is farther: half a side of depth is as long as half a side of width. Only the thing's own pixels
     mean something. back_colour: (S, S, 3) uint8 sRGB of the last surface, seen from the front. window: where in the
-    picture the layers lie. view: the picture, with the thing's mask.
+    picture the layers lie. view: the picture, with the thing's mask. up: (3,) float32 unit vector against gravity in
+    the camera's axes (x right, y down, z forward), or None where the network tells none.
     """
 
     front: np.ndarray
@@ -131,6 +132,7 @@ class Layers:
     window: Window
     view: View
     notes: tuple[str, ...] = ()
+    up: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.front.ndim != 2 or self.back.shape != self.front.shape or self.back_colour.shape[:2] != self.back.shape:
@@ -144,12 +146,13 @@ class Layers:
     def to_arrays(self) -> dict[str, np.ndarray]:
         window = np.array([self.window.left, self.window.top, self.window.side])
         layers = {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
-        return {**layers, "mask": self.view.mask, "notes": _kept(self.notes)}
+        up = {} if self.up is None else {"up": self.up}
+        return {**layers, **up, "mask": self.view.mask, "notes": _kept(self.notes)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> Layers:
         window, notes = Window(*map(int, arrays["window"])), tuple(arrays["notes"].tolist())
-        return cls(arrays["front"], arrays["back"], arrays["back_colour"], window, view, notes)
+        return cls(arrays["front"], arrays["back"], arrays["back_colour"], window, view, notes, arrays.get("up"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
@@ -18,6 +19,7 @@ from ..core.representations import Field, Layers
 from ..geometry.between import Between
 from ..geometry.fill import nearest_filled
 from ..geometry.texturing.photo import sampled
+from ..geometry.texturing.synthesis import synthesised
 from ..pictures.silhouette import FILL, seen_through, without_specks
 from . import field
 from .asset import Asset
@@ -27,6 +29,7 @@ _TO_CAMERA = np.diag([1.0, -1.0, -1.0])  # from glTF's axes, in which the camera
 
 _SEAM = 0.04  # of the window's side: so far from the outline the back takes on the front's colour
 _HALO = 3.0  # pixels of the back's picture that an outline mixes with what was behind the thing
+_SYMMETRIC = 0.93  # of an outline and its mirror image lies in both: a can seen a little from above has more
 _BACK_PIXELS = 192  # side of the back's picture
 
 SMOOTH = 5
@@ -36,8 +39,16 @@ SMOOTH = 5
 def finished(layers: Layers, options: LayersOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
     own = asdict(options)
-    fov = own.pop("fov")
-    return field.finished(solid(layers, fov, options.grid), FieldOptions(smooth=SMOOTH, **own), job)
+    fov, stands = own.pop("fov"), own.pop("upright") == "auto"
+    found = solid(layers, fov, options.grid)
+    if stands and layers.up is not None:
+        found = replace(found, to_gltf=_raised(_TO_CAMERA @ layers.up))
+    return field.finished(found, FieldOptions(smooth=SMOOTH, **own), job)
+
+
+def _raised(up: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) on the shortest way that takes what is up (3,) to glTF's +Y."""
+    return Rotation.align_vectors([0.0, 1.0, 0.0], up)[0].as_matrix()
 
 
 def solid(layers: Layers, fov: float, grid: int) -> Field:
@@ -59,9 +70,16 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
     return Field(found.value, colour, found.bounds, np.eye(3), dict, (view,), layers.notes)
 
 
+def _mirrored(inside: np.ndarray) -> bool:
+    """Whether an outline (H, W) in the middle of its window is nearly its own mirror image, left for right."""
+    other = inside[:, ::-1]
+    return np.count_nonzero(inside & other) > _SYMMETRIC * np.count_nonzero(inside | other)
+
+
 def _behind(layers: Layers, share: np.ndarray) -> np.ndarray:
     """What the photo does not show, (_BACK_PIXELS, _BACK_PIXELS, 3) float32 sRGB in [0, 1]: the network's guess, which
-    near the outline passes into the front's colours, where the same surface goes round."""
+    near the outline passes into the front's colours, where the same surface goes round, with detail like the front's.
+    Where the outline is its own mirror image that comes from the front's mirror image, so that letters can be read."""
     size = (_BACK_PIXELS, _BACK_PIXELS)
 
     def picture(values: np.ndarray) -> np.ndarray:
@@ -73,4 +91,7 @@ def _behind(layers: Layers, share: np.ndarray) -> np.ndarray:
     front, core = picture(layers.window.cropped(layers.view.rgb)), depth > min(_HALO, depth.max() / 2)
     rim = ndimage.gaussian_filter(nearest_filled(front, core) if core.any() else front, (1.5, 1.5, 0))
     blended = picture(layers.back_colour) * own + rim * (1.0 - own)
-    return nearest_filled(np.clip(blended / 255.0, 0.0, 1.0), inside if inside.any() else ~inside)
+    if _mirrored(inside):
+        front, core = front[:, ::-1], core[:, ::-1]
+    detailed = synthesised(blended, inside, front, core)
+    return nearest_filled(np.clip(detailed / 255.0, 0.0, 1.0), inside if inside.any() else ~inside)

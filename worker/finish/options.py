@@ -93,6 +93,13 @@ class LayersOptions:
     )
     faces: int = _faces(15_000)
     texture: int = _texture(2048)
+    upright: str = option(
+        "auto",
+        "Upright",
+        "auto: as the network believes the thing stands. camera: as the camera was held.",
+        choices=("auto", "camera"),
+        group="placement",
+    )
     size: float = _size("as the layers say.")
     origin: str = _origin()
 

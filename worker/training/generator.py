@@ -54,7 +54,7 @@ def _measure(network: IncludedGenerator, pool: ThingPool, seed: int) -> None:
     rng, found, outlines = np.random.default_rng([seed, 1]), [], []
     for _ in range(_MEASURED):
         things = draw_batch(pool, 32, 1.0, rng)
-        regression = network.regression(things.image, things.mask, things.height)
+        regression, _ = network.regression(things.image, things.mask, things.height)
         _, outline = network.view(things.image, things.mask, things.height, regression)
         found.append(coarse_residual(things, regression, outline))
         outlines.append(outline)

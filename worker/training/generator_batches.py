@@ -41,7 +41,7 @@ class GeneratorTask:
         """The view, its outline, residual, noise, and times spread evenly over [0, 1]."""
         network = self.network
         things = draw_batch(self.pool, count, 1.0, rng).to(str(network.scale.device))
-        regression = network.regression(things.image, things.mask, things.height)
+        regression, _ = network.regression(things.image, things.mask, things.height)
         view, outline = network.view(things.image, things.mask, things.height, regression)
         residual = coarse_residual(things, regression, outline) / network.scale[:, None, None]
         seed = Generator().manual_seed(int(rng.integers(2**62)))

@@ -51,7 +51,7 @@ def held_out_scores(network: IncludedGenerator, views: int = 240, strength: floa
 
 def _numbers(network: IncludedGenerator, things: Things, strength: float, random: Generator) -> Tensor:
     """(B, 4): what a Score holds, for each thing."""
-    regression = network.regression(things.image, things.mask, things.height)
+    regression, _ = network.regression(things.image, things.mask, things.height)
     view, outline = network.view(things.image, things.mask, things.height, regression)
     truth, inside = torch.stack([things.front, things.back], 1), things.mask[:, None]
     found = []

@@ -40,6 +40,7 @@ VIEW = np.dtype(
         ("back", np.float16, (SIDE, SIDE)),
         ("height", np.float16, (SIDE, SIDE)),  # the outline inflated, in the depths' unit
         ("mask", np.bool_, (SIDE, SIDE)),
+        ("up", np.float16, (3,)),  # against gravity, in the camera's axes (right, down, forward); zero: nobody knows
         ("family", np.uint8),
     ]
 )
@@ -49,7 +50,7 @@ class LayerRenderer(Renderer):
     """Renders first and last surfaces through a square window that fits the scene."""
 
     def layers(self, camera: Camera, rng: Generator) -> np.ndarray | None:
-        """One record of VIEW without its family, or None where hardly anything is seen."""
+        """One record of VIEW without its family and what is up, or None where hardly anything is seen."""
         rays, unit = self._window(camera)
         origins = np.broadcast_to(camera.position.astype(np.float32), rays.shape).copy()
         hit = self._embree.run(origins, rays, output=True)
@@ -108,9 +109,9 @@ def _mirrored(lamp: Light, camera: Camera) -> Light:
     return Light(lamp.position - 2 * (lamp.position @ forward) * forward, lamp.colour, lamp.spread, lamp.sun)
 
 
-def draw_scene(rng: Generator, bank: PatternBank) -> tuple[Scene, int]:
-    """A thing with materials under random lights, and its family."""
-    thing, turn, offset, family = draw_thing(rng)
+def draw_scene(rng: Generator, bank: PatternBank) -> tuple[Scene, int, bool]:
+    """A thing with materials in air, its family, and whether z is up for it."""
+    thing, turn, offset, family, stands = draw_thing(rng)
     scene = Scene(rng, bank)
     bare = rng.random() < 0.22  # as clay: shape must also be read from shading alone
     numbers: dict[int, int] = {}
@@ -120,7 +121,7 @@ def draw_scene(rng: Generator, bank: PatternBank) -> tuple[Scene, int]:
             numbers[key] = _clay(scene) if bare else _surface(scene, kind)
         scene.add(mesh, numbers[key], offset, turn=turn, smooth=smooth)
     scene.air = _air(rng)
-    return scene, family
+    return scene, family, stands
 
 
 def _surface(scene: Scene, kind: str) -> int:
@@ -178,10 +179,10 @@ def _bank(seed: int) -> PatternBank:
 
 def make_shard(number: int, views: int = VIEWS) -> np.ndarray:
     """Render shard `number`: a record array (views,) of VIEW."""
-    rng = np.random.default_rng([2027, number])
+    rng = np.random.default_rng([2029, number])
     shard, done = np.zeros(views, VIEW), 0
     while done < views:
-        scene, family = draw_scene(rng, _bank(number % BANKS))
+        scene, family, stands = draw_scene(rng, _bank(number % BANKS))
         renderer = LayerRenderer(scene)
         for _ in range(min(VIEWS_PER_THING, views - done)):
             camera = draw_camera(rng)
@@ -190,6 +191,7 @@ def make_shard(number: int, views: int = VIEWS) -> np.ndarray:
             if view is not None:
                 shard[done] = view
                 shard[done]["family"] = family
+                shard[done]["up"] = camera.axes[:, 2] * stands
                 done += 1
     return shard
 

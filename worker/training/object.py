@@ -19,20 +19,21 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from ..methods.layers.network import IncludedObject, IncludedObjectConfig, load, metadata
+from ..methods.layers.network import IncludedObject, IncludedObjectConfig, Layers, metadata
 from .layers import write_shard
 from .object_batches import Batch, ThingPool, draw_batch, layers_loss
 from .object_card import held_out_scores, write_card
-from .run import Plan, Run, export
+from .run import Plan, Run, export, warm
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ObjectTask:
-    """Both layers of the things of a pool, larger as the run goes on."""
+    """Both layers of the things of a pool, larger as the run goes on. half: compute in bfloat16."""
 
     pool: ThingPool
+    half: bool = False
 
     def prepare(self, chunk: int) -> None:
         """Look for new shards; they are made beside the run."""
@@ -44,16 +45,18 @@ class ObjectTask:
     def loss(self, network: IncludedObject, batch: tuple[Tensor, ...], progress: float) -> Tensor:
         """Depths, their slopes, and the back's colours."""
         things = Batch(*batch)
-        return layers_loss(network(things.image, things.mask, things.height), things)
+        with torch.autocast(things.image.device.type, torch.bfloat16, enabled=self.half):
+            found = network(things.image, things.mask, things.height)
+        return layers_loss(Layers(*(values.float() for values in found)), things)
 
 
-def start(plan: Plan, pool: ThingPool, config: IncludedObjectConfig, weights: Path | None = None) -> Run:
-    """A run at its beginning: from random weights, or from those of a file."""
+def start(plan: Plan, task: ObjectTask, config: IncludedObjectConfig, weights: Path | None = None) -> Run:
+    """A run at its beginning: from random weights, or from those of a file where they fit."""
     torch.manual_seed(plan.seed)
     network = IncludedObject(config)
     if weights:
-        network.load_state_dict(load(weights).state_dict())
-    return Run(plan, network.train(), IncludedObject(config), ObjectTask(pool))
+        log.info("%d of the weights' %d tensors fit", *warm(network, weights))
+    return Run(plan, network.train(), IncludedObject(config), task)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.3e-3, help="learning rate before it falls")
     parser.add_argument("--seed", type=int, default=Plan.seed)
-    parser.add_argument("--start", type=Path, help="weights to start from instead of random ones")
+    parser.add_argument("--start", type=Path, help="weights to start from where they fit, instead of random ones")
+    parser.add_argument("--half", action="store_true", help="compute in bfloat16")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in range(options.shards):
         write_shard(data, number)
     plan = Plan(options.out, options.steps, options.batch, options.rate, options.seed, device=options.device)
-    run = start(plan, ThingPool(data), IncludedObjectConfig(), options.start)
+    run = start(plan, ObjectTask(ThingPool(data), options.half), IncludedObjectConfig(), options.start)
     if run.restore():
         log.info("going on from step %d", run.step)
     run.train(options.minutes)

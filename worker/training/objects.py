@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
+from scipy.spatial import ConvexHull
 
 from .shapes import Mesh, box, cylinder, displaced, ellipsoid, extrusion, star_outline, superquadric
 from .solids import about_x, about_y, capped_tube, carved, joined, moved, prism, rounded_box, scaled, torus, turned
@@ -20,7 +21,8 @@ from .staging import any_rotation
 
 @dataclass
 class Thing:
-    """Parts (mesh, kind of material, shaded smoothly or not, number of its material) and how freely it may lie."""
+    """Parts (mesh, kind of material, shaded smoothly or not, number of its material) as the thing stands, and how often
+    it lies otherwise."""
 
     parts: list[tuple[Mesh, str, bool, int]] = field(default_factory=list)
     tumbles: float = 0.2
@@ -40,7 +42,7 @@ def _extents(rng: Generator, flattest: float = 0.12) -> np.ndarray:
 
 def package(rng: Generator) -> Thing:
     """Boxes, cartons, bricks, books: printed or plain, sharp or rounded edges; now and then two of them."""
-    thing = Thing(tumbles=0.25)
+    thing = Thing(tumbles=0.5)
     size = _extents(rng, 0.15)
     kind = str(rng.choice(["paper", "paper", "any", "gloss", "wood"]))
     if rng.random() < 0.55:
@@ -71,7 +73,7 @@ def can(rng: Generator) -> Thing:
 
 def bottle(rng: Generator) -> Thing:
     """Bottles, jars, vases, tubes with caps: turned, with round to rectangular cross-sections."""
-    thing = Thing(tumbles=0.15)
+    thing = Thing(tumbles=0.2)
     count = int(rng.integers(4, 8))
     height = rng.uniform(0.7, 1.1)
     radii = rng.uniform(0.12, 0.42) * (1 + rng.uniform(-0.35, 0.35, count)) * np.linspace(1.15, 0.8, count)
@@ -108,15 +110,15 @@ def _frustum(low: float, high: float, height: float) -> np.ndarray:
 
 def vessel(rng: Generator) -> Thing:
     """Hollow things seen with their opening: cups, mugs, bowls, plates, pots, boxes without a lid."""
-    thing = Thing(tumbles=0.2)
+    thing = Thing(tumbles=0.15)
     kind = str(rng.choice(["gloss", "gloss", "any", "wood"]))
     form = rng.random()
-    if form < 0.2:
+    if form < 0.15:
         size, wall = _extents(rng, 0.3) * [1, 1, 0.7], rng.uniform(0.02, 0.06)
         thing.add(_open_box(size, wall), kind, smooth=False)
         return thing
     radius = 0.5
-    height = _log(rng, 0.06, 0.3) if form < 0.4 else rng.uniform(0.3, 1.3)
+    height = _log(rng, 0.04, 0.3) if form < 0.45 else rng.uniform(0.3, 1.3)
     low = radius * (rng.uniform(0.3, 0.8) if form < 0.6 else rng.uniform(0.7, 1.05))
     wall, bulge = rng.uniform(0.015, 0.06), rng.uniform(0.3, 2.5)
     t = np.linspace(0, 1, 14)
@@ -148,7 +150,7 @@ def _open_box(size: np.ndarray, wall: float) -> Mesh:
 
 def fruit(rng: Generator) -> Thing:
     """Balls, fruit, eggs, stones: ellipsoids and soft superquadrics, smooth or a little bumpy; also pears, bananas."""
-    thing = Thing(tumbles=0.7)
+    thing = Thing(tumbles=0.8)
     kind = str(rng.choice(["skin", "gloss", "any", "stone"]))
     if rng.random() < 0.12:
         angle = np.linspace(-0.5, 0.5, 16) * rng.uniform(0.5, 2.2)
@@ -179,7 +181,7 @@ def fruit(rng: Generator) -> Thing:
 
 def blob(rng: Generator) -> Thing:
     """Strongly displaced ellipsoids, and solids carved and blended out of primitives."""
-    thing = Thing(tumbles=0.6)
+    thing = Thing(tumbles=0.8)
     if rng.random() < 0.35:
         mesh = displaced(ellipsoid(_extents(rng, 0.4), 30), rng, rng.uniform(0.03, 0.1), 8, rng.uniform(2, 7))
         thing.add(mesh, "any")
@@ -209,7 +211,7 @@ def plate_shape(rng: Generator) -> Thing:
 
 def tool(rng: Generator) -> Thing:
     """Long thin things, mostly lying: pens, knives, spoons, screwdrivers, wrenches, clamps, brushes."""
-    thing = Thing(tumbles=0.15)
+    thing = Thing(tumbles=0.85)
     parts = Thing()
     length, thick = rng.uniform(0.35, 0.7), _log(rng, 0.02, 0.09)
     x = np.linspace(-length, 0, 12)
@@ -235,15 +237,14 @@ def tool(rng: Generator) -> Thing:
         arm = moved(parts.parts[0][0], (length * 0.4, 0, 0))
         c, s = np.cos(0.35), np.sin(0.35)
         parts.add(moved(arm, (-length * 0.3, rng.uniform(0, 0.15), 0), np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])))
-    stand = about_y(rng.choice([0, 0, 0, np.pi / 2])) @ about_x(rng.choice([0, np.pi / 2, rng.uniform(0, 6)]))
     for mesh, kind, smooth, material in parts.parts:
-        thing.add(moved(mesh, (0, 0, 0), stand), kind, smooth, material)
+        thing.add(mesh, kind, smooth, material)
     return thing
 
 
 def toy(rng: Generator) -> Thing:
     """Two to seven primitives put together, often mirrored: cars, planes, towers, building blocks with studs."""
-    thing = Thing(tumbles=0.15)
+    thing = Thing(tumbles=0.2)
     if rng.random() < 0.3:
         return _studded(rng, thing)
     size = _extents(rng, 0.3) * [1, 0.7, 0.6]
@@ -295,7 +296,7 @@ def _studded(rng: Generator, thing: Thing) -> Thing:
 
 def creature(rng: Generator) -> Thing:
     """Animals, dolls and busts out of ellipsoids and limbs, mirrored; as one blended-looking body of one material."""
-    thing = Thing(tumbles=0.05)
+    thing = Thing(tumbles=0.08)
     long, wide, tall = rng.uniform(0.5, 1.0), rng.uniform(0.25, 0.5), rng.uniform(0.25, 0.6)
     kind = str(rng.choice(["skin", "fabric", "any", "gloss"]))
     upright = rng.random() < 0.4
@@ -305,6 +306,7 @@ def creature(rng: Generator) -> Thing:
     head = rng.uniform(0.2, 0.45) * np.array([rng.uniform(0.8, 1.6), 1, rng.uniform(0.8, 1.3)])
     top = legs + body[2] * 0.9
     neck = np.array([0, 0, top]) if upright else np.array([long * 0.45, 0, top * rng.uniform(0.8, 1.3)])
+    thing.add(_stick(np.array([neck[0] * 0.6, 0, legs + body[2] * 0.5]), neck, head[1] * rng.uniform(0.2, 0.35)), kind)
     thing.add(displaced(moved(ellipsoid(head, 18), neck + [head[0] * 0.15, 0, -head[2] * 0.2]), rng, 0.02), kind)
     for x, y in ((0.3, 0.3), (-0.3, 0.3)) if not upright else ((0.0, 0.3),):
         foot = np.array([x * body[0] + rng.uniform(-0.05, 0.05), y * body[1], 0])
@@ -341,7 +343,7 @@ def _stick(low: np.ndarray, high: np.ndarray, radius: float) -> Mesh:
 
 def furniture(rng: Generator) -> Thing:
     """Stools, chairs, tables, shelves, lamps: slabs on legs."""
-    thing = Thing(tumbles=0.02)
+    thing = Thing(tumbles=0.03)
     wide, deep, seat = rng.uniform(0.4, 1.0), rng.uniform(0.4, 0.8), rng.uniform(0.3, 0.8)
     slab, leg = rng.uniform(0.03, 0.2), rng.uniform(0.02, 0.08)
     kind = str(rng.choice(["wood", "fabric", "gloss"]))
@@ -361,23 +363,63 @@ def furniture(rng: Generator) -> Thing:
 
 
 FAMILIES: tuple[tuple[Callable[[Generator], Thing], float], ...] = (
-    (package, 0.17), (can, 0.1), (bottle, 0.1), (vessel, 0.11), (fruit, 0.12), (blob, 0.08), (plate_shape, 0.06),
-    (tool, 0.09), (toy, 0.1), (creature, 0.05), (furniture, 0.02),
+    (package, 0.18), (can, 0.1), (bottle, 0.1), (vessel, 0.13), (fruit, 0.09), (blob, 0.06), (plate_shape, 0.06),
+    (tool, 0.11), (toy, 0.09), (creature, 0.06), (furniture, 0.02),
 )  # fmt: skip
 
+_HELD = 0.1
+"""Of things that do not stand as they are made, the share that are held or hang: nobody can tell what is up there."""
 
-def draw_thing(rng: Generator) -> tuple[Thing, np.ndarray, np.ndarray, int]:
+
+def resting(points: np.ndarray, rng: Generator) -> np.ndarray:
+    """A rotation (3, 3) that lays a thing of these points (N, 3) down on a facet of its convex hull on which it does
+    not topple, drawn by the solid angle under which the facet is seen from its middle (Goldberg et al. 1999)."""
+    hull = ConvexHull(points)
+    corners, normals = points[hull.simplices], hull.equations[:, :3]
+    middle = points[hull.vertices].mean(0)
+    facet = np.unique(np.rint(hull.equations * 500), axis=0, return_inverse=True)[1].ravel()
+    toward = corners - middle
+    length = np.linalg.norm(toward, axis=2)
+    a, b, c = toward[:, 0], toward[:, 1], toward[:, 2]
+    pairs = (a * b).sum(1) * length[:, 2] + (b * c).sum(1) * length[:, 0] + (c * a).sum(1) * length[:, 1]
+    angle = 2 * np.arctan2(np.abs((a * np.cross(b, c)).sum(1)), length.prod(1) + pairs)
+    inside = _above(middle, corners, normals, hull.equations[:, 3])
+    share = np.bincount(facet, angle) * (np.bincount(facet, inside) > 0)
+    chosen = int(rng.choice(len(share), p=share / share.sum())) if share.sum() > 0 else int(facet[0])
+    return _turned_down(normals[np.flatnonzero(facet == chosen)[0]])
+
+
+def _above(middle: np.ndarray, corners: np.ndarray, normals: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(F,) bool: whether the middle (3,) lies straight above a triangle (F, 3, 3) that is underneath."""
+    foot = middle - (normals @ middle + offsets)[:, None] * normals
+    edges = np.roll(corners, -1, axis=1) - corners
+    sides = np.einsum("fkc,fc->fk", np.cross(edges, foot[:, None] - corners), normals)
+    return (sides >= -1e-9).all(1) | (sides <= 1e-9).all(1)
+
+
+def _turned_down(normal: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) on the shortest way that takes a unit vector to (0, 0, -1)."""
+    axis = np.cross(normal, [0, 0, -1.0])
+    sine, cosine = float(np.linalg.norm(axis)), -float(normal[2])
+    if sine < 1e-9:
+        return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0])
+    x, y, z = axis / sine
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + sine * cross + (1 - cosine) * cross @ cross
+
+
+def draw_thing(rng: Generator) -> tuple[Thing, np.ndarray, np.ndarray, int, bool]:
     """A random thing whose longest side is about 1; the rotation (3, 3) and then the offset (3,) that lay it down,
-    centred at 0; and the number of its family."""
+    centred at 0; the number of its family; and whether it stands or lies, so that z is up for it."""
     weights = np.array([weight for _, weight in FAMILIES])
     number = int(rng.choice(len(FAMILIES), p=weights / weights.sum()))
     thing = FAMILIES[number][0](rng)
-    turn = any_rotation(rng) if rng.random() < thing.tumbles else np.eye(3)
-    if rng.random() < 0.25:
-        turn = turn @ about_x(np.pi / 2)  # on its side
     stretch = np.exp(rng.normal(0, 0.12, 3))
-    points = np.concatenate([part[0].vertices for part in thing.parts]) * stretch @ turn.T
+    points = np.concatenate([part[0].vertices for part in thing.parts]) * stretch
+    lies, held = rng.random() < thing.tumbles, rng.random() < _HELD
+    turn = (any_rotation(rng) if held else resting(points, rng)) if lies else np.eye(3)
+    points = points @ turn.T
     low, high = points.min(0), points.max(0)
     scale = 1 / max(float((high - low).max()), 1e-6)
     parts = [(scaled(mesh, stretch * scale), *others) for mesh, *others in thing.parts]
-    return Thing(parts, thing.tumbles), turn, -(low + high) / 2 * scale, number
+    return Thing(parts, thing.tumbles), turn, -(low + high) / 2 * scale, number, not (lies and held)

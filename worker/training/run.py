@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.random import Generator
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .together import Together
@@ -197,6 +197,14 @@ class Run:
 
 def _numbers(network: nn.Module) -> list[Tensor]:
     return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
+def warm(network: nn.Module, weights: Path) -> tuple[int, int]:
+    """Take over the tensors of a file that have the network's names and shapes; how many did, of how many."""
+    own, given = network.state_dict(), load_file(weights)
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting), len(given)
 
 
 def export(network: nn.Module, metadata: dict[str, str], path: Path) -> None:

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import torch
 from numpy.random import Generator
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..methods.depth.included import IncludedScene, SceneConfig, metadata
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
 from .losses import scene_loss
-from .run import Batch, Plan, Run, export
+from .run import Batch, Plan, Run, export, warm
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +61,6 @@ def start(plan: Plan, task: SceneTask, config: SceneConfig, weights: Path | None
     if weights:
         log.info("%d of the weights' %d tensors fit", *warm(network, weights))
     return Run(plan, network.train(), average, task)
-
-
-def warm(network: nn.Module, weights: Path) -> tuple[int, int]:
-    """Take over the tensors of a file that have the network's names and shapes; how many did, of how many."""
-    own, given = network.state_dict(), load_file(weights)
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
-    network.load_state_dict(fitting, strict=False)
-    return len(fitting), len(given)
 
 
 def finish(run: Run, task: SceneTask, unseen: int) -> None:

@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from ..runtime import blocks as included
-from .network import ConvNorm, GlobalVector, IncludedObject, IncludedObjectConfig, Join, Layers, position
+from .network import ConvNorm, GlobalVector, IncludedObject, IncludedObjectConfig, Join, Layers, configured, position
 
 CHANNELS = 5
 """Of a residual: front, back, and the back's red, green and blue."""
@@ -78,7 +78,7 @@ class Flow(nn.Module):
         """Take over what a regressing network of the same widths has learnt to see; the rest begins at nothing."""
         theirs = regressor.state_dict()
         stem = theirs.pop("stem.0.weight")
-        own = {name: values for name, values in theirs.items() if not name.startswith("head")}
+        own = {name: values for name, values in theirs.items() if not name.startswith(("head", "up"))}
         own["stem.0.weight"] = functional.pad(stem, (0, 0, 0, 0, 0, _VIEW + CHANNELS - stem.shape[1]))
         self.load_state_dict(self.state_dict() | own)
 
@@ -103,11 +103,11 @@ class IncludedGenerator(nn.Module):
         self.register_buffer("scale", torch.ones(CHANNELS))
         self.register_buffer("mixing", torch.eye(CHANNELS).repeat(len(GRIDS), 1, 1) / math.sqrt(len(GRIDS)))
 
-    def regression(self, image: Tensor, mask: Tensor, height: Tensor) -> Tensor:
-        """What is likeliest, (B, 5, H, W): depths in half sides, colours about 0 to 1."""
+    def regression(self, image: Tensor, mask: Tensor, height: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is likeliest, (B, 5, H, W): depths in half sides, colours about 0 to 1; and what is up, as in Layers."""
         with torch.no_grad():
-            front, back, colour = self.regressor(image, mask, height)
-        return torch.cat([front[:, None], back[:, None], colour], 1)
+            front, back, colour, up = self.regressor(image, mask, height)
+        return torch.cat([front[:, None], back[:, None], colour], 1), up
 
     def view(self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor) -> tuple[Tensor, Tensor]:
         """All that the flow is told of the thing, (B, 12, h, w), and its outline."""
@@ -188,9 +188,9 @@ def load(path: Path) -> IncludedGenerator:
     Raises ValueError if the file is not of this network.
     """
     values, state = included.read(path, "IncludedGenerator")
-    theirs = values["regressor"]
-    regressor = IncludedObjectConfig(tuple(theirs["widths"]), tuple(theirs["blocks"]), theirs["size"])
-    config = IncludedGeneratorConfig(regressor, tuple(values["widths"]), tuple(values["blocks"]), values["size"])
+    config = IncludedGeneratorConfig(
+        configured(values["regressor"]), tuple(values["widths"]), tuple(values["blocks"]), values["size"]
+    )
     network = IncludedGenerator(config)
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval()

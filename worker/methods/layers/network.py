@@ -6,9 +6,10 @@ its coarsest level. It corrects a guess that is always at hand, the silhouette i
 only: not where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,13 @@ MULTIPLE = 16
 
 @dataclass(frozen=True)
 class IncludedObjectConfig:
-    """Widths and residual blocks per level (strides 2, 4, 8, 16). size: side of the square it was trained for last."""
+    """Widths and residual blocks per level (strides 2, 4, 8, 16). size: side of the square it was trained for last.
+    up: whether it tells what is up."""
 
     widths: tuple[int, ...] = (24, 56, 112, 208)
-    blocks: tuple[int, ...] = (0, 1, 2, 3)
+    blocks: tuple[int, ...] = (0, 1, 3, 6)
     size: int = 64
+    up: bool = True
 
     def __post_init__(self) -> None:
         if len(self.widths) != 4 or len(self.blocks) != 4:
@@ -34,7 +37,8 @@ class IncludedObjectConfig:
 
 
 class Layers(NamedTuple):
-    """Both surfaces of a thing: front and back (B, H, W), back colour (B, 3, H, W) sRGB about 0 to 1.
+    """Both surfaces of a thing: front and back (B, H, W), back colour (B, 3, H, W) sRGB about 0 to 1; what is up
+    (B, 3), against gravity, of any length, in the camera's axes (right, down, forward), or None.
 
     Depths are in half sides of the square, zero at the mean mid-depth, larger is farther.
     """
@@ -42,6 +46,7 @@ class Layers(NamedTuple):
     front: Tensor
     back: Tensor
     colour: Tensor
+    up: Tensor | None = None
 
 
 class ConvNorm(nn.Sequential):
@@ -52,6 +57,11 @@ class ConvNorm(nn.Sequential):
         super().__init__(convolution, nn.GroupNorm(outputs // 8, outputs))
 
 
+def pooled(x: Tensor) -> Tensor:
+    """Means and maxima (B, 2 C) of features (B, C, h, w)."""
+    return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+
+
 class GlobalVector(nn.Module):
     """Add to every place what the whole picture says: pooled features through a small perceptron."""
 
@@ -60,8 +70,7 @@ class GlobalVector(nn.Module):
         self.squeeze, self.expand = nn.Linear(2 * width, width), nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, h, w)
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
-        return x + self.expand(functional.relu(self.squeeze(pooled)))[:, :, None, None]
+        return x + self.expand(functional.relu(self.squeeze(pooled(x))))[:, :, None, None]
 
 
 class Join(nn.Module):
@@ -94,6 +103,8 @@ class IncludedObject(nn.Module):
         self.head = nn.Conv2d(widths[0], 20, 3, padding=1)  # five channels of 2x2 pixels
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
+        if self.config.up:
+            self.up = nn.Linear(2 * widths[-1], 3)
 
     def forward(self, image: Tensor, mask: Tensor, height: Tensor) -> Layers:
         if image.shape[-2] % MULTIPLE or image.shape[-1] % MULTIPLE:
@@ -106,11 +117,12 @@ class IncludedObject(nn.Module):
             x = level(x)
             features.append(x)
         x = self.context(x)
+        up = self.up(pooled(x)) if self.config.up else None
         for join, finer in zip(self.joins, reversed(features[:-1]), strict=True):
             x = join(x, finer)
         out = functional.pixel_shuffle(self.head(x), 2)  # (B, 5, H, W)
         seen = (image * outline).sum((2, 3)) / outline.sum((2, 3)).clamp(min=1)  # mean colour of the front
-        return Layers(out[:, 0] - height, out[:, 1] + height, out[:, 2:] + seen[:, :, None, None])
+        return Layers(out[:, 0] - height, out[:, 1] + height, out[:, 2:] + seen[:, :, None, None], up)
 
 
 def position(image: Tensor) -> Tensor:
@@ -128,10 +140,18 @@ def load(path: Path) -> IncludedObject:
     Raises ValueError if the file is not of this network.
     """
     values, state = included.read(path, "IncludedObject")
-    config = IncludedObjectConfig(tuple(values["widths"]), tuple(values["blocks"]), values["size"])
-    network = IncludedObject(config)  # not on the meta device, whose first use imports for more than a second
+    network = IncludedObject(
+        configured(values)
+    )  # not on the meta device, whose first use imports for more than a second
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval()
+
+
+def configured(values: Mapping[str, Any]) -> IncludedObjectConfig:
+    """The configuration of a file's values. Files of the first generation do not tell what is up."""
+    return IncludedObjectConfig(
+        tuple(values["widths"]), tuple(values["blocks"]), values["size"], values.get("up", False)
+    )
 
 
 def metadata(config: IncludedObjectConfig) -> dict[str, str]:

@@ -23,7 +23,7 @@ from ..runtime import devices
 from ..runtime.checkpoint import loading, remedy
 from . import generator_network
 from .generator_network import IncludedGenerator
-from .regression import DEFAULT_FOV, behind, believed
+from .regression import DEFAULT_FOV, averaged, behind, believed
 
 
 def load(network: Network, folder: Path, device: str) -> Imagination:
@@ -76,17 +76,18 @@ class Imagination:
         colour, mask = cut_out(picture.rgb, inside, window, size)
         height = inflated(mask) * np.float32(2.0 / size)
         noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
-        found = self._sampled(colour, mask, height, noise, steps, job)
+        found, up = self._sampled(colour, mask, height, noise, steps, job)
         if not np.isfinite(found).all():
             raise Unable(f"the weights in {self.file} give numbers that are not finite: {remedy(self.file)}")
         front, back = believed(found[0], found[1], height, mask)
         colours = behind(found[2:], colour, mask)
-        return Layers(front, back, colours, window, _view(own, subject), matte.remarks(subject))
+        return Layers(front, back, colours, window, _view(own, subject), matte.remarks(subject), up)
 
     def _sampled(
         self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
-    ) -> np.ndarray:
-        """(5, S, S) float32: front, back and the back's colour. noise: (1, 5, s, s), which the residual comes from."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """(5, S, S) float32: front, back and the back's colour; and what is up (3,). noise: (1, 5, s, s), which the
+        residual comes from."""
         network = self.network
         image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous().to(self.device)
         inside, cushion = (torch.from_numpy(np.float32(values))[None].to(self.device) for values in (mask, height))
@@ -95,14 +96,14 @@ class Imagination:
             job.report(step / steps, "denoising", f"step {step + 1} of {steps}")
 
         with devices.memory_guard(self.device), torch.inference_mode():
-            likeliest = self._likeliest(image, inside, cushion)
+            likeliest, up = self._likeliest(image, inside, cushion)
             view, outline = network.view(image, inside, cushion, likeliest)
             residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
-            front, back, colour = network.layers(likeliest, residual, outline)
-            return torch.cat([front, back, colour[0]]).cpu().numpy()
+            found = network.layers(likeliest, residual, outline)
+            return torch.cat([found.front, found.back, found.colour[0]]).cpu().numpy(), up
 
-    def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> Tensor:
+    def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The regression, averaged with the mirrored picture's."""
-        seen = self.network.regression(image, outline, cushion)
-        mirrored = self.network.regression(image.flip(-1), outline.flip(-1), cushion.flip(-1))
-        return (seen + mirrored.flip(-1)) / 2
+        seen, up = self.network.regression(image, outline, cushion)
+        mirrored, other = self.network.regression(image.flip(-1), outline.flip(-1), cushion.flip(-1))
+        return (seen + mirrored.flip(-1)) / 2, averaged(up, other)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Detail synthesised from patches: it looks like the photo's, keeps the wanted colours, and is the same each time."""
+
+import numpy as np
+import pytest
+from image_to_3d.worker.geometry.texturing.synthesis import synthesised
+from scipy import ndimage
+
+SIDE = 96
+
+
+def stripes(across: float = 6.0) -> np.ndarray:
+    column = np.mgrid[:SIDE, :SIDE][1]
+    return (np.where(column % across < across / 2, 200.0, 80.0)[..., None] * np.ones(3)).astype(np.float32)
+
+
+def disc() -> np.ndarray:
+    rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    return rows**2 + columns**2 < (0.44 * SIDE) ** 2
+
+
+def detail(values: np.ndarray, mask: np.ndarray) -> float:
+    """Mean deviation from the blurred values, well within the mask."""
+    core = ndimage.binary_erosion(mask, iterations=8)
+    return float(np.abs(values - ndimage.gaussian_filter(values, (4, 4, 0)))[core].mean())
+
+
+def test_a_blurred_guide_gets_the_photos_stripes():
+    mask = disc()
+    guide = np.full((SIDE, SIDE, 3), 140.0, np.float32)
+    made = synthesised(guide, mask, stripes(), mask)
+    assert detail(made, mask) > 0.6 * detail(stripes(), mask) and detail(guide, mask) < 1.0
+    core = ndimage.binary_erosion(mask, iterations=8)
+    down, right = (
+        np.abs(np.diff(made[..., 0], axis=axis))[core[: SIDE - (axis == 0), : SIDE - (axis == 1)]].mean()
+        for axis in (0, 1)
+    )
+    assert right > 2 * down
+
+
+def test_colours_stay_as_the_guide_wants_them():
+    mask = disc()
+    guide = np.zeros((SIDE, SIDE, 3), np.float32) + np.linspace(40.0, 200.0, SIDE)[:, None, None]
+    made = synthesised(guide, mask, stripes(), mask)
+    blurred = ndimage.gaussian_filter(made, (6, 6, 0))
+    core = ndimage.binary_erosion(mask, iterations=14)
+    assert np.abs(blurred - guide)[core].mean() < 12.0
+    assert (made[~mask] == guide[~mask]).all()
+
+
+def test_the_same_seed_gives_the_same():
+    mask = disc()
+    guide = np.full((SIDE, SIDE, 3), 140.0, np.float32)
+    photo = np.random.default_rng(1).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
+    first, again, other = (synthesised(guide, mask, photo, mask, seed) for seed in (0, 0, 1))
+    assert (first == again).all() and not (first == other).all()
+
+
+@pytest.mark.parametrize("shown", [np.zeros((SIDE, SIDE), bool), np.eye(SIDE, dtype=bool)], ids=["nothing", "a line"])
+def test_where_the_photo_shows_too_little_the_guide_stays(shown):
+    guide = np.full((SIDE, SIDE, 3), 140.0, np.float32)
+    assert synthesised(guide, disc(), stripes(), shown) == pytest.approx(guide)
+    assert np.isfinite(synthesised(guide, np.zeros((SIDE, SIDE), bool), stripes(), disc())).all()
