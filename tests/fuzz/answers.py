@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from counting import Counts
 from image_to_3d.addon.session import catalogue
-from image_to_3d.addon.session import session as sessions
+from image_to_3d.addon.session import link as links
 from image_to_3d.addon.session.client import Client
 from image_to_3d.addon.session.jobs import Recipe
 from image_to_3d.addon.session.launch import Settings
@@ -63,14 +63,14 @@ class Fed(Client):
 
 
 def run(count: int, seed: int, folder: Path) -> Counts:
-    counts, before = Counts(), sessions.Client
-    sessions.Client = Fed
+    counts, before = Counts(), links.Client
+    links.Client = Fed
     try:
         for number in range(count):
             generator = np.random.default_rng([seed, number])
             counts.try_one(f"answer {number}", lambda g=generator: _lived(g, folder), (Refused,))
     finally:
-        sessions.Client = before
+        links.Client = before
     return counts
 
 

@@ -44,7 +44,8 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         path_of(folder)
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
-    subject = Subject.of(inputs, finder(machine.weights, machine.device))
+    store = cache.Cache(machine.results) if request.cached else None
+    subject = Subject.of(inputs, finder(machine.weights, machine.device, store))
     choice = select(subject, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, output, job)
     steps = [

@@ -24,6 +24,7 @@ from ..methods.matting.matte import cut_out_by
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
+from ..store import cache
 from ..store.weights import WeightStore
 from . import code
 
@@ -65,9 +66,28 @@ def thing_in(picture: Picture, weights: WeightStore, device: str) -> Thing | Non
     return _found(_Asked(picture, weights, device, revision))
 
 
-def finder(weights: WeightStore, device: str) -> Callable[[Picture], Thing | None]:
-    """`thing_in` of any picture."""
-    return lambda picture: thing_in(picture, weights, device)
+def finder(weights: WeightStore, device: str, store: cache.Cache | None = None) -> Callable[[Picture], Thing | None]:
+    """`thing_in` of any picture. store: keeps what was found, so that no network has to be loaded for it again."""
+
+    def find(picture: Picture) -> Thing | None:
+        key = cache.key(thing=picture.digest, by=_finds(weights))
+        if store and (kept := store.load_arrays(key)):
+            return Thing(kept["matte"], str(kept["by"]), bool(kept["clear"]), bool(kept["rough"]))
+        thing = thing_in(picture, weights, device)
+        if store and thing:
+            arrays = {"matte": thing.matte, "by": thing.by, "clear": thing.clear, "rough": thing.rough}
+            store.save_arrays(key, {name: np.asarray(value) for name, value in arrays.items()})
+        return thing
+
+    return find
+
+
+def _finds(weights: WeightStore) -> str:
+    """What finds things now, with its revision."""
+    if network := saliency.installed(weights):
+        return f"{network.name} {network.revision(weights)}"
+    method, row = with_network(ROUGH_NETWORK)
+    return f"{row.name} {row.revision(weights)} {code.of_method(method)}"
 
 
 @dataclass(frozen=True)
@@ -88,9 +108,10 @@ class _Asked:
 
 @lru_cache(4)
 def _found(asked: _Asked) -> Thing | None:
+    by = _finds(asked.weights)
     if network := saliency.installed(asked.weights):
         matte = saliency.matte(network, asked.weights, asked.picture.rgb)
-        return Thing(matte, f"{network.name} {asked.revision}", clear.is_clear(matte), False)
+        return Thing(matte, by, clear.is_clear(matte), False)
     try:
         method, row = with_network(ROUGH_NETWORK)
         task = Task(Inputs((asked.picture,)), row, method.options(), asked.device, asked.weights)
@@ -99,5 +120,4 @@ def _found(asked: _Asked) -> Thing | None:
         return None
     if matte is None:
         return None
-    by = f"{row.name} {row.revision(asked.weights)} {code.of_method(method)}"
     return Thing(matte, by, clear.is_clear(matte, clear.ROUGH), True)
