@@ -47,7 +47,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     store = cache.Cache(machine.results) if request.cached else None
     subject = Subject.of(inputs, finder(machine.weights, machine.device, store))
     choice = select(subject, request.category, request.network, request.options, machine.weights)
-    work = Work.of(request, machine, inputs, choice, output, job)
+    work = Work.of(request, machine, inputs, choice, store, output, job)
     steps = [
         Step("network", work.represent, work.kept_representation, work.keep_representation, usual=0.6, improves=True),
         Step("mesh", work.finish, usual=0.35),

@@ -61,9 +61,7 @@ class Thing:
 
 def thing_in(picture: Picture, weights: WeightStore, device: str) -> Thing | None:
     """The thing in a photo that is not cut out; None where nothing finds one."""
-    network = saliency.installed(weights)
-    revision = network.revision(weights) if network else ROUGH_NETWORK
-    return _found(_Asked(picture, weights, device, revision))
+    return _found(_Asked(picture, weights, device, _finds(weights)))
 
 
 def finder(weights: WeightStore, device: str, store: cache.Cache | None = None) -> Callable[[Picture], Thing | None]:
@@ -97,10 +95,10 @@ class _Asked:
     picture: Picture = dataclasses.field(compare=False)
     weights: WeightStore
     device: str
-    revision: str
+    by: str
 
     def __hash__(self) -> int:
-        return hash((self.picture.digest, self.weights, self.device, self.revision))
+        return hash((self.picture.digest, self.weights, self.device, self.by))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Asked) and hash(self) == hash(other)
@@ -108,10 +106,9 @@ class _Asked:
 
 @lru_cache(4)
 def _found(asked: _Asked) -> Thing | None:
-    by = _finds(asked.weights)
     if network := saliency.installed(asked.weights):
         matte = saliency.matte(network, asked.weights, asked.picture.rgb)
-        return Thing(matte, by, clear.is_clear(matte), False)
+        return Thing(matte, asked.by, clear.is_clear(matte), False)
     try:
         method, row = with_network(ROUGH_NETWORK)
         task = Task(Inputs((asked.picture,)), row, method.options(), asked.device, asked.weights)
@@ -120,4 +117,4 @@ def _found(asked: _Asked) -> Thing | None:
         return None
     if matte is None:
         return None
-    return Thing(matte, by, clear.is_clear(matte, clear.ROUGH), True)
+    return Thing(matte, asked.by, clear.is_clear(matte, clear.ROUGH), True)

@@ -138,11 +138,19 @@ class Work:
     seconds: Mapping[str, float]
 
     @classmethod
-    def of(cls, request: Request, machine: Machine, inputs: Inputs, choice: Choice, output: Path, job: Job) -> Work:
+    def of(
+        cls,
+        request: Request,
+        machine: Machine,
+        inputs: Inputs,
+        choice: Choice,
+        store: cache.Cache | None,
+        output: Path,
+        job: Job,
+    ) -> Work:
         """job: its `seconds` are what the result took, once it is there."""
         making = Making.of(choice, request, machine, inputs, request.options)
         thing = choice.beside and Making.of(choice.beside, request, machine, inputs, _of(choice.beside, request))
-        store = cache.Cache(machine.results) if request.cached else None
         name = readable(_name(inputs, request.pictures))
         return cls(request, making, thing, inputs, store, output, name, job.seconds)
 
