@@ -10,8 +10,8 @@ from image_to_3d.worker.methods.layers.generator_network import GRIDS, IncludedG
 from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
 from image_to_3d.worker.methods.layers.network import metadata as object_metadata
 from image_to_3d.worker.training import generator, layers
-from image_to_3d.worker.training.generator_batches import coarse_residual, spectrum
-from image_to_3d.worker.training.object_batches import Batch, ThingPool
+from image_to_3d.worker.training.generator_batches import coarse_residual, draw_known, spectrum
+from image_to_3d.worker.training.object_batches import Batch, ThingPool, draw_batch
 from image_to_3d.worker.training.run import Plan, Run, export
 from torch import Generator
 from torch.nn import functional
@@ -52,6 +52,24 @@ def test_residuals_in_a_batch_vary_about_as_the_noise_does(data, tmp_path):
         assert (values.square().sum((0, 2, 3)) / outline.sum()).sqrt().tolist() == pytest.approx([1.0] * 5, abs=0.25)
     assert (residual * (1 - outline) == 0).all() and (noise * (1 - outline) == 0).all()
     assert sorted((time * 32).long().tolist()) == list(range(32))
+
+
+def test_of_half_of_the_views_something_is_known_and_it_is_about_true(data):
+    rng = np.random.default_rng(0)
+    things = draw_batch(ThingPool(data), 400, 1.0, rng)
+    layers, where, sure = draw_known(things, rng)
+    front, back = (where.amax((2, 3)) > 0).T
+    assert (
+        (front | back).float().mean() == pytest.approx(0.5, abs=0.08) and (front & back).any() and (back & ~front).any()
+    )
+    assert (where <= things.mask[:, None]).all()
+    error = ((layers[:, 0] - things.front).abs() * things.mask).sum((1, 2)) / things.mask.sum((1, 2))
+    exact = front & (sure[:, 1] > 0) & (sure[:, 2] == 0)
+    assert exact.any() and error[exact].max() < 1e-6
+    off = front & (sure[:, 1] > 0) & (sure[:, 2] > 0)
+    assert 0.3 < (error[off] / sure[off, 2]).median() < 1.2
+    seen = (where[:, 1].sum((1, 2)) / things.mask.sum((1, 2)))[back]
+    assert 0.3 < seen.mean() < 0.7 and seen.std() > 0.1
 
 
 def test_the_spectrum_of_noise_is_found_again():

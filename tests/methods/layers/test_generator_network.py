@@ -7,6 +7,7 @@ from image_to_3d.worker.methods.layers.generator_network import (
     GRIDS,
     IncludedGenerator,
     IncludedGeneratorConfig,
+    Known,
     interpolation,
     load,
     metadata,
@@ -112,7 +113,7 @@ def test_the_flow_hears_the_time_once_it_has_learnt_to():
 def test_the_flow_sees_the_thing_at_half_the_size_and_nothing_of_what_is_around_it():
     made, (image, mask, height) = network(), seen()
     view, outline = viewed(made)
-    assert view.shape == (1, 12, 16, 16) and outline.sum() * 4 >= mask.sum()
+    assert view.shape == (1, 22, 16, 16) and outline.sum() * 4 >= mask.sum()
     loud = image + (1 - mask[:, None])
     assert (made.view(loud, mask, height, made.regression(image, mask, height)[0])[0] == view).all()
     inside = functional.avg_pool2d(mask[:, None], 2) == 1
@@ -125,6 +126,47 @@ def test_a_sampled_residual_is_added_where_the_thing_is_in_the_layers_own_units(
     outline = functional.max_pool2d(mask[:, None], 2)
     front, back, *_ = made.layers(torch.zeros(1, 5, 32, 32), outline.expand(1, 5, 16, 16), outline)
     assert torch.allclose(front[mask > 0], torch.tensor(0.5)) and torch.allclose(back[mask > 0], torch.tensor(0.5))
+
+
+def front_known(made: IncludedGenerator, sure: tuple[float, float, float], stretch: float = 1.0) -> Known:
+    """A disc's front, a plane that leans, told with that certainty."""
+    _, mask, _ = seen()
+    layers = torch.zeros(1, 5, 32, 32)
+    layers[:, 0] = stretch * (torch.linspace(-1, 1, 32).expand(1, 32, 32) + 0.5)
+    return Known(layers, torch.stack([mask, torch.zeros_like(mask)], 1), torch.tensor([sure]))
+
+
+def test_a_front_that_is_known_stays_as_it_is_and_the_rest_is_sampled():
+    made, (_, mask, _) = network(), seen()
+    outline, known = functional.max_pool2d(mask[:, None], 2), front_known(network(), (1, 1, 0))
+    sampled = torch.ones(1, 5, 16, 16)
+    front, back, *_ = made.layers(torch.zeros(1, 5, 32, 32), sampled, outline, known)
+    assert torch.allclose(front[mask > 0], known.layers[:, 0][mask > 0], atol=1e-6)
+    assert torch.allclose(back[mask > 0], torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(("sure", "stretch"), [((0, 1, 0), 1.0), ((0, 0, 0), 3.0)])
+def test_a_front_known_up_to_its_shift_or_scale_is_brought_to_the_sampled_one(sure, stretch):
+    made, (_, mask, _) = network(), seen()
+    outline, known = functional.max_pool2d(mask[:, None], 2), front_known(made, sure, stretch)
+    leaning = torch.zeros(1, 5, 32, 32)
+    leaning[:, 0] = torch.linspace(-1, 1, 32).expand(1, 32, 32)
+    front = made.layers(leaning, torch.zeros(1, 5, 16, 16), outline, known).front
+    assert torch.allclose(front[mask > 0], leaning[:, 0][mask > 0], atol=1e-4)
+
+
+def test_the_flow_is_told_what_is_known_where_it_is_known_and_how_well():
+    made, (_, mask, _) = network(), seen()
+    made.scale.fill_(0.5)
+    blind, told = (
+        made._told(torch.zeros(1, 5, 32, 32), known, mask) for known in (None, front_known(made, (1, 1, 0.1)))
+    )
+    assert (blind == 0).all() and told.shape == blind.shape == (1, 10, 16, 16)
+    inside = functional.avg_pool2d(mask[:, None], 2)[:, 0] == 1
+    expected = 2 * functional.avg_pool2d(front_known(made, (1, 1, 0)).layers[:, :1], 2)[:, 0]
+    assert torch.allclose(told[:, 0][inside], expected[inside], atol=1e-5) and (told[:, 1:5] == 0).all()
+    assert (told[:, 5][inside] == 1).all() and (told[:, 6] == 0).all() and (told[:, 9][inside] - 0.5).abs().max() < 1e-6
+    assert (told.amax(1)[functional.max_pool2d(mask[:, None], 2)[:, 0] == 0] == 0).all()
 
 
 def test_the_flow_begins_with_what_the_object_network_sees():

@@ -5,6 +5,8 @@ A regression gives the likeliest front, back and colour of the back, which is an
 is really there differs from it by a residual, whose coarse part is sampled here, at half the resolution: noise with the
 residuals' own spectrum flows to a residual (flow matching, Lipman et al. 2023, arXiv:2210.02747) as a U-Net that sees
 the picture says. Detail is the regression's.
+What is known beforehand (the front's depth from a depth network, a part of another side) is told to the U-Net too, so
+that what is sampled goes on from it.
 Knows torch only: not where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
@@ -14,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -28,7 +31,10 @@ CHANNELS = 5
 GRIDS = (1, 2, 3, 5, 9)
 """Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
 
-_VIEW = 7 + CHANNELS  # picture, outline, cushion and place; the regression
+_KNOWN = CHANNELS + 2 + 3  # how what is known differs from the regression, where, and how well
+_SIDE = [0, 1, 1, 1, 1]  # whether a channel belongs to the front or to the back
+_LOUD = (1.0, 1.0, 5.0)  # what brings how sure one is to about 1
+_VIEW = 7 + CHANNELS + _KNOWN  # picture, outline, cushion and place; the regression; what is known
 _MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the width of what reads them
 
 
@@ -46,8 +52,21 @@ class IncludedGeneratorConfig:
             raise ValueError("an IncludedGenerator configuration needs four widths and four block counts")
 
 
+class Known(NamedTuple):
+    """What is known of things before anything is sampled.
+
+    layers: (B, 5, H, W) front and back in half sides, the back's colours; where: (B, 2, H, W) 1 where the front, and
+    where the back with its colours, is known, else 0; sure: (B, 3) whether the front's shift and its scale are the
+    thing's own, 1, or arbitrary, 0, and by how many half sides what is known may be off.
+    """
+
+    layers: Tensor
+    where: Tensor
+    sure: Tensor
+
+
 class Flow(nn.Module):
-    """The U-Net: a residual on its way (B, 5, h, w), the view (B, 12, h, w) and the time (B,) -> (B, 5, h, w)."""
+    """The U-Net: a residual on its way (B, 5, h, w), the view (B, 22, h, w) and the time (B,) -> (B, 5, h, w)."""
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
         super().__init__()
@@ -109,12 +128,27 @@ class IncludedGenerator(nn.Module):
             front, back, colour, up = self.regressor(image, mask, height)
         return torch.cat([front[:, None], back[:, None], colour], 1), up
 
-    def view(self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor) -> tuple[Tensor, Tensor]:
-        """All that the flow is told of the thing, (B, 12, h, w), and its outline."""
+    def view(
+        self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor, known: Known | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All that the flow is told of the thing, (B, 22, h, w), and its outline."""
+        told = self._told(regression, known, mask)
         image, height, regression = (halved(values, mask) for values in (image, height[:, None], regression))
         outline = functional.max_pool2d(mask[:, None], 2)
         seen = [(image * 4 - 2) * outline, outline * 2 - 1, height * 2, position(image)]
-        return torch.cat([*seen, regression * 2], 1), outline
+        return torch.cat([*seen, regression * 2, told], 1), outline
+
+    def _told(self, regression: Tensor, known: Known | None, mask: Tensor) -> Tensor:
+        """What is known, (B, 10, h, w): its residual to the regression, where it is known, and how well."""
+        batch, _, height, width = regression.shape
+        if known is None:
+            return regression.new_zeros(batch, _KNOWN, height // 2, width // 2)
+        each = known.where[:, _SIDE] * mask[:, None]
+        share = functional.avg_pool2d(each, 2)
+        residual = functional.avg_pool2d((_settled(known, regression) - regression) * each, 2) / share.clamp(min=0.25)
+        where = share[:, :2].ceil()
+        sure = (known.sure * known.sure.new_tensor(_LOUD))[:, :, None, None] * where.amax(1, keepdim=True)
+        return torch.cat([residual / self.scale[:, None, None], where, sure], 1)
 
     def noise(self, count: int, size: int, random: Generator) -> Tensor:
         """Noise (count, 5, size, size) as various as the residuals are, on the CPU so that a seed gives the same."""
@@ -148,10 +182,31 @@ class IncludedGenerator(nn.Module):
             found = found + self.velocity(found, view, time) * outline / steps
         return found
 
-    def layers(self, regression: Tensor, residual: Tensor, outline: Tensor) -> Layers:
-        """What the regression (B, 5, H, W) and a sampled residual make together."""
+    def layers(self, regression: Tensor, residual: Tensor, outline: Tensor, known: Known | None = None) -> Layers:
+        """What the regression (B, 5, H, W) and a sampled residual make together; what is known stays as it is.
+
+        A front that is known up to its shift (and scale) is brought to the sampled one's.
+        """
         found = regression + enlarged(residual, outline, regression.shape[-1]) * self.scale[:, None, None]
+        if known is not None:
+            found = torch.where(known.where[:, _SIDE] > 0, _settled(known, found), found)
         return Layers(found[:, 0], found[:, 1], found[:, 2:])
+
+
+def _settled(known: Known, layers: Tensor) -> Tensor:
+    """What is known (B, 5, H, W), its front brought to the mean, and the deviation, of other layers' front where its
+    own shift, and scale, are arbitrary."""
+    where, sure = known.where[:, 0], known.sure[:, :, None, None]
+    count = where.sum((1, 2), keepdim=True).clamp(min=1)
+
+    def moments(front: Tensor) -> tuple[Tensor, Tensor]:
+        mean = (front * where).sum((1, 2), keepdim=True) / count
+        return mean, (((front - mean) ** 2 * where).sum((1, 2), keepdim=True) / count).sqrt().clamp(min=1e-6)
+
+    (mean, spread), (other, wanted) = moments(known.layers[:, 0]), moments(layers[:, 0])
+    scale = torch.where(sure[:, 1] > 0, 1.0, wanted / spread)
+    front = (known.layers[:, 0] - mean) * scale + torch.where(sure[:, 0] > 0, mean, other)
+    return torch.cat([front[:, None], known.layers[:, 1:]], 1)
 
 
 def halved(values: Tensor, mask: Tensor) -> Tensor:

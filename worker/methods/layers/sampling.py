@@ -22,7 +22,7 @@ from ..method import Network, Task
 from ..runtime import devices
 from ..runtime.checkpoint import loading, remedy
 from . import generator_network
-from .generator_network import IncludedGenerator
+from .generator_network import IncludedGenerator, Known
 from .regression import DEFAULT_FOV, averaged, behind, believed
 
 
@@ -59,12 +59,20 @@ class Imagination:
     device: torch.device
 
     def __call__(
-        self, own: Picture, picture: Picture, seed: int, steps: int, variety: float, job: Job | Span
+        self,
+        own: Picture,
+        picture: Picture,
+        seed: int,
+        steps: int,
+        variety: float,
+        job: Job | Span,
+        known: Known | None = None,
     ) -> Layers:
         """The front and back of what a picture with an alpha shows, others with another seed.
 
         own: the user's picture, of which `picture` shows the thing alone.
         steps: of the way from noise to a shape. variety: how much of the noise is used; 0 gives the likeliest.
+        known: what is known of the thing, in the square that window_around and cut_out make of it.
         Raises Unable where the alpha shows no thing, or the network gives nothing finite.
         """
         subject = solid_part(picture.alpha)
@@ -76,7 +84,7 @@ class Imagination:
         colour, mask = cut_out(picture.rgb, inside, window, size)
         height = inflated(mask) * np.float32(2.0 / size)
         noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
-        found, up = self._sampled(colour, mask, height, noise, steps, job)
+        found, up = self._sampled(colour, mask, height, noise, steps, job, known)
         if not np.isfinite(found).all():
             raise Unable(f"the weights in {self.file} give numbers that are not finite: {remedy(self.file)}")
         front, back = believed(found[0], found[1], height, mask)
@@ -84,7 +92,14 @@ class Imagination:
         return Layers(front, back, colours, window, _view(own, subject), matte.remarks(subject), up)
 
     def _sampled(
-        self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray, noise: Tensor, steps: int, job: Job | Span
+        self,
+        colour: np.ndarray,
+        mask: np.ndarray,
+        height: np.ndarray,
+        noise: Tensor,
+        steps: int,
+        job: Job | Span,
+        known: Known | None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """(5, S, S) float32: front, back and the back's colour; and what is up (3,). noise: (1, 5, s, s), which the
         residual comes from."""
@@ -96,10 +111,11 @@ class Imagination:
             job.report(step / steps, "denoising", f"step {step + 1} of {steps}")
 
         with devices.memory_guard(self.device), torch.inference_mode():
+            known = known and Known(*(values.to(self.device) for values in known))
             likeliest, up = self._likeliest(image, inside, cushion)
-            view, outline = network.view(image, inside, cushion, likeliest)
+            view, outline = network.view(image, inside, cushion, likeliest, known)
             residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
-            found = network.layers(likeliest, residual, outline)
+            found = network.layers(likeliest, residual, outline, known)
             return torch.cat([found.front, found.back, found.colour[0]]).cpu().numpy(), up
 
     def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> tuple[Tensor, np.ndarray | None]:
