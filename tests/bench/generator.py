@@ -47,8 +47,8 @@ FRONTS = {
     "off by 1 %": (0, 0, 0.03),
     "off by 3 %": (0, 0, 0.1),
 }
-"""What the network is told of the front: whether shift and scale are sure, and by how many half sides it is off. A thing
-that fills the picture is about three and a half half sides away."""
+"""What the network is told of the front: whether shift and scale are sure, and by how many half sides it is off. A
+thing that fills the picture is about three and a half half sides away."""
 FEW = 2000
 
 
