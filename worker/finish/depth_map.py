@@ -22,7 +22,7 @@ from ..geometry.fill import nearest_filled
 from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.steady import steady
-from ..geometry.relief.upsample import refined
+from ..geometry.relief.upsample import refined, steepened
 from ..pictures.plain import plain_background
 from ..pictures.silhouette import at_border, faint, present
 from .asset import Asset
@@ -58,8 +58,10 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
         options = options if away is None else _of_a_thing(depth_map, away, options)
+        depth_map = _in_metres(depth_map, options)
+        depth_map = replace(depth_map, inverse_depth=steepened(depth_map.inverse_depth, depth_map.valid, photo))
         depth_map = _steady(depth_map, camera)
-        seen = depth_map if away is None else _without_halo(depth_map, away, options)
+        seen = _in_metres(depth_map, options) if away is None else _without_halo(depth_map, away, options)
         inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
         depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
     with job.timed("meshing"):
@@ -141,10 +143,16 @@ def _without_halo(depth_map: DepthMap, away: np.ndarray, options: DepthMapOption
     Networks are soft: near a subject's outline they see a mixture of it and of its background, which would be shreds
     once the background is gone. What lies within HALO of the outline takes the depth of what is nearest inside.
     """
-    inverse = 1.0 / depth_map.depth(options.near, options.far)
+    seen = _in_metres(depth_map, options)
+    inverse = seen.inverse_depth
     share = Image.fromarray(away.astype(np.uint8) * 255).resize(inverse.shape[::-1], Image.Resampling.BOX)
     inside = depth_map.valid & ndimage.binary_erosion(np.asarray(share) < 128, iterations=HALO, border_value=1)
     if not inside.any():
-        return replace(depth_map, inverse_depth=np.nan_to_num(inverse), metric=True)
+        return seen
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    return replace(depth_map, inverse_depth=inverse[tuple(nearest)], metric=True, valid=np.ones_like(inside))
+    return replace(seen, inverse_depth=inverse[tuple(nearest)], valid=np.ones_like(inside))
+
+
+def _in_metres(depth_map: DepthMap, options: DepthMapOptions) -> DepthMap:
+    inverse = 1.0 / depth_map.depth(options.near, options.far)
+    return replace(depth_map, inverse_depth=np.nan_to_num(inverse), metric=True)

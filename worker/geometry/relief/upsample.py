@@ -21,6 +21,8 @@ from scipy import ndimage
 
 from ..fill import nearest_filled
 
+_WIDER = (4, 2)  # times as wide as _RAMP
+_JUMP = 0.1
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
 _CONTRAST = 0.06  # smallest step that is sharpened, as a share of the map's whole range
@@ -49,6 +51,26 @@ def refined(
         sides = _sides(source, _colours(photo, source.shape), row, column)
         fine = _sharpened(fine, _colours(photo, shape), source.shape, sides)
     return fine.astype(np.float32), finer
+
+
+def steepened(inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    source = _filled(inverse_depth, valid)
+    for factor in _WIDER:
+        source = _steepened(source, photo, factor)
+    return source
+
+
+def _steepened(source: np.ndarray, photo: np.ndarray, factor: int) -> np.ndarray:
+    """The map with ramps that are so many times as wide given to the two surfaces beside them."""
+    height, width = (side // factor for side in source.shape)
+    if min(height, width) < 2 * _REACH:
+        return source
+    small = np.asarray(Image.fromarray(source).resize((width, height), Image.Resampling.BOX))
+    row, column = np.nonzero(_ramps(small))
+    if not len(row):
+        return source
+    sides = _sides(small, _colours(photo, small.shape), row, column)
+    return _sharpened(source, _colours(photo, source.shape), small.shape, sides)
 
 
 def _target_shape(small: tuple[int, int], photo: tuple[int, int], longer_side: int) -> tuple[int, int]:
@@ -88,6 +110,7 @@ def _ramps(values: np.ndarray) -> np.ndarray:
     bottom, top = np.percentile(values, (2.0, 98.0))
     contrast = high - low
     step = (contrast > _CONTRAST * (top - bottom)) & (contrast > _ALONE * (far_high - far_low))
+    step &= contrast > _JUMP * low
     return ndimage.binary_dilation(step, np.ones((3, 3), bool))  # for their faint ends
 
 
@@ -151,22 +174,34 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     y_near = np.clip(np.rint(y_small), 0, small[0] - 1).astype(np.int64)
     x_near = np.clip(np.rint(x_small), 0, small[1] - 1).astype(np.int64)
     row, column = np.nonzero(~np.isnan(sides.depth[0][y_near][:, x_near]))
-    y, x = y_near[row], x_near[column]
-    offset_y, offset_x = y_small[row] - y, x_small[column] - x
-    depth = sides.depth[:, y, x] + sides.slope[:, 0, y, x] * offset_y + sides.slope[:, 1, y, x] * offset_x
-    near, far = depth
+    place = np.stack([y_small[row], x_small[column]])
+    near, far = _between(sides.depth, place)
+    colour, power = _between(sides.colour.reshape(6, *small), place).reshape(2, 3, -1), _between(sides.power, place)
     here = fine[row, column]
     contrast = np.maximum(near - far, 1e-12)
     by_depth = np.clip((here - far) / contrast * 2.0 - 1.0, -1.0, 1.0)
-    by_colour = _colour_votes(colours[row, column], sides.colour[:, :, y, x], sides.power[:, y, x])
+    by_colour = _colour_votes(colours[row, column], colour, power)
     score = np.zeros_like(fine)
     score[row, column] = by_depth + _COLOUR_WEIGHT * by_colour * (1.0 - by_depth**2)
     score = ndimage.uniform_filter(score, 3)[row, column]
     chosen = np.where(score > 0.0, near, far)
     moved = np.clip(np.abs(here - chosen) / (0.15 * contrast), 0.0, 1.0)  # what lies on its surface already stays
+    inside = ndimage.uniform_filter((~np.isnan(sides.depth[0])).astype(np.float32), 3, mode="nearest")
+    moved *= np.clip(2.0 * _interpolated(inside, place) - 0.6, 0.0, 1.0)
     result = fine.copy()
     result[row, column] = here + (chosen - here) * moved
     return result
+
+
+def _between(maps: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(C, n) values of maps (C, H, W) between their pixels, at places (2, n) of which the nearest pixel has a value;
+    pixels that are NaN do not count."""
+    share = _interpolated((~np.isnan(maps[0])).astype(np.float32), place)
+    return np.stack([_interpolated(np.nan_to_num(values), place) for values in maps]) / np.maximum(share, 1e-6)
+
+
+def _interpolated(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return ndimage.map_coordinates(values, place, order=1, mode="nearest")
 
 
 def _colour_votes(colour: np.ndarray, mean: np.ndarray, power: np.ndarray) -> np.ndarray:
