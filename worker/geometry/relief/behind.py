@@ -22,10 +22,9 @@ AROUND = 25.0
 OVERLAP = 2  # cells in which the second surface lies behind what is seen of the first, lest a crack opens
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
-_THICK = 0.3  # of the near side's distance: what is nearer than that is another thing
+_THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
 _CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
 _BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
-_STRIP = 6  # cells; a silhouette that comes down in several steps is no wider
 _FEW = 4  # vertices; no edge is shorter
 _BELOW = 1.02  # so much farther it lies there
 
@@ -66,7 +65,7 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
     beyond, hiding = depth[nearest], steps.hiding[nearest]
     offset = np.indices(depth.shape) - nearest
     along = (offset * steps.towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
-    as_near = (depth <= hiding * _CLEAR) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
+    as_near = (depth <= hiding * (1.0 + cut)) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
     hidden = along & as_near & (away <= OVERLAP + steps.reach[nearest])
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
@@ -111,8 +110,7 @@ class _Steps:
                 hiding[far] = np.where(step, np.minimum(hiding[far], depth[near]), hiding[far])
                 towards[axis][far] += sign * step
         middle = float(np.median(depth[np.isfinite(depth)]))
-        nearest = np.where(np.isfinite(hiding), ndimage.minimum_filter(depth, 2 * _STRIP + 1), np.inf)
-        reach = np.maximum(shift * middle * (1.0 / nearest - 1.0 / depth), 0.0)
+        reach = np.maximum(shift * middle * (1.0 / hiding - 1.0 / depth), 0.0)
         return cls(hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9), reach)
 
 
@@ -150,6 +148,6 @@ def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
     shape = found.hidden.shape
     small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize(shape[::-1], Image.Resampling.BOX)
     rgb = np.asarray(small, np.float32)
-    inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=4)  # at the edge colours are mixed
+    inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=2)  # at the edge colours are mixed
     carried = carried_on(rgb, inside if inside.any() else found.known)
     return np.clip(np.rint(np.where((found.hidden | ~inside)[..., None], carried, rgb)), 0, 255).astype(np.uint8)
