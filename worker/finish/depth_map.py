@@ -59,7 +59,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         options = options if away is None else _of_a_thing(depth_map, away, options)
         seen = _steady(_in_metres(depth_map, options), camera)
         seen = seen if away is None else _without_halo(seen, away)
-        inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
+        inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer, seen.uncertainty)
         depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
     with job.timed("meshing"):
         cut = ReliefOptions.cut if options.cut else math.inf
@@ -111,11 +111,12 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
 def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
     """The map, in metres, without what its network is not sure of, where that tells."""
     unsure, valid = depth_map.uncertainty, depth_map.valid
+    if unsure is None or min(valid.shape) < 2 or not valid.any():
+        return depth_map
     inverse = steepened(depth_map.inverse_depth, valid, depth_map.view.rgb)
-    if unsure is not None and min(inverse.shape) > 1 and valid.any():
-        level = np.float32(np.median(inverse[valid]))
-        scaled = np.maximum(inverse / level, np.float32(1e-3))
-        inverse = steady(scaled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
+    level = np.float32(np.median(inverse[valid]))
+    scaled = np.maximum(inverse / level, np.float32(1e-3))
+    inverse = steady(scaled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
     return replace(depth_map, inverse_depth=np.where(valid, inverse, depth_map.inverse_depth))
 
 

@@ -25,10 +25,11 @@ _WIDER = (4, 2)  # a silhouette of which a network is not sure is so many times 
 _RAMP = 2  # a smeared silhouette is at most about twice this many of the map's pixels wide
 _REACH = 4  # how far, in the map's pixels, the surfaces beside a ramp are looked at
 _CONTRAST = 0.06  # smallest step that is sharpened, as a share of the map's whole range
-_STEP, _WIDE_STEP = 0.15, 0.25
-"""Smallest relative change of depth that is sharpened, and where the ramp is wide. A smaller step needs no cut; on 35
-photos (included network) its sharpened edge stood out in clay as an embossed worm: all over a cup and an animal's face
-at .05, in places at .1, nowhere at .15. Wide ones of a tenth left rings around faces."""
+_STEPS = (0.05, 0.25)
+"""Relative change of depth from which a step is sharpened, of a network that is sure and of one that knows nothing."""
+_DOUBTS = 1.5
+"""A step is so many times as large as the network may be wrong there. On 35 photos (included network) the edges of smaller
+ones stood out in clay as embossed worms, all over a cup and an animal's face."""
 _SPREAD = 2.0  # standard deviation, in the map's pixels, of the weight of pixels around a ramp
 _STEEP = 0.12  # change within 3 pixels, as a share of the step, beyond which a pixel counts as part of the ramp
 _ALONE = 0.6  # a step has at least this share of the change over a wider window; a slanted plane has 0.4
@@ -37,19 +38,24 @@ _COLOUR_WEIGHT = 0.8  # of the photo against the depth map, where each is fully 
 
 
 def refined(
-    inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray, longer_side: int = 1024
+    inverse_depth: np.ndarray,
+    valid: np.ndarray,
+    photo: np.ndarray,
+    longer_side: int = 1024,
+    uncertainty: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A map of inverse depth (H, W) float32 with its mask (H, W) bool at up to `longer_side` pixels (no more than the
     photo has, no fewer than it has itself), edges sharpened.
 
-    photo: (h, w, 3 or 4) uint8 of the same view.
+    photo: (h, w, 3 or 4) uint8 of the same view. uncertainty: (H, W), how far ln z is believed to be wrong.
     """
     shape = _target_shape(inverse_depth.shape, photo.shape[:2], longer_side)
     source = _filled(inverse_depth, valid)
     fine = _resized(source, shape, Image.Resampling.BICUBIC)
     fine = np.clip(fine, source.min(), source.max())
     finer = _resized(valid.astype(np.float32), shape, Image.Resampling.BILINEAR) > 0.5
-    return _split(fine, source, photo, _STEP).astype(np.float32), finer
+    least = _STEPS[0] if uncertainty is None else np.clip(_DOUBTS * uncertainty, *_STEPS)
+    return _split(fine, source, photo, least).astype(np.float32), finer
 
 
 def steepened(inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -63,13 +69,13 @@ def steepened(inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray) -
         height, width = (side // factor for side in source.shape)
         if min(height, width) > 2 * _REACH:
             small = _resized(source, (height, width), Image.Resampling.BOX)
-            source = _split(source, small, photo, _WIDE_STEP)
+            source = _split(source, small, photo, _STEPS[1])
     return source
 
 
-def _split(fine: np.ndarray, small: np.ndarray, photo: np.ndarray, least: float) -> np.ndarray:
+def _split(fine: np.ndarray, small: np.ndarray, photo: np.ndarray, least: float | np.ndarray) -> np.ndarray:
     """A map with the pixels on ramps of a smaller map of the same given to one of the surfaces beside them. least: the
-    relative change that makes a step."""
+    relative change that makes a step, one number or (H, W)."""
     row, column = np.nonzero(_ramps(small, least))
     if not len(row):
         return fine
@@ -107,7 +113,7 @@ def _range_within(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarr
     return ndimage.minimum_filter(values, size, mode="nearest"), ndimage.maximum_filter(values, size, mode="nearest")
 
 
-def _ramps(values: np.ndarray, least: float) -> np.ndarray:
+def _ramps(values: np.ndarray, least: float | np.ndarray) -> np.ndarray:
     """(H, W) bool: pixels within reach of a step that is more than the slope of the surfaces around it."""
     low, high = _range_within(values, _RAMP)
     far_low, far_high = _range_within(values, round(2.5 * _RAMP))
