@@ -28,7 +28,7 @@ _CONTRAST = 0.06  # smallest step that is sharpened, as a share of the map's who
 _STEPS = (0.05, 0.25)
 """Relative change of depth from which a step is sharpened, of a network that is sure and of one that knows nothing."""
 _DOUBTS = 1.5
-"""A step is so many times as large as the network may be wrong there. On 35 photos (included network) the edges of smaller
+"""A step is so many times as large as the network may be wrong there. On 35 photos (included network) edges of smaller
 ones stood out in clay as embossed worms, all over a cup and an animal's face."""
 _SPREAD = 2.0  # standard deviation, in the map's pixels, of the weight of pixels around a ramp
 _STEEP = 0.12  # change within 3 pixels, as a share of the step, beyond which a pixel counts as part of the ramp
