@@ -245,7 +245,7 @@ def _tiff(opened: Opened, most_pixels: int, required: bool) -> Deep | None:
     except ImportError:
         error = "this environment has nothing to read its kind of numbers with"
     except Exception as raised:  # noqa: BLE001 - a decoder: it raises whatever there is
-        error = "its compression is not read here" if "imagecodecs" in str(raised) else "damaged"
+        error = "damaged, or compressed in a way that is not read here" if "imagecodecs" in str(raised) else "damaged"
     if required:
         raise Unable(f"{named(opened.path)} is a TIFF that cannot be read ({error}): save it anew, as PNG perhaps")
     return None
