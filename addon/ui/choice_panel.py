@@ -5,6 +5,8 @@ it, starts, waits, or touches a file.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 from bpy.types import Context, UILayout
 
@@ -76,8 +78,10 @@ def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
     else:
         name = f"{network.label}, " if choice.is_automatic else "Licence: "
         drawing.note(layout, context, name + wording.licence(network))
-    for option in (each for each in choice.method.options if each.group == "subject"):
-        row = layout.row(align=True)
+    for option in (each for each in choice.method.options if each.group == "subject" and not choice.mismatch):
+        column = layout.column(align=True)
+        column.label(text=option.label)
+        row = column.row(align=True)
         row.prop(properties.of_method(own, choice.method), properties.property_name(option), expand=True)
     layout.row(align=True).prop(group, "preset", expand=True)
     known = timer.session().estimate.answer
@@ -122,6 +126,15 @@ def draw_fits(layout: UILayout, context: Context, choice: Choice, session: Sessi
         _draw_fit(body.column(align=True), own, choice, fit)
 
 
+def draw_mismatch(layout: UILayout, context: Context, choice: Choice, session: Session) -> None:
+    """Why what is chosen cannot be made of these pictures, and buttons for what can."""
+    own, box = properties.settings(context), layout.box().column()
+    drawing.text(box, context, wording.sentence(choice.mismatch), "INFO")
+    for fit in advice.fits(session.methods, properties.is_several(own)):
+        if fit.best:
+            _draw_fit(box.column(align=True), own, choice, replace(fit, better=None))
+
+
 def _what(own: bpy.types.PropertyGroup) -> str:
     names = {"folder": "a Folder", "video": "a Video"}
     return names.get(properties.kind(own)) or ("Several Photos" if own.others else "One Picture")
@@ -141,7 +154,7 @@ def _draw_fit(column: UILayout, own: bpy.types.PropertyGroup, choice: Choice, fi
         _draw_download(row, fit.better, wording.size(fit.better.bytes))
         note = column.row()
         note.active = False
-        note.label(text=f"{'Better; ' if fit.best else ''}licence {wording.licence(fit.better)}")
+        note.label(text=f"{'Better; licence' if fit.best else 'Licence'} {wording.licence(fit.better)}")
 
 
 # ---- options

@@ -60,9 +60,10 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         choice_panel.draw_pictures(layout, context)
         choice = timer.chosen(context)
         choice_panel.draw_choice(layout, context, choice)
-        reason = choice.mismatch if properties.settings(context).picture else ""
-        if reason := reason or choice.is_automatic and not session.problem and session.selection.problem:
-            drawing.text(layout, context, wording.sentence(reason), "INFO")
+        if properties.settings(context).picture and choice.mismatch:
+            choice_panel.draw_mismatch(layout, context, choice, session)
+        elif choice.is_automatic and not session.problem and session.selection.problem:
+            drawing.text(layout, context, wording.sentence(session.selection.problem), "INFO")
         elif choice.network and choice.network.bytes and not choice.network.here:
             choice_panel.draw_missing(layout, context, choice)
         choice_panel.draw_fits(layout, context, choice, session)

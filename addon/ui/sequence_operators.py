@@ -11,7 +11,7 @@ from bpy.types import Context, Operator, UILayout
 
 from ...worker.wire.protocol import SequenceParams
 from ..session import sequences
-from . import choices, drawing, properties, scene, timer
+from . import arrival, choices, drawing, properties, scene, timer
 from .operators import Returned, grey, no_room
 
 
@@ -73,7 +73,7 @@ class IMAGE_TO_3D_OT_add_sequence(Operator):
     def execute(self, context: Context) -> Returned:
         with context.temp_override(window=context.window_manager.windows[0]):  # a timer has none
             try:
-                scene.add_sequence(context, sequences.parsed(self.found))
+                arrival.bring_in_sequence(context, sequences.parsed(self.found))
             except scene.CannotAdd as error:
                 self.report({"ERROR"}, str(error))
                 return {"CANCELLED"}

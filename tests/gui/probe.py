@@ -138,6 +138,14 @@ def meshes() -> dict[str, str]:
     return found
 
 
+def shape(name: str) -> str:
+    """What tells an object's points in this frame, after its modifiers, from others."""
+    mesh = bpy.data.objects[name].evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    points = array("f", bytes(12 * len(mesh.vertices)))
+    mesh.vertices.foreach_get("co", points)
+    return hashlib.sha256(points.tobytes()).hexdigest()
+
+
 def still() -> bool:
     """Whether the view is where it was when this was last asked: Blender moves it smoothly."""
     global _last_view

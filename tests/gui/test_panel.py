@@ -15,6 +15,7 @@ from image_to_3d.tests.gui.hand import (
     double,
     generate,
     open_panel,
+    scrolled_to,
 )
 
 pytestmark = pytest.mark.timeout(900)
@@ -40,15 +41,16 @@ def test_the_history_by_mouse(watched, workers_python, shot, record_testsuite_pr
     shot(panel, "panel-result")
     made = len(panel.ask("objects()"))
     open_panel(panel, "IMAGE_TO_3D_PT_history")
+    scrolled_to(panel, "image_to_3d.place_again", LEFT)
     shot(panel, "panel-history")
-    panel.click(panel.find("image_to_3d.place_again", columns=LEFT))
+    panel.click(scrolled_to(panel, "image_to_3d.place_again", LEFT))
     panel.until("objects()", lambda found: len(found) == made + 1)
     panel.click(panel.find("image_to_3d.load_kept_settings", columns=(0.68, 0.66, 0.7)))
     panel.until("settings().category_Depth.network", lambda now: now != "AUTOMATIC")
-    panel.click(panel.find("clay", columns=LEFT))
+    panel.click(scrolled_to(panel, "clay", LEFT))
     panel.until("settings().clay")
     shot(panel, "panel-history-clay")
-    panel.click(panel.find("image_to_3d.forget", columns=(0.84, 0.82, 0.86)))
+    panel.click(scrolled_to(panel, "image_to_3d.forget", (0.84, 0.82, 0.86), wheel="4"))
     panel.until("history()", lambda keys: len(keys) == 1)
     record_testsuite_property("longest timer callback in seconds", str(panel.ask("longest_tick()")))
     assert panel.ask("longest_tick()")[0] < LONGEST_TICK

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.gui.driver import Blender
+from image_to_3d.tests.gui.driver import TALL, Blender
 from image_to_3d.tests.gui.hand import double, let_it_be_selected, open_panel, open_the_tab, over_the_view
 
 pytestmark = pytest.mark.timeout(900)
@@ -53,7 +53,7 @@ def chosen(panel: Blender, *paths: Path) -> None:
 def test_states_with_a_worker(scripted, look, tmp_path, result_file):
     running = [{"progress": [0.35, "estimating depth", "tile 3 of 8", 40.0]}, {"wait_for": "go"}]
     error = [{"error": [-32004, "the picture holds nothing that could be made: it is of one colour", {"log": "a\nb"}]}]
-    panel = made_narrow(scripted({"generate": [*running, {"copy": result_file}], "history/fetch": error}))
+    panel = made_narrow(scripted({"generate": [*running, {"copy": result_file}], "history/fetch": error}, TALL))
     look(panel, "empty")
     chosen(panel, EXAMPLES / "robot.png")
     look(panel, "chosen")
@@ -94,7 +94,7 @@ def test_states_with_a_worker(scripted, look, tmp_path, result_file):
 
 
 def test_states_without_an_environment(start, user, tmp_path, look):
-    panel = start(user, tmp_path / "home", "--online-mode")
+    panel = start(user, tmp_path / "home", "--online-mode", size=TALL)
     panel.until("environment()")
     open_the_tab(panel)
     made_narrow(panel)
