@@ -244,7 +244,8 @@ def _add_sequence_when_possible() -> None:
     except RuntimeError as error:
         _session.problem = Problem(str(error).removeprefix("Error: ").strip())
     else:
-        telling.tell("INFO", f"{found.name}: depth of {found.frames} frames, {found.label}")
+        telling.tell("INFO", wording.made_of_frames(found))
+        _session.results.note = f"{wording.made_of_frames(found)}. The files are in {found.folder}"
     _redraw()
 
 

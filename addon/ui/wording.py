@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ...worker.core.file_types import VIDEO_FRAMES
+from ...worker.core.sequence_info import SequenceResult
 from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
 from ..session.jobs import Label
@@ -125,6 +126,11 @@ def made(result: GenerateResult) -> str:
     time = "from the cache" if result.from_cache else f"in {duration(sum(result.seconds.values()))}"
     by = result.provenance.label if result.provenance else result.network
     return f"{result.name}: {result.faces:,} faces {time}, {by}"
+
+
+def made_of_frames(found: SequenceResult) -> str:
+    """How a sequence ended well."""
+    return f"{found.name}: {found.frames} frames, {found.label}"
 
 
 def cancelled(label: Label) -> str:
