@@ -14,6 +14,7 @@ from image_to_3d.tests.gui.hand import (
     choose_picture,
     double,
     generate,
+    open_fits,
     open_panel,
     scrolled_to,
 )
@@ -105,16 +106,3 @@ def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):
     shot(panel, "panel-photos")
     panel.click(panel.find("image_to_3d.take_out", columns=LEFT))
     panel.until("pictures()", lambda now: len(now) == 5)
-
-
-def open_fits(panel: Blender) -> None:
-    """Opens the part that says what fits, above Generate."""
-    x, below = panel.find("image_to_3d.generate")
-    for y in range(below - 50, below - 120, -10):
-        panel.click((x, y))
-        try:
-            panel.find("image_to_3d.take_network", below=y)
-        except AssertionError:
-            continue
-        return
-    raise AssertionError("what fits cannot be opened")

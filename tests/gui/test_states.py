@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.tests.gui.driver import TALL, Blender
-from image_to_3d.tests.gui.hand import double, let_it_be_selected, open_panel, open_the_tab, over_the_view
+from image_to_3d.tests.gui.hand import double, let_it_be_selected, open_fits, open_panel, open_the_tab, over_the_view
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -91,6 +91,27 @@ def test_states_with_a_worker(scripted, look, tmp_path, result_file):
     panel.ask("press('dismiss')")
     panel.ask("take('Diffusion', 'triposg')")
     look(panel, "offline")
+
+
+def test_what_can_be_opened(scripted, look, result_file):
+    panel = made_narrow(scripted({"generate": [{"as_asked": True}, {"copy": result_file}]}, TALL))
+    chosen(panel, EXAMPLES / "robot.png")
+    panel.ask("take('Diffusion', 'included-generator')")
+    open_fits(panel)
+    look(panel, "fits")
+    open_panel(panel, "IMAGE_TO_3D_PT_options")
+    look(panel, "options")
+    panel.ask("press('generate')")
+    panel.until("'picture' in objects()", patience=PATIENCE)
+    for name in ("IMAGE_TO_3D_PT_work_on", "IMAGE_TO_3D_PT_scene"):
+        panel.turn_wheel("4", 60)
+        open_panel(panel, name)
+    panel.turn_wheel("5", 60)
+    look(panel, "result")
+    chosen(panel, EXAMPLES)
+    panel.turn_wheel("4", 60)
+    open_panel(panel, "IMAGE_TO_3D_PT_frames")
+    look(panel, "frames")
 
 
 def test_states_without_an_environment(start, user, tmp_path, look):
