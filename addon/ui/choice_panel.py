@@ -73,19 +73,27 @@ def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
     row.label(text="Model")
     row.prop(own, "category", text="")
     column.prop(group, "network", text="")  # names of networks are long: no room for a label
+    if choice.mismatch and own.picture:
+        return
     if network is None:
         drawing.note(layout, context, f"Automatic: {choice.method.label}")
     else:
         name = f"{network.label}, " if choice.is_automatic else "Licence: "
         drawing.note(layout, context, name + wording.licence(network))
-    for option in (each for each in choice.method.options if each.group == "subject" and not choice.mismatch):
+    _draw_how(layout, context, choice.method)
+
+
+def _draw_how(layout: UILayout, context: Context, method: MethodInfo) -> None:
+    """What of the picture is meant, the preset, and what that comes to."""
+    own = properties.settings(context)
+    for option in (each for each in method.options if each.group == "subject"):
         column = layout.column(align=True)
         column.label(text=option.label)
         row = column.row(align=True)
-        row.prop(properties.of_method(own, choice.method), properties.property_name(option), expand=True)
-    layout.row(align=True).prop(group, "preset", expand=True)
+        row.prop(properties.of_method(own, method), properties.property_name(option), expand=True)
+    layout.row(align=True).prop(properties.of_the_category(own), "preset", expand=True)
     known = timer.session().estimate.answer
-    if text := wording.estimate(known, properties.preset(own, choice.method)):
+    if text := wording.estimate(known, properties.preset(own, method)):
         drawing.note(layout, context, wording.sentence(text).removesuffix("."))
 
 
@@ -109,9 +117,10 @@ def _draw_download(layout: UILayout, network: NetworkInfo, text: str) -> None:
 
 
 def draw_fits(layout: UILayout, context: Context, choice: Choice, session: Session) -> None:
-    """Which methods fit what there is, with the best that is installed, and what is better and a download away."""
+    """Which methods fit what there is, with the best that is installed, and what is better and a download away; where
+    what is chosen does not fit, that is drawn already."""
     own = properties.settings(context)
-    if not own.picture:
+    if not own.picture or choice.mismatch:
         return
     several = properties.is_several(own)
     header, body = layout.panel("image_to_3d_fits", default_closed=True)

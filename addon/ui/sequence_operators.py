@@ -22,6 +22,7 @@ def draw(layout: UILayout, context: Context) -> None:
     row.prop(own, "frames_first")
     row.prop(own, "frames_last")
     row.prop(own, "frames_step")
+    layout.row(align=True).prop(choices.depth_of(own, timer.session().methods)[1], "preset", expand=True)
     layout.prop(own, "frames_folder", placeholder="Beside the frames")
     layout.operator("image_to_3d.sequence", icon="SEQUENCE")
     drawing.note(layout, context, "A displaced grid, and OpenEXR files of depth, normals and mask.")
