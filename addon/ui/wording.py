@@ -19,6 +19,8 @@ from ..session.tasks import Order
 WORTH_SAYING = 100_000_000
 """Bytes of memory below which any machine has enough."""
 
+_UNIT = re.compile(r"(\d) (?=(?:s|min|kB|MB|GB)\b)")
+
 _STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out"}
 _STAGES |= {"torch": "getting what networks run on"}
 _STAGES |= {"python": "getting Python", "packages": "installing packages"}
@@ -240,11 +242,12 @@ def amount(shown: Shown) -> str:
 
 
 def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
-    """Lines of `text` that `measure` finds no wider than `width`; a word that is wider stands alone."""
+    """Lines of `text` that `measure` finds no wider than `width`; a word that is wider stands alone, and a number stays
+    with its unit."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""
-        for word in paragraph.split():
+        for word in filter(None, _UNIT.sub("\\1\u00a0", paragraph).split(" ")):
             longer = f"{line} {word}".strip()
             if line and measure(longer) > width:
                 lines.append(line)

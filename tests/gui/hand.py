@@ -181,6 +181,12 @@ def over_the_view(screen: Blender) -> None:
     screen.move(view["left"] + view["width"] // 3, view["top"] + view["height"] // 2)
 
 
+def over_the_tab(screen: Blender) -> None:
+    """Moves the mouse into the sidebar, near its top."""
+    place = screen.region("VIEW_3D", "UI")
+    screen.move(place["left"] + place["width"] // 2, place["top"] + 10)
+
+
 def look_at(screen: Blender) -> None:
     """The front view, all of it, then a little to the side and up."""
     over_the_view(screen)
