@@ -127,11 +127,7 @@ def draw_fits(layout: UILayout, context: Context, choice: Choice, session: Sessi
     header.label(text=f"What Fits {_what(own)}")
     if body is None:
         return
-    last: bool | None = None
     for fit in advice.fits(session.methods, several):
-        if not several and fit.whole is not last:
-            body.label(text="All that it shows" if fit.whole else "The thing in it, alone")
-            last = fit.whole
         _draw_fit(body.column(align=True), own, choice, fit)
 
 
@@ -150,20 +146,21 @@ def _what(own: bpy.types.PropertyGroup) -> str:
 
 
 def _draw_fit(column: UILayout, own: bpy.types.PropertyGroup, choice: Choice, fit: Fit) -> None:
+    subject = "" if properties.is_several(own) else ": all it shows" if fit.whole else ": the thing alone"
+    column.label(text=fit.category + subject)
     if fit.best:
         taken = choice.network is not None and choice.network.name == fit.best.name
-        text = f"{fit.category}: {fit.best.label}"
-        button = column.operator("image_to_3d.take_network", text=text, icon="CHECKMARK", depress=taken)
+        button = column.operator("image_to_3d.take_network", text=fit.best.label, icon="CHECKMARK", depress=taken)
         button.category, button.network = fit.category, fit.best.name
     if fit.better:
-        row = column.split(factor=0.62, align=True)
-        text = fit.better.label if fit.best else f"{fit.category}: {fit.better.label}"
-        button = row.operator("image_to_3d.take_network", text=text)
+        row = column.row(align=True)
+        button = row.operator("image_to_3d.take_network", text=fit.better.label)
         button.category, button.network = fit.category, fit.better.name
-        _draw_download(row, fit.better, wording.size(fit.better.bytes))
+        _draw_download(row, fit.better, "")
         note = column.row()
         note.active = False
-        note.label(text=f"{'Better; licence' if fit.best else 'Licence'} {wording.licence(fit.better)}")
+        size = f"{'better, ' if fit.best else ''}{wording.size(fit.better.bytes)}"
+        note.label(text=f"{size[:1].upper()}{size[1:]}, {wording.licence(fit.better)}")
 
 
 # ---- options
@@ -181,7 +178,6 @@ def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None
     """All options, by what they are about."""
     own = properties.settings(context)
     group, changed = properties.of_method(own, method), properties.changed(own, method)
-    layout.use_property_split, layout.use_property_decorate = True, False
     for name, title in GROUPS:
         options = [option for option in method.options if option.group == name]
         if options:
@@ -193,10 +189,14 @@ def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None
 
 
 def _draw_option(layout: UILayout, group: bpy.types.PropertyGroup, option: Option, is_changed: bool) -> None:
-    row, name = layout.row(align=True, heading=option.label if option.zero else ""), properties.property_name(option)
+    """Without Blender's column of labels, which cuts them in a narrow sidebar."""
+    name = properties.property_name(option)
     if option.zero:
+        row = layout.row()
+        row.label(text=option.label)
         row.prop(group, properties.zero_name(option))
     if not option.zero or is_changed:
-        row.prop(group, name, **({"text": ""} if option.zero else {}))
-    if is_changed:
-        row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name
+        row = layout.row(align=True)
+        row.prop(group, name)
+        if is_changed:
+            row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name

@@ -122,7 +122,8 @@ def test_what_can_be_opened(scripted, look, result_file):
     open_panel(panel, "IMAGE_TO_3D_PT_options")
     look(panel, "options", is_long=True)
     panel.ask("press('generate')")
-    panel.until("'picture' in objects()", patience=PATIENCE)
+    done = panel.until("state()", lambda now: now["last"] or now["problem"], PATIENCE)
+    assert done["problem"] is None
     for name in ("IMAGE_TO_3D_PT_work_on", "IMAGE_TO_3D_PT_scene"):
         scrolled(panel, "4")
         open_panel(panel, name)
