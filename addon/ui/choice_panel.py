@@ -138,6 +138,8 @@ def draw_mismatch(layout: UILayout, context: Context, choice: Choice, session: S
     for fit in advice.fits(session.methods, properties.is_several(own)):
         if fit.best:
             _draw_fit(box.column(align=True), own, choice, replace(fit, better=None))
+    if choice.method.makes == "DepthMap":
+        drawing.note(box, context, "For the depth of each frame see Frames, below.")
 
 
 def _what(own: bpy.types.PropertyGroup) -> str:

@@ -254,4 +254,4 @@ def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
                 longer = word
             line = longer
         lines.append(line)
-    return lines
+    return [line.replace("\u00a0", " ") for line in lines]
