@@ -53,7 +53,7 @@ def test_frames_of_a_video_become_a_grid_that_moves_with_the_scenes_frame(screen
     choose_picture(screen, film)
     shot(screen, "frames-chosen")
     open_panel(screen, "IMAGE_TO_3D_PT_frames")
-    for setting, column, value in (("frames_first", 0.15, 3), ("frames_last", 0.5, 21), ("frames_step", 0.85, 6)):
+    for setting, column, value in (("frames_first", 0.16, 3), ("frames_last", 0.45, 21), ("frames_step", 0.73, 6)):
         fill_in(screen, scrolled_to(screen, setting, (column,)), str(value))
         screen.until(f"settings().{setting} == {value}")
     shot(screen, "frames-panel")
