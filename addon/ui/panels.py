@@ -157,11 +157,12 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
         own, column = properties.settings(context), self.layout.column()
         several = properties.is_several(own)
         column.prop(own, "camera", text="Cameras of the Photos" if several else "Matching Camera")
-        column.prop(own, "maps")
         more = column.column()
         more.active = own.camera
         more.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
         more.prop(own, "rendered", text="Render Through the First" if several else "Render Through It")
+        if not several:
+            self.layout.prop(own, "maps", placeholder="Not saved")
 
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:
