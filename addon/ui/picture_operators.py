@@ -68,7 +68,8 @@ def _pasted(context: Context) -> list[str]:
     Blender pastes one, where the system lets it, as an image among its own; that goes again.
     """
     if not bpy.ops.image.clipboard_paste.poll():
-        is_text = bool(context.window_manager.clipboard)
+        words = "".join(context.window_manager.clipboard.split())
+        is_text = words and words.isprintable()  # some programs give a picture's bytes to who asks for text
         found = None if is_text else clipboard.picture(Path(_new_folder()))
         return [str(found)] if found else []
     before = {each.name for each in context.blend_data.images}
