@@ -161,8 +161,8 @@ def _draw_fit(column: UILayout, own: bpy.types.PropertyGroup, choice: Choice, fi
         _draw_download(row, fit.better, "")
         note = column.row()
         note.active = False
-        size = f"{'better, ' if fit.best else ''}{wording.size(fit.better.bytes)}"
-        note.label(text=f"{size[:1].upper()}{size[1:]}, {wording.licence(fit.better)}")
+        size, licence = wording.size(fit.better.bytes), wording.licence(fit.better)
+        note.label(text=f"{'Better' if fit.best else 'Download'}: {size}, {licence}")
 
 
 # ---- options
