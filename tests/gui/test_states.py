@@ -114,7 +114,7 @@ def test_states_with_a_worker(scripted, look, tmp_path, result_file):
 
 
 def test_what_can_be_opened(scripted, look, result_file):
-    panel = made_narrow(scripted({"generate": [{"as_asked": True}, {"copy": result_file}]}, TALL))
+    panel = made_narrow(scripted({"generate": [{"copy": result_file}, {"as_asked": True}]}, TALL))
     chosen(panel, EXAMPLES / "robot.png")
     panel.ask("take('Diffusion', 'included-generator')")
     open_fits(panel)
