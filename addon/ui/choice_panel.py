@@ -20,6 +20,7 @@ from .choices import Choice
 THUMBNAIL_SCALE = 6.0
 SHEET_SCALE = 2.6
 SHEET_COLUMNS = 4
+LABEL_SPLIT = 0.42
 
 GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
 """Of options, in the order in which they are drawn; the subject and the seed have places of their own."""
@@ -199,6 +200,10 @@ def _draw_option(layout: UILayout, group: bpy.types.PropertyGroup, option: Optio
         row.prop(group, properties.zero_name(option))
     if not option.zero or is_changed:
         row = layout.row(align=True)
-        row.prop(group, name)
+        if option.choices:
+            row = row.split(factor=LABEL_SPLIT, align=True)
+            row.label(text=option.label)
+            row = row.row(align=True)
+        row.prop(group, name, **({"text": ""} if option.choices else {}))
         if is_changed:
             row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name
