@@ -20,7 +20,7 @@ def test_pictures_for_the_readme(start, user, workers_python, tmp_path, shot, sc
     screen.until("environment()")
     open_the_tab(screen)
     screen.ask("watch_panels()")
-    for picture in ("robot.png", "room.jpg", "street.jpg"):
+    for picture in ("robot.png", "room.jpg", "table.jpg"):
         begin(screen, picture)
     screen.until("state()", lambda now: now["state"] == "BUSY" and now["fraction"] > 0.1, JOB_LIMIT)
     screen.picture_of(screenshots / "panel-jobs.png")
@@ -35,9 +35,9 @@ def test_pictures_for_the_readme(start, user, workers_python, tmp_path, shot, sc
     screen.until("view()", lambda now: now != before)
     screen.until("still()")
     shot(screen, "panel-result")
-    for picture in ("street.jpg", "room.jpg"):
+    for picture in ("table.jpg", "room.jpg"):
         begin(screen, picture)
-    screen.until("objects()", lambda now: "room" in now and "street" in now, JOB_LIMIT)
+    screen.until("objects()", lambda now: "room" in now and "table" in now, JOB_LIMIT)
     screen.until("len(history()) == 3")
     open_panel(screen, "IMAGE_TO_3D_PT_history")
     scrolled_to(screen, "image_to_3d.clear_history", (0.7,))
