@@ -248,7 +248,7 @@ def _add_sequence_when_possible() -> None:
         _session.problem = Problem(str(error).removeprefix("Error: ").strip())
     else:
         telling.tell("INFO", wording.made_of_frames(found))
-        _session.results.note = f"{wording.made_of_frames(found)}. The files are in {found.folder}"
+        _session.results.note = f"depth of {found.frames} frames, {found.label}; the files are in {found.folder}"
     _redraw()
 
 

@@ -76,7 +76,7 @@ def test_frames_of_a_video_become_a_grid_that_moves_with_the_scenes_frame(screen
         shapes.append(screen.ask("shape('walk depth')"))
         shot(screen, f"frames-{number + 2}")
     assert len(set(shapes)) == 4
-    screen.press("ctrl+z")
+    screen.press("ctrl+z", "ctrl+z")  # the frames, which Blender takes together, and the grid
     screen.until("objects()", lambda now: "walk depth" not in now)
 
 
