@@ -29,7 +29,7 @@ from image_to_3d.worker.wire.protocol import GenerateParams
 from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 
-PAPER = (255, 255, 255)
+PAPER, PIVOT = (255, 255, 255), 30  # per cent of the picture that is nearer than what one walks around
 
 
 def made(path: Path, glb: Path, options: argparse.Namespace) -> dict:
@@ -45,7 +45,7 @@ def made(path: Path, glb: Path, options: argparse.Namespace) -> dict:
 
 
 def photographed(shape: render.Shape, camera: dict, side: int) -> tuple[render.View, np.ndarray]:
-    """The view from the photo's own place, and what it is swung around: the middle of what it looks at."""
+    """The view from the photo's own place, and what it is swung around: what is near of what it looks at."""
     scale = side / max(camera["width"], camera["height"])
     width, height = (round(camera[name] * scale) for name in ("width", "height"))
     focal = side / 2 / np.tan(np.radians(camera["fov_degrees"]) / 2)
@@ -53,8 +53,8 @@ def photographed(shape: render.Shape, camera: dict, side: int) -> tuple[render.V
     w, *axis = camera["rotation"]
     rotation, position = Rotation.from_quat([*axis, w]).as_matrix(), np.array(camera["position"])
     view = render.View(width, height, focal, focal, *middle, position, rotation)
-    depth = -((shape.vertices - position) @ rotation)[:, 2]
-    return view, position - rotation[:, 2] * np.median(depth)
+    depth = render.render(shape, view).depth
+    return view, position - rotation[:, 2] * np.nanpercentile(depth, PIVOT)
 
 
 def row(path: Path, options: argparse.Namespace) -> Image.Image:
