@@ -3,12 +3,15 @@
 
 Goes on from the checkpoint in DIR if there is one, and ends in generator.safetensors and generator.md. The shards are
 made by worker.training.layers: best others than the object network learned from, as it misses less of those. Both the
-regression and the U-Net start from its weights, or from those of a generator; the regression stays as it is.
+regression and the U-Net start from its weights, or from those of a generator; the regression stays as it is, in a copy
+of its file beside the generator's.
 """
 
 import argparse
+import hashlib
 import logging
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +20,13 @@ import torch
 
 from ..methods.layers import generator_network as included_generator
 from ..methods.layers import network as included_object
-from ..methods.layers.generator_network import IncludedGenerator, IncludedGeneratorConfig, metadata
+from ..methods.layers.generator_network import (
+    REGRESSION,
+    REGRESSION_FILE,
+    IncludedGenerator,
+    IncludedGeneratorConfig,
+    metadata,
+)
 from ..methods.runtime import blocks as included
 from .generator_batches import GeneratorTask, coarse_residual, spectrum
 from .generator_card import held_out_scores, write_card
@@ -29,20 +38,21 @@ log = logging.getLogger(__name__)
 _MEASURED = 12  # batches from which the residuals' spectrum is measured
 
 
-def start(plan: Plan, pool: ThingPool, weights: Path) -> Run:
+def start(plan: Plan, pool: ThingPool, weights: Path, half: bool = False) -> Run:
     """A run at its beginning, from the weights of the object network or of a generator that is to learn on."""
     torch.manual_seed(plan.seed)
     network = _begun(weights)
     _measure(network, pool, plan.seed)
-    return Run(plan, network.train(), IncludedGenerator(network.config), GeneratorTask(pool, network))
+    return Run(plan, network.train(), IncludedGenerator(network.config), GeneratorTask(pool, network, half))
 
 
 def _begun(weights: Path) -> IncludedGenerator:
     """The network as it begins. Raises ValueError where the file is of neither network."""
     if included.name_in(weights) == IncludedGenerator.__name__:
         return included_generator.load(weights)
-    theirs = included_object.load(weights)
-    config = IncludedGeneratorConfig(theirs.config, theirs.config.widths, theirs.config.blocks, theirs.config.size)
+    theirs, digest = included_object.load(weights), hashlib.sha256(weights.read_bytes()).hexdigest()
+    own = theirs.config
+    config = IncludedGeneratorConfig(own, own.widths, own.blocks, own.size, digest)
     network = IncludedGenerator(config)
     network.regressor.load_state_dict(theirs.state_dict())
     network.flow.start_from(theirs)
@@ -73,6 +83,14 @@ def train(run: Run, minutes: float, every: float) -> None:
         log.info("samples %d  unseen %s", run.samples, scores)
 
 
+def write(run: Run, weights: Path) -> None:
+    """Write what was learnt, beside a copy of the regression that it goes with. weights: what the run began with."""
+    beside = weights if included.name_in(weights) != IncludedGenerator.__name__ else weights.with_name(REGRESSION_FILE)
+    if beside.resolve() != (copy := run.plan.out / REGRESSION_FILE).resolve():
+        shutil.copyfile(beside, copy)
+    export(run.average, metadata(run.average.config), run.plan.out / "generator.safetensors", REGRESSION)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=6e-4, help="learning rate before it falls")
     parser.add_argument("--seed", type=int, default=Plan.seed)
+    parser.add_argument("--half", action="store_true", help="compute in bfloat16")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -92,11 +111,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(options.out, options.steps, options.batch, options.rate, options.seed, device=options.device)
-    run = start(plan, ThingPool(options.data), options.start)
+    run = start(plan, ThingPool(options.data), options.start, options.half)
     if run.restore():
         log.info("going on from step %d", run.step)
     train(run, options.minutes, options.every)
-    export(run.average, metadata(run.average.config), run.plan.out / "generator.safetensors")
+    write(run, options.start)
     write_card(run.plan.out / "generator.md", run, held_out_scores(run.average))
 
 

@@ -37,10 +37,14 @@ _WAVES = (2, 3, 5)  # sides of the grids whose interpolated values it is off by
 
 @dataclass(frozen=True)
 class GeneratorTask:
-    """Velocities from noise to residuals (flow matching), of random things at random times."""
+    """Velocities from noise to residuals (flow matching), of random things at random times.
+
+    half: compute in bfloat16.
+    """
 
     pool: ThingPool
     network: IncludedGenerator
+    half: bool = False
 
     def prepare(self, chunk: int) -> None:
         """Look for new shards; they are made beside the run."""
@@ -52,7 +56,8 @@ class GeneratorTask:
         things, device = draw_batch(self.pool, count, 1.0, rng), network.scale.device
         known = Known(*(values.to(device) for values in draw_known(things, rng)))
         things = things.to(str(device))
-        regression, _ = network.regression(things.image, things.mask, things.height)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.half):
+            regression = network.regression(things.image, things.mask, things.height)[0].float()
         view, outline = network.view(things.image, things.mask, things.height, regression, known)
         residual = coarse_residual(things, regression, outline) / network.scale[:, None, None]
         seed = Generator().manual_seed(int(rng.integers(2**62)))
@@ -64,7 +69,8 @@ class GeneratorTask:
         """The mean squared error of the velocity, 1 for the best guess without a network; colours count less."""
         view, outline, residual, noise, time = batch
         t = time[:, None, None, None]
-        found = network.velocity((1 - t) * noise + t * residual, view, time)
+        with torch.autocast(view.device.type, torch.bfloat16, enabled=self.half):
+            found = network.velocity((1 - t) * noise + t * residual, view, time).float()
         error = (found - (residual - noise)) ** 2 * ((1 - t) ** 2 + t**2) * outline
         mean = error.sum((0, 2, 3)) / outline.sum()
         return mean @ mean.new_tensor([1.0, 1.0, _COLOUR, _COLOUR, _COLOUR]) / (2 + 3 * _COLOUR)

@@ -12,6 +12,7 @@ Knows torch only: not where its weights lie, nor how a picture is cut out and fi
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from .network import ConvNorm, GlobalVector, IncludedObject, IncludedObjectConfi
 CHANNELS = 5
 """Of a residual: front, back, and the back's red, green and blue."""
 
+REGRESSION, REGRESSION_FILE = "regressor.", "object.safetensors"
+"""What the regressing network's tensors' names begin with, and the file beside a generator's that they lie in."""
+
 GRIDS = (1, 2, 3, 5, 9)
 """Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
 
@@ -40,12 +44,14 @@ _MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the wi
 
 @dataclass(frozen=True)
 class IncludedGeneratorConfig:
-    """The regressing network, the U-Net that bends the flow, and the side of the square they were trained for."""
+    """The regressing network, the U-Net that bends the flow, and the side of the square they were trained for.
+    regression: SHA-256 of the file with the regressing network's weights, "" where they lie in the same file."""
 
     regressor: IncludedObjectConfig = field(default_factory=IncludedObjectConfig)
     widths: tuple[int, ...] = (24, 56, 112, 208)
     blocks: tuple[int, ...] = (0, 1, 2, 3)
     size: int = 64
+    regression: str = ""
 
     def __post_init__(self) -> None:
         if len(self.widths) != 4 or len(self.blocks) != 4:
@@ -240,15 +246,27 @@ def _waves(time: Tensor) -> Tensor:
 def load(path: Path) -> IncludedGenerator:
     """Read weights written by worker.training.generator; eval mode, float32.
 
-    Raises ValueError if the file is not of this network.
+    Raises ValueError if the file is not of this network, or the regression that it goes with does not lie beside it.
     """
     values, state = included.read(path, "IncludedGenerator")
+    digest = values.get("regression", "")
     config = IncludedGeneratorConfig(
-        configured(values["regressor"]), tuple(values["widths"]), tuple(values["blocks"]), values["size"]
+        configured(values["regressor"]), tuple(values["widths"]), tuple(values["blocks"]), values["size"], digest
     )
+    if digest:
+        state |= _regression(path, digest)
     network = IncludedGenerator(config)
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval()
+
+
+def _regression(path: Path, digest: str) -> dict[str, Tensor]:
+    """The regressing network's weights, from the file beside a generator's."""
+    beside = path.with_name(REGRESSION_FILE)
+    if not beside.is_file() or hashlib.sha256(beside.read_bytes()).hexdigest() != digest:
+        raise ValueError(f"{path.name} goes with another {beside.name}: restore both as they came with the product")
+    _, state = included.read(beside, "IncludedObject")
+    return {f"{REGRESSION}{name}": values for name, values in state.items()}
 
 
 def metadata(config: IncludedGeneratorConfig) -> dict[str, str]:
