@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.layers.generator_network import GRIDS, IncludedGenerator, load, metadata
+from image_to_3d.worker.methods.layers.generator_network import GRIDS, IncludedGenerator, load
 from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
 from image_to_3d.worker.methods.layers.network import metadata as object_metadata
 from image_to_3d.worker.training import generator, layers
 from image_to_3d.worker.training.generator_batches import coarse_residual, draw_known, spectrum
 from image_to_3d.worker.training.object_batches import Batch, ThingPool, draw_batch
 from image_to_3d.worker.training.run import Plan, Run, export
+from safetensors.torch import load_file
 from torch import Generator
 from torch.nn import functional
 
@@ -117,14 +118,16 @@ def test_a_few_steps_reduce_the_loss_and_leave_the_regression_alone(data, tmp_pa
     losses = [run.train_step(batch) for _ in range(40)]
     assert losses[0] == pytest.approx(1.0, abs=0.3) and np.mean(losses[-5:]) < 0.85 * losses[0]
     assert all((values == before[name]).all() for name, values in run.network.regressor.state_dict().items())
-    export(run.average, metadata(run.average.config), tmp_path / "generator.safetensors")
+    generator.write(run, data / "object.safetensors")
+    names = set(load_file(tmp_path / "generator.safetensors"))
     assert load(tmp_path / "generator.safetensors").config == run.average.config
+    assert names and not [name for name in names if name.startswith("regressor.")]
 
 
 def test_a_generator_can_learn_on_from_where_another_run_ended(data, tmp_path):
     first = begun(data, tmp_path)
     first.train()
-    export(first.average, metadata(first.average.config), tmp_path / "generator.safetensors")
+    generator.write(first, data / "object.safetensors")
     plan = Plan(tmp_path / "on", 8, 4, 1e-3, chunk=4)
     run = generator.start(plan, ThingPool(data), tmp_path / "generator.safetensors")
     ended, now = first.average.flow.state_dict(), run.average.flow.state_dict()
@@ -135,3 +138,15 @@ def test_a_generator_can_learn_on_from_where_another_run_ended(data, tmp_path):
         name.partition(".")[0] for name, value in run.network.state_dict().items() if (value != before[name]).any()
     }
     assert moved == {"flow"}, "the regression stays as it is"
+
+
+def test_a_generator_beside_another_regression_is_refused(data, tmp_path):
+    run = begun(data, tmp_path)
+    generator.write(run, data / "object.safetensors")
+    beside = tmp_path / "object.safetensors"
+    beside.write_bytes(beside.read_bytes() + b"x")
+    with pytest.raises(ValueError, match="goes with another object.safetensors"):
+        load(tmp_path / "generator.safetensors")
+    beside.unlink()
+    with pytest.raises(ValueError, match="goes with another object.safetensors"):
+        load(tmp_path / "generator.safetensors")
