@@ -2,22 +2,10 @@
 """The enabled add-on: its life, its settings, and a job from the button to the object, with a fake worker."""
 
 import math
-import time
 from pathlib import Path
 
 import pytest
-
-PATIENCE = 20.0
-
-
-def run_until(addon, condition) -> None:
-    """Ticks as Blender's timer would (in a Blender without a window timers do not run)."""
-    timer = addon("ui.timer")
-    end = time.monotonic() + PATIENCE
-    while not condition(timer.session()):
-        assert time.monotonic() < end, timer.session().state
-        timer._tick()
-        time.sleep(0.005)
+from image_to_3d.tests.blender.conftest import PATIENCE, run_until
 
 
 def own_settings(bpy):
