@@ -133,12 +133,10 @@ def test_two_things_in_one_outline_stay_two():
     assert surface(flat, barbell(0.4, end=64)).body_count == 1, "but they are one if they are said to be"
 
 
-def test_a_sheet_that_leans_away_is_found_everywhere():
-    steep = np.linspace(-1.2, 1.2, SIZE) * 1.0 * np.ones((SIZE, 1))
-    strip = np.zeros((CELLS, CELLS), np.float32)
-    strip[60:68, 16:112] = 1.0
-    mesh = surface(layers(1.2 * np.sign(steep) * np.abs(steep) ** 0.3, steep * 0 - 9.0), strip)
-    assert mesh.body_count == 1
+def test_a_sheet_that_leans_steeply_is_found_everywhere():
+    steep = np.clip(np.linspace(-6.0, 6.0, SIZE), -1.0, 1.0) * np.ones((SIZE, 1))  # six cells of depth per cell
+    mesh = surface(layers(steep, steep), slanted(CELLS, 0.6, 0.2, 0.0))
+    assert mesh.body_count == 1 and mesh.extents[2] == pytest.approx(2.0, abs=0.1)
 
 
 def test_an_empty_outline_is_said():
