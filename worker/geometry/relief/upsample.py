@@ -28,7 +28,7 @@ _CONTRAST = 0.06  # smallest step that is sharpened, as a share of the map's who
 _STEPS = (0.05, 0.25)
 """Relative change of depth from which a step is sharpened, of a network that is sure and of one that knows nothing."""
 _TOLD = 0.8
-"""How far apart the colours beside a wide ramp are, 0 to 1, where the photo says at which of its places the edge lies. At
+"""How far apart the colours beside a wide ramp are, 0 to 1, where the photo says at which of its places the edge is. At
 .4 a blue vase before a blue wall was cut in two, and a tree from its pot; a man, a monkey, a lamp have .9 and more."""
 _DOUBTS = 1.5
 """A step is so many times as large as the network may be wrong there. On 35 photos (included network) edges of smaller
