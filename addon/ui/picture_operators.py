@@ -14,7 +14,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 from bpy.types import Context, Image, Menu, Operator
 
-from ...worker.core.file_types import PICTURES, VIDEOS, is_camera_list
+from ...worker.core.file_types import PICTURES, TAKEN, VIDEOS, is_camera_list
 from ..session import clipboard
 from . import properties
 
@@ -37,7 +37,7 @@ def paths_in(text: str) -> list[str]:
 
 
 def _is_taken(path: str) -> bool:
-    return path.lower().endswith(PICTURES + VIDEOS) or is_camera_list(path)
+    return path.lower().endswith(TAKEN + VIDEOS) or is_camera_list(path)
 
 
 class IMAGE_TO_3D_OT_paste_picture(Operator):

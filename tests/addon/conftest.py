@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from image_to_3d.addon.session import client as clients
 from image_to_3d.addon.session import launch
+from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 
 FAKE = Path(__file__).with_name("fake_worker.py")
@@ -43,8 +44,17 @@ def command(tmp_path: Path) -> Callable[[dict], list[str]]:
 
 
 @pytest.fixture
+def settings(tmp_path: Path) -> dict[str, Settings]:
+    """The settings of the moment, which a test may change."""
+    (tmp_path / "temporary").mkdir()
+    own = tmp_path / "own" / "catalogue.json"
+    now = Settings(tmp_path / "root", tmp_path / "temporary", tmp_path / "logs", own, python=Path(sys.executable))
+    return {"now": now}
+
+
+@pytest.fixture
 def session(settings, clock):
-    """A session with the settings of the moment, `settings["now"]`, which each file of tests makes for itself."""
+    """A session with the settings of the moment, `settings["now"]`, which files of tests may make for themselves."""
     made = Session(lambda: settings["now"], clock)
     made.look()
     yield made

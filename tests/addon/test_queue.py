@@ -3,27 +3,15 @@
 moves it."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
-import pytest
 from image_to_3d.addon.session import jobs, launch, states
 from image_to_3d.addon.session.jobs import Label
-from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.addon.session.tasks import Order
 from image_to_3d.tests.addon.waiting import recipe, tick_until
 from image_to_3d.worker.wire.protocol import EstimateParams, RemoveParams
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> dict[str, Settings]:
-    """The settings of the moment, which a test may change."""
-    (tmp_path / "temporary").mkdir()
-    own = tmp_path / "own" / "catalogue.json"
-    now = Settings(tmp_path / "root", tmp_path / "temporary", tmp_path / "logs", own, python=Path(sys.executable))
-    return {"now": now}
 
 
 def named(title: str):

@@ -3,13 +3,11 @@
 moves only where a test moves it.
 """
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from image_to_3d.addon.session import catalogue, launch, states
-from image_to_3d.addon.session.launch import Settings
+from image_to_3d.addon.session import catalogue, states
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
@@ -24,26 +22,9 @@ SHIPPED = {"initialize": [{"shipped": True}]}
 
 
 @pytest.fixture
-def session(tmp_path, clock):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    settings = Settings(
-        tmp_path / "root", temporary, tmp_path / "logs", tmp_path / "own" / "c.json", python=Path(sys.executable)
-    )
-    made = Session(lambda: settings, clock)
-    made.look()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def follow(command, monkeypatch):
-    """Makes the worker follow a script."""
-
-    def set_script(script: dict) -> None:
-        monkeypatch.setattr(launch, "worker_command", lambda python: command(SHIPPED | script))
-
-    return set_script
+def follow(follow):
+    """Makes the worker follow a script, and offer what the product does."""
+    return lambda script: follow(SHIPPED | script)
 
 
 def wait_quietly(session: Session, what) -> None:

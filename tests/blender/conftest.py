@@ -8,12 +8,15 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 import zlib
 from pathlib import Path
 
 import pytest
 
 MODULE = "bl_ext.user_default.image_to_3d"
+PATIENCE, PATIENCE_AT_WORK = 20.0, 400.0
+"""Seconds: for a fake worker, and for the real one."""
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -66,6 +69,25 @@ def addon(bpy, monkeypatch, tmp_path):
 def module(name: str):
     """A module of the enabled add-on."""
     return importlib.import_module(f"{MODULE}.addon.{name}")
+
+
+def run_until(addon, condition, patience: float = PATIENCE) -> None:
+    """Ticks as Blender's timer would (in a Blender without a window timers do not run), for so many seconds at most."""
+    timer, end = addon("ui.timer"), time.monotonic() + patience
+    while not condition(timer.session()):
+        assert time.monotonic() < end, timer.session().state
+        timer._tick()
+        time.sleep(0.005)
+
+
+def work_until(addon, condition) -> None:
+    """The same for the real worker, which takes its time, and must have no problem meanwhile."""
+
+    def arrived(session) -> object:
+        assert not session.problem, session.problem
+        return condition(session)
+
+    run_until(addon, arrived, PATIENCE_AT_WORK)
 
 
 @pytest.fixture

@@ -3,28 +3,19 @@
 packages."""
 
 import os
-import time
 from pathlib import Path
 
 import pytest
+from image_to_3d.tests.blender.conftest import work_until
 
 PYTHON = os.environ.get("IMAGE_TO_3D_WORKER", "")
 ROBOT = Path(__file__).resolve().parents[2] / "docs" / "examples" / "robot.png"
-PATIENCE = 400.0
 STEPS = 4  # of the generator: what comes out is not looked at
 
 pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="IMAGE_TO_3D_WORKER names no Python with the worker's packages"),
     pytest.mark.timeout(1200),
 ]
-
-
-def run(addon, until) -> None:
-    timer, end = addon("ui.timer"), time.monotonic() + PATIENCE
-    while not until(timer.session()):
-        assert time.monotonic() < end and not timer.session().problem, timer.session().problem
-        timer._tick()
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -62,7 +53,7 @@ def generate(bpy) -> None:
 def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bpy, addon, brought, tmp_path):
     session = addon("ui.timer").session()
     generate(bpy)
-    run(addon, lambda session: len(brought) == 1 and not session.results.waiting)
+    work_until(addon, lambda session: len(brought) == 1 and not session.results.waiting)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
@@ -73,7 +64,7 @@ def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bp
         own.fresh = fresh
         addon("ui.scene.selection").select_only(bpy.context, bpy.data.objects["robot"])
         bpy.ops.image_to_3d.regenerate()
-        run(addon, lambda session, count=count: len(brought) == count and not session.results.waiting)
+        work_until(addon, lambda session, count=count: len(brought) == count and not session.results.waiting)
         assert session.results.last.from_cache is not fresh
     own.fresh = False
     assert brought[0] == brought[1] == brought[2]
@@ -82,11 +73,11 @@ def test_a_reopened_result_is_made_again_to_the_last_byte_and_varied_in_a_row(bp
     addon("ui.scene.selection").select_only(bpy.context, bpy.data.objects["robot"])
     bpy.ops.image_to_3d.vary(count=4)
     assert len(session.queue) == 3 and session.job
-    run(addon, lambda session: len(brought) == 7 and not session.results.waiting)
+    work_until(addon, lambda session: len(brought) == 7 and not session.results.waiting)
     boxes = [addon("ui.scene.place").box(thing) for thing in sorted(bpy.data.objects, key=lambda each: each.location.x)]
     assert all(left.high.x < right.low.x for left, right in zip(boxes, boxes[1:]))
     assert len(set(brought[2:])) == 5
-    run(addon, lambda session: len(session.history.told.entries) == 5)
+    work_until(addon, lambda session: len(session.history.told.entries) == 5)
     seeds = [entry.provenance.options["seed"] for entry in session.history.told.entries]
     assert sorted(seeds) == [0, 1, 2, 3, 4]
 
@@ -100,7 +91,7 @@ def test_what_was_finished_but_not_in_the_scene_yet_is_in_the_history_after_a_re
     own = bpy.context.window_manager.image_to_3d
     own.method_generator.option_seed = 1
     bpy.ops.image_to_3d.generate()
-    run(addon, lambda session: session.results.waiting and session.job)
+    work_until(addon, lambda session: session.results.waiting and session.job)
     addon_utils.disable("bl_ext.user_default.image_to_3d", default_set=True)
     assert not brought
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -108,8 +99,8 @@ def test_what_was_finished_but_not_in_the_scene_yet_is_in_the_history_after_a_re
     addon("ui.timer")._tick()
     own = bpy.context.window_manager.image_to_3d
     own.picture, own.category = str(ROBOT), "Depth"  # the worker starts to say what it would take, and what it has
-    run(addon, lambda session: session.history.told.entries)
+    work_until(addon, lambda session: session.history.told.entries)
     [entry] = addon("ui.timer").session().history.told.entries
     bpy.ops.image_to_3d.place_again(key=entry.key)
-    run(addon, lambda session: session.results.last)
+    work_until(addon, lambda session: session.results.last)
     assert len(brought) == 1

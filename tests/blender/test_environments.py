@@ -4,12 +4,11 @@
 import dataclasses
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from image_to_3d.tests.blender.conftest import PATIENCE, run_until
 
-PATIENCE = 20.0
 FAKE = Path(__file__).resolve().parent.parent / "addon" / "fake_envs.py"
 ENTRY = {
     "name": "core",
@@ -104,15 +103,6 @@ def bare(addon, monkeypatch, tmp_path):
 
 def timer(addon):
     return addon("ui.timer")
-
-
-def run_until(addon, condition) -> None:
-    """Ticks as Blender's timer would (in a Blender without a window timers do not run)."""
-    end = time.monotonic() + PATIENCE
-    while not condition(timer(addon).session()):
-        assert time.monotonic() < end, timer(addon).session().state
-        timer(addon)._tick()
-        time.sleep(0.005)
 
 
 def check(addon) -> None:

@@ -9,9 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.blender.conftest import ball
+from image_to_3d.tests.blender.conftest import ball, run_until
 
-PATIENCE = 20.0
 GAP = 0.02
 VOLUME = 0.02  # QuadriFlow may lose so much of it
 PROVENANCE = {
@@ -211,14 +210,6 @@ def test_what_cannot_be_read_of_it_is_no_error(bpy, addon, kept):
     assert not bpy.ops.image_to_3d.regenerate.poll() and not bpy.ops.image_to_3d.vary.poll()
 
 
-def run(addon, until) -> None:
-    timer, end = addon("ui.timer"), time.monotonic() + PATIENCE
-    while not until(timer.session()):
-        assert time.monotonic() < end and not timer.session().problem, timer.session().problem
-        timer._tick()
-        time.sleep(0.005)
-
-
 def of_fake(seed: int) -> dict:
     """A provenance whose network the scripted worker offers."""
     return PROVENANCE | {"category": "Depth", "method": "depth", "network": "included", "options": {"seed": seed}}
@@ -235,7 +226,7 @@ def test_regenerate_asks_for_the_same_and_puts_it_beside_it(bpy, addon, bring_in
     bpy.context.scene.cursor.location = (0, 0, 0)
     follow(fake_worker, round_thing)
     assert bpy.ops.image_to_3d.regenerate() == {"FINISHED"}
-    run(addon, lambda session: len(bpy.data.objects) == 2)
+    run_until(addon, lambda session: len(bpy.data.objects) == 2)
     [request] = fake_worker.requests("generate")
     wanted = ("pictures", "category", "network", "preset", "options")
     assert [request["params"][name] for name in wanted] == [of_fake(5)[name] for name in wanted]
@@ -250,7 +241,7 @@ def test_regenerate_takes_nothing_from_the_cache_where_that_is_wanted(bpy, addon
     bpy.context.window_manager.image_to_3d.fresh = True
     bpy.ops.image_to_3d.regenerate()
     bpy.context.window_manager.image_to_3d.fresh = False
-    run(addon, lambda session: len(bpy.data.objects) == 2)
+    run_until(addon, lambda session: len(bpy.data.objects) == 2)
     assert [request["params"]["cached"] for request in fake_worker.requests("generate")] == [False]
 
 
@@ -267,7 +258,7 @@ def test_vary_queues_other_seeds_that_can_be_taken_out_and_come_in_a_row(
     ]
     bpy.ops.image_to_3d.unqueue(number=session.queue[1].number)
     (tmp_path / "go").touch()
-    run(addon, lambda session: len(bpy.data.objects) == 5)
+    run_until(addon, lambda session: len(bpy.data.objects) == 5)
     row = sorted(bpy.data.objects, key=lambda each: each.location.x)
     assert row[0] == thing
     assert [each["Seed"] for each in row] == [5, 6, 7, 9, 10]

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.blender.test_addon import chosen, own_settings, run_until
+from image_to_3d.tests.blender.conftest import run_until
+from image_to_3d.tests.blender.test_addon import chosen, own_settings
 
 KEPT_OPTIONS = {"faces": 4321, "fov": 40.0, "size": 1.5, "solid": True}
 

@@ -5,15 +5,14 @@ import math
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from image_to_3d.tests.blender.conftest import work_until
 
 PYTHON = os.environ.get("IMAGE_TO_3D_WORKER", "")
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = ROOT / "docs" / "examples" / "room.jpg"
-PATIENCE = 400.0
 
 TINY = """
 import sys
@@ -38,14 +37,6 @@ def session(addon, monkeypatch):
     return found
 
 
-def run(addon, until) -> None:
-    timer, end = addon("ui.timer"), time.monotonic() + PATIENCE
-    while not until(timer.session()):
-        assert time.monotonic() < end and not timer.session().problem, timer.session().problem
-        timer._tick()
-        time.sleep(0.02)
-
-
 def generate(bpy, addon, photo: Path = ROOM, **more) -> None:
     """Makes the photo, of a room, with the preset fast, and waits until it is in the scene."""
     own = bpy.context.window_manager.image_to_3d
@@ -54,7 +45,7 @@ def generate(bpy, addon, photo: Path = ROOM, **more) -> None:
     for name, value in more.items():
         setattr(own.method_depth, f"option_{name}", value)
     bpy.ops.image_to_3d.generate()
-    run(addon, lambda session: session.results.last)
+    work_until(addon, lambda session: session.results.last)
 
 
 def test_moge_is_taken_by_itself_as_soon_as_its_weights_are_there(bpy, addon, session):
@@ -78,7 +69,7 @@ def test_a_folder_of_frames_becomes_a_displaced_grid_that_the_scenes_frame_moves
     own = bpy.context.window_manager.image_to_3d
     own.picture, own.category, own.category_Depth.preset = str(frames), "Depth", "fast"
     bpy.ops.image_to_3d.sequence()
-    run(addon, lambda session: any(each.type == "MESH" for each in bpy.data.objects))
+    work_until(addon, lambda session: any(each.type == "MESH" for each in bpy.data.objects))
     assert (tmp_path / "frames depth" / "depth_0003.exr").is_file()
     [thing] = [each for each in bpy.data.objects if each.type == "MESH"]
     [camera] = [each for each in bpy.data.objects if each.type == "CAMERA"]

@@ -40,7 +40,7 @@ def layers(front: np.ndarray, back: np.ndarray) -> Layers:
 
 def surface(two: Layers, share: np.ndarray) -> trimesh.Trimesh:
     """In half sides of the window, the thing's mean depth in the origin."""
-    solid = Between.of(two, share, FAR)
+    solid = Between.of(two, share[None], FAR)
     found = isosurface(solid.value, solid.bounds, CELLS, lambda *_: None)
     assert is_closed(found.faces)
     scale = FAR.fx / 100.0

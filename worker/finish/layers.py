@@ -20,7 +20,7 @@ from ..geometry.between import Between
 from ..geometry.fill import nearest_filled
 from ..geometry.texturing.photo import sampled
 from ..geometry.texturing.synthesis import synthesised
-from ..pictures.silhouette import FILL, seen_through, without_specks
+from ..pictures.silhouette import FILL, apart, seen_through
 from . import field
 from .asset import Asset
 from .options import FieldOptions, LayersOptions
@@ -55,19 +55,26 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
     """What the layers bound, in glTF axes with the camera in the origin. fov: degrees across the picture's longer side,
     0 as the view says. grid: cells along the thing. Raises Unable where the outline is empty."""
     camera = layers.view.with_fov(fov)
-    subject = np.uint8(255) * without_specks(layers.view.mask >= 128)
-    share = seen_through(layers.window, subject, round(grid / FILL)).astype(np.float32) / 255.0
+    regions = _regions(layers, round(grid / FILL))
     try:
-        found = Between.of(layers, share, camera)
+        found = Between.of(layers, regions, camera)
     except ValueError as error:
         raise Unable(str(error)) from None
-    behind = _behind(layers, share)
+    behind = _behind(layers, regions.sum(axis=0))
 
     def colour(points: np.ndarray) -> np.ndarray:
         return sampled(behind, found.seen(points)[0] * len(behind)).astype(np.float32)
 
     view = replace(layers.view, camera=camera, rotation=_TO_CAMERA)
     return Field(found.value, colour, found.bounds, np.eye(3), dict, (view,), layers.notes)
+
+
+def _regions(layers: Layers, cells: int) -> np.ndarray:
+    """(K, cells, cells) float32, how much of each of the window's cells each part of the outline covers that does not
+    touch the others, not even by a corner; one that is zero where there is none."""
+    label, count = apart(layers.view.mask)
+    each = [np.uint8(255) * (label == part) for part in range(1, max(count, 1) + 1)]
+    return np.stack([seen_through(layers.window, part, cells) for part in each]).astype(np.float32) / 255.0
 
 
 def _mirrored(inside: np.ndarray) -> bool:

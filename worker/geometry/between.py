@@ -15,10 +15,12 @@ from scipy import ndimage
 
 from ..core.representations import Layers
 from ..core.view import PinholeCamera, Window
+from .joined import straightened, ways, widened
 from .texturing.photo import sampled
 
 _THINNEST = 0.012  # of the window's half side: nothing is thinner, or it could not be held in a hand
-_FOUND = 0.75  # cells: nor thinner than this to both sides of its middle, or marching cubes would miss it
+_FOUND = 1.0  # cells: nor thinner than this to both sides of its middle, or marching cubes would miss it
+_STEEPEST = 8.0  # cells of depth per cell, to which that is held; steeper is noise
 _DEEPEST = 1.5  # half sides from the mean depth, beyond which a layer is a mistake
 _ROUND = 1.0  # cells over which outline and layers pass into each other where they meet
 _FINER = 4  # times as fine as the cells is the picture in which the outline's distance is measured
@@ -46,13 +48,18 @@ class Between:
     bounds: np.ndarray
 
     @classmethod
-    def of(cls, layers: Layers, share: np.ndarray, camera: PinholeCamera) -> Between:
-        """share: (N, N) float32, how much of each cell of the layers' window the thing covers. Raises ValueError where
-        no cell is covered by half."""
+    def of(cls, layers: Layers, regions: np.ndarray, camera: PinholeCamera) -> Between:
+        """regions: (K, N, N) float32, how much of each cell of the layers' window each part of the outline covers that
+        is not joined to the others; each becomes one piece. Raises ValueError where no cell is covered by half."""
+        share = regions.sum(axis=0)
         if not (share >= 0.5).any():
             raise ValueError("the outline is empty: nothing would be left of the picture")
-        inside = _distance(share)
-        front, back = _depths(layers, share)
+        outline = _distance(share)
+        way = ways(outline, regions)
+        middle, half = _depths(layers, share)
+        middle = straightened(middle, outline, way)
+        half = np.maximum(half, _FOUND / np.maximum(_steepness(middle), 1.0 / _STEEPEST))
+        inside, front, back = widened(outline, way), middle - half, middle + half
         maps = np.stack([inside, front, back, _steepness(front), _steepness(back)], axis=2)
         return cls(maps.astype(np.float32), layers.window, camera, _box(inside, front, back, layers.window, camera))
 
@@ -85,7 +92,8 @@ def _distance(share: np.ndarray) -> np.ndarray:
 
 
 def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Front and back (N, N) in cells, also where nothing covers a cell.
+    """The depth half-way between front and back, and half the thickness, (N, N) in cells, also where nothing covers a
+    cell.
 
     What is smoothed and continued is the depth half-way and the square of half the thickness: where a round surface
     meets its outline its thickness falls like a root, so its square is what is straight there. Smoothing takes out what
@@ -98,8 +106,7 @@ def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     smooth = (ndimage.convolve(_continued(values, own), _BINOMIAL, mode="nearest") for values in (middle, square))
     half_side = len(share) / 2
     middle, square = (_enlarged(values, len(share)) for values in smooth)
-    half = np.maximum(np.sqrt(np.maximum(square, _THINNEST**2)) * half_side, _FOUND)
-    return middle * half_side - half, middle * half_side + half
+    return middle * half_side, np.sqrt(np.maximum(square, _THINNEST**2)) * half_side
 
 
 def _sure(share: np.ndarray) -> np.ndarray:

@@ -65,6 +65,12 @@ def present(alpha: np.ndarray) -> np.ndarray:
     return without_specks(alpha >= 128)
 
 
+def apart(alpha: np.ndarray) -> tuple[np.ndarray, int]:
+    """(H, W) the number, from 1, of the part of what is present that each pixel belongs to, 0 for none, and how many
+    there are. Parts do not touch each other, not even by a corner."""
+    return ndimage.label(present(alpha), np.ones((3, 3)))
+
+
 def solid_part(alpha: np.ndarray) -> np.ndarray:
     """The alpha (H, W) uint8 of what is present, its soft rim and what is seen through it: without haze, dirt and soft
     shadows, which would make the crop around the thing too large. All zero where nothing is present."""

@@ -28,11 +28,17 @@ _ROUNDS = 16  # of drawing short edges together: each leaves some that meet othe
 _WEIGHT, _PASS = 0.5, 0.1  # Taubin's lambda, and the frequency below which his filter passes everything
 
 
-def without_small_parts(vertices: np.ndarray, faces: np.ndarray, share: float) -> Surface:
-    """Without the connected parts whose area is less than `share` of the largest part's, in 0 to 1."""
+def without_small_parts(
+    vertices: np.ndarray, faces: np.ndarray, share: float, most: int | None = None, doubtful: float = 1.0
+) -> Surface:
+    """Without the connected parts whose area is less than `share` of the largest part's, in 0 to 1, and, beyond the
+    `most` largest, without those that have less than `doubtful` of it."""
     part, count = connected(faces, len(vertices))
     area = np.bincount(part, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=count)
-    keep = area >= share * area.max(initial=0.0)
+    least = np.full(count, share)
+    if most is not None:
+        least[np.argsort(-area, kind="stable")[most:]] = max(share, doubtful)
+    keep = area >= least * area.max(initial=0.0)
     return used_only(vertices, faces[keep[part]])[:2]
 
 
