@@ -433,6 +433,33 @@ def test_neither_small_nor_large_things_are_refused(bpy, addon, tmp_path, bring_
     assert max(heights) - min(heights) == pytest.approx(2.0 * size, rel=0.02)
 
 
+def test_quads_pass_through_the_middle_of_the_surface_they_are_made_of(bpy, addon, bring_in, round_thing, monkeypatch):
+    """Blender's own have their corners on it, so that a round thing comes out smaller."""
+    fit, copies = addon("ui.scene.fit"), addon("ui.scene.copies")
+    dense = bring_in(round_thing)
+    off, lost = [], []
+    for rounds in (0, fit.ROUNDS):
+        monkeypatch.setattr(fit, "ROUNDS", rounds)
+        light = copies.copied(dense, "light")
+        addon("ui.scene.retopology").quads(bpy.context, light, 300)
+        find = fit.tree(light.data).find_nearest
+        off.append(sum(find(vertex.co)[3] ** 2 for vertex in dense.data.vertices))
+        lost.append(abs(1.0 - copies.volume(light.data) / copies.volume(dense.data)))
+    assert off[1] < 0.5 * off[0] and lost[1] < 0.2 * lost[0]
+
+
+def test_fitting_draws_no_side_of_a_thin_plate_to_the_other(bpy, addon):
+    from mathutils import Vector
+
+    fit, mesh = addon("ui.scene.fit"), bpy.data.meshes.new("plate")
+    square = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    mesh.from_pydata([(x, y, z) for z in (0.0, 0.1) for x, y in square], [], [(3, 2, 1, 0), (4, 5, 6, 7)])
+    mesh.update()
+    up = Vector((0.0, 0.0, 1.0))
+    fit.onto(mesh, [(Vector((x / 2, y / 2, 0.04)), up) for x, y in square])
+    assert [vertex.co.z for vertex in mesh.vertices] == pytest.approx([0.0] * 4 + [0.1] * 4), "nearest is the underside"
+
+
 def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, addon, quad, bring_in):
     bring_in(quad)
     fan = bpy.data.meshes.new("fan")  # three faces at one edge

@@ -11,7 +11,7 @@ import bpy
 from bmesh.types import BMesh
 from mathutils import Matrix
 
-from . import bake, material
+from . import bake, fit, material
 from .copies import copied, discard, edited, open_edges, put_away, replace_mesh, with_modifier
 from .errors import CannotChange
 from .selection import select_only
@@ -71,9 +71,9 @@ def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> No
     """QuadriFlow on the object's mesh, of which it sees as much as it can make something of in a bearable time.
 
     It takes short edges for none, whatever the thing's size, so it sees it larger than it is. Where a closed mesh is
-    rough it leaves small holes, which are closed.
+    rough it leaves small holes, which are closed. Its quads leave out what lies between their corners; they are fitted.
     """
-    closed = not open_edges(thing.data)
+    closed, surface = not open_edges(thing.data), fit.points(thing.data)
     most = max(DENSEST, PER_QUAD * faces)
     if len(thing.data.polygons) > most:
         _decimated(context, thing, most)
@@ -93,6 +93,7 @@ def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> No
     thing.data.update()
     if closed:
         edited(thing.data, _without_holes)
+    fit.onto(thing.data, surface)
 
 
 def _without_holes(data: BMesh) -> None:
