@@ -77,6 +77,7 @@ def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> No
     most = max(DENSEST, PER_QUAD * faces)
     if len(thing.data.polygons) > most:
         _decimated(context, thing, most)
+    edited(thing.data, _without_forks)
     scale = max(1.0, SHORTEST / max(_shortest_edge(thing.data), 1e-9))
     thing.data.transform(Matrix.Scale(scale, 4))
     select_only(context, thing)
@@ -94,6 +95,11 @@ def quads(context: bpy.types.Context, thing: bpy.types.Object, faces: int) -> No
     if closed:
         edited(thing.data, _without_holes)
     fit.onto(thing.data, surface)
+
+
+def _without_forks(data: BMesh) -> None:
+    """Takes apart what meets at an edge of more than two faces, for which QuadriFlow refuses a whole relief."""
+    bmesh.ops.split_edges(data, edges=[edge for edge in data.edges if len(edge.link_faces) > 2])
 
 
 def _without_holes(data: BMesh) -> None:
