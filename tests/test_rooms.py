@@ -169,7 +169,9 @@ def test_what_says_hello_imports_nothing_heavy_at_the_top(name):
     assert not [each for path in files(name) for each in imports(path, top_only=True) if begins(each, heavy)]
 
 
-@pytest.mark.parametrize("folder", ["envs", "worker/wire/protocol.py", "worker/core/options.py"])
+@pytest.mark.parametrize(
+    "folder", ["envs", "worker/wire/protocol.py", "worker/wire/reading.py", "worker/core/options.py"]
+)
 def test_what_runs_before_anything_is_installed_needs_the_standard_library_only(folder):
     for path in files(folder):
         foreign = {name.split(".")[0] for name in imports(path)} - set(STANDARD) - {"envs", "worker"}

@@ -14,7 +14,7 @@ from pathlib import Path
 from . import __version__
 from .core.errors import Invalid
 from .core.job import Job
-from .core.texts import path_of
+from .core.texts import path_of, shortened
 from .methods import all_methods, along, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, select, settings
@@ -55,7 +55,7 @@ class App:
             message = f"the worker speaks version {protocol.VERSION} and not {params.version}: install both anew"
             raise WireError(ErrorCode.VERSION_MISMATCH, message)
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
-            raise Invalid(f"there is no device {params.device!r}: choose auto, cpu, cuda or mps")
+            raise Invalid(f"there is no device {shortened(params.device)!r}: choose auto, cpu, cuda or mps")
         for folder in filter(None, (params.weights, params.cache)):
             path_of(folder)
         self._settings = params

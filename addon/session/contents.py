@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 
-from ...worker.core.file_types import IMAGE_FOLDERS, MASK_MARKS, PICTURES
+from ...worker.core.file_types import IMAGE_FOLDERS, MASK_MARKS, TAKEN, raw_twins
 
 MOST = 5000
 """Entries of a folder that are looked at: some 10 ms; beyond that nobody counts."""
@@ -25,14 +25,16 @@ def pictures_in(folder: str) -> tuple[str, ...]:
 def _listed(folder: str) -> tuple[str, ...]:
     try:
         with os.scandir(folder) as entries:
-            return tuple(sorted(entry.path for entry in islice(entries, MOST) if _is_photo(entry.name.lower())))
+            names = [entry.name for entry in islice(entries, MOST) if _is_photo(entry.name.lower())]
     except OSError:
         return ()
+    twins = raw_twins(names)
+    return tuple(os.path.join(folder, name) for name in sorted(names) if name not in twins)
 
 
 def _is_photo(name: str) -> bool:
     stem, ending = os.path.splitext(name)
-    return ending in PICTURES and not stem.startswith(".") and not stem.endswith(MASK_MARKS)
+    return ending in TAKEN and not stem.startswith(".") and not stem.endswith(MASK_MARKS)
 
 
 class Folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...worker.core.sequence_info import SequenceResult
 from ..session import provenance
 from ..session.jobs import Finished
 from . import preferences, scene
@@ -27,10 +28,23 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
             kept.keep(thing, provenance.text(result), provenance.readable(result.provenance))
             if preferences.preferences().mark_assets:
                 mark_as_asset(thing)
+    _show(context, things[0])
+    return things[0]
+
+
+def bring_in_sequence(context: bpy.types.Context, found: SequenceResult) -> None:
+    """Adds the depth of frames to the scene, with its camera. Raises scene.CannotAdd."""
+    thing, camera = scene.add_sequence(context, found)
+    context.view_layer.update()  # the box is that of the displaced grid then
+    place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
+    camera.matrix_world = thing.matrix_world
+    _show(context, thing)
+
+
+def _show(context: bpy.types.Context, thing: bpy.types.Object) -> None:
     if preferences.preferences().show_textures:
         view.show_textures_at_first(context)
-    view.bring_into_sight(context, things[0])
-    return things[0]
+    view.bring_into_sight(context, thing)
 
 
 def mark_as_asset(thing: bpy.types.Object) -> None:

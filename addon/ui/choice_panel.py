@@ -5,6 +5,8 @@ it, starts, waits, or touches a file.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 from bpy.types import Context, UILayout
 
@@ -18,6 +20,7 @@ from .choices import Choice
 THUMBNAIL_SCALE = 6.0
 SHEET_SCALE = 2.6
 SHEET_COLUMNS = 4
+LABEL_SPLIT = 0.42
 
 GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
 """Of options, in the order in which they are drawn; the subject and the seed have places of their own."""
@@ -71,17 +74,27 @@ def draw_choice(layout: UILayout, context: Context, choice: Choice) -> None:
     row.label(text="Model")
     row.prop(own, "category", text="")
     column.prop(group, "network", text="")  # names of networks are long: no room for a label
+    if choice.mismatch and own.picture:
+        return
     if network is None:
         drawing.note(layout, context, f"Automatic: {choice.method.label}")
     else:
         name = f"{network.label}, " if choice.is_automatic else "Licence: "
         drawing.note(layout, context, name + wording.licence(network))
-    for option in (each for each in choice.method.options if each.group == "subject"):
-        row = layout.row(align=True)
-        row.prop(properties.of_method(own, choice.method), properties.property_name(option), expand=True)
-    layout.row(align=True).prop(group, "preset", expand=True)
+    _draw_how(layout, context, choice.method)
+
+
+def _draw_how(layout: UILayout, context: Context, method: MethodInfo) -> None:
+    """What of the picture is meant, the preset, and what that comes to."""
+    own = properties.settings(context)
+    for option in (each for each in method.options if each.group == "subject"):
+        column = layout.column(align=True)
+        column.label(text=option.label)
+        row = column.row(align=True)
+        row.prop(properties.of_method(own, method), properties.property_name(option), expand=True)
+    layout.row(align=True).prop(properties.of_the_category(own), "preset", expand=True)
     known = timer.session().estimate.answer
-    if text := wording.estimate(known, properties.preset(own, choice.method)):
+    if text := wording.estimate(known, properties.preset(own, method)):
         drawing.note(layout, context, wording.sentence(text).removesuffix("."))
 
 
@@ -105,21 +118,29 @@ def _draw_download(layout: UILayout, network: NetworkInfo, text: str) -> None:
 
 
 def draw_fits(layout: UILayout, context: Context, choice: Choice, session: Session) -> None:
-    """Which methods fit what there is, with the best that is installed, and what is better and a download away."""
+    """Which methods fit what there is, with the best that is installed, and what is better and a download away; where
+    what is chosen does not fit, that is drawn already."""
     own = properties.settings(context)
-    if not own.picture:
+    if not own.picture or choice.mismatch:
         return
     several = properties.is_several(own)
     header, body = layout.panel("image_to_3d_fits", default_closed=True)
     header.label(text=f"What Fits {_what(own)}")
     if body is None:
         return
-    last: bool | None = None
     for fit in advice.fits(session.methods, several):
-        if not several and fit.whole is not last:
-            body.label(text="All that it shows" if fit.whole else "The thing in it, alone")
-            last = fit.whole
         _draw_fit(body.column(align=True), own, choice, fit)
+
+
+def draw_mismatch(layout: UILayout, context: Context, choice: Choice, session: Session) -> None:
+    """Why what is chosen cannot be made of these pictures, and buttons for what can."""
+    own, box = properties.settings(context), layout.box().column()
+    drawing.text(box, context, wording.sentence(choice.mismatch), "INFO")
+    for fit in advice.fits(session.methods, properties.is_several(own)):
+        if fit.best:
+            _draw_fit(box.column(align=True), own, choice, replace(fit, better=None))
+    if choice.method.makes == "DepthMap":
+        drawing.note(box, context, "For the depth of each frame see Frames, below.")
 
 
 def _what(own: bpy.types.PropertyGroup) -> str:
@@ -128,20 +149,21 @@ def _what(own: bpy.types.PropertyGroup) -> str:
 
 
 def _draw_fit(column: UILayout, own: bpy.types.PropertyGroup, choice: Choice, fit: Fit) -> None:
+    subject = "" if properties.is_several(own) else ": all it shows" if fit.whole else ": the thing alone"
+    column.label(text=fit.category + subject)
     if fit.best:
         taken = choice.network is not None and choice.network.name == fit.best.name
-        text = f"{fit.category}: {fit.best.label}"
-        button = column.operator("image_to_3d.take_network", text=text, icon="CHECKMARK", depress=taken)
+        button = column.operator("image_to_3d.take_network", text=fit.best.label, icon="CHECKMARK", depress=taken)
         button.category, button.network = fit.category, fit.best.name
     if fit.better:
-        row = column.split(factor=0.62, align=True)
-        text = fit.better.label if fit.best else f"{fit.category}: {fit.better.label}"
-        button = row.operator("image_to_3d.take_network", text=text)
+        row = column.row(align=True)
+        button = row.operator("image_to_3d.take_network", text=fit.better.label)
         button.category, button.network = fit.category, fit.better.name
-        _draw_download(row, fit.better, wording.size(fit.better.bytes))
+        _draw_download(row, fit.better, "")
         note = column.row()
         note.active = False
-        note.label(text=f"{'Better; ' if fit.best else ''}licence {wording.licence(fit.better)}")
+        size, licence = wording.size(fit.better.bytes), wording.licence(fit.better)
+        note.label(text=f"{'Better' if fit.best else 'Download'}: {size}, {licence}")
 
 
 # ---- options
@@ -159,7 +181,6 @@ def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None
     """All options, by what they are about."""
     own = properties.settings(context)
     group, changed = properties.of_method(own, method), properties.changed(own, method)
-    layout.use_property_split, layout.use_property_decorate = True, False
     for name, title in GROUPS:
         options = [option for option in method.options if option.group == name]
         if options:
@@ -171,10 +192,18 @@ def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None
 
 
 def _draw_option(layout: UILayout, group: bpy.types.PropertyGroup, option: Option, is_changed: bool) -> None:
-    row, name = layout.row(align=True, heading=option.label if option.zero else ""), properties.property_name(option)
+    """Without Blender's column of labels, which cuts them in a narrow sidebar."""
+    name = properties.property_name(option)
     if option.zero:
+        row = layout.row()
+        row.label(text=option.label)
         row.prop(group, properties.zero_name(option))
     if not option.zero or is_changed:
-        row.prop(group, name, **({"text": ""} if option.zero else {}))
-    if is_changed:
-        row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name
+        row = layout.row(align=True)
+        if option.choices:
+            row = row.split(factor=LABEL_SPLIT, align=True)
+            row.label(text=option.label)
+            row = row.row(align=True)
+        row.prop(group, name, **({"text": ""} if option.choices else {}))
+        if is_changed:
+            row.operator("image_to_3d.reset_option", text="", icon="LOOP_BACK").option = option.name

@@ -51,11 +51,16 @@ def chosen(
     return Choice(recipe, method, info, automatic, mismatch)
 
 
+def depth_of(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[MethodInfo, bpy.types.PropertyGroup]:
+    """The method that gives a photo its depth, and network and preset of its category."""
+    method = next(each for each in methods if each.makes == "DepthMap")
+    return method, getattr(own, properties.attribute("category", method.category))
+
+
 def for_depth(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[str | None, str, dict[str, Value]]:
     """Network (None: the worker's choice), preset and options of the method that gives a photo its depth."""
-    method = next(each for each in methods if each.makes == "DepthMap")
-    mine = getattr(own, properties.attribute("category", method.category)).network
-    network = mine if mine in (each.name for each in method.networks) else None
+    method, mine = depth_of(own, methods)
+    network = mine.network if mine.network in (each.name for each in method.networks) else None
     return network, properties.preset(own, method), properties.changed(own, method)
 
 

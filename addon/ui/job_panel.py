@@ -70,7 +70,7 @@ def draw_outcome(layout: UILayout, context: Context, session: Session) -> None:
         for warning in session.results.last.warnings:
             drawing.text(layout, context, wording.sentence(warning), "INFO")
         if better := advice.a_download_away(session.methods, session.results.last.network):
-            text = f"Download {better.label} ({wording.size(better.bytes)})"
+            text = f"Get {better.label}, {wording.size(better.bytes)}"
             layout.operator("image_to_3d.download", text=text, icon="IMPORT").network = better.name
 
 

@@ -10,12 +10,16 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Event, FileHandler, Operator, OperatorFileListElement
 
-from ...worker.core.file_types import PICTURES, VIDEOS
+from ...worker.core.file_types import CAMERA_LISTS, TAKEN, VIDEOS
 from ..session.session import Session
 from ..session.states import State
 from . import arrival, preferences, properties, scene, timer, wording
 
 Returned = set[str]
+
+_KNOWN = bpy.path.extensions_image | bpy.path.extensions_movie
+UNKNOWN = ";".join([*(f"*{ending}" for ending in TAKEN + VIDEOS if ending not in _KNOWN), *CAMERA_LISTS])
+"""What Blender's file browser takes for no picture and no movie, as patterns: it has room for 255 characters."""
 
 
 def session_operator(
@@ -77,6 +81,7 @@ class IMAGE_TO_3D_OT_choose_picture(_Taking, Operator):
     filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    filter_glob: StringProperty(default=UNKNOWN, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     # Blender's file browser reads the way to show files from a property of this name
     display_type: EnumProperty(
@@ -103,7 +108,7 @@ class IMAGE_TO_3D_OT_drop_picture(_Taking, Operator):
 
     def execute(self, context: Context) -> Returned:
         dropped = [file.name for file in self.files]
-        pictures = [name for name in dropped if name.lower().endswith(PICTURES)]
+        pictures = [name for name in dropped if name.lower().endswith(TAKEN)]
         names = pictures or [name for name in dropped if name.lower().endswith(VIDEOS)][:1]
         if not names:
             self.report({"WARNING"}, "Neither a picture nor a video was dropped")
@@ -119,7 +124,7 @@ class IMAGE_TO_3D_FH_picture(FileHandler):
     bl_idname = "IMAGE_TO_3D_FH_picture"
     bl_label = "Image to 3D"
     bl_import_operator = "image_to_3d.drop_picture"
-    bl_file_extensions = ";".join(PICTURES + VIDEOS)
+    bl_file_extensions = ";".join(TAKEN + VIDEOS)
 
     @classmethod
     def poll_drop(cls, context: Context) -> bool:

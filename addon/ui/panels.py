@@ -60,9 +60,10 @@ class IMAGE_TO_3D_PT_main(_Sidebar, Panel):
         choice_panel.draw_pictures(layout, context)
         choice = timer.chosen(context)
         choice_panel.draw_choice(layout, context, choice)
-        reason = choice.mismatch if properties.settings(context).picture else ""
-        if reason := reason or choice.is_automatic and not session.problem and session.selection.problem:
-            drawing.text(layout, context, wording.sentence(reason), "INFO")
+        if properties.settings(context).picture and choice.mismatch:
+            choice_panel.draw_mismatch(layout, context, choice, session)
+        elif choice.is_automatic and not session.problem and session.selection.problem:
+            drawing.text(layout, context, wording.sentence(session.selection.problem), "INFO")
         elif choice.network and choice.network.bytes and not choice.network.here:
             choice_panel.draw_missing(layout, context, choice)
         choice_panel.draw_fits(layout, context, choice, session)
@@ -156,11 +157,12 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
         own, column = properties.settings(context), self.layout.column()
         several = properties.is_several(own)
         column.prop(own, "camera", text="Cameras of the Photos" if several else "Matching Camera")
-        column.prop(own, "maps")
         more = column.column()
         more.active = own.camera
         more.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
         more.prop(own, "rendered", text="Render Through the First" if several else "Render Through It")
+        if not several:
+            self.layout.prop(own, "maps", placeholder="Not saved")
 
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:

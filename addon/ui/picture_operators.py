@@ -7,13 +7,15 @@ from __future__ import annotations
 import os
 import tempfile
 from array import array
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import bpy
 from bpy.props import IntProperty, StringProperty
 from bpy.types import Context, Image, Menu, Operator
 
-from ...worker.core.file_types import PICTURES, VIDEOS, is_camera_list
+from ...worker.core.file_types import PICTURES, TAKEN, VIDEOS, is_camera_list
+from ..session import clipboard
 from . import properties
 
 Returned = set[str]
@@ -35,7 +37,7 @@ def paths_in(text: str) -> list[str]:
 
 
 def _is_taken(path: str) -> bool:
-    return path.lower().endswith(PICTURES + VIDEOS) or is_camera_list(path)
+    return path.lower().endswith(TAKEN + VIDEOS) or is_camera_list(path)
 
 
 class IMAGE_TO_3D_OT_paste_picture(Operator):
@@ -53,7 +55,8 @@ class IMAGE_TO_3D_OT_paste_picture(Operator):
             self.report({"WARNING"}, f"The clipboard's picture cannot be taken: {error}")
             return {"CANCELLED"}
         if not paths:
-            self.report({"WARNING"}, "The clipboard has neither a picture nor the path of one: copy one first")
+            hint = clipboard.missing() or "copy one first"
+            self.report({"WARNING"}, f"The clipboard has neither a picture nor the path of one: {hint}")
             return {"CANCELLED"}
         properties.choose(properties.settings(context), paths)
         return {"FINISHED"}
@@ -65,7 +68,10 @@ def _pasted(context: Context) -> list[str]:
     Blender pastes one, where the system lets it, as an image among its own; that goes again.
     """
     if not bpy.ops.image.clipboard_paste.poll():
-        return []
+        words = "".join(context.window_manager.clipboard.split())
+        is_text = words and words.isprintable()  # some programs give a picture's bytes to who asks for text
+        found = None if is_text else clipboard.picture(Path(_new_folder()))
+        return [str(found)] if found else []
     before = {each.name for each in context.blend_data.images}
     bpy.ops.image.clipboard_paste()
     made = [each for each in context.blend_data.images if each.name not in before]
@@ -106,7 +112,7 @@ def _file_of(image: Image | None, context: Context) -> str:
     own = bpy.path.abspath(image.filepath) if image.source == "FILE" and not image.packed_file else ""
     if own.lower().endswith(PICTURES) and os.path.isfile(own) and not image.is_dirty:
         return own
-    folder = tempfile.mkdtemp(prefix="image-to-3d-picture-", dir=bpy.app.tempdir)
+    folder = _new_folder()
     rendered = image.type == "RENDER_RESULT"
     written_as = context.scene.render.image_settings.file_format if rendered else image.file_format
     if written_as not in ENDINGS:
@@ -121,6 +127,11 @@ def _file_of(image: Image | None, context: Context) -> str:
     if not os.path.isfile(path):
         raise OSError("nothing was written")
     return path
+
+
+def _new_folder() -> str:
+    """One that goes when Blender ends."""
+    return tempfile.mkdtemp(prefix="image-to-3d-picture-", dir=bpy.app.tempdir)
 
 
 def _save_copy(image: Image, path: str, context: Context) -> None:

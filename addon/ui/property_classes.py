@@ -93,7 +93,7 @@ def _frame_properties() -> dict[str, object]:
             name="Folder", description="Where the files of each frame are written", subtype="DIR_PATH"
         ),
         "maps": StringProperty(
-            name="Maps",
+            name="Depth Maps",
             description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files. Empty: "
             "they are not",
             subtype="DIR_PATH",

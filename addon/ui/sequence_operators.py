@@ -11,7 +11,7 @@ from bpy.types import Context, Operator, UILayout
 
 from ...worker.wire.protocol import SequenceParams
 from ..session import sequences
-from . import choices, drawing, properties, scene, timer
+from . import arrival, choices, drawing, properties, scene, timer
 from .operators import Returned, grey, no_room
 
 
@@ -22,6 +22,7 @@ def draw(layout: UILayout, context: Context) -> None:
     row.prop(own, "frames_first")
     row.prop(own, "frames_last")
     row.prop(own, "frames_step")
+    layout.row(align=True).prop(choices.depth_of(own, timer.session().methods)[1], "preset", expand=True)
     layout.prop(own, "frames_folder", placeholder="Beside the frames")
     layout.operator("image_to_3d.sequence", icon="SEQUENCE")
     drawing.note(layout, context, "A displaced grid, and OpenEXR files of depth, normals and mask.")
@@ -73,7 +74,7 @@ class IMAGE_TO_3D_OT_add_sequence(Operator):
     def execute(self, context: Context) -> Returned:
         with context.temp_override(window=context.window_manager.windows[0]):  # a timer has none
             try:
-                scene.add_sequence(context, sequences.parsed(self.found))
+                arrival.bring_in_sequence(context, sequences.parsed(self.found))
             except scene.CannotAdd as error:
                 self.report({"ERROR"}, str(error))
                 return {"CANCELLED"}

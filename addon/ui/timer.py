@@ -57,6 +57,7 @@ _lasting: tuple[dict[str, object], float] = ({}, 0.0)  # settings to be remember
 _written: dict[str, object] = {}
 _moved_house = False
 _prepared = False
+_was_changed = False
 
 
 def session() -> Session:
@@ -101,6 +102,7 @@ def _tick() -> float:
 
 
 def _look() -> float:
+    global _was_changed
     if not _prepared:
         _prepare()
         return TICK_MOVING
@@ -119,8 +121,9 @@ def _look() -> float:
     if _session.environments.report is Report.DUE:
         _session.environments.report = Report.COPIED
         bpy.context.window_manager.clipboard = report.text(_session, bpy.app.version_string)
-    if changed or _second_has_passed():
-        _redraw()
+    if changed or _was_changed or _second_has_passed():
+        _redraw()  # once more after a change: panels that have become higher find their places only then
+    _was_changed = changed
     if _session.results.waiting and not reading:
         _add_when_possible()
     if _session.results.sequences:
@@ -244,7 +247,8 @@ def _add_sequence_when_possible() -> None:
     except RuntimeError as error:
         _session.problem = Problem(str(error).removeprefix("Error: ").strip())
     else:
-        telling.tell("INFO", f"{found.name}: depth of {found.frames} frames, {found.label}")
+        telling.tell("INFO", wording.made_of_frames(found))
+        _session.results.note = f"depth of {found.frames} frames, {found.label}; the files are in {found.folder}"
     _redraw()
 
 

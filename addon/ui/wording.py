@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ...worker.core.file_types import VIDEO_FRAMES
+from ...worker.core.sequence_info import SequenceResult
 from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
 from ..session.jobs import Label
@@ -17,6 +18,8 @@ from ..session.tasks import Order
 
 WORTH_SAYING = 100_000_000
 """Bytes of memory below which any machine has enough."""
+
+_UNIT = re.compile(r"(\d) (?=(?:s|min|kB|MB|GB)\b)")
 
 _STAGES = {"wait": "waiting", "uv": "getting the installer", "verify": "trying it out"}
 _STAGES |= {"torch": "getting what networks run on"}
@@ -127,6 +130,11 @@ def made(result: GenerateResult) -> str:
     return f"{result.name}: {result.faces:,} faces {time}, {by}"
 
 
+def made_of_frames(found: SequenceResult) -> str:
+    """How a sequence ended well."""
+    return f"{found.name}: {found.frames} frames, {found.label}"
+
+
 def cancelled(label: Label) -> str:
     """That the user gave something up."""
     return f"Cancelled: {label.title}" if label.title else "Cancelled"
@@ -234,15 +242,16 @@ def amount(shown: Shown) -> str:
 
 
 def wrap(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
-    """Lines of `text` that `measure` finds no wider than `width`; a word that is wider stands alone."""
+    """Lines of `text` that `measure` finds no wider than `width`; a word that is wider stands alone, and a number stays
+    with its unit."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line = ""
-        for word in paragraph.split():
+        for word in filter(None, _UNIT.sub("\\1\u00a0", paragraph).split(" ")):
             longer = f"{line} {word}".strip()
             if line and measure(longer) > width:
                 lines.append(line)
                 longer = word
             line = longer
         lines.append(line)
-    return lines
+    return [line.replace("\u00a0", " ") for line in lines]

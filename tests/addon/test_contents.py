@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from image_to_3d.addon.session.contents import Folder, pictures_in
+from image_to_3d.worker.core.file_types import RAW_PICTURES, TAKEN
+from image_to_3d.worker.pictures.look import look
 
 
 def made(folder: Path, *names: str) -> Path:
@@ -29,6 +31,21 @@ def test_of_a_folder_without_pictures_those_of_its_usual_folder(tmp_path):
     made(project / "masks", "a.png")
     made(project / "images", "b.png", "a.png")
     assert names(project) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["a.NEF", "a.dng", "a.cr3", "a.heic", "a.hif", "a.jfif"])
+def test_what_cameras_write_is_a_picture_for_the_panel_the_dialog_and_the_worker(tmp_path, name):
+    folder = made(tmp_path / "a", name)
+    assert names(folder) == [name]
+    assert [path.name for path in look([folder]).pictures] == [name]
+    assert Path(name.lower()).suffix in TAKEN
+
+
+@pytest.mark.parametrize("ending", RAW_PICTURES)
+def test_a_raw_file_beside_the_picture_that_the_camera_made_of_it_is_left_out(tmp_path, ending):
+    folder = made(tmp_path / "a", "b.JPG", f"b{ending}", f"c{ending.upper()}")
+    assert names(folder) == ["b.JPG", f"c{ending.upper()}"]
+    assert [path.name for path in look([folder]).pictures] == names(folder)
 
 
 def test_what_cannot_be_read_holds_nothing(tmp_path):

@@ -37,6 +37,7 @@ def test_a_licence_that_forbids_commercial_use_says_so():
 def test_text_is_wrapped_at_the_width_and_long_words_stand_alone():
     assert wording.wrap("aa bb cc incomprehensible dd", 5, len) == ["aa bb", "cc", "incomprehensible", "dd"]
     assert wording.wrap("one\n\ntwo", 80, len) == ["one", "", "two"]
+    assert wording.wrap("in 0.5 s, done", 6, len) == ["in", "0.5 s,", "done"]
 
 
 def test_offline_by_the_command_line_does_not_point_to_a_preference():

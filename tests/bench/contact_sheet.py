@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A contact sheet to look at: each picture, its depth, and its mesh from the front and from the side.
+"""A contact sheet to look at: each picture, and what the worker makes of it seen from its own place and beside it.
 
-    python tests/bench/contact_sheet.py OUT.jpg PICTURE ... [--preset balanced] [--yaw 20] [--columns 2]
+    python tests/bench/contact_sheet.py OUT.jpg PICTURE ... [--preset balanced] [--model NAME] [--yaws 0 12 25]
+                                        [--set OPTION=VALUE ...] [--columns 1] [--meshes FOLDER] [--side 300]
 
-A picture that fails is said on stderr, and the exit code is then 1.
+Textured, then as clay, which shows what texture hides. Everything is left to the worker as it is for a user, and
+nothing is taken from the cache. --meshes keeps the GLBs. A picture that fails is said on stderr; the exit is then 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,66 +21,78 @@ import numpy as np
 from image_to_3d.tests import render
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import DepthMap, Representation
-from image_to_3d.worker.finish.asset import Asset
-from image_to_3d.worker.finish.dispatch import finished
-from image_to_3d.worker.methods.method import Task
-from image_to_3d.worker.pipeline.generate import read
-from image_to_3d.worker.pipeline.select import Subject, select, settings
+from image_to_3d.worker.pipeline.generate import generate
+from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store import folders
 from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.wire.protocol import GenerateParams
 from PIL import Image, ImageDraw
+from scipy.spatial.transform import Rotation
 
-CELL = 300
-
-
-def nearness(found: Representation) -> np.ndarray:
-    """(h, w) uint8, bright is near."""
-    values = found.inverse_depth if isinstance(found, DepthMap) else -found.front
-    low, high = np.percentile(values, (1, 99))
-    return np.uint8(255 * np.clip((values - low) / max(high - low, 1e-9), 0, 1))
+PAPER, PIVOT = (255, 255, 255), 30  # per cent of the picture that is nearer than what one walks around
 
 
-def fitted(image: Image.Image) -> Image.Image:
-    cell = Image.new("RGB", (CELL, CELL), "white")
-    small = image.convert("RGB")
-    small.thumbnail((CELL - 6, CELL - 6), Image.Resampling.LANCZOS)
-    cell.paste(small, ((CELL - small.width) // 2, (CELL - small.height) // 2))
-    return cell
+def made(path: Path, glb: Path, options: argparse.Namespace) -> dict:
+    """What the worker says of its result, as JSON."""
+    chosen = dict(pair.split("=", 1) for pair in options.set)
+    category = options.model if options.model in ("depth", "nerf", "diffusion") else None
+    request = GenerateParams(
+        (str(path),), str(glb), options.preset, category, None if category else options.model, chosen, cached=False
+    )
+    weights = WeightStore(folders.weights())
+    with tempfile.TemporaryDirectory() as results:
+        return generate(request, Machine(weights, Path(results), "auto"), Job(lambda *_: None))
 
 
-def made(path: Path, options: argparse.Namespace) -> tuple[Representation, Asset, float]:
-    """As the pipeline does it, without its cache: the depth, the relief, and the seconds of both."""
-    job, weights = Job(lambda *_: None), WeightStore(folders.weights())
-    inputs = read([path], job)
-    choice = select(Subject.of(inputs), "depth", options.model, {}, weights)
-    values = settings(choice.method, options.preset, {})
-    start = time.perf_counter()
-    found = choice.method.run(Task(inputs, choice.network, values.method, "auto", weights), job)
-    asset = finished(found, values.finish, job)
-    return found, asset, time.perf_counter() - start
+def photographed(shape: render.Shape, camera: dict, side: int) -> tuple[render.View, np.ndarray]:
+    """The view from the photo's own place, and what it is swung around: what is near of what it looks at."""
+    scale = side / max(camera["width"], camera["height"])
+    width, height = (round(camera[name] * scale) for name in ("width", "height"))
+    focal = side / 2 / np.tan(np.radians(camera["fov_degrees"]) / 2)
+    middle = width / 2 - camera["shift"][0] * side, height / 2 + camera["shift"][1] * side
+    w, *axis = camera["rotation"]
+    rotation, position = Rotation.from_quat([*axis, w]).as_matrix(), np.array(camera["position"])
+    view = render.View(width, height, focal, focal, *middle, position, rotation)
+    depth = render.render(shape, view).depth
+    return view, position - rotation[:, 2] * np.nanpercentile(depth, PIVOT)
 
 
 def row(path: Path, options: argparse.Namespace) -> Image.Image:
-    """One picture's four cells."""
-    found, asset, seconds = made(path, options)
-    mesh, [camera] = asset.mesh, asset.cameras
-    shape = render.Shape(mesh.vertices, mesh.faces, mesh.uv, mesh.texture)
-    focal = CELL / 2 / np.tan(np.radians(camera.fov_degrees) / 2)
-    front = render.View(CELL, CELL, focal, focal, CELL / 2, CELL / 2, np.array(camera.position), np.eye(3))
-    distance = camera.position[2] - np.median(shape.vertices[:, 2])
-    side = render.swung_view(front, np.array([*camera.position[:2], camera.position[2] - distance]), options.yaw, 8)
-    photo = Image.fromarray(found.views[0].rgb)
-    near = Image.fromarray(nearness(found))
-    size = photo.size if isinstance(found, DepthMap) else (CELL, CELL)
-    cells = [photo, near.resize(size, Image.Resampling.BICUBIC)]
-    cells += [Image.fromarray(render.render(shape, view, samples=2).colour) for view in (front, side)]
-    strip = Image.new("RGB", (4 * CELL, CELL + 16), "white")
+    """One picture's cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        glb = (options.meshes or Path(folder)) / f"{path.stem}.glb"
+        start = time.process_time()
+        facts = made(path, glb, options)
+        seconds = time.process_time() - start
+        shape = render.load(glb)
+    view, pivot = photographed(shape, facts["cameras"][0], options.side)
+    views = [render.swung_view(view, pivot, yaw) for yaw in options.yaws]
+    clay = render.Shape(shape.vertices, shape.faces)
+    cells = [Image.open(path).convert("RGB").resize((view.width, view.height), Image.Resampling.LANCZOS)]
+    for surface, shading in ((shape, 0.0), (clay, 1.0)):
+        cells += [
+            Image.fromarray(render.render(surface, view, PAPER, samples=2, shading=shading).colour) for view in views
+        ]
+    strip = Image.new("RGB", (len(cells) * options.side, view.height + 16), PAPER)
     for index, cell in enumerate(cells):
-        strip.paste(fitted(cell), (index * CELL, 16))
-    label = f"{path.name}: {len(mesh.faces):,} faces, {seconds:.1f} s"
+        strip.paste(cell, (index * options.side, 16))
+    label = f"{path.name}: {facts['network']}, {len(shape.faces):,} faces, {seconds:.1f} s"
     ImageDraw.Draw(strip).text((4, 2), label, fill="black")
     return strip
+
+
+def stacked(strips: list[Image.Image], columns: int) -> Image.Image:
+    """The rows below each other, in so many columns."""
+    rows = -(-len(strips) // columns)
+    parts = [strips[first : first + rows] for first in range(0, len(strips), rows)]
+    height = max(sum(strip.height for strip in part) for part in parts)
+    sheet = Image.new("RGB", (strips[0].width * len(parts), height), PAPER)
+    for column, part in enumerate(parts):
+        top = 0
+        for strip in part:
+            sheet.paste(strip, (column * strips[0].width, top))
+            top += strip.height
+    return sheet
 
 
 def main() -> int:
@@ -86,8 +101,11 @@ def main() -> int:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--model")
-    parser.add_argument("--yaw", type=float, default=20.0)
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE")
+    parser.add_argument("--yaws", type=float, nargs="+", default=[0.0, 12.0, 25.0])
     parser.add_argument("--columns", type=int, default=1)
+    parser.add_argument("--side", type=int, default=300)
+    parser.add_argument("--meshes", type=Path, help="keep them there")
     options = parser.parse_args()
     strips, failed = [], False
     for path in options.pictures:
@@ -96,12 +114,8 @@ def main() -> int:
         except Unable as error:
             failed = True
             sys.stderr.write(f"{path.name}: {error}\n")
-    width, height = strips[0].size
-    rows = -(-len(strips) // options.columns)
-    sheet = Image.new("RGB", (width * options.columns, height * rows), "white")
-    for index, strip in enumerate(strips):
-        sheet.paste(strip, (index // rows * width, index % rows * height))
-    sheet.save(options.output, quality=88)
+    if strips:
+        stacked(strips, options.columns).save(options.output, quality=88)
     return int(failed)
 
 

@@ -188,6 +188,19 @@ def test_without_online_access_nothing_can_be_downloaded_or_set_up(bpy, addon):
     assert addon("ui.preferences").settings().online is False
 
 
+def test_the_file_dialog_and_drops_know_all_that_the_worker_takes(bpy, addon):
+    types = addon("ui.operators")
+    shown = {f"*{ending}" for ending in bpy.path.extensions_image | bpy.path.extensions_movie}
+    properties = bpy.ops.image_to_3d.choose_picture.get_rna_type().properties
+    assert all(properties[f"filter_{each}"].default for each in ("image", "movie", "folder"))
+    patterns = properties["filter_glob"].default
+    assert len(patterns) < 256  # the browser's room for them
+    assert {f"*{ending}" for ending in types.TAKEN + types.VIDEOS} <= shown | set(patterns.split(";"))
+    assert {f"*{ending}" for ending in types.TAKEN} >= {"*.nef", "*.dng", "*.heic"}
+    dropped = set(bpy.types.IMAGE_TO_3D_FH_picture.bl_file_extensions.split(";"))
+    assert dropped == {*types.TAKEN, *types.VIDEOS}
+
+
 def test_dropping_files_takes_the_pictures_among_them(bpy, addon, picture):
     folder, name = str(Path(picture).parent), Path(picture).name
     bpy.ops.image_to_3d.drop_picture(directory=folder, files=[{"name": "notes.txt"}, {"name": name}])

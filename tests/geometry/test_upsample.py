@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.geometry.relief.upsample import refined
+from image_to_3d.worker.geometry.relief.upsample import refined, steepened
 from scipy import ndimage
 
 NEAR, FAR = 1.0, 0.3
@@ -88,3 +88,31 @@ def test_tiny_maps_are_enlarged(shape):
 def test_map_without_any_surface_stays_one():
     nothing = np.zeros((8, 8), np.float32)
     assert not enlarged(nothing, np.zeros((16, 16, 3), np.uint8), valid=nothing > 0)[1].any()
+
+
+def wide():
+    """A disc whose outline is smeared over a quarter of the map, and its photo."""
+    return smeared(sigma=6.0), photo_of(disc(512))
+
+
+def test_a_silhouette_that_is_smeared_far_is_a_step_too():
+    small, photo = wide()
+    steep = steepened(small, np.ones(small.shape, bool), photo)
+    assert flying(small) > 0.3 and flying(enlarged(small, photo, 512)[0]) > 0.2
+    fine, _ = enlarged(steep, photo, 512)
+    assert flying(fine) < 0.25 * flying(small) and ((fine > 0.65) != disc(512)).mean() < 0.02
+
+
+def test_a_slanted_plane_and_a_floor_are_not_steep():
+    plane = np.linspace(0.1, 1.0, 64, dtype=np.float32)[:, None] + np.linspace(0.0, 0.3, 64, dtype=np.float32)
+    noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
+    assert np.abs(steepened(plane, np.ones(plane.shape, bool), noise) - plane)[4:-4, 4:-4].max() < 1e-3
+
+
+def test_a_step_within_the_networks_doubt_is_not_sharpened():
+    """Or it would stand out as an embossed worm, where the network only guessed."""
+    small = 1.0 + 0.12 * smeared()
+    photo, valid = photo_of(disc(512)), np.ones(small.shape, bool)
+    sure, unsure = (refined(small, valid, photo, 512, np.full(small.shape, doubt))[0] for doubt in (0.02, 0.2))
+    smooth = ndimage.zoom(small, 8, order=1, grid_mode=True, mode="nearest")
+    assert np.abs(unsure - smooth).max() < 0.01 < 0.02 < np.abs(sure - smooth).max()

@@ -4,7 +4,7 @@
 BLENDER=blender                 the program to drive, with arguments if it needs some
 IMAGE_TO_3D_PYTHON=PATH         a Python with the worker's packages, for the tests that set none up
 IMAGE_TO_3D_SET_UP=1            also sets up an environment from PyPI (some minutes, some 0.3 GB or more)
-IMAGE_TO_3D_SCREEN=1280x800     the virtual screen's size
+IMAGE_TO_3D_SCREEN=1280x800     the window's size
 IMAGE_TO_3D_SCREENSHOTS=FOLDER  where to keep the pictures of what was seen
 """
 
@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.gui.driver import SCREEN, Blender
+from image_to_3d.tests.gui.driver import ROOM, SCREEN, Blender
 from image_to_3d.tests.gui.hand import open_the_tab
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -106,7 +106,7 @@ def display() -> Iterator[str]:
         str(writing),
         "-screen",
         "0",
-        f"{SCREEN[0]}x{SCREEN[1]}x24",
+        f"{ROOM[0]}x{ROOM[1]}x24",
         "+extension",
         "GLX",
         "-nolisten",
@@ -139,7 +139,7 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
     how the last one looked in the end is kept, for when a test has failed."""
     running: list[Blender] = []
 
-    def begin(user: Path, home: Path, *arguments: str, python: str = "") -> Blender:
+    def begin(user: Path, home: Path, *arguments: str, python: str = "", size: tuple[int, int] = SCREEN) -> Blender:
         for before in running:
             before.close()
         folder = tmp_path / f"talk-{len(running)}"
@@ -149,7 +149,7 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
             "IMAGE_TO_3D_HOME": str(home),
             "IMAGE_TO_3D_PYTHON": python,
         }
-        running.append(Blender(shlex.join([*shlex.split(blender), *arguments]), folder, display, variables))
+        running.append(Blender(shlex.join([*shlex.split(blender), *arguments]), folder, display, variables, size))
         return running[-1]
 
     yield begin
@@ -162,8 +162,8 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
 def watched(start, user, tmp_path):
     """Starts a Blender with our tab open, whose panels are watched, with that Python."""
 
-    def begin(python: str) -> Blender:
-        screen = start(user, tmp_path / "home", python=python)
+    def begin(python: str, size: tuple[int, int] = SCREEN) -> Blender:
+        screen = start(user, tmp_path / "home", python=python, size=size)
         screen.until("environment()")
         open_the_tab(screen)
         screen.ask("watch_panels()")
@@ -177,12 +177,12 @@ def watched(start, user, tmp_path):
 def scripted(watched, tmp_path):
     """As `watched`, with a worker that follows a script."""
 
-    def begin(script: dict) -> Blender:
+    def begin(script: dict, size: tuple[int, int] = SCREEN) -> Blender:
         path, python = tmp_path / "script.json", tmp_path / "python"
         path.write_text(json.dumps({"initialize": [{"shipped": True}]} | script))
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "{path}"\n')
         python.chmod(0o755)
-        return watched(str(python))
+        return watched(str(python), size)
 
     return begin
 

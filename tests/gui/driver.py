@@ -16,17 +16,25 @@ from typing import Any
 
 PROBE = Path(__file__).with_name("probe.py")
 SCREEN = tuple(int(side) for side in os.environ.get("IMAGE_TO_3D_SCREEN", "1280x800").split("x"))
+TALL = 900, 1900
+"""A window in which all of a panel of double size is to be seen."""
+
+ROOM = max(SCREEN[0], TALL[0]), max(SCREEN[1], TALL[1])
+"""The virtual screen."""
+
 START_PATIENCE = 120.0  # software rendering on a busy machine
 PATIENCE = 30.0
 STEP = 7  # pixels between two looks for a button: less than half of one
 
 
 class Blender:
-    """One running Blender. `blender` is the command, `folder` is for what it writes."""
+    """One running Blender, with a window of that size. `blender` is the command, `folder` is for what it writes."""
 
-    def __init__(self, blender: str, folder: Path, display: str, variables: dict[str, str]) -> None:
-        self._folder, self._display, self._asked = folder, display, 0
-        geometry = ["--window-geometry", "0", "0", *map(str, SCREEN)]
+    def __init__(
+        self, blender: str, folder: Path, display: str, variables: dict[str, str], size: tuple[int, int] = SCREEN
+    ) -> None:
+        self._folder, self._display, self._asked, self._size = folder, display, 0, size
+        geometry = ["--window-geometry", "0", "0", *map(str, size)]
         command = [*shlex.split(blender), *geometry, "--python", str(PROBE), "--", str(folder)]
         self.log = folder / "blender.log"
         with self.log.open("wb") as log:
@@ -98,15 +106,15 @@ class Blender:
         return self.ask(question) == what
 
     def screenshot(self, path: Path, settle: float = 1.0) -> None:
-        """Takes a picture of the whole screen once nothing has moved for a moment."""
-        time.sleep(settle)
-        subprocess.run(["import", "-display", self._display, "-window", "root", str(path)], check=True)
+        """Takes a picture of the whole window once nothing has moved for a moment."""
+        self._take("{}x{}+0+0".format(*self._size), path, settle)
 
     def picture_of(self, path: Path, area: str = "VIEW_3D", kind: str = "UI", settle: float = 1.0) -> None:
         """Takes a picture of one region."""
+        self._take("{width}x{height}+{left}+{top}".format(**self.region(area, kind)), path, settle)
+
+    def _take(self, crop: str, path: Path, settle: float) -> None:
         time.sleep(settle)
-        place = self.region(area, kind)
-        crop = "{width}x{height}+{left}+{top}".format(**place)
         take = ["import", "-display", self._display, "-window", "root", "-crop", crop, "+repage", str(path)]
         subprocess.run(take, check=True)
 
@@ -180,7 +188,7 @@ class Blender:
 
     def put_away(self, title: str) -> None:
         """Moves a window off the screen and gives the keyboard back to the main one."""
-        self.raise_window(title, *SCREEN)
+        self.raise_window(title, *ROOM)
         self.raise_window("Blender", 0, 0)
 
     def _xdotool(self, *arguments: str) -> str:

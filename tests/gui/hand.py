@@ -152,6 +152,19 @@ def _opened_in_sight(screen: Blender, name: str) -> bool:
     return False
 
 
+def open_fits(panel: Blender) -> None:
+    """Opens the part that says what fits, above Generate."""
+    x, below = panel.find("image_to_3d.generate")
+    for y in range(below - 50, below - 120, -10):
+        panel.click((x, y))
+        try:
+            panel.find("image_to_3d.take_network", below=y)
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("what fits cannot be opened")
+
+
 def scrolled_to(screen: Blender, what: str, columns: tuple[float, ...] = (0.5,), wheel: str = "5") -> tuple[int, int]:
     """Turns the wheel over the tab, down or with "4" up, until that button is to be seen; returns where it is."""
     for _ in range(6):
@@ -166,6 +179,12 @@ def over_the_view(screen: Blender) -> None:
     """Moves the mouse into the viewport, left of the sidebar."""
     view = screen.region("VIEW_3D", "WINDOW")
     screen.move(view["left"] + view["width"] // 3, view["top"] + view["height"] // 2)
+
+
+def over_the_tab(screen: Blender) -> None:
+    """Moves the mouse into the sidebar, near its top."""
+    place = screen.region("VIEW_3D", "UI")
+    screen.move(place["left"] + place["width"] // 2, place["top"] + 10)
 
 
 def look_at(screen: Blender) -> None:

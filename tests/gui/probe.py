@@ -124,7 +124,7 @@ def boxes() -> dict[str, list[list[float]]]:
 
 
 def meshes() -> dict[str, str]:
-    """Of each mesh what tells its corners and faces from others."""
+    """Of each mesh what tells its corners, faces and the bytes of its texture from others."""
     found = {}
     for thing in bpy.context.scene.objects:
         if thing.type == "MESH":
@@ -134,8 +134,21 @@ def meshes() -> dict[str, str]:
             )
             thing.data.vertices.foreach_get("co", points)
             thing.data.loops.foreach_get("vertex_index", ends)
-            found[thing.name] = hashlib.sha256(points.tobytes() + ends.tobytes()).hexdigest()
+            found[thing.name] = hashlib.sha256(points.tobytes() + ends.tobytes() + _texture(thing)).hexdigest()
     return found
+
+
+def _texture(thing) -> bytes:
+    nodes = [node for each in thing.data.materials if each and each.node_tree for node in each.node_tree.nodes]
+    return b"".join(each.image.packed_file.data for each in nodes if each.type == "TEX_IMAGE")
+
+
+def shape(name: str) -> str:
+    """What tells an object's points in this frame, after its modifiers, from others."""
+    mesh = bpy.data.objects[name].evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    points = array("f", bytes(12 * len(mesh.vertices)))
+    mesh.vertices.foreach_get("co", points)
+    return hashlib.sha256(points.tobytes()).hexdigest()
 
 
 def still() -> bool:

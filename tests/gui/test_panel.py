@@ -14,7 +14,9 @@ from image_to_3d.tests.gui.hand import (
     choose_picture,
     double,
     generate,
+    open_fits,
     open_panel,
+    scrolled_to,
 )
 
 pytestmark = pytest.mark.timeout(900)
@@ -40,15 +42,16 @@ def test_the_history_by_mouse(watched, workers_python, shot, record_testsuite_pr
     shot(panel, "panel-result")
     made = len(panel.ask("objects()"))
     open_panel(panel, "IMAGE_TO_3D_PT_history")
+    scrolled_to(panel, "image_to_3d.place_again", LEFT)
     shot(panel, "panel-history")
-    panel.click(panel.find("image_to_3d.place_again", columns=LEFT))
+    panel.click(scrolled_to(panel, "image_to_3d.place_again", LEFT))
     panel.until("objects()", lambda found: len(found) == made + 1)
     panel.click(panel.find("image_to_3d.load_kept_settings", columns=(0.68, 0.66, 0.7)))
     panel.until("settings().category_Depth.network", lambda now: now != "AUTOMATIC")
-    panel.click(panel.find("clay", columns=LEFT))
+    panel.click(scrolled_to(panel, "clay", LEFT))
     panel.until("settings().clay")
     shot(panel, "panel-history-clay")
-    panel.click(panel.find("image_to_3d.forget", columns=(0.84, 0.82, 0.86)))
+    panel.click(scrolled_to(panel, "image_to_3d.forget", (0.84, 0.82, 0.86), wheel="4"))
     panel.until("history()", lambda keys: len(keys) == 1)
     record_testsuite_property("longest timer callback in seconds", str(panel.ask("longest_tick()")))
     assert panel.ask("longest_tick()")[0] < LONGEST_TICK
@@ -103,16 +106,3 @@ def test_what_fits_what_is_missing_and_several_photos(scripted, shot, tmp_path):
     shot(panel, "panel-photos")
     panel.click(panel.find("image_to_3d.take_out", columns=LEFT))
     panel.until("pictures()", lambda now: len(now) == 5)
-
-
-def open_fits(panel: Blender) -> None:
-    """Opens the part that says what fits, above Generate."""
-    x, below = panel.find("image_to_3d.generate")
-    for y in range(below - 50, below - 120, -10):
-        panel.click((x, y))
-        try:
-            panel.find("image_to_3d.take_network", below=y)
-        except AssertionError:
-            continue
-        return
-    raise AssertionError("what fits cannot be opened")

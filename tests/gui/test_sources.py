@@ -2,8 +2,11 @@
 """Where pictures come from, by mouse and keyboard in a fresh scene: dropped from a file browser onto the viewport and
 onto the panel, the clipboard, an image in Blender, the last render."""
 
+import os
 import shutil
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,7 +49,7 @@ def test_a_file_dropped_from_the_file_browser(screen, tmp_path, shot, target, na
 
 def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     path = tmp_path / "drop" / "a.png"
-    choose_from_the_menu(screen, BEGINS, "f", copied=str(path))
+    choose_from_the_menu(screen, BEGINS, "f", copy=lambda: screen.ask(f"copy({str(path)!r})"))
     screen.until("pictures()", lambda now: now == [str(path)])
     screen.ask("paint('Painted')")
     choose_from_the_menu(screen, ENDS, "p")
@@ -65,12 +68,29 @@ def test_a_path_an_image_and_a_render(screen, tmp_path, shot):
     shot(screen, "sources-render")
 
 
-def choose_from_the_menu(screen: Blender, column: float, *keys: str, copied: str = "") -> None:
-    """Opens the menu beside the button that chooses a picture and presses what is underlined in it. `copied` is in the
-    clipboard then, in which finding a button leaves something else."""
+def test_a_picture_itself_in_the_clipboard(screen, tmp_path, shot, display):
+    """Copied by another program, as from a browser."""
+    if not shutil.which("xclip"):
+        pytest.skip("needs xclip, also where Blender runs")
+    path = tmp_path / "drop" / "a.png"
+
+    def copy() -> None:
+        command = ["xclip", "-selection", "clipboard", "-target", "image/png", "-in", str(path)]
+        subprocess.run(command, env={**os.environ, "DISPLAY": display}, check=True, timeout=10)
+
+    choose_from_the_menu(screen, BEGINS, "f", copy=copy)
+    screen.until("pictures()", lambda now: now and now[0].endswith("Clipboard.png"))
+    [pasted] = screen.ask("pictures()")
+    assert Path(pasted).read_bytes() == path.read_bytes()
+    shot(screen, "sources-pasted")
+
+
+def choose_from_the_menu(screen: Blender, column: float, *keys: str, copy: Callable[[], object] = lambda: None) -> None:
+    """Opens the menu beside the button that chooses a picture and presses what is underlined in it. `copy` puts
+    something into the clipboard then, in which finding a button leaves something else."""
     place = screen.region("VIEW_3D", "UI")
     _, y = screen.find("image_to_3d.choose_picture", columns=(0.5, 0.7, 0.67, 0.73))
     screen.click((int(place["left"] + column * place["width"]), y))
     time.sleep(0.5)
-    screen.ask(f"copy({copied!r})")
+    copy()
     screen.press(*keys)

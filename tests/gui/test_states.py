@@ -5,8 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from image_to_3d.tests.gui.driver import Blender
-from image_to_3d.tests.gui.hand import double, let_it_be_selected, open_panel, open_the_tab, over_the_view
+from image_to_3d.tests.gui.driver import TALL, Blender
+from image_to_3d.tests.gui.hand import (
+    double,
+    let_it_be_selected,
+    open_fits,
+    open_panel,
+    open_the_tab,
+    over_the_tab,
+    over_the_view,
+)
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -24,11 +32,23 @@ def look(screenshots):
         over_the_view(panel)  # no tooltip lies over it then
         panel.picture_of(screenshots / f"{name}.png")
 
-    def take(panel: Blender, name: str) -> None:
+    def both_ends(panel: Blender, name: str) -> None:
+        picture(panel, name)
+        scrolled(panel, "5")
+        picture(panel, f"{name}-below")
+        scrolled(panel, "4")
+
+    def take(panel: Blender, name: str, is_long: bool = False) -> None:
         picture(panel, f"state-{name}")
-        double(panel, picture, f"state-{name}-double")
+        double(panel, both_ends if is_long else picture, f"state-{name}-double")
 
     return take
+
+
+def scrolled(panel: Blender, wheel: str) -> None:
+    """To the end of the tab, down ("5") or up ("4")."""
+    over_the_tab(panel)
+    panel.turn_wheel(wheel, 60)
 
 
 def made_narrow(panel: Blender) -> Blender:
@@ -53,7 +73,7 @@ def chosen(panel: Blender, *paths: Path) -> None:
 def test_states_with_a_worker(scripted, look, tmp_path, result_file):
     running = [{"progress": [0.35, "estimating depth", "tile 3 of 8", 40.0]}, {"wait_for": "go"}]
     error = [{"error": [-32004, "the picture holds nothing that could be made: it is of one colour", {"log": "a\nb"}]}]
-    panel = made_narrow(scripted({"generate": [*running, {"copy": result_file}], "history/fetch": error}))
+    panel = made_narrow(scripted({"generate": [*running, {"copy": result_file}], "history/fetch": error}, TALL))
     look(panel, "empty")
     chosen(panel, EXAMPLES / "robot.png")
     look(panel, "chosen")
@@ -83,18 +103,40 @@ def test_states_with_a_worker(scripted, look, tmp_path, result_file):
     look(panel, "done")
     panel.ask("watch_panels()")
     open_panel(panel, "IMAGE_TO_3D_PT_history")
-    look(panel, "history")
+    look(panel, "history", is_long=True)
     panel.ask("press('place_again', key=history()[0])")
     panel.until("state()", lambda now: now["problem"], PATIENCE)
-    panel.turn_wheel("4", 30)
+    scrolled(panel, "4")
     look(panel, "error")
     panel.ask("press('dismiss')")
     panel.ask("take('Diffusion', 'triposg')")
     look(panel, "offline")
 
 
+def test_what_can_be_opened(scripted, look, result_file):
+    panel = made_narrow(scripted({"generate": [{"copy": result_file}, {"as_asked": True}]}, TALL))
+    chosen(panel, EXAMPLES / "robot.png")
+    panel.ask("take('Diffusion', 'included-generator')")
+    open_fits(panel)
+    look(panel, "fits", is_long=True)
+    open_panel(panel, "IMAGE_TO_3D_PT_options")
+    look(panel, "options", is_long=True)
+    panel.ask("press('generate')")
+    done = panel.until("state()", lambda now: now["last"] or now["problem"], PATIENCE)
+    assert done["problem"] is None
+    for name in ("IMAGE_TO_3D_PT_work_on", "IMAGE_TO_3D_PT_scene"):
+        scrolled(panel, "4")
+        open_panel(panel, name)
+    scrolled(panel, "5")
+    look(panel, "result", is_long=True)
+    chosen(panel, EXAMPLES)
+    scrolled(panel, "4")
+    open_panel(panel, "IMAGE_TO_3D_PT_frames")
+    look(panel, "frames", is_long=True)
+
+
 def test_states_without_an_environment(start, user, tmp_path, look):
-    panel = start(user, tmp_path / "home", "--online-mode")
+    panel = start(user, tmp_path / "home", "--online-mode", size=TALL)
     panel.until("environment()")
     open_the_tab(panel)
     made_narrow(panel)

@@ -43,7 +43,8 @@ def every() -> Iterator[tuple[str, str, str, int]]:
 
 def written(path: Path, kind: str, how: str, space: str, bits: int) -> None:
     """Writes the file. Raises Missing."""
-    numbers = picture(space, (1 << bits) - 1 if kind in ("png", "tif") or bits == 8 else 65535, side=64)
+    exact = kind in ("png", "tif", "heic") or bits == 8
+    numbers = picture(space, (1 << bits) - 1 if exact else 65535, side=64)
     profile = icc(space) if how == PROFILE else None
     if kind == "png":
         chunks = {PROFILE: [(b"iCCP", b"x\0\0" + zlib.compress(icc(space)))]}
@@ -77,6 +78,7 @@ def _library(name: str):
 
 def _heic(path: Path, numbers: np.ndarray, bits: int, space: str, profile: bytes | None) -> None:
     library = _library("pillow_heif")
+    numbers = numbers << 16 - bits if bits > 8 else numbers  # it drops the last bits of sixteen
     made = library.from_bytes("RGB" if bits == 8 else "RGB;16", numbers.shape[1::-1], numbers.tobytes())
     told = {} if profile else dict(zip(("color_primaries", "transfer_characteristics"), CODE_POINTS[space]))
     if profile:

@@ -361,6 +361,15 @@ def test_a_whole_tiff_that_is_not_read_is_not_called_damaged(tmp_path):
     assert "damaged" not in refused(path, "kind of numbers is not read here")
 
 
+def test_a_damaged_tiff_of_a_compression_that_is_read_is_not_called_unread(tmp_path):
+    path = tmp_path / "p.tif"
+    Image.linear_gradient("L").convert("RGB").save(path, compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[200:260] = b"\xff" * 60
+    path.write_bytes(content)
+    refused(path, "damaged")
+
+
 def test_only_what_a_tiff_calls_alpha_is_alpha(tmp_path):
     values = np.random.default_rng(0).integers(0, 65535, (40, 40, 7)).astype(np.uint16)
     path = tiff(tmp_path / "p.tif", values, photometric="minisblack", planarconfig="contig")

@@ -2,12 +2,14 @@
 """Downloads from a hub on this machine that behaves, breaks off, or lies."""
 
 import hashlib
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.methods import all_methods
 from image_to_3d.worker.store.weights import HubFile, HubModel, WebModel, WeightStore
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -22,6 +24,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.break_after, self.requests = dict(FILES), None, []
+        self.etag = None
         self.stall = threading.Event()  # what comes after the first bytes waits for it
         self.stall.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -40,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         start = int((self.headers.get("Range") or "bytes=0-").split("=")[1].split("-")[0])
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(content) - start))
+        if self.server.etag:
+            self.send_header("ETag", self.server.etag)
         self.end_headers()
         stop = self.server.break_after
         self.wfile.write(content[start : start + 10])
@@ -232,3 +237,24 @@ def test_a_small_file_that_cannot_be_the_published_one_is_refused(hub, tmp_path,
     with pytest.raises(Unable, match="damaged"):
         WeightStore(tmp_path, online=True).download("m", HubModel("someone/something", REVISION, files), silent())
     assert not list((tmp_path / "m").iterdir())
+
+
+@pytest.mark.parametrize("mark", ['"{}"', 'W/"{}"'])
+def test_a_small_file_must_have_the_digest_that_the_hub_tells_of_it(hub, tmp_path, mark):
+    known = HubModel("someone/something", REVISION, (HubFile("config.json", None, None),))
+    store, content = WeightStore(tmp_path, online=True), FILES["config.json"]
+    hub.etag = mark.format(hashlib.sha1(b"blob 8\0" + b'{"a": 2}').hexdigest())
+    with pytest.raises(Unable, match="damaged"):
+        store.download("m", known, silent())
+    assert not list((tmp_path / "m").iterdir())
+    for number, told in enumerate((hashlib.sha1(b"blob 8\0" + content).hexdigest(), "5d41402abc-2")):
+        hub.etag = mark.format(told)  # git's; and what another server may say
+        assert (store.download(f"n{number}", known, silent()) / "config.json").read_bytes() == content
+
+
+def test_small_files_without_a_digest_are_pinned_by_a_commit():
+    published = [network.published for method in all_methods() for network in method.networks if network.published]
+    for model in published:
+        unknown = [file for file in model.files if file.bytes is None]
+        assert not unknown or re.fullmatch("[0-9a-f]{40}", model.revision)
+        assert all(file.name.endswith(".json") for file in unknown)

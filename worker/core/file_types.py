@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What files can be given, by the endings of their names in lower case. Standard library only: both sides know them."""
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
-PICTURES += (".jfif", ".jpe", ".hif", ".dng", ".hdr")
+from collections.abc import Collection
 
-RAW_PICTURES = (".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".pef", ".orf", ".rw2", ".raf", ".3fr")
-RAW_PICTURES += (".iiq", ".erf", ".kdc", ".mos", ".mrw", ".x3f", ".srw")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif")
+PICTURES += (".jfif", ".jpe", ".hif", ".hdr")
+
+RAW_PICTURES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".pef", ".orf", ".rw2", ".raf")
+RAW_PICTURES += (".3fr", ".iiq", ".erf", ".kdc", ".mos", ".mrw", ".x3f", ".srw")
 """What cameras write that has to be developed. Of a folder's, the previews are used where they are large enough."""
+
+TAKEN = (*PICTURES, *RAW_PICTURES)
+"""What can be chosen for a picture: dialogs, drops and folders know the same."""
 
 UNREAD_PICTURES = (".jxl", ".jp2", ".j2k", ".exr", ".psd")
 """Pictures of kinds that are not read: said, and not passed over."""
@@ -18,6 +23,9 @@ VIDEO_FRAMES = 60
 
 COLMAP_IMAGES = ("images.bin", "images.txt")
 """Of COLMAP's models, the file that says where each picture was taken; the others lie beside it."""
+
+CAMERA_LISTS = ("*.json", "*_par.txt", *COLMAP_IMAGES)
+"""Patterns of names of files that say where pictures were taken."""
 
 _NERF = ("transforms.json", "transforms_train.json")
 _MIDDLEBURY = "_par.txt"
@@ -32,6 +40,12 @@ MASK_MARKS = ("_mask", ".mask", "-mask")
 def is_video(name: str) -> bool:
     """Whether a file of that name is a video."""
     return name.lower().endswith(VIDEOS)
+
+
+def raw_twins(names: Collection[str]) -> set[str]:
+    """Of a folder's names, those of raw files beside a picture of the same name, which shows the same."""
+    stems = {name.lower().rpartition(".")[0] for name in names if name.lower().endswith(PICTURES)}
+    return {name for name in names if name.lower().endswith(RAW_PICTURES) and name.lower().rpartition(".")[0] in stems}
 
 
 def is_camera_list(name: str) -> bool:

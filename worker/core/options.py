@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from .errors import Invalid
+from .texts import shortened
 
 Value = bool | int | float | str
 T = TypeVar("T")
@@ -70,7 +71,7 @@ def resolved(options: tuple[Option, ...], preset: Mapping[str, Value], chosen: M
     names = [each.name for each in options]
     for name in chosen:
         if name not in names:
-            raise Invalid(f"there is no option {name!r} here: choose one of {', '.join(names)}")
+            raise Invalid(f"there is no option {shortened(name)!r} here: choose one of {', '.join(names)}")
     return {each.name: checked(each, {each.name: each.default, **preset, **chosen}[each.name]) for each in options}
 
 

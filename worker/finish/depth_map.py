@@ -18,11 +18,10 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import DepthMap
 from ..core.view import PinholeCamera, View
-from ..geometry.fill import nearest_filled
 from ..geometry.place import place
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.steady import steady
-from ..geometry.relief.upsample import refined
+from ..geometry.relief.upsample import refined, steepened
 from ..pictures.plain import plain_background
 from ..pictures.silhouette import at_border, faint, present
 from .asset import Asset
@@ -58,9 +57,9 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         grid = max(2, min(options.grid, max(photo.shape[:2]) + 1))  # no finer than the photo
         finer = max(grid, min(2 * grid, 1024))  # outlines are placed between the grid's points
         options = options if away is None else _of_a_thing(depth_map, away, options)
-        depth_map = _steady(depth_map, camera)
-        seen = depth_map if away is None else _without_halo(depth_map, away, options)
-        inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer)
+        seen = _steady(_in_metres(depth_map, options), camera)
+        seen = seen if away is None else _without_halo(seen, away)
+        inverse, valid = refined(seen.inverse_depth, seen.valid, photo, finer, seen.uncertainty)
         depth = seen.redrawn(inverse, valid).depth(options.near, options.far)
     with job.timed("meshing"):
         cut = ReliefOptions.cut if options.cut else math.inf
@@ -110,14 +109,15 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
 
 
 def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
-    """The map without what its network is not sure of, where that tells."""
-    inverse, unsure, valid = depth_map.inverse_depth, depth_map.uncertainty, depth_map.valid
-    if unsure is None or min(inverse.shape) < 2 or not valid.any():
+    """The map, in metres, without what its network is not sure of, where that tells."""
+    unsure, valid = depth_map.uncertainty, depth_map.valid
+    if unsure is None or min(valid.shape) < 2 or not valid.any():
         return depth_map
+    inverse = steepened(depth_map.inverse_depth, valid, depth_map.view.rgb)
     level = np.float32(np.median(inverse[valid]))
-    filled = nearest_filled(np.maximum(inverse / level, np.float32(1e-3)), valid)
-    found = steady(filled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
-    return replace(depth_map, inverse_depth=np.where(valid, found, inverse))
+    scaled = np.maximum(inverse / level, np.float32(1e-3))
+    inverse = steady(scaled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
+    return replace(depth_map, inverse_depth=np.where(valid, inverse, depth_map.inverse_depth))
 
 
 def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:
@@ -135,16 +135,22 @@ def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions)
     return replace(options, far=min(options.far, options.near + large))
 
 
-def _without_halo(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMap:
-    """The map as metres, with the subject's own depth up to its outline and beyond.
+def _without_halo(depth_map: DepthMap, away: np.ndarray) -> DepthMap:
+    """The map with the subject's own depth up to its outline and beyond.
 
     Networks are soft: near a subject's outline they see a mixture of it and of its background, which would be shreds
     once the background is gone. What lies within HALO of the outline takes the depth of what is nearest inside.
     """
-    inverse = 1.0 / depth_map.depth(options.near, options.far)
+    inverse = depth_map.inverse_depth
     share = Image.fromarray(away.astype(np.uint8) * 255).resize(inverse.shape[::-1], Image.Resampling.BOX)
     inside = depth_map.valid & ndimage.binary_erosion(np.asarray(share) < 128, iterations=HALO, border_value=1)
     if not inside.any():
-        return replace(depth_map, inverse_depth=np.nan_to_num(inverse), metric=True)
+        return depth_map
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    return replace(depth_map, inverse_depth=inverse[tuple(nearest)], metric=True, valid=np.ones_like(inside))
+    return replace(depth_map, inverse_depth=inverse[tuple(nearest)], valid=np.ones_like(inside))
+
+
+def _in_metres(depth_map: DepthMap, options: DepthMapOptions) -> DepthMap:
+    """The map with its inverse depth in 1/m."""
+    inverse = 1.0 / depth_map.depth(options.near, options.far)
+    return replace(depth_map, inverse_depth=np.nan_to_num(inverse), metric=True)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.view import PinholeCamera, View
+from ..core.whole_file import WholeFile
 from ..pictures.load import Picture
 
 _QUALITY = 92
@@ -50,5 +51,6 @@ def written(files: Mapping[str, np.ndarray], folder: Path) -> list[Path]:
     """Writes what `encoded` gave into the folder. Raises OSError."""
     paths = [folder / name for name in sorted(files)]
     for path in paths:
-        path.write_bytes(files[path.name].tobytes())
+        with WholeFile(path) as file:
+            file.write(files[path.name].tobytes())
     return paths

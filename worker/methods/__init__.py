@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 
 from ..core.errors import Invalid, MethodUnavailable
+from ..core.texts import shortened
 from .method import Method, Network
 
 TABLE = (
@@ -45,7 +46,7 @@ def with_network(name: str) -> tuple[Method, Network]:
         if network.name.lower() == name.lower():
             return method, network
     names = ", ".join(network.name for _, network in known)
-    raise MethodUnavailable(f"there is no network {name!r}: choose one of {names}")
+    raise MethodUnavailable(f"there is no network {shortened(name)!r}: choose one of {names}")
 
 
 def of_category(name: str) -> list[Method]:
@@ -53,5 +54,5 @@ def of_category(name: str) -> list[Method]:
     found = [method for method in all_methods() if method.category.lower() == name.lower()]
     if not found:
         names = dict.fromkeys(method.category.lower() for method in all_methods())
-        raise Invalid(f"there is no model {name!r}: choose one of {', '.join(names)}")
+        raise Invalid(f"there is no model {shortened(name)!r}: choose one of {', '.join(names)}")
     return found

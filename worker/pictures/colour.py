@@ -29,6 +29,7 @@ KNEE = 0.8
 PQ_WHITE, HLG_WHITE = 203.0, 0.75
 """Diffuse white: cd/m2, and HLG's signal (BT.2408-7, table 1)."""
 
+_WIDE_STEP = 2 / 255 / 12.92  # light of twice sRGB's first step
 _PEAK_SHARE = 99.95  # percent of the pixels that are at most as bright as what becomes white: a glint may be clipped
 _LOOKED_AT = 1 << 20  # pixels, of which the peak is found
 _BAND = 1 << 21  # pixels that are converted at a time
@@ -64,6 +65,11 @@ class Space:
     curves: tuple[Curve, Curve, Curve]
     matrix: np.ndarray
     hdr: bool = False
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether a step of eight bits is wider than sRGB's: of HDR, and of light itself, of which it is 13 of them."""
+        return self.hdr or bool(self.curves[0](np.float64(1 / 255)) > _WIDE_STEP)
 
 
 # ---- curves

@@ -51,9 +51,12 @@ class Deep:
         return self.values.dtype.kind == "f" and self.values.shape[2] == 3
 
 
-def is_deep(opened: Opened) -> bool:
-    """Whether the picture's numbers have more than eight bits, by what the file says."""
+def is_deep(opened: Opened, coarse: bool = False) -> bool:
+    """Whether the picture's numbers have more than eight bits, by what the file says; where eight bits of its colours
+    are `coarse`, also whether they are made from brightness and colour, which tell more than eight bits of each."""
     image = opened.image
+    if coarse and opened.format in ("JPEG", "AVIF") and image.mode in ("RGB", "RGBA"):
+        return True
     if image is None or image.mode.startswith("I") or image.mode == "F":
         return True
     if opened.format == "PNG":
@@ -69,9 +72,9 @@ class _Unread(Exception):
     """Of what kind a TIFF is that is whole, and not read here."""
 
 
-def deep(opened: Opened, most_pixels: int) -> Deep | None:
-    """The picture's numbers, where they have more than eight bits; None where they have not, or where eight bits of
-    them are what memory allows. Reads the file's stream."""
+def deep(opened: Opened, most_pixels: int, coarse: bool = False) -> Deep | None:
+    """The picture's numbers, where they have more than eight bits (see is_deep); None where they have not, or where
+    eight bits of them are what memory allows. Reads the file's stream."""
     image = opened.image
     if opened.format == "HDR":
         return _radiance(opened, most_pixels)
@@ -80,11 +83,11 @@ def deep(opened: Opened, most_pixels: int) -> Deep | None:
     if image.mode.startswith("I") or image.mode == "F":
         by_tifffile = image.mode == "I" and opened.format == "TIFF"  # of whose sign and width Pillow says nothing
         return (_tiff(opened, most_pixels, required=False) if by_tifffile else None) or _grey(opened)
-    if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened):
+    if image.width * image.height * 8.0 * _COPIES > opening.memory() or not is_deep(opened, coarse):
         return None
     if opened.format == "TIFF":
         return _tiff(opened, most_pixels, required=False)
-    return {"PNG": _png, "HEIF": _heif, "AVIF": _avif}[opened.format](opened)
+    return {"PNG": _png, "HEIF": _heif, "AVIF": _avif, "JPEG": _jpeg}[opened.format](opened)
 
 
 def png_header(opened: Opened) -> dict[bytes, bytes]:
@@ -181,8 +184,14 @@ def _has_deep_av1(head: bytes) -> bool:
     return 0 <= at < len(head) - 7 and bool(head[at + 6] & 0x40)
 
 
+def _jpeg(opened: Opened) -> Deep | None:
+    """Colours made from brightness and colour without rounding to eight bits, by FFmpeg's decoder."""
+    values = _by_ffmpeg(opened, "jpeg_pipe", "rgb48le")
+    return None if values is None or values.shape[1::-1] != opened.image.size else Deep(values, 65535.0)
+
+
 def _avif(opened: Opened) -> Deep | None:
-    """10- and 12-bit colours, by FFmpeg's decoder; alpha, and which way is up, by Pillow's."""
+    """10- and 12-bit colours, and coarse ones, by FFmpeg's decoder; alpha, and which way is up, by Pillow's."""
     image = opened.image
     values = _by_ffmpeg(opened, "mov", "rgb48le")
     if values is None or values.shape[1::-1] != image.size:
@@ -236,7 +245,7 @@ def _tiff(opened: Opened, most_pixels: int, required: bool) -> Deep | None:
     except ImportError:
         error = "this environment has nothing to read its kind of numbers with"
     except Exception as raised:  # noqa: BLE001 - a decoder: it raises whatever there is
-        error = "its compression is not read here" if "imagecodecs" in str(raised) else "damaged"
+        error = "damaged, or compressed in a way that is not read here" if "imagecodecs" in str(raised) else "damaged"
     if required:
         raise Unable(f"{named(opened.path)} is a TIFF that cannot be read ({error}): save it anew, as PNG perhaps")
     return None

@@ -131,7 +131,7 @@ def _seconds(found: Opened) -> float:
     """About how long a processor is busy with the picture without hearing a cancel."""
     if found.image is None:
         return _PER_MEGAPIXEL["deep"] * found.size / 1e6  # of at least a byte for each pixel, but for deflated ones
-    kind = "deep" if is_deep(found) else "alpha" if found.image.has_transparency_data else "plain"
+    kind = "deep" if is_deep(found, _is_coarse(found)) else "alpha" if found.image.has_transparency_data else "plain"
     return _PER_MEGAPIXEL[kind] * found.image.width * found.image.height / 1e6
 
 
@@ -182,7 +182,7 @@ def _pixels(found: Opened, check: Callable[[], None]) -> tuple[np.ndarray, np.nd
             if found.format != "TIFF":
                 raise
             found = replace(found, image=None)  # one whose strips say more bytes than there are, perhaps
-    numbers = deep(found, MAX_PIXELS)
+    numbers = deep(found, MAX_PIXELS, _is_coarse(found))
     if numbers is not None:
         return _of_numbers(found, numbers, check)
     turn = orientation(image)
@@ -201,7 +201,7 @@ def _of_numbers(
         alpha = smaller(alpha[..., None], MAX_SIDE, check)[..., 0]
         alpha = None if alpha.min(initial=255) == 255 else alpha
     profile = found.image.info.get("icc_profile") if found.image else None
-    space = _space(found) or (icc.space(profile) if profile else None)
+    space = _told(found)
     if space is None and numbers.xyz:
         space = replace(colour.SCENE_LIGHT, matrix=colour.from_equal_xyz())
     if space is None and numbers.is_light:
@@ -271,6 +271,17 @@ def _eight_bits(image: Image.Image, profile: bytes | None) -> tuple[np.ndarray, 
 
 
 # ---- what the file says
+
+
+def _told(found: Opened) -> Space | None:
+    """What the file's numbers mean, where it says so in any way; None for sRGB, and for profiles of other things."""
+    profile = found.image.info.get("icc_profile") if found.image else None
+    return _space(found) or (icc.space(profile) if profile else None)
+
+
+def _is_coarse(found: Opened) -> bool:
+    space = _told(found)
+    return space is not None and space.is_coarse
 
 
 def _space(found: Opened) -> Space | None:

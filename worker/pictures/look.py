@@ -17,13 +17,13 @@ from ..core.file_types import (
     COLMAP_IMAGES,
     IMAGE_FOLDERS,
     MASK_MARKS,
-    PICTURES,
-    RAW_PICTURES,
+    TAKEN,
     UNREAD_PICTURES,
     VIDEO_FRAMES,
     VIDEOS,
     camera_list_among,
     is_camera_list,
+    raw_twins,
 )
 from . import kinds
 from .faults import named
@@ -34,7 +34,7 @@ MOST_PICTURES = 400
 MOST_FILES = 20_000
 """Files that are looked at below a folder: a list of cameras may lie in a folder of everything."""
 
-_SHOWN = (*PICTURES, *RAW_PICTURES, *UNREAD_PICTURES)
+_SHOWN = (*TAKEN, *UNREAD_PICTURES)
 _MODEL_FOLDERS = ("sparse", "colmap")
 """Names of the folders of a project in which COLMAP's models lie, in numbered folders or themselves."""
 
@@ -123,8 +123,8 @@ def _in_folder(folder: Path, inner: bool = True) -> Look:
 
 def _once(files: list[Path]) -> list[Path]:
     """The files without what a camera has written beside a picture of the same name: raw files."""
-    developed = {path.stem.lower() for path in files if path.suffix.lower() in PICTURES}
-    return [path for path in files if path.suffix.lower() not in RAW_PICTURES or path.stem.lower() not in developed]
+    twins = raw_twins([path.name for path in files])
+    return [path for path in files if path.name not in twins]
 
 
 def _largest_model(project: Path) -> Path | None:

@@ -20,7 +20,6 @@ from .opening import Opened
 LEAST_PREVIEW = 1000
 """Pixels of the longer side of a preview that is worth a mesh: cameras embed one of 160, and one of 1600 or more."""
 
-_ENDINGS = (".dng", *RAW_PICTURES)
 _DNG_VERSION, _SUB_IFDS, _PHOTOMETRIC, _COMPRESSION = 50706, 330, 262, 259
 _JPEG_AT, _JPEG_BYTES, _STRIP_AT, _STRIP_BYTES = 513, 514, 273, 279
 _MOSAIC = (32803, 34892)  # photometric interpretations of what a sensor gives
@@ -32,7 +31,7 @@ def is_raw(opened: Opened) -> bool:
     if opened.format != "TIFF":
         return False
     ending = opened.path.suffix.lower()
-    if ending in _ENDINGS or opened.head[8:10] == b"CR":
+    if ending in RAW_PICTURES or opened.head[8:10] == b"CR":
         return True
     if opened.image is None:
         return False

@@ -40,8 +40,10 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = _checked_output(request.output)
-    for folder in filter(None, (request.previews, request.photos)):
+    for folder in filter(None, (request.previews, request.photos, request.maps)):
         path_of(folder)
+    if request.maps and not Path(request.maps).is_dir():
+        raise Unable(f"there is no folder {shortened(request.maps)}: make it first, or choose another")
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     store = cache.Cache(machine.results) if request.cached else None
@@ -103,6 +105,8 @@ def with_photos(made: Mapping[str, Any], folder: str) -> dict[str, Any]:
 def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     """A kept result again: the fields of `GenerateResult`, as JSON. Raises Unable where it is there no more."""
     path, store = _checked_output(output), cache.Cache(results)
+    if photos:
+        path_of(photos)
     facts = store.load_glb(key, path) if key.isalnum() else None
     if facts is None:
         raise Unable("that result is not kept any more: make it again")
@@ -115,7 +119,7 @@ def _checked_output(output: str) -> Path:
     """The path to write to, checked before any work is done for it. A link is followed."""
     path = path_of(output)
     if path.suffix.lower() != ".glb":
-        raise Unable(f"the result is a GLB file, so {shortened(path.name)} should end in .glb")
+        raise Unable(f"the result is a GLB file, so {shortened(path.name)!r} should end in .glb")
     if path.is_dir():
         raise Unable(f"{path} is a folder: name a file in it")
     folder = Path(os.path.realpath(path)).parent

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import Invalid, Unable
 from ..core.options import Option, Value, build, described, resolved
+from ..core.texts import shortened
 from ..finish.options import TABLE
 from ..methods import all_methods, of_category, with_network
 from ..methods.method import Method, Network
@@ -195,7 +196,7 @@ def all_options(method: Method) -> tuple[Option, ...]:
 def settings(method: Method, preset: str, chosen: Mapping[str, Value]) -> Settings:
     """A value for each option: the default, unless the preset, unless the user says otherwise. Raises Invalid."""
     if preset not in method.presets:
-        raise Invalid(f"there is no preset {preset!r}: choose one of {', '.join(method.presets)}")
+        raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(method.presets)}")
     values = resolved(all_options(method), method.presets[preset], chosen)
     return Settings(build(method.options, values), build(TABLE[method.makes].options, values))
 

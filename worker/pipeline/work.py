@@ -22,12 +22,12 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
-from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
+from ..core.whole_file import WholeFile
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
@@ -193,10 +193,7 @@ class Work:
         scene = found.scene if self.thing else found
         if self.making.choice.method.makes != "DepthMap":
             return ("a thing alone has no depth map: set the subject to scene for one",)
-        folder = path_of(self.request.maps)
-        if not folder.is_dir():
-            raise Unable(f"there is no folder {folder}: make it first, or choose another")
-        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], folder, self.name)
+        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], Path(self.request.maps), self.name)
         return ()
 
     @property
@@ -321,7 +318,8 @@ def _previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
     def show(picture: np.ndarray) -> None:
         path = Path(folder) / next(names)
         with contextlib.suppress(OSError):  # a preview less: nothing is lost
-            Image.fromarray(picture).save(path)
+            with WholeFile(path) as file:
+                file.write(_png(picture))
             job.show(path)
 
     return show if folder else lambda picture: None

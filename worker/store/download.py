@@ -34,18 +34,19 @@ def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Jo
     """Brings `url` to `target`. What had come when it was cut off stays in `<target>.part` for the next try.
 
     Raises Unable if it cannot be had, or is not the file with that size and hash (None: unknown); Cancelled. A file of
-    unknown size, of MOST_UNKNOWN at most, is fetched whole at each try; one that is named as JSON must be that.
+    unknown size, of MOST_UNKNOWN at most, is fetched whole at each try; one that is named as JSON must be that, and it
+    must have the digest that the hub tells of it.
     """
     if target.is_file() and _is_right(target, bytes, sha256, target.name):
         return
     part = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _receive(url, part, bytes, job)
+        told = _receive(url, part, bytes, job)
     except (OSError, HTTPException) as error:  # URLError is an OSError
         message = f"{url} could not be downloaded ({_reason(error)}): try again, what came is kept"
         raise Unable(message) from None
-    if not _is_right(part, bytes, sha256, target.name):
+    if not _is_right(part, bytes, sha256, target.name) or (bytes is None and not _is_as_told(part, told)):
         part.unlink()
         raise Unable(f"{url} came damaged (it is not the file that was published): download it again")
     os.replace(part, target)
@@ -76,10 +77,11 @@ def reachable(url: str, patience: float, job: Job | Span) -> bool:
     return answered == [True]
 
 
-def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> None:
+def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> str:
+    """Appends what comes to the part file. Returns the ETag that the server tells, "" where it was not asked."""
     have = part.stat().st_size if bytes is not None and part.is_file() else 0
     if bytes is not None and have >= bytes:
-        return
+        return ""
     job.report(have / bytes if bytes else 0.0, "connecting")
     headers = {"User-Agent": f"image-to-3d/{__version__}"} | ({"Range": f"bytes={have}-"} if have else {})
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as answer:
@@ -96,6 +98,7 @@ def _receive(url: str, part: Path, bytes: int | None, job: Job | Span) -> None:
             os.fsync(file.fileno())
     if have < expected:
         raise ConnectionError(f"the connection broke off after {have / 1e6:.1f} of {expected / 1e6:.1f} MB")
+    return answer.headers.get("ETag", "")
 
 
 def _reason(error: OSError | HTTPException) -> str:
@@ -113,6 +116,13 @@ def _is_right(path: Path, bytes: int | None, sha256: str | None, name: str) -> b
         return not name.endswith(".json") or _is_json(path)
     with path.open("rb") as stream:
         return sha256 == hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _is_as_told(path: Path, etag: str) -> bool:
+    """Whether a small file is what the server says: the hub tells git's digest of it, others tell nothing of use."""
+    told, content = etag.removeprefix("W/").strip('"'), path.read_bytes()
+    of_git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return len(told) != len(of_git) or told in (of_git, hashlib.sha1(content, usedforsecurity=False).hexdigest())
 
 
 def _is_json(path: Path) -> bool:

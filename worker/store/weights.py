@@ -17,7 +17,8 @@ from ..core.job import Job, Span
 
 @dataclass(frozen=True)
 class HubFile:
-    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do.
+    """A published file. `sha256`, of small ones `bytes` too, None where they are not known: the commit must do,
+    and the digest that the hub tells when it sends such a small one.
 
     also: names of what is as good where a folder was filled by hand, such as the index of the same in several files.
     """

@@ -76,6 +76,7 @@ class Server:
             with self._jobs_lock:
                 del self._jobs[request.id]
             if request.method == "shutdown":
+                self._turn_away()
                 break
         self._unread.put(None)
         writer.join(EXIT_GRACE)
@@ -148,6 +149,12 @@ class Server:
             return Result(request.id, dataclasses.asdict(result))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the boundary: the request gets its answer
             return as_error(request.id, error)
+
+    def _turn_away(self) -> None:
+        """Answers those who came after the request to end."""
+        while not self._waiting.empty():
+            if request := self._waiting.get():
+                self._send(Error(request.id, ErrorCode.INVALID_REQUEST, "the worker was told to end"))
 
     def _send(self, message: Message) -> None:
         """Hands a message to the writing thread, and never waits for it."""

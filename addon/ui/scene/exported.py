@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Textures of ours beside an OBJ that was exported. Blender's exporter only names them in the .mtl file, since they are
-packed: without this the thing is grey until somebody unpacks them there."""
+"""Textures of ours beside an OBJ or FBX that was exported. Blender's exporters only name them there, since they are
+packed: without this the thing is grey wherever the file is opened."""
 
 from __future__ import annotations
 
@@ -13,50 +13,47 @@ import bpy
 
 from .provenance import kept
 
-_seen: tuple[str, int] = ("", 0)
+EXPORTERS = {"wm.obj_export": ".mtl", "export_scene.fbx": ".fbx"}
+"""Those that write no packed picture, and how the file ends that names it."""
+
+_seen: dict[str, tuple[str, int]] = {}
 
 
 def follow() -> None:
-    """Looks whether Blender has exported an OBJ from its menu since last time, and adds what it left out."""
-    global _seen
-    last = bpy.context.window_manager.operator_properties_last("wm.obj_export")
-    path = Path(bpy.path.abspath(last.filepath)).with_suffix(".mtl") if last and last.filepath else None
-    with suppress(OSError):  # not there (exported without materials), or a folder that is not to be written to
-        if path and _seen != (now := (str(path), path.stat().st_mtime_ns)):
-            _seen = now
-            complete(path)
+    """Looks whether Blender has exported such a file from its menu since last time, and adds what it left out."""
+    for exporter, ending in EXPORTERS.items():
+        last = bpy.context.window_manager.operator_properties_last(exporter)
+        if not last or not last.filepath or _is_within(last):
+            continue
+        path = Path(bpy.path.abspath(last.filepath)).with_suffix(ending)
+        with suppress(OSError):  # not there (exported without materials), or a folder that is not to be written to
+            now = str(path), path.stat().st_mtime_ns
+            if _seen.get(exporter) != now:
+                _seen[exporter] = now
+                complete(path)
 
 
-def complete(materials: Path) -> None:
-    """Writes the textures of ours that the .mtl file names beside it. Another file of that name stays, and the texture
-    gets a name that is free. Raises OSError."""
-    before = text = materials.read_text("utf-8", "surrogateescape")
-    for image in {image.name: image for image in _textures()}.values():
-        named = os.path.basename(image.filepath)
-        lines = [line for line in text.splitlines() if line.startswith("map_") and line.endswith(f" {named}")]
-        if lines:
-            name = _written(materials.parent, named, image.packed_file.data)
-            for line in set(lines):
-                text = text.replace(f"{line}\n", f"{line.removesuffix(named)}{name}\n")
-    if text != before:
-        materials.write_text(text, "utf-8", "surrogateescape")
+def _is_within(last: bpy.types.OperatorProperties) -> bool:
+    """Whether the textures were written into the file itself, as FBX's exporter can."""
+    return getattr(last, "embed_textures", False) and last.path_mode == "COPY"
+
+
+def complete(naming: Path) -> None:
+    """Writes the textures of ours that the exported file names beside it. What has such a name already is the same
+    texture (material.as_file), or was until somebody painted on it. Raises OSError."""
+    text = naming.read_bytes()
+    for image in _textures():
+        name = os.path.basename(image.filepath)
+        if name.encode() in text:
+            (naming.parent / name).write_bytes(image.packed_file.data)
 
 
 def _textures() -> Iterator[bpy.types.Image]:
+    """Each of them once."""
+    found = {}
     for thing in bpy.data.objects:
         for slot in thing.material_slots if kept(thing) else ():
             for node in slot.material.node_tree.nodes if slot.material and slot.material.node_tree else ():
                 if node.type == "TEX_IMAGE" and node.image and node.image.packed_file:
-                    yield node.image
-
-
-def _written(folder: Path, name: str, data: bytes) -> str:
-    """The name of the file that holds the data, written unless it is there."""
-    stem, ending = os.path.splitext(name)
-    for number in range(1000):
-        path = folder / (f"{stem}-{number}{ending}" if number else name)
-        if not path.exists():
-            path.write_bytes(data)
-        if path.read_bytes() == data:
-            return path.name
-    raise OSError("no name is free")
+                    found[node.image.name] = node.image
+    yield from found.values()

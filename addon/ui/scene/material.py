@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+
 import bpy
 
 _SPACING = 300.0  # between two nodes
@@ -64,7 +67,12 @@ def packed(name: str, ending: str, data: bytes) -> bpy.types.Image:
 
 
 def as_file(image: bpy.types.Image) -> None:
-    """Gives a packed image the path that it would be unpacked to: exporters name files by it."""
+    """Gives a packed image, which is called as a file is, a name and the path that it would be unpacked to: some
+    exporters name files by one, some by the other. A picture of that name beside what is exported is the same, and not
+    the photo that the thing was made of."""
+    stem, ending = os.path.splitext(image.name)
+    digest = hashlib.sha256(image.packed_file.data).hexdigest()[:8]
+    image.name = free_name(stem, f"-{digest}{ending}")
     image.source = "FILE"
     image.filepath_raw = f"//{image.name}"
 

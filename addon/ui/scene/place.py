@@ -46,13 +46,14 @@ def box(thing: bpy.types.Object) -> Box:
 
 
 def stand(thing: bpy.types.Object, at: Vector, others: Iterable[bpy.types.Object]) -> None:
-    """Puts the object at that place, or as far to the right of it (+X) as others stand in its way."""
-    thing.matrix_world = Matrix.Translation(at)
+    """Puts the object, as it is turned, at that place, or as far to the right of it (+X) as others stand in its way."""
+    turned = thing.matrix_world.to_3x3().to_4x4()
+    thing.matrix_world = Matrix.Translation(at) @ turned
     own = box(thing)
     longest = max(own.size)
     obstacles = [each for each in map(box, others) if not _is_around(each, own)]
     shift = free(own, obstacles, GAP * longest, TOUCH * longest)
-    thing.matrix_world = Matrix.Translation(at + Vector((shift, 0.0, 0.0)))
+    thing.matrix_world = Matrix.Translation(at + Vector((shift, 0.0, 0.0))) @ turned
 
 
 def in_the_way(context: bpy.types.Context, own: Collection[bpy.types.Object]) -> list[bpy.types.Object]:

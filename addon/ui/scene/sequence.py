@@ -27,9 +27,9 @@ MOST = 640
 """Points along the grid's longer side: finer maps are read between their pixels."""
 
 
-def add_sequence(context: bpy.types.Context, found: SequenceResult) -> bpy.types.Object:
-    """Adds the displaced grid, selected and active, with a camera that sees each frame as the video shows it, from the
-    scene's first frame on. Needs object mode. Raises CannotAdd."""
+def add_sequence(context: bpy.types.Context, found: SequenceResult) -> tuple[bpy.types.Object, bpy.types.Object]:
+    """Adds the displaced grid, selected and active, at the world's origin, with a camera in the same place that sees
+    each frame as the video shows it, from the scene's first frame on. Needs object mode. Raises CannotAdd."""
     start = context.scene.frame_start
     try:
         depth = _sequence(f"{found.folder}/depth_0001.exr", f"{found.name} depth")
@@ -40,7 +40,7 @@ def add_sequence(context: bpy.types.Context, found: SequenceResult) -> bpy.types
     thing = bpy.data.objects.new(found.name, _grid(found))
     thing.data.materials.append(_material(found, colour, start))
     context.collection.objects.link(thing)
-    thing.matrix_world = Matrix.Translation(context.scene.cursor.location) @ UPRIGHT
+    thing.matrix_world = UPRIGHT
     thing.modifiers.new("Depth", "NODES").node_group = _displacing(depth, found.frames, start)
     camera = _camera(found)
     context.collection.objects.link(camera)
@@ -48,7 +48,7 @@ def add_sequence(context: bpy.types.Context, found: SequenceResult) -> bpy.types
     if context.scene.camera is None:
         context.scene.camera = camera
     select_only(context, thing)
-    return thing
+    return thing, camera
 
 
 def _sequence(path: str, name: str) -> bpy.types.Image:

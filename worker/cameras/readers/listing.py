@@ -11,14 +11,14 @@ import os
 from pathlib import Path, PurePosixPath
 
 from ...core.errors import Unable
-from ...core.file_types import PICTURES
+from ...core.file_types import TAKEN
 from ...core.texts import shortened
 from ...pictures.look import files_below
 
 LARGEST = 64 << 20
 """Bytes of a list: a hundred thousand frames take less."""
 
-ENDINGS = tuple(ending for each in PICTURES for ending in (each, each.upper()))
+ENDINGS = tuple(ending for each in TAKEN for ending in (each, each.upper()))
 """What is tried for a picture that a file names without an ending, as NeRF's synthetic scenes do."""
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -81,7 +81,7 @@ class Files:
             return None
         if self._below is None:
             self._below = _listed(self._folder)
-        candidates = [file for ending in ("", *PICTURES) for file in self._below.get(parts[-1] + ending, ())]
+        candidates = [file for ending in ("", *TAKEN) for file in self._below.get(parts[-1] + ending, ())]
         common = {file: _common_end(file.lower(), parts) for file in candidates}
         best = [file for file in candidates if common[file] == max(common.values())]
         return best[0] if len(best) == 1 else None

@@ -23,6 +23,7 @@ OVERLAP = 2  # cells in which the second surface lies behind what is seen of the
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
+_SLOPES = 1.15  # and so far it may lean away: holes stay within 0.5 % on 8 of 12 true scenes, at 1.05 on 7
 _CLEAR = 1.3  # times as far: a step between two things, and not between parts of one
 _BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther is something else
 _FEW = 4  # vertices; no edge is shorter
@@ -65,7 +66,7 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
     beyond, hiding = depth[nearest], steps.hiding[nearest]
     offset = np.indices(depth.shape) - nearest
     along = (offset * steps.towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
-    as_near = (depth <= hiding * (1.0 + cut)) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
+    as_near = (depth <= hiding * _SLOPES) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
     hidden = along & as_near & (away <= OVERLAP + steps.reach[nearest])
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():

@@ -15,4 +15,4 @@ def subject() -> Any:
     help = (
         "auto: the thing where the photo shows one clear one, else all. thing: closed, with a back. both: two objects."
     )
-    return option(AUTO, "Subject", help, choices=(AUTO, SCENE, THING, BOTH), group="subject")
+    return option(AUTO, "Picture of", help, choices=(AUTO, SCENE, THING, BOTH), group="subject")
