@@ -28,7 +28,7 @@ OFF = 2.0
 """A mesh with more or fewer faces than this many times what was asked for is none of what was asked for."""
 
 LOST = 0.05
-"""Of a closed thing's volume: quads that lose or gain more are torn. A sailboat on a thin mast lost .13, 26 others .004."""
+"""Of a closed thing's volume: quads that lose or gain more are torn. A sailboat lost .13, 20 other cut-outs .004."""
 
 SHORTEST = 1e-3
 """Ten times the length below which QuadriFlow refuses a mesh for one edge."""
