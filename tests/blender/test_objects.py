@@ -462,9 +462,9 @@ def test_fitting_draws_no_side_of_a_thin_plate_to_the_other(bpy, addon):
 
 def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, addon, quad, bring_in):
     bring_in(quad)
-    fan = bpy.data.meshes.new("fan")  # three faces at one edge
-    points = [(0, 0, 0), (0, 0, 1), *((x, y, z) for x, y in ((1, 0), (-1, 1), (-1, -1)) for z in (0, 1))]
-    fan.from_pydata(points, [], [(0, 1, 3, 2), (0, 1, 5, 4), (0, 1, 7, 6)])
+    fan = bpy.data.meshes.new("fan")  # two faces that show different sides
+    points = [(0, 0, 0), (0, 0, 1), *((x, y, z) for x, y in ((1, 0), (-1, 1)) for z in (0, 1))]
+    fan.from_pydata(points, [], [(0, 1, 3, 2), (0, 1, 5, 4)])
     bpy.context.collection.objects.link(bpy.data.objects.new("fan", fan))
     addon("ui.scene.selection").select_only(bpy.context, bpy.data.objects["fan"])
     before = {each.name for each in bpy.data.objects}, len(bpy.data.images), len(bpy.data.meshes)
@@ -472,6 +472,25 @@ def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, a
         bpy.ops.image_to_3d.retopologise(faces=900)
     assert ({each.name for each in bpy.data.objects}, len(bpy.data.images), len(bpy.data.meshes)) == before
     assert bpy.context.object.name == "fan" and not bpy.context.object.hide_get()
+
+
+def test_a_relief_whose_sheets_meet_at_an_edge_becomes_quads(bpy, addon):
+    """Three sheets of many faces that share one edge: Blender's own refuses them all for it."""
+    mesh, ways = bpy.data.meshes.new("sheets"), ((1, 0), (-1, 1), (-1, -1))
+    points, faces = [(0.0, 0.0, row / 12) for row in range(13)], []
+    for x, y in ways:
+        first = len(points)
+        points += [(x * column / 12, y * column / 12, row / 12) for column in range(1, 13) for row in range(13)]
+        number = [[row if not column else first + 13 * (column - 1) + row for row in range(13)] for column in range(13)]
+        for column in range(12):
+            for row in range(12):
+                near, far = number[column], number[column + 1]
+                faces.append((near[row], far[row], far[row + 1], near[row + 1]))
+    mesh.from_pydata(points, [], faces)
+    thing = bpy.data.objects.new("sheets", mesh)
+    bpy.context.scene.collection.objects.link(thing)
+    addon("ui.scene.retopology").quads(bpy.context, thing, 150)
+    assert 75 < len(thing.data.polygons) < 300 and all(len(face.vertices) == 4 for face in thing.data.polygons)
 
 
 @pytest.mark.parametrize("shape", ["closed", "open"])
