@@ -68,8 +68,9 @@ class App:
         """Which network is taken for these pictures."""
         from .pipeline.generate import looked_at  # on use, as below
         from .pipeline.subject import finder
+        from .store.cache import Cache
 
-        find = finder(self._weights, self._initialized.device)
+        find = finder(self._weights, self._initialized.device, Cache(self._results))
         subject = looked_at([path_of(path) for path in params.pictures], job, find)
         choice = select(subject, params.category, params.network, params.options, self._weights)
         return protocol.SelectResult(choice.method.name, choice.network.name)

@@ -20,7 +20,7 @@ from .choices import Choice
 THUMBNAIL_SCALE = 6.0
 SHEET_SCALE = 2.6
 SHEET_COLUMNS = 4
-LABEL_SPLIT = 0.42
+LABEL_SPLIT = 0.46
 
 GROUPS = (("picture", "The Picture"), ("detail", "How Fine"), ("sampling", "Guessing"), ("placement", "Placement"))
 """Of options, in the order in which they are drawn; the subject and the seed have places of their own."""

@@ -28,8 +28,8 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
     box.progress(factor=shown.fraction, text=STAGES.get(session.state) or wording.stage(shown))
     parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
     drawing.note(box, context, " \u00b7 ".join(part for part in parts if part))
-    if icon := previews.making.icon():
-        box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
+    icon = previews.making.icon()
+    if icon:
         label = "Finishing" if shown.enough else "Stop and Mesh Now"
         box.operator("image_to_3d.enough", text=label, icon="CHECKMARK")
     row = box.row(align=True)
@@ -39,6 +39,8 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
         row.operator("image_to_3d.force_stop", icon="CANCEL")
     else:  # never grey: Blender would leave it so for the next job, below a mouse that does not move
         row.operator("image_to_3d.cancel", icon="X")
+    if icon:  # below the buttons, so that these stay in sight
+        box.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
     if timer.opened_another_file():
         drawing.text(layout, context, "Another file was opened: the mesh comes into this one.", "INFO")
 

@@ -162,7 +162,9 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
         more.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
         more.prop(own, "rendered", text="Render Through the First" if several else "Render Through It")
         if not several:
-            self.layout.prop(own, "maps", placeholder="Not saved")
+            column = self.layout.column(align=True)
+            column.label(text="Save Depth Maps In")
+            column.prop(own, "maps", text="", placeholder="Not saved")
 
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:

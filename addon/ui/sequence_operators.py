@@ -18,12 +18,12 @@ from .operators import Returned, grey, no_room
 def draw(layout: UILayout, context: Context) -> None:
     """Which frames, where to, and the button."""
     own = properties.settings(context)
-    row = layout.row(align=True)
-    row.prop(own, "frames_first")
-    row.prop(own, "frames_last")
-    row.prop(own, "frames_step")
+    column = layout.column(align=True)
+    column.prop(own, "frames_first")
+    column.prop(own, "frames_last")
+    column.prop(own, "frames_step")
     layout.row(align=True).prop(choices.depth_of(own, timer.session().methods)[1], "preset", expand=True)
-    layout.prop(own, "frames_folder", placeholder="Beside the frames")
+    layout.prop(own, "frames_folder", placeholder="Beside them")
     layout.operator("image_to_3d.sequence", icon="SEQUENCE")
     drawing.note(layout, context, "A displaced grid, and OpenEXR files of depth, normals and mask.")
 

@@ -433,11 +433,38 @@ def test_neither_small_nor_large_things_are_refused(bpy, addon, tmp_path, bring_
     assert max(heights) - min(heights) == pytest.approx(2.0 * size, rel=0.02)
 
 
+def test_quads_pass_through_the_middle_of_the_surface_they_are_made_of(bpy, addon, bring_in, round_thing, monkeypatch):
+    """Blender's own have their corners on it, so that a round thing comes out smaller."""
+    fit, copies = addon("ui.scene.fit"), addon("ui.scene.copies")
+    dense = bring_in(round_thing)
+    off, lost = [], []
+    for rounds in (0, fit.ROUNDS):
+        monkeypatch.setattr(fit, "ROUNDS", rounds)
+        light = copies.copied(dense, "light")
+        addon("ui.scene.retopology").quads(bpy.context, light, 300)
+        find = fit.tree(light.data).find_nearest
+        off.append(sum(find(vertex.co)[3] ** 2 for vertex in dense.data.vertices))
+        lost.append(abs(1.0 - copies.volume(light.data) / copies.volume(dense.data)))
+    assert off[1] < 0.5 * off[0] and lost[1] < 0.2 * lost[0]
+
+
+def test_fitting_draws_no_side_of_a_thin_plate_to_the_other(bpy, addon):
+    from mathutils import Vector
+
+    fit, mesh = addon("ui.scene.fit"), bpy.data.meshes.new("plate")
+    square = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    mesh.from_pydata([(x, y, z) for z in (0.0, 0.1) for x, y in square], [], [(3, 2, 1, 0), (4, 5, 6, 7)])
+    mesh.update()
+    up = Vector((0.0, 0.0, 1.0))
+    fit.onto(mesh, [(Vector((x / 2, y / 2, 0.04)), up) for x, y in square])
+    assert [vertex.co.z for vertex in mesh.vertices] == pytest.approx([0.0] * 4 + [0.1] * 4), "nearest is the underside"
+
+
 def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, addon, quad, bring_in):
     bring_in(quad)
-    fan = bpy.data.meshes.new("fan")  # three faces at one edge
-    points = [(0, 0, 0), (0, 0, 1), *((x, y, z) for x, y in ((1, 0), (-1, 1), (-1, -1)) for z in (0, 1))]
-    fan.from_pydata(points, [], [(0, 1, 3, 2), (0, 1, 5, 4), (0, 1, 7, 6)])
+    fan = bpy.data.meshes.new("fan")  # two faces that show different sides
+    points = [(0, 0, 0), (0, 0, 1), *((x, y, z) for x, y in ((1, 0), (-1, 1)) for z in (0, 1))]
+    fan.from_pydata(points, [], [(0, 1, 3, 2), (0, 1, 5, 4)])
     bpy.context.collection.objects.link(bpy.data.objects.new("fan", fan))
     addon("ui.scene.selection").select_only(bpy.context, bpy.data.objects["fan"])
     before = {each.name for each in bpy.data.objects}, len(bpy.data.images), len(bpy.data.meshes)
@@ -445,6 +472,25 @@ def test_a_mesh_that_quadriflow_refuses_is_said_to_be_and_nothing_changes(bpy, a
         bpy.ops.image_to_3d.retopologise(faces=900)
     assert ({each.name for each in bpy.data.objects}, len(bpy.data.images), len(bpy.data.meshes)) == before
     assert bpy.context.object.name == "fan" and not bpy.context.object.hide_get()
+
+
+def test_a_relief_whose_sheets_meet_at_an_edge_becomes_quads(bpy, addon):
+    """Three sheets of many faces that share one edge: Blender's own refuses them all for it."""
+    mesh, ways = bpy.data.meshes.new("sheets"), ((1, 0), (-1, 1), (-1, -1))
+    points, faces = [(0.0, 0.0, row / 12) for row in range(13)], []
+    for x, y in ways:
+        first = len(points)
+        points += [(x * column / 12, y * column / 12, row / 12) for column in range(1, 13) for row in range(13)]
+        number = [[row if not column else first + 13 * (column - 1) + row for row in range(13)] for column in range(13)]
+        for column in range(12):
+            for row in range(12):
+                near, far = number[column], number[column + 1]
+                faces.append((near[row], far[row], far[row + 1], near[row + 1]))
+    mesh.from_pydata(points, [], faces)
+    thing = bpy.data.objects.new("sheets", mesh)
+    bpy.context.scene.collection.objects.link(thing)
+    addon("ui.scene.retopology").quads(bpy.context, thing, 150)
+    assert 75 < len(thing.data.polygons) < 300 and all(len(face.vertices) == 4 for face in thing.data.polygons)
 
 
 @pytest.mark.parametrize("shape", ["closed", "open"])

@@ -18,6 +18,7 @@ from image_to_3d.worker.methods import all_methods
 
 CHILD = Path(__file__).with_name("on_pretended.py")
 LIMIT = 300.0
+pytestmark = pytest.mark.timeout(600)  # the first imports on a busy machine take minutes
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +104,6 @@ def test_photos_are_learned_there_with_previews_from_the_same_random_numbers(ran
     assert found["difference"] < 0.05  # rounding alone
 
 
-@pytest.mark.timeout(600)  # the first imports on a busy machine take minutes
 @KINDS
 @pytest.mark.parametrize("engine", ["nerfacto", "neus-facto"])
 def test_an_engine_of_nerfstudio_learns_there(tool, weights, tmp_path, kind, engine):

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import trimesh
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
@@ -80,6 +81,24 @@ def test_a_field_becomes_a_closed_thing_that_stands_upright_and_faces_the_viewer
     assert len(asset.mesh.faces) <= 2000
     top = asset.mesh.vertices[asset.mesh.vertices[:, 1] > 1.5]
     assert np.abs(top[:, [0, 2]]).max() < 0.2  # the lump is above
+
+
+def with_a_lump(points: np.ndarray) -> np.ndarray:
+    """The block, and beside it a ball with a fifteenth of its surface."""
+    return np.maximum(block(points), 0.12 - np.linalg.norm(points - (0.0, 0.6, 0.0), axis=1)).astype(np.float32)
+
+
+def test_a_lump_beside_the_thing_stays_only_where_the_outline_shows_two_things():
+    alone = seen_subject()
+    both = alone.copy()
+    both[70:90, 118:138] = 255
+    parts = [trimesh.Trimesh(*sides).body_count for sides in map(closed_of, (alone, both, None))]
+    assert parts == [1, 2, 2]
+
+
+def closed_of(mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    mesh = made(field(with_a_lump, mask), photo=False).mesh
+    return mesh.vertices, mesh.faces
 
 
 def test_the_photo_is_the_texture_where_it_sees_the_thing_and_the_field_behind_it():

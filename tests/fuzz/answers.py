@@ -18,7 +18,7 @@ from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.addon.ui import wording
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.protocol import SelectParams
+from image_to_3d.worker.wire.protocol import EstimateParams, SelectParams
 from odd import changed, text_of
 
 RESULT = {
@@ -28,22 +28,43 @@ RESULT = {
 }  # fmt: skip
 
 
+ID = b"7070707"
+ENTRY = {
+    "key": "k", "name": "n", "faces": 2, "seconds": 1.0, "bytes": 9, "thumbnail": "/t/a.png", "clay": "",
+    "provenance": {
+        "pictures": ["/p.png"], "digests": ["d"], "category": "Depth", "method": "depth", "network": "included",
+        "label": "l", "licence": "MIT", "revision": "r", "preset": "fast", "options": {"faces": 100}, "version": "1",
+        "date": "2026-01-01T00:00:00+00:00",
+    },
+}  # fmt: skip
+LATER = {
+    "history": {"entries": [ENTRY, ENTRY], "bytes": 20, "limit": 99},
+    "estimate": {"presets": [{"preset": "fast", "seconds": 3.0, "faces": 9, "texture": 64}], "memory": 10},
+}
+"""Of what is asked beside a job, a good answer."""
+
+
 class Refused(Exception):
     """The session says what was wrong."""
 
 
 class Fed(Client):
-    """A client whose worker says what it is told, after each request the next of the lines."""
+    """A client whose worker says what it is told: after each request the next of the lines; later, what is told for its
+    method, with the id of the request in place of ID."""
 
     lines: list[bytes] = []
+    later: dict[str, bytes] = {}
 
     def __init__(self, *_: object) -> None:
         self._methods, self._last_id, self._left, self.exit_code, self._killed = {}, 0, False, None, False
         self._said: list[bytes] = []
 
     def write(self, line: bytes) -> None:
-        if "id" in json.loads(line) and self.lines:
+        request = json.loads(line)
+        if "id" in request and self.lines:
             self._said += self.lines.pop(0).split(b"\n")
+        elif "id" in request and request["method"] in self.later:
+            self._said += self.later[request["method"]].replace(ID, b"%d" % request["id"]).split(b"\n")
 
     def poll(self) -> list[bytes]:
         said, self._said = self._said, []
@@ -83,7 +104,9 @@ def _lines(generator: np.random.Generator) -> list[bytes]:
     error = {"jsonrpc": "2.0", "id": 3, "error": {"code": -32012, "message": "m", "data": {"network": "n", "log": "l"}}}
     report = {"jsonrpc": "2.0", "method": protocol.PROGRESS, "params": told}
     shown = {"jsonrpc": "2.0", "method": protocol.PREVIEW, "params": {"progressToken": 3, "file": "/t/p.png"}}
-    which = int(generator.choice([0, 1, 2, 2, 3, 4, 5]))
+    which = int(generator.choice([0, 1, 2, 2, 3, 4, 5, 6, 6]))
+    if which == 6:
+        return [json.dumps(answer).encode() for answer in answers]
     odd = [*answers, error, report, shown][which]
     line = text_of(changed(odd, generator), generator, generator.random() < 0.5)
     plain = [json.dumps(answer).encode() for answer in answers]
@@ -92,8 +115,13 @@ def _lines(generator: np.random.Generator) -> list[bytes]:
     return [*plain[:2], line + b"\n" + plain[2] if which > 3 else line]
 
 
+def _later(generator: np.random.Generator) -> dict[str, bytes]:
+    answers = {method: {"jsonrpc": "2.0", "id": int(ID), "result": result} for method, result in LATER.items()}
+    return {method: text_of(changed(odd, generator), generator) for method, odd in answers.items()}
+
+
 def _lived(generator: np.random.Generator, folder: Path) -> None:
-    Fed.lines = _lines(generator)
+    Fed.lines, Fed.later = _lines(generator), _later(generator)
     now = [0.0]
     python = folder / "python"
     python.touch()
@@ -111,6 +139,8 @@ def _lived(generator: np.random.Generator, folder: Path) -> None:
         if session.results.waiting or not session.moving:
             break
         now[0] += 40.0  # whoever waits for ever is given up at last
+    _ask_beside(session, now)
+    problem = problem or session.problem
     told = [*session.results.waiting]
     session.force_stop()
     rested = False
@@ -125,6 +155,19 @@ def _lived(generator: np.random.Generator, folder: Path) -> None:
     if problem:
         assert problem.message.isprintable() or "\n" in problem.message, "a message that cannot be shown"
         raise Refused(problem.message.replace("\n", " ")[:300])
+
+
+def _ask_beside(session: Session, now: list[float]) -> None:
+    """What is asked without a job: how long it will take, and what is kept."""
+    session.estimate.ask(EstimateParams("included", ("/p.png",)))
+    for _ in range(5):
+        now[0] += 1.0
+        session.tick()
+        _shown(session)
+    for each in session.estimate.answer.presets if session.estimate.answer else ():
+        wording.duration(each.seconds or 0.0)
+    told = session.history.told
+    assert isinstance(told, protocol.History) and all(isinstance(each.name, str) for each in told.entries)
 
 
 def _shown(session: Session) -> None:

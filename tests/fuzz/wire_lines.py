@@ -41,7 +41,8 @@ def _good(number: int) -> list[dict]:
     request = {"jsonrpc": "2.0", "id": number}
     options = {"faces": 100, "solid": True, "detail": 0.5}
     asked = {"pictures": ["/none/a.jpg"], "category": "Depth", "network": None, "options": options}
-    made = {"output": "/none/a.glb", "preset": "fast", "previews": "", "photos": "", "cached": True}
+    made = {"output": "/none/a.glb", "preset": "fast", "previews": "", "photos": "", "cached": True, "maps": ""}
+    frames = {"pictures": ["/none/a.mp4"], "folder": "/none", "preset": "fast", "first": 1, "last": 0, "step": 1}
     told = {"progressToken": 1, "progress": 0.5, "stage": "s", "message": "m", "remaining": 1.0}
     return [
         {**request, "method": "initialize", "params": {"version": protocol.VERSION, "online": False, "device": "cpu"}},
@@ -53,6 +54,8 @@ def _good(number: int) -> list[dict]:
         {**request, "method": "history/fetch", "params": {"key": "0" * 40, "output": "/none/a.glb", "photos": ""}},
         {**request, "method": "history/remove", "params": {"keys": ["0" * 40], "everything": False}},
         {**request, "method": "networks/download", "params": {"network": "triposr"}},
+        {**request, "method": "networks/download", "params": {"network": "triposr", "along": True}},
+        {**request, "method": "sequence", "params": frames},
         {**request, "method": "networks/unload", "params": {}},
         {"jsonrpc": "2.0", "method": protocol.CANCELLED, "params": {"requestId": number}},
         {"jsonrpc": "2.0", "method": protocol.ENOUGH, "params": {"requestId": 1}},

@@ -38,9 +38,9 @@ def layers(front: np.ndarray, back: np.ndarray) -> Layers:
     return Layers(front.astype(np.float32), back.astype(np.float32), behind, Window(0, 0, 200), view)
 
 
-def surface(two: Layers, share: np.ndarray) -> trimesh.Trimesh:
-    """In half sides of the window, the thing's mean depth in the origin."""
-    solid = Between.of(two, share[None], FAR)
+def surface(two: Layers, *regions: np.ndarray) -> trimesh.Trimesh:
+    """In half sides of the window, the thing's mean depth in the origin. regions: how much of each cell they cover."""
+    solid = Between.of(two, np.stack(regions), FAR)
     found = isosurface(solid.value, solid.bounds, CELLS, lambda *_: None)
     assert is_closed(found.faces)
     scale = FAR.fx / 100.0
@@ -100,6 +100,43 @@ def test_a_weave_of_the_layers_pixels_is_not_seen():
 def test_a_back_before_its_front_is_as_thin_as_can_be_held():
     mesh = surface(layers(np.full((SIZE, SIZE), 0.2), np.full((SIZE, SIZE), -0.2)), disc(CELLS, 0.7))
     assert 0.01 < mesh.extents[2] < 0.08 and mesh.extents[0] == pytest.approx(1.4, abs=0.05)
+
+
+def barbell(thin: float, end: int = 80) -> np.ndarray:
+    """Coverage (CELLS, CELLS) of two squares, of which a rope of so many cells leads from the left one to column `end`,
+    where the right one begins at 80."""
+    share = np.zeros((CELLS, CELLS), np.float32)
+    share[40:88, 16:48] = share[40:88, 80:112] = 1.0
+    share[64, 48:end] = thin
+    return share
+
+
+STEP = np.where(np.arange(SIZE) < SIZE // 2, -0.5, 0.5) * np.ones((SIZE, 1))
+"""The right half lies one half side behind the left one."""
+
+
+@pytest.mark.parametrize("middle", [np.zeros((SIZE, SIZE)), STEP], ids=["level", "behind"])
+@pytest.mark.parametrize("thin", [0.1, 0.4, 0.9])
+def test_what_hangs_on_a_thread_in_the_picture_hangs_on_it_in_space(thin, middle):
+    mesh = surface(layers(middle - 0.1, middle + 0.1), barbell(thin))
+    parts = mesh.split(only_watertight=False)
+    assert len(parts) == 1 or max(each.area for each in parts[1:]) < 0.01 * mesh.area
+    thread = np.abs(mesh.vertices[:, 0]) < 0.1
+    assert thread.any() and np.ptp(mesh.vertices[thread, 1]) < 6 * 2 / CELLS, "no thicker than it has to be"
+
+
+def test_two_things_in_one_outline_stay_two():
+    share = barbell(0.0)
+    left = np.where(np.arange(CELLS) < CELLS // 2, share, 0.0)
+    flat = layers(np.full((SIZE, SIZE), -0.1), np.full((SIZE, SIZE), 0.1))
+    assert surface(flat, left, share - left).body_count == 2
+    assert surface(flat, barbell(0.4, end=64)).body_count == 1, "but they are one if they are said to be"
+
+
+def test_a_sheet_that_leans_steeply_is_found_everywhere():
+    steep = np.clip(np.linspace(-6.0, 6.0, SIZE), -1.0, 1.0) * np.ones((SIZE, 1))  # six cells of depth per cell
+    mesh = surface(layers(steep, steep), slanted(CELLS, 0.6, 0.2, 0.0))
+    assert mesh.body_count == 1 and mesh.extents[2] == pytest.approx(2.0, abs=0.1)
 
 
 def test_an_empty_outline_is_said():

@@ -40,6 +40,12 @@ def test_parts_go_by_their_area_and_not_by_their_number_of_faces():
     assert vertices[:, 0].max() < 2
 
 
+def test_no_more_parts_stay_than_there_are_unless_they_are_large():
+    three = together(ball(2), ball(2, 0.6, (3, 0, 0)), ball(2, 0.2, (-3, 0, 0)))
+    count = lambda *more: as_mesh(clean.without_small_parts(*three, 0.01, *more)).body_count  # noqa: E731
+    assert [count(), count(3, 0.1), count(2, 0.1), count(1, 0.1), count(1, 0.5)] == [3, 3, 2, 2, 1]
+
+
 def test_a_hollow_inside_is_taken_out_and_a_part_outside_of_it_is_not():
     surface = together(ball(), ball(2, 0.5, inwards=True), ball(2, 0.2, (2, 0, 0)))
     kept = clean.without_cavities(*surface)

@@ -103,6 +103,12 @@ def test_a_silhouette_that_is_smeared_far_is_a_step_too():
     assert flying(fine) < 0.25 * flying(small) and ((fine > 0.65) != disc(512)).mean() < 0.02
 
 
+def test_where_the_photo_does_not_tell_where_its_edge_lies_a_wide_ramp_stays_one():
+    """Or a blue vase before a blue wall would be cut in two."""
+    small, alike = wide()[0], np.full((512, 512, 3), 90, np.uint8)
+    assert (steepened(small, np.ones(small.shape, bool), alike) == small).all()
+
+
 def test_a_slanted_plane_and_a_floor_are_not_steep():
     plane = np.linspace(0.1, 1.0, 64, dtype=np.float32)[:, None] + np.linspace(0.0, 0.3, 64, dtype=np.float32)
     noise = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)

@@ -160,11 +160,13 @@ def start(blender: str, display: str, tmp_path: Path, screenshots: Path):
 
 @pytest.fixture
 def watched(start, user, tmp_path):
-    """Starts a Blender with our tab open, whose panels are watched, with that Python."""
+    """Starts a Blender with our tab open, whose panels are watched, with that Python and those panels `opened`."""
 
-    def begin(python: str, size: tuple[int, int] = SCREEN) -> Blender:
+    def begin(python: str, size: tuple[int, int] = SCREEN, opened: tuple[str, ...] = ()) -> Blender:
         screen = start(user, tmp_path / "home", python=python, size=size)
         screen.until("environment()")
+        if opened:
+            screen.ask(f"opens(*{opened!r})")
         open_the_tab(screen)
         screen.ask("watch_panels()")
         print("longest tick at the start", screen.ask("longest_tick()"))
@@ -177,12 +179,12 @@ def watched(start, user, tmp_path):
 def scripted(watched, tmp_path):
     """As `watched`, with a worker that follows a script."""
 
-    def begin(script: dict, size: tuple[int, int] = SCREEN) -> Blender:
+    def begin(script: dict, size: tuple[int, int] = SCREEN, opened: tuple[str, ...] = ()) -> Blender:
         path, python = tmp_path / "script.json", tmp_path / "python"
         path.write_text(json.dumps({"initialize": [{"shipped": True}]} | script))
         python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE}" "{path}"\n')
         python.chmod(0o755)
-        return watched(str(python), size)
+        return watched(str(python), size, opened)
 
     return begin
 

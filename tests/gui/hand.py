@@ -216,7 +216,7 @@ def generate(screen: Blender, limit: float = JOB_LIMIT) -> dict:
 
 
 def stop_and_mesh(screen: Blender) -> None:
-    """Presses the button below the picture, once more if a busy machine has lost the click."""
+    """Presses the button below the bar, once more if a busy machine has lost the click."""
     for _ in range(3):
         screen.click(screen.find("image_to_3d.enough"))
         if screen.ask("state()")["enough"]:

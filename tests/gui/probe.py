@@ -279,6 +279,17 @@ def is_drawn(panel: str) -> bool:
     return panel in [name for name, _ in _drawn[last:]]
 
 
+def opens(*names: str) -> bool:
+    """From now on these panels of ours are open when they are drawn for the first time."""
+    of_ours = [each for each in bpy.types.Panel.__subclasses__() if each.__name__.startswith("IMAGE_TO_3D_PT_")]
+    for panel in (each for each in of_ours if "DEFAULT_CLOSED" in getattr(each, "bl_options", ())):
+        bpy.utils.unregister_class(panel)  # all, so that they keep their order
+        if panel.__name__.removeprefix("IMAGE_TO_3D_PT_") in names:
+            panel.bl_options = panel.bl_options - {"DEFAULT_CLOSED"}
+        bpy.utils.register_class(panel)
+    return True
+
+
 def scaled(factor: float) -> bool:
     """Makes Blender's interface so many times as large as usual."""
     bpy.context.preferences.view.ui_scale = factor

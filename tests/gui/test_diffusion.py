@@ -62,8 +62,7 @@ def test_a_photo_becomes_a_thing_with_a_back_and_each_seed_another(
     shot(screen, "diffusion-other-seed")
 
     choose(screen, seed, "seed", 8)
-    steps = screen.find("option_steps", below=seed[1])
-    choose(screen, steps, "steps", 200)  # so many that there is time to press
+    screen.ask("setattr(settings().method_generator, 'option_steps', 200)")  # so many that there is time to press
     before = screen.ask("objects()")
     button = screen.find("image_to_3d.generate")
     screen.click(button)

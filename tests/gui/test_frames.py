@@ -53,8 +53,8 @@ def test_frames_of_a_video_become_a_grid_that_moves_with_the_scenes_frame(screen
     choose_picture(screen, film)
     shot(screen, "frames-chosen")
     open_panel(screen, "IMAGE_TO_3D_PT_frames")
-    for setting, column, value in (("frames_first", 0.16, 3), ("frames_last", 0.45, 21), ("frames_step", 0.73, 6)):
-        fill_in(screen, scrolled_to(screen, setting, (column,)), str(value))
+    for setting, value in (("frames_first", 3), ("frames_last", 21), ("frames_step", 6)):
+        fill_in(screen, scrolled_to(screen, setting), str(value))
         screen.until(f"settings().{setting} == {value}")
     shot(screen, "frames-panel")
     screen.click(scrolled_to(screen, "image_to_3d.sequence"))

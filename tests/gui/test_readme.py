@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures of the panel in README.md: of Blender's own default scene, with what ships. They are not compared: after
-a change somebody takes them anew, looks, and reduces them to 256 colours (`convert a.png -colors 256 PNG8:b.png`)."""
+a change somebody takes them anew, looks, and makes them small (`convert a.png -colors 256 PNG8:b.png`, or a JPEG)."""
 
 from pathlib import Path
 

@@ -114,25 +114,25 @@ def test_states_with_a_worker(scripted, look, tmp_path, result_file):
 
 
 def test_what_can_be_opened(scripted, look, result_file):
-    panel = made_narrow(scripted({"generate": [{"copy": result_file}, {"as_asked": True}]}, TALL))
+    script = {"generate": [{"copy": result_file}, {"as_asked": True}]}
+    panel = made_narrow(scripted(script, TALL, ("options", "frames", "scene", "work_on")))
     chosen(panel, EXAMPLES / "robot.png")
     panel.ask("take('Diffusion', 'included-generator')")
-    open_fits(panel)
-    look(panel, "fits", is_long=True)
-    open_panel(panel, "IMAGE_TO_3D_PT_options")
-    look(panel, "options", is_long=True)
     panel.ask("press('generate')")
     done = panel.until("state()", lambda now: now["last"] or now["problem"], PATIENCE)
     assert done["problem"] is None
-    for name in ("IMAGE_TO_3D_PT_work_on", "IMAGE_TO_3D_PT_scene"):
-        scrolled(panel, "4")
-        open_panel(panel, name)
-    scrolled(panel, "5")
-    look(panel, "result", is_long=True)
+    look(panel, "opened", is_long=True)
+    panel.ask("take('Depth', 'AUTOMATIC')")
+    look(panel, "opened-depth", is_long=True)
     chosen(panel, EXAMPLES)
-    scrolled(panel, "4")
-    open_panel(panel, "IMAGE_TO_3D_PT_frames")
-    look(panel, "frames", is_long=True)
+    look(panel, "opened-several", is_long=True)
+
+
+def test_what_fits(scripted, look):
+    panel = made_narrow(scripted({}, TALL))
+    chosen(panel, EXAMPLES / "robot.png")
+    open_fits(panel)
+    look(panel, "fits", is_long=True)
 
 
 def test_states_without_an_environment(start, user, tmp_path, look):

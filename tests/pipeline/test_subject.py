@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from image_to_3d.worker.app import App
+from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.depth import included
 from image_to_3d.worker.methods.matting import U2NETP, saliency
 from image_to_3d.worker.pipeline import subject
-from image_to_3d.worker.wire.protocol import GenerateResult
+from image_to_3d.worker.wire.protocol import VERSION, GenerateResult, InitializeParams, SelectParams
 from PIL import Image
 
 
@@ -69,6 +71,18 @@ def test_both_are_two_named_objects_in_one_file_and_come_from_the_cache(ball, ma
     assert again.from_cache and nodes(again) == ["ball", "ball scene"] and again.faces == made.faces
     coarser = make(ball, options={"subject": "both", "texture": 128})
     assert not coarser.from_cache and "network" not in coarser.seconds, "what networks made is kept"
+
+
+def test_the_panels_question_finds_the_thing_once_for_all_workers(ball, make, machine, matting, monkeypatch):
+    job = Job(lambda *_: None)
+    places = {"weights": str(machine.weights.root), "cache": str(machine.results)}
+    for _ in range(2):
+        app = App()
+        app.initialize(InitializeParams(VERSION, device="cpu", **places), job)
+        assert app.select(SelectParams((str(ball),), "Depth"), job).method == "layers"
+        subject._found.cache_clear()
+        monkeypatch.setattr(saliency, "matte", lambda *_: pytest.fail("looked again"))
+    assert make(ball).method == "layers"
 
 
 def test_another_matte_is_another_thing(ball, make, matting):

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import bpy
-from mathutils.bvhtree import BVHTree
 
-from . import material
+from . import fit, material
 from .errors import CannotChange
 
 SAMPLES = 8
@@ -140,7 +139,7 @@ def _emission(old: bpy.types.Material | None, image: bpy.types.Image | None) -> 
 def _caged(light: bpy.types.Object, reach: list[float]) -> Iterator[bpy.types.Object]:
     """The light mesh grown to where the rays begin: by `reach` of each vertex, but where another part of it stands
     opposite only halfway there, since from beyond that they would hit the other part."""
-    mesh, tree = light.data, _tree(light.data)
+    mesh, tree = light.data, fit.tree(light.data)
     cage = light.copy()
     cage.data = mesh.copy()
     for vertex, grown, far in zip(mesh.vertices, cage.data.vertices, reach):
@@ -156,7 +155,7 @@ def _caged(light: bpy.types.Object, reach: list[float]) -> Iterator[bpy.types.Ob
 
 def _reach(dense: bpy.types.Object, light: bpy.types.Object) -> list[float]:
     """Of each vertex of the light mesh, how far outside it the dense surface may be, in the object's own unit."""
-    mesh, tree = light.data, _tree(light.data)
+    mesh, tree = light.data, fit.tree(light.data)
     far = [0.0] * len(mesh.vertices)
     vertices = dense.data.vertices
     for i in range(0, len(vertices), max(1, len(vertices) // _PROBES)):
@@ -168,7 +167,3 @@ def _reach(dense: bpy.types.Object, light: bpy.types.Object) -> list[float]:
         around[a], around[b] = max(around[a], far[b]), max(around[b], far[a])
     longest = max(max(axis) - min(axis) for axis in zip(*dense.bound_box))
     return [min(max(REACH * each, SHORTEST * longest), LONGEST * longest) for each in around]
-
-
-def _tree(mesh: bpy.types.Mesh) -> BVHTree:
-    return BVHTree.FromPolygons([vertex.co for vertex in mesh.vertices], [face.vertices for face in mesh.polygons])
