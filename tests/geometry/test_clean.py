@@ -126,3 +126,16 @@ def test_a_surface_of_which_nothing_would_be_left_is_refused_in_plain_words():
     vertices, faces = ball(2)
     with pytest.raises(ValueError, match="ask for more"):
         decimated(vertices, faces, 2)
+
+
+def test_no_short_edge_stays_however_long_the_chain_of_them():
+    """In a chain each edge is a little longer than the last."""
+    vertices, faces = ball(5)
+    along = np.sign(vertices[:, 2]) * np.abs(vertices[:, 2]) ** 9  # the equator's rings nearly touch
+    squeezed = np.column_stack([vertices[:, :2] * np.where(np.abs(along) < 0.01, 1e-3, 1.0)[:, None], along])
+    edges = clean._edges(faces)
+    limit = clean.SHORTEST * np.ptp(squeezed, axis=0).max()
+    assert (clean._lengths(squeezed, edges) < limit).sum() > 1000
+    fewer, kept = clean.without_short_edges(squeezed, faces)
+    assert clean._lengths(fewer, clean._edges(kept)).min() >= clean.SHORTEST * np.ptp(fewer, axis=0).max()
+    assert is_closed(kept)

@@ -63,18 +63,19 @@ def without_short_edges(
     place: Callable[[np.ndarray], np.ndarray] = lambda vertices: vertices,
     weight: Callable[[np.ndarray], np.ndarray | None] = lambda vertices: None,
 ) -> Surface:
-    """With edges shorter than SHORTEST of the longest side drawn together, no two that meet at once.
+    """With edges shorter than SHORTEST of the longest side drawn together, no two that meet at once but in every fourth
+    round: some are left for ever else, whose ends are parted again lest sheets be joined.
 
     place: where vertices (V, 3) are in space, if they are told otherwise. weight: how much each (V,) counts where its
     edge goes.
     """
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         places, edges = place(vertices), _edges(faces)
         lengths = _lengths(places, edges)
         short = lengths < SHORTEST * float(np.ptp(places, axis=0).max(initial=0.0))
         if not short.any():
             break
-        edges = _shortest_at_both_ends(edges[short], lengths[short], len(vertices))
+        edges = edges[short] if number % 4 == 3 else _apart(edges[short], len(vertices))
         vertices, faces = contracted(vertices, faces, edges, weight(vertices))
     return vertices, faces
 
@@ -83,10 +84,11 @@ def _lengths(vertices: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
 
 
-def _shortest_at_both_ends(edges: np.ndarray, lengths: np.ndarray, vertices: int) -> np.ndarray:
-    """Those of the edges (E, 2) that no shorter one of them meets; of each once."""
-    edges, first = np.unique(np.sort(edges, axis=1), axis=0, return_index=True)
-    rank = np.argsort(np.argsort(lengths[first], kind="stable"))
+def _apart(edges: np.ndarray, vertices: int) -> np.ndarray:
+    """Some of the edges (E, 2), of which no two meet, of each once: those that come first at both ends in an order by
+    chance. In order of length only one of a chain, in which each is a little longer than the last, would be found."""
+    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    rank = np.random.default_rng(0).permutation(len(edges))
     best = np.full(vertices, len(edges))
     np.minimum.at(best, edges.ravel(), np.repeat(rank, 2))
     return edges[(best[edges] == rank[:, None]).all(axis=1)]
