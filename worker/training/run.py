@@ -207,13 +207,13 @@ def warm(network: nn.Module, weights: Path) -> tuple[int, int]:
     return len(fitting), len(given)
 
 
-def export(network: nn.Module, metadata: dict[str, str], path: Path, without: str = "\0") -> None:
+def export(network: nn.Module, metadata: dict[str, str], path: Path, without: str = "") -> None:
     """Write float16 weights with `metadata` in the header, whole or not at all. without: what the names of tensors
-    begin with that are left out."""
+    begin with that are left out, "" for none."""
     tensors: dict[str, Tensor] = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in network.state_dict().items()
-        if not name.startswith(without)
+        if not (without and name.startswith(without))
     }
     save_file(tensors, path.with_suffix(".part"), metadata)
     os.replace(path.with_suffix(".part"), path)

@@ -86,7 +86,7 @@ def _split(
         return fine
     sides = _sides(small, _colours(photo, small.shape), row, column)
     if told:
-        sides.depth[:, ~(_apart(sides.colour, sides.power) > told)] = np.nan
+        sides.depth[:, ~(_told_apart(sides.colour, sides.power) > told)] = np.nan
     return _sharpened(fine, _colours(photo, fine.shape), small.shape, sides)
 
 
@@ -154,18 +154,21 @@ def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.
     near_low, near_high = _range_within(values, 1)
     slopes = np.stack(np.gradient(values)) if min(values.shape) > 1 else np.zeros((2, *values.shape))
     power = (colours**2).sum(axis=2)
-    data = np.column_stack([values.ravel(), *slopes.reshape(2, -1), colours.reshape(-1, 3), power.ravel()])
+    data = np.column_stack([values.ravel(), colours.reshape(-1, 3), power.ravel()])
     data, steps = data.astype(np.float32), (near_high - near_low).ravel()
     middle, noise = 0.5 * (low + high), _STEEP * np.maximum(high - low, 1e-12)
     total = np.zeros((2, len(row), data.shape[1] + 1), np.float32)
     for down, right in _disc(_REACH):
         y, x = np.clip(row + down, 0, height - 1), np.clip(column + right, 0, width - 1)
         pixel = y * width + x
-        found = data[pixel]
+        found, (slope_y, slope_x) = data[pixel], slopes[:, y, x]
         nearer = found[:, 0] > middle
-        plain = np.exp(-((steps[pixel] / noise) ** 2))
-        found[:, 1:3] *= plain[:, None]  # the shoulder of a ramp slopes, the surface it comes from need not
-        found[:, 0] -= found[:, 1] * (y - row) + found[:, 2] * (x - column)  # the plane's value at the ramp pixel
+        plain = np.exp(
+            -((steps[pixel] / noise) ** 2)
+        )  # the shoulder of a ramp slopes, the surface it comes from need not
+        found[:, 0] -= slope_y * plain * (y - row) + slope_x * plain * (
+            x - column
+        )  # the plane's value at the ramp pixel
         weight = plain * math.exp(-(down * down + right * right) / (2.0 * _SPREAD**2)) + 1e-9
         for side, share in enumerate((weight * nearer, weight * ~nearer)):
             total[side, :, :-1] += share[:, None] * found
@@ -174,7 +177,7 @@ def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.
     mean[..., 0] = np.clip(mean[..., 0], low, high)
     maps = np.full((2, mean.shape[-1], height, width), np.nan, np.float32)
     maps[:, :, row, column] = mean.transpose(0, 2, 1)
-    return _Sides(maps[:, 0], maps[:, 3:6], maps[:, 6])
+    return _Sides(maps[:, 0], maps[:, 1:4], maps[:, 4])
 
 
 def _disc(radius: int) -> list[tuple[int, int]]:
@@ -219,11 +222,17 @@ def _interpolated(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     return ndimage.map_coordinates(values, place, order=1, mode="nearest")
 
 
-def _apart(mean: np.ndarray, power: np.ndarray) -> np.ndarray:
+def _told_apart(mean: np.ndarray, power: np.ndarray) -> np.ndarray:
     """(...) how far apart the colours of two sides are, 0 to 1. mean: (2, 3, ...) and power: (2, ...)."""
+    between, total = _differences(mean, power)
+    return between / total
+
+
+def _differences(mean: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(...) the squared distance between two sides' mean colours, and that with how much each side varies."""
     between = ((mean[0] - mean[1]) ** 2).sum(axis=0)
     variance = np.maximum(power - (mean**2).sum(axis=1), 0.0).sum(axis=0)
-    return between / (between + variance + _COLOUR_NOISE**2)
+    return between, between + variance + _COLOUR_NOISE**2
 
 
 def _colour_votes(colour: np.ndarray, mean: np.ndarray, power: np.ndarray) -> np.ndarray:
@@ -234,6 +243,4 @@ def _colour_votes(colour: np.ndarray, mean: np.ndarray, power: np.ndarray) -> np
     near, far = mean[0].T, mean[1].T
     to_near = ((colour - near) ** 2).sum(axis=1)
     to_far = ((colour - far) ** 2).sum(axis=1)
-    variance = np.maximum(power - (mean**2).sum(axis=1), 0.0).sum(axis=0)
-    apart = ((near - far) ** 2).sum(axis=1) + variance + _COLOUR_NOISE**2
-    return np.clip((to_far - to_near) / apart, -1.0, 1.0)
+    return np.clip((to_far - to_near) / _differences(mean, power)[1], -1.0, 1.0)

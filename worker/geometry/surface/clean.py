@@ -75,7 +75,7 @@ def without_short_edges(
         short = lengths < SHORTEST * float(np.ptp(places, axis=0).max(initial=0.0))
         if not short.any():
             break
-        edges = edges[short] if number % 4 == 3 else _apart(edges[short], len(vertices))
+        edges = edges[short] if number % 4 == 3 else _without_meetings(edges[short], len(vertices))
         vertices, faces = contracted(vertices, faces, edges, weight(vertices))
     return vertices, faces
 
@@ -84,7 +84,7 @@ def _lengths(vertices: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
 
 
-def _apart(edges: np.ndarray, vertices: int) -> np.ndarray:
+def _without_meetings(edges: np.ndarray, vertices: int) -> np.ndarray:
     """Some of the edges (E, 2), of which no two meet, of each once: those that come first at both ends in an order by
     chance. In order of length only one of a chain, in which each is a little longer than the last, would be found."""
     edges = np.unique(np.sort(edges, axis=1), axis=0)
