@@ -71,9 +71,11 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
 
 def _regions(layers: Layers, cells: int) -> np.ndarray:
     """(K, cells, cells) float32, how much of each of the window's cells each part of the outline covers that does not
-    touch the others, not even by a corner; one that is zero where there is none."""
-    label, count = apart(layers.view.mask)
-    each = [np.uint8(255) * (label == part) for part in range(1, max(count, 1) + 1)]
+    touch the others, not even by a corner; one that is zero where there is none. Pixels at its outline that are less
+    than half the thing's count with what they touch: without them walls have the stairs of the picture's pixels."""
+    mask, (label, count) = layers.view.mask, apart(layers.view.mask)
+    label = np.where(label, label, ndimage.maximum_filter(label, 3)) if count else label
+    each = [np.where(label == part, mask, np.uint8(0)) for part in range(1, max(count, 1) + 1)]
     return np.stack([seen_through(layers.window, part, cells) for part in each]).astype(np.float32) / 255.0
 
 
