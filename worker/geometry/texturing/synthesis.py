@@ -23,8 +23,8 @@ _LEAST, _SOURCES = 100, 6_000  # patches that there must be, and that are looked
 _DIMENSIONS = 24  # of what patches are compared by
 _COMPARED = 1_500  # patches, with which each is compared
 _UNLIKE, _RARE = 6.0, 0.25
-"""Times as far (squared) from what is most like it elsewhere as patches usually are, and at most so many of all: what is
-so rare is not laid again."""
+"""Times as far (squared) from what is most like it elsewhere as patches usually are, and at most so many of all: what
+is so rare is not laid again."""
 _ALIKE = 8  # patches at first, of which any is taken
 _GUIDED = 1.5  # how much the blurred colours count beside a patch's own pixels
 _PLACED = (0.3, 0.05)  # how much a row's and a column's distance count: bands and labels go round a thing
