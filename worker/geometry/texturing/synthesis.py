@@ -21,7 +21,7 @@ _LEVELS = (4, 2, 1)  # times as coarse as the pictures
 _ROUNDS = 3  # of looking for patches and laying them together, per level
 _LEAST, _SOURCES = 100, 6_000  # patches that there must be, and that are looked through
 _DIMENSIONS = 24  # of what patches are compared by
-_COMPARED = 1_500  # patches, with which each is compared
+_COMPARED = 300  # patches, with which each is compared
 _UNLIKE, _RARE = 6.0, 0.25
 """Times as far (squared) from what is most like it elsewhere as patches usually are, and at most so many of all: what
 is so rare is not laid again."""
@@ -125,9 +125,9 @@ def _repeated(detail: np.ndarray, corners: np.ndarray, rng: np.random.Generator)
     features = _patches(detail, corners).reshape(len(corners), -1)
     features = features @ _basis(features)
     some = rng.permutation(len(corners))[:_COMPARED]
-    away = np.abs(corners[:, None] - corners[some]).max(axis=2) > _PATCH
+    down, right = (np.abs(np.subtract.outer(place, place[some])) > _PATCH for place in corners.T.astype(np.int16))
     squares = _distances(features, features[some]) + (features**2).sum(axis=1, keepdims=True)
-    rarity = np.where(away, squares, np.inf).min(axis=1)
+    rarity = np.where(down | right, squares, np.inf).min(axis=1)
     known = np.isfinite(rarity)
     if not known.any():
         return corners
