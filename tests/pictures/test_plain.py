@@ -35,6 +35,15 @@ def test_the_backgrounds_colour_inside_the_subject_belongs_to_the_subject():
     assert (plain_background(rgb) == ~is_disc).all()
 
 
+def test_through_an_opening_the_background_is_seen():
+    rgb, is_disc = disc(background_colour=(140, 150, 160))
+    rgb[35:45, 45:55] = (141, 150, 160)  # what is seen through a handle
+    rgb[50:60, 45:55] = (146, 156, 166)  # a label of nearly the same colour
+    seen = np.zeros_like(is_disc)
+    seen[35:45, 45:55] = True
+    assert (plain_background(rgb) == (~is_disc | seen)).all()
+
+
 def test_a_busy_background_is_not_plain():
     rgb = np.random.default_rng(0).integers(0, 255, (60, 60, 3)).astype(np.uint8)
     assert plain_background(rgb) is None

@@ -21,6 +21,8 @@ PLAIN_SHARE = 0.85
 
 _EDGE = 1 / 1000  # of the longer side: how far from the outline pixels are mixtures of the subject and its background
 _CONTRAST = 20.0  # smallest distance of a subject's colour from the background's that is told from noise
+_COLOURED = (20, 235)  # of 255: a background between these is neither black nor white
+_OPENING, _JUST = 1 / 1000, 3.0  # of the picture's pixels, and of its colour's distance: what an opening has
 _LIT = 100  # of 255: darker backgrounds show no shadow
 _SHADOW_SIDE = 320  # pixels of the longer side of the picture in which a shadow is looked for
 _DARKEST, _HUE = (
@@ -44,11 +46,23 @@ def plain_background(rgb: np.ndarray) -> np.ndarray | None:
     labels, count = ndimage.label(_within(rgb, PLAIN_TOLERANCE))
     reached = np.zeros(count + 1, bool)
     reached[_border(labels)] = True
+    reached |= _openings(rgb, labels, count)
     reached[0] = False
     found = reached[labels]
     if found.all() or not found.any():
         return None
     return found | _shadow(rgb, found)
+
+
+def _openings(rgb: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """(count + 1,) bool: which enclosed pieces of the background's colour (H, W) are seen through the thing: large ones
+    that have just that colour, unless it is white or black, which labels, eyes and highlights have, too."""
+    border = _border(rgb)
+    if not _COLOURED[0] < np.median(border, axis=0).min() <= np.median(border, axis=0).max() < _COLOURED[1]:
+        return np.zeros(count + 1, bool)
+    away, sizes = _distance(rgb, border), np.bincount(labels.ravel(), minlength=count + 1)
+    mean = np.bincount(labels.ravel(), away.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    return (sizes > _OPENING * labels.size) & (mean < max(_JUST, 2.0 * float(np.median(_distance(border, border)))))
 
 
 def _shadow(rgb: np.ndarray, background: np.ndarray) -> np.ndarray:
