@@ -59,20 +59,10 @@ def guesses(layers: Layers, alpha: np.ndarray) -> tuple[dict[str, np.ndarray], n
     def sized(values: np.ndarray) -> np.ndarray:
         return np.asarray(Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255.0
 
-    front = sized(layers.window.cropped(layers.view.rgb))
+    shown = layers.window.cropped(layers.view.rgb)
+    front, network, made = sized(shown), sized(layers.back_colour), behind(layers.back_colour, shown, share)
     mean = np.broadcast_to(front[inside].mean(axis=0), front.shape)
-    made = dict(
-        zip(
-            NAMES,
-            (
-                mean,
-                front,
-                sized(layers.back_colour),
-                behind(layers.back_colour, layers.window.cropped(layers.view.rgb), share),
-            ),
-            strict=True,
-        )
-    )
+    made = dict(zip(NAMES, (mean, front, network, made), strict=True))
     return made, front, inside
 
 
