@@ -36,6 +36,9 @@ FARTHEST = 0.5
 SKY = 1.25
 """The sky is a backdrop that lies so many times as far as the farthest surface: behind all, and not miles away."""
 
+LEAST_SKY = 0.01
+"""Share of the picture below which what has no surface is a hole in a solid, to be filled."""
+
 SCENE_BORDER = 0.5
 """Share of the picture's outermost pixels that a thing does not cover: busts, cut off below, cover a quarter."""
 
@@ -49,7 +52,9 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
     size = None if depth_map.metric else options.size or None
     depth_map = depth_map if options.far else depth_map.with_unit(options.near)
     away, warnings = _background(depth_map.view, options.background)
-    if away is None and options.background != "cut":
+    if away is None and options.solid:
+        away = _sky(depth_map.valid)
+    elif away is None and options.background != "cut":
         depth_map = _with_sky(depth_map)
     options = replace(options, **_range(depth_map, options))
     with job.timed("refining"):
@@ -95,6 +100,14 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
     if found.all():
         raise Unable(faint(view.name, view.mask))
     return found, ()
+
+
+def _sky(valid: np.ndarray) -> np.ndarray | None:
+    """Where there is no surface, (H, W) bool, in parts that are no mere holes: of the sky no solid can be made."""
+    found, count = ndimage.label(~valid)
+    large = np.bincount(found.ravel(), minlength=count + 1) >= LEAST_SKY * valid.size
+    large[0] = False
+    return large[found] if large.any() and not large[found].all() else None
 
 
 def _with_sky(depth_map: DepthMap) -> DepthMap:
