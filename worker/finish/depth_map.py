@@ -19,6 +19,7 @@ from ..core.job import Job, Span
 from ..core.representations import DepthMap
 from ..core.view import PinholeCamera, View
 from ..geometry.place import place
+from ..geometry.relief.integrate import integrated
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.steady import steady
 from ..geometry.relief.upsample import refined, steepened
@@ -122,15 +123,26 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
 
 
 def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
-    """The map, in metres, without what its network is not sure of, where that tells."""
+    """The map, in metres, without what its network is not sure of, where that tells; else with its normals' detail."""
     unsure, valid = depth_map.uncertainty, depth_map.valid
-    if unsure is None or min(valid.shape) < 2 or not valid.any():
+    if min(valid.shape) < 2 or not valid.any():
         return depth_map
+    if unsure is None:
+        return _detailed(depth_map, camera)
     inverse = steepened(depth_map.inverse_depth, valid, depth_map.view.rgb)
     level = np.float32(np.median(inverse[valid]))
     scaled = np.maximum(inverse / level, np.float32(1e-3))
     inverse = steady(scaled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
     return replace(depth_map, inverse_depth=np.where(valid, inverse, depth_map.inverse_depth))
+
+
+def _detailed(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
+    """The map with the fine detail of the normals that its network tells, if it tells them."""
+    if depth_map.normals is None:
+        return depth_map
+    own = camera.scaled(*depth_map.valid.shape[::-1])
+    finer = integrated(depth_map.inverse_depth, depth_map.valid, depth_map.normals, own)
+    return replace(depth_map, inverse_depth=finer)
 
 
 def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:
