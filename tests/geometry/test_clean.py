@@ -151,7 +151,7 @@ def test_planes_are_simplified_to_as_few_faces_as_wanted_and_not_to_slivers(targ
         return (half - np.abs(points @ turn)).min(axis=1).astype(np.float32)
 
     found = isosurface(box, np.array([[-0.8] * 3, [0.8] * 3]), 96, lambda *_: None)
-    tidy = without_slivers(*smoothed(found.vertices, found.faces, 5), 0.1 * found.spacing)
+    tidy = clean.without_slivers(*clean.smoothed(found.vertices, found.faces, 5), 0.1 * found.spacing)
     vertices, faces = decimated(*tidy, target)
     sides = np.linalg.norm(vertices[faces] - np.roll(vertices[faces], 1, axis=1), axis=2)
     quality = 4 * np.sqrt(3) * as_mesh((vertices, faces)).area_faces / (sides**2).sum(axis=1)
