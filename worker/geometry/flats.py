@@ -29,7 +29,7 @@ _LEVEL = float(np.cos(np.radians(6.5)))
 degrees, those of a dog's cheek, a teapot's side, a shoe or a bunny from 6.9 to 11; a clamp's false one has 5.9."""
 _BENT = 1.0 / 100.0  # of a turn by 1 per pixel: what is bent more is no plane (a can that fills the map: 1 / 20)
 _FITS = 4  # of a plane to what lies on it
-_MEETS = 7.0  # pixels beside a plane where it may still be met by another
+_MEETS = 7.0  # pixels beside a plane where it may still be met by another, wholly within half of them
 _ALONE = (0.0, 4.0)  # pixels beside it where it holds wholly, and no more
 _GAP = (3.0, 6.0)  # pixels from it to another, or to the outline, over which it goes on wholly, and no more
 _OFF = (0.8, 2.5)  # pixels across it, by which the surface is off where it holds wholly, and no more
@@ -143,9 +143,11 @@ def _met(values: np.ndarray, far: np.ndarray, ridges: np.ndarray) -> tuple[np.nd
     values, far = np.take_along_axis(values, order, 0), np.take_along_axis(far, order, 0)
     value = values[0]
     for number in range(1, len(values)):
-        kind = ridges[order[0], order[number]]
-        both = np.where(kind > 0, np.maximum(value, values[number]), np.minimum(value, values[number]))
-        value = np.where((far[number] < _MEETS) & (kind != 0), both, value)
+        kind, other = ridges[order[0], order[number]], values[number]
+        both = np.where(kind > 0, np.maximum(value, other), np.minimum(value, other))
+        between = value + (other - value) * _fading(far[number] - far[0], 0.0, _MEETS) / 2.0
+        share = _fading(far[number], _MEETS / 2.0, _MEETS)  # all at once would be a step in the surface
+        value = value + share * (np.where(kind != 0, both, between) - value)
     return value, far
 
 
