@@ -21,7 +21,7 @@ from scipy import ndimage
 
 _MOST = 6  # planes
 _LEAST = 0.05  # of the thing's pixels: what a plane covers
-_GUESSES = 80  # pixels whose planes are tried, each time
+_GUESSES = 160  # pixels whose planes are tried, each time
 _NEAR = 0.7  # pixels across a plane within which something lies on it
 _ALIKE = float(np.cos(np.radians(18.0)))  # cosine of the angle between a plane and what lies on it
 _LEVEL = float(np.cos(np.radians(6.5)))
