@@ -70,6 +70,7 @@ NETWORKS = (
         OWN_LICENCE,
         "Our own small network for all that a picture shows: no download, works everywhere, less exact.",
         file=INCLUDED / "depth.safetensors",
+        small=True,
     ),
 )
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.depth.included import MULTIPLE, IncludedScene, SceneConfig, averaged, load, metadata
+from image_to_3d.worker.methods.depth.included import MULTIPLE, SceneConfig
 from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.card import held_out_scores
 from image_to_3d.worker.training.run import export
+from image_to_3d.worker.training.scene_network import IncludedScene, load, metadata
 from safetensors.torch import save_file
 
 SHIPPED = INCLUDED / "depth.safetensors"
