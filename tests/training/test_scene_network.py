@@ -47,21 +47,6 @@ def test_any_shape_of_picture_gives_finite_answers_of_that_shape(shape: tuple[in
     assert all(torch.isfinite(part).all() for part in seen)
 
 
-def test_what_is_mirrored_twice_is_what_it_was_and_sideways_normals_turn() -> None:
-    with torch.inference_mode():
-        seen = load(SHIPPED)(torch.rand(1, 3, 32, 48))
-    torch.testing.assert_close(tuple(seen.mirrored().mirrored()), tuple(seen))
-    torch.testing.assert_close(seen.mirrored().normal[:, 0], -seen.normal.flip(-1)[:, 0])
-    torch.testing.assert_close(seen.mirrored().normal[:, 1:], seen.normal.flip(-1)[:, 1:])
-
-
-def test_an_average_does_not_mind_the_constant_that_log_depth_lacks() -> None:
-    with torch.inference_mode():
-        seen = load(SHIPPED)(torch.rand(1, 3, 32, 48))
-    other = seen._replace(log_depth=seen.log_depth + 3.0)
-    torch.testing.assert_close(tuple(averaged(seen, other)), tuple(seen))
-
-
 def test_neighbouring_pixels_of_a_plain_picture_show_no_checkerboard() -> None:
     """What alternates from pixel to pixel is far less than what changes over the picture."""
     with torch.inference_mode():

@@ -18,6 +18,7 @@ from .sessions import Session, opened
 _IR_VERSION, _OPERATORS = 9, 18  # of the format, and of the set of operators: every onnxruntime since 1.17 knows them
 _FLOATS, _WHOLE = 1, 7  # the format's numbers for float32 and int64
 _GROUP = 8  # channels that are normalised together
+_LEAST = 16  # pixels of a side that every network here takes
 
 
 class Graph:
@@ -128,14 +129,18 @@ class Graph:
     def finished(self, inputs: Mapping[str, Sequence[int | str]], outputs: Sequence[str]) -> Session:
         """The network, ready to run. inputs: their shapes, sides that may differ by a name.
 
-        Raises ValueError where the weights do not fit; MemoryError.
+        It is run once on next to nothing: not before that does onnxruntime compare all shapes. Raises ValueError where
+        the weights do not fit; MemoryError.
         """
         parts = [_bytes(1, node) for node in self._nodes] + [_text(2, "network")] + self._held
         parts += [_bytes(5, _shape_of(name, values) + _ELSEWHERE) for name, values in self._weights.items()]
         parts += [_bytes(11, _value(name, sides)) for name, sides in inputs.items()]
         parts += [_bytes(12, _value(name)) for name in outputs]
         operators = _bytes(8, _number(2, _OPERATORS))
-        return opened(_number(1, _IR_VERSION) + _bytes(7, b"".join(parts)) + operators, self._weights)
+        made = opened(_number(1, _IR_VERSION) + _bytes(7, b"".join(parts)) + operators, self._weights)
+        sizes = ([side if isinstance(side, int) else _LEAST for side in sides] for sides in inputs.values())
+        made(*(np.zeros(size, np.float32) for size in sizes))
+        return made
 
 
 def _varint(value: int) -> bytes:
