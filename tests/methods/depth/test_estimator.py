@@ -11,7 +11,7 @@ import torch
 from image_to_3d.tests.methods.asked import run, silent, task
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.methods import depth, method, with_network
-from image_to_3d.worker.methods.depth import depth_anything, estimator
+from image_to_3d.worker.methods.depth import depth_anything, estimator, published
 from image_to_3d.worker.methods.depth.estimator import SceneEstimator
 from image_to_3d.worker.methods.depth.framing import DEFAULT_FOV, network_size
 from image_to_3d.worker.methods.depth.included import SceneConfig, Seen, load
@@ -58,8 +58,8 @@ def test_the_full_network_has_as_many_bytes_as_the_published_file():
             configuration(384, 12, "relative", neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64)
         )
     stored = sum(tensor.numel() * 4 for tensor in full.state_dict().values())
-    published = with_network(RELATIVE)[1].published.files[1].bytes
-    assert 0 < published - stored < 50_000  # the rest is the file's header
+    file = with_network(RELATIVE)[1].published.files[1]
+    assert 0 < file.bytes - stored < 50_000  # the rest is the file's header
 
 
 def test_relative_weights_give_relative_inverse_depth(picture, weights):
@@ -82,7 +82,7 @@ def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weight
     )  # fmt: skip
     large = np.kron(picture.rgb, np.ones((6, 6, 1), np.uint8))  # 960 x 720: both sides are made smaller
     theirs = torch.as_tensor(np.array(processor(images=[large], return_tensors="np")["pixel_values"]))
-    ours = estimator._resized(large, *network_size(large.shape[:2], 518, 14))
+    ours = published._resized(large, *network_size(large.shape[:2], 518, 14))
     network = depth_anything.load(weights.root / RELATIVE)
     prepared = (ours[None] - network.mean) / network.std
     assert prepared.shape == theirs.shape
