@@ -37,7 +37,7 @@ def test_auto_is_surely_the_processor_where_the_build_or_the_driver_says_so(
             raise metadata.PackageNotFoundError(name)
         return build
 
-    monkeypatch.setattr(places.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     monkeypatch.setattr(places.sys, "platform", platform)
     monkeypatch.setattr(places, "_has_driver", lambda: driver)
     assert places._is_surely_cpu() is certain
