@@ -35,6 +35,7 @@ from ..geometry.texturing.projection import fitted_from, moved
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.silhouette import apart
 from .asset import Asset
+from .behind import imagined
 from .options import FieldOptions
 from .photos import with_square_pixels
 
@@ -54,6 +55,7 @@ _BLOCK, _LEAST_PAGE = 64, 256  # the side is a multiple of the first, and at lea
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
 _MIRRORED = "what the photo does not show is coloured like its mirror image, as far as that is seen"
+_IMAGINED = "what the photo does not show has colours and patches of what it shows"
 _SPREAD = "what the photo does not show is coloured like what is beside it"
 
 
@@ -106,12 +108,14 @@ def _textured(
     size = _page(mesh, fitting[0], options.texture) if len(fitting) == len(field.views) == 1 else options.texture
     mesh = unwrapped(mesh, size)
     colour = _colour(field) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
-    guesses = mirrored(mesh, fitting[0]) if field.colour is None and len(fitting) == 1 else []
+    guessing = field.colour is None and len(fitting) == 1
+    guesses = mirrored(mesh, fitting[0]) if guessing else []
+    colour = imagined(fitting[0]) if guessing else colour
     mesh = baked(mesh, size, colour, fitting, job.span(0.2, 1.0).report, guesses)
     if shown and not fitting:
         return mesh, views, (_NO_FIT,)
     if field.colour is None and len(views) == 1 and fitting:
-        return mesh, views, (_MIRRORED if guesses else _SPREAD,)
+        return mesh, views, (_MIRRORED if guesses else _SPREAD if colour is None else _IMAGINED,)
     return mesh, views, ()
 
 
