@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -343,9 +344,9 @@ def sampled(
 
 
 def embedded_points(points: Tensor, frequencies: int) -> Tensor:
-    """(N, D) -> (N, D (2 frequencies + 1)): the coordinates, then for each its sines, then for each its cosines."""
+    """(..., D) -> (..., D (2 frequencies + 1)): the coordinates, then for each its sines, then for each its cosines."""
     rates = 2.0 ** torch.arange(frequencies, device=points.device, dtype=points.dtype)
-    angles = (points[:, :, None] * rates).flatten(1)
+    angles = (points[..., None] * rates).flatten(-2)
     return torch.cat([points, angles.sin(), angles.cos()], -1)
 
 
@@ -407,16 +408,34 @@ class ShapeDecoder(nn.Module):
 
 
 class ShapeEncoder(nn.Module):
-    """Points of a surface to tokens. Part of the file, and unused: its sizes and names only."""
+    """Points of a surface (B, N, 6), each with its outward unit normal after its place, and which of them become tokens
+    (B, T) -> tokens (B, T, width), in that order: they look at all points once, and then at each other."""
 
     def __init__(self, config: ShapeConfig):
         super().__init__()
+        self.config = config
         width = config.encoder_width
-        normal = 3  # beside its place, each point has its surface's normal
-        self.proj_in = nn.Linear(config.embedding + normal, width)
+        self.proj_in = nn.Linear(config.embedding + config.inputs, width)
         blocks = [ShapeBlock(width, config.heads) for _ in range(config.encoder_layers)]
         self.blocks = nn.ModuleList([LookUpBlock(width, config.heads), *blocks])
         self.norm_out = Norm(width)
+
+    def forward(self, surface: Tensor, chosen: Tensor) -> Tensor:
+        places, normals = surface.split(self.config.inputs, -1)
+        points = self.proj_in(torch.cat([embedded_points(places, self.config.frequencies), normals], -1))
+        first, *rest = self.blocks
+        queries = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[-1]))
+        x = first(queries, *first.attn2.keys_and_values(points))
+        for block in rest:
+            x = block(x)
+        return self.norm_out(x)
+
+
+class Posterior(NamedTuple):
+    """A normal distribution of shape tokens, each (B, T, channels): the mean is the shape's own."""
+
+    mean: Tensor
+    logvar: Tensor
 
 
 class ShapeCoder(nn.Module):
@@ -432,6 +451,22 @@ class ShapeCoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.decoder(self.post_quant(latents))
+
+    def encoded(self, surface: Tensor, chosen: Tensor) -> Posterior:
+        """What a surface becomes, as the encoder is given it."""
+        mean, logvar = self.quant(self.encoder(surface, chosen)).chunk(2, -1)
+        return Posterior(mean, logvar.clamp(-30.0, 20.0))
+
+
+def spread(points: Tensor, count: int) -> Tensor:
+    """Indices (count,) of points (N, D) far from each other, from the first one on: farthest point sampling (Eldar et
+    al. 1997). count: at most N."""
+    chosen = torch.zeros(count, dtype=torch.long, device=points.device)
+    nearest = torch.full((len(points),), torch.inf, device=points.device)
+    for i in range(1, count):
+        nearest = torch.minimum(nearest, (points - points[chosen[i - 1]]).square().sum(-1))
+        chosen[i] = nearest.argmax()
+    return chosen
 
 
 class Surface:
