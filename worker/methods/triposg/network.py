@@ -13,7 +13,7 @@ Axes of the shape: right-handed, y up, within [-EXTENT, EXTENT]; the viewer of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -32,6 +32,12 @@ EXTENT = 1.005
 
 MARGIN = 0.1
 """Empty border around the subject, as a share of its longer side."""
+
+POINTS = 204_800
+"""Of how many points of its surface a shape's latents are made."""
+
+CANDIDATES = 4
+"""Points that are drawn for each token, of which those are kept that lie far from each other."""
 
 TRAINING_TIMES = 1000.0
 """The network's time at the noise; 0 at the shape."""
@@ -316,11 +322,17 @@ def noise(seed: int, tokens: int, channels: int) -> Tensor:
     return torch.randn(1, tokens, channels, generator=torch.Generator().manual_seed(seed))
 
 
-def guided(flow: Flow, latents: Tensor, time: Tensor, picture: Tensor, guidance: float, together: bool) -> Tensor:
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of shape tokens (B, N, channels) at a time (B,) with picture tokens (B, M, context): a Flow, or one like it."""
+
+
+def guided(flow: Velocity, latents: Tensor, time: Tensor, picture: Tensor, guidance: float, together: bool) -> Tensor:
     """The velocity (1, N, channels): from the one without a picture, beyond the one with it, by `guidance`.
 
     picture: (1, M, context). together: ask for both at once, which is faster and takes more memory.
     """
+    if guidance == 1.0:
+        return flow(latents, time, picture).float()
     nothing = torch.zeros_like(picture)
     if together:
         without, with_it = flow(latents.expand(2, -1, -1), time.expand(2), torch.cat([nothing, picture])).chunk(2)
@@ -330,13 +342,26 @@ def guided(flow: Flow, latents: Tensor, time: Tensor, picture: Tensor, guidance:
 
 
 def sampled(
-    flow: Flow, latents: Tensor, picture: Tensor, steps: int, guidance: float = GUIDANCE, together: bool = True
+    flow: Velocity,
+    latents: Tensor,
+    picture: Tensor,
+    levels: Tensor,
+    guidance: float = GUIDANCE,
+    together: bool = True,
+    corrected: Callable[[Tensor, float], Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """The shape tokens after each of `steps` steps, from the noise `latents` (1, N, channels) float32 on."""
-    levels = sigmas(steps).to(latents.device)
+    """The shape tokens after each step from one of `levels`, shares of noise, to the next; `latents` (1, N, channels)
+    float32 are those at the first.
+
+    corrected: what to make of the shape tokens without noise that a step foresees, and the level that it goes to.
+    """
+    levels = levels.to(latents.device)
     for high, low in zip(levels[:-1], levels[1:], strict=True):
         velocity = guided(flow, latents, TRAINING_TIMES * high[None], picture, guidance, together)
         latents = latents + (high - low) * velocity
+        if corrected:
+            clean = latents + low * velocity
+            latents = latents + (1.0 - low) * (corrected(clean, float(low)) - clean)
         yield latents
 
 
@@ -436,6 +461,9 @@ class Posterior(NamedTuple):
 
     mean: Tensor
     logvar: Tensor
+
+    def sampled(self, noise: Tensor) -> Tensor:
+        return self.mean + (self.logvar / 2.0).exp() * noise
 
 
 class ShapeCoder(nn.Module):
