@@ -57,6 +57,35 @@ def made(network: str, **options) -> dict:
     return {"finite": bool(finite), "peak": peak, "alive": pretend.STATE.alive}
 
 
+def with_a_gradient(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Attention as network._joined gives it: the tool's own has no gradient."""
+    if not torch.is_grad_enabled():
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    share = ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5).softmax(-1)
+    return (share @ v).transpose(1, 2).flatten(2)
+
+
+def refined(name: str) -> dict:
+    """A coarse shape refined there, guided by what a camera saw of it, in half precision as on a real card."""
+    from image_to_3d.worker.methods.triposg import files, network, refiner
+
+    network._joined = with_a_gradient
+    layout = {"triposg": files.TRIPOSG, "detailgen3d": files.DETAILGEN3D}[name]
+    loaded = refiner.load(FOLDER / name, KIND, layout)
+    ball = np.random.default_rng(0).normal(size=(300, 3))
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    fan = np.array([(i, i + 1, i + 2) for i in range(298)])  # a surface of sorts: only its points are looked at
+    seen = refiner.Seen(ball[ball[:, 2] > 0.3], np.array([0.0, 0.0, 4.0]))
+    wishes, job = refiner.Wishes(steps=4, strength=0.75), Job(lambda *_: None)
+    arrays = loaded(refiner.Coarse(ball, fan), picture().rgb, wishes, seen, job)
+    field = refiner.field(arrays, KIND)
+    finite = all(np.isfinite(a).all() for a in arrays.values()) and np.isfinite(field.value(np.float32(ball))).all()
+    peak = pretend.STATE.peak
+    del loaded, field
+    devices.release()
+    return {"finite": bool(finite), "peak": peak, "alive": pretend.STATE.alive}
+
+
 def training(device: str) -> tuple[np.ndarray, dict]:
     from image_to_3d.worker.methods.multiview_fit import grid_training
     from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
@@ -112,6 +141,8 @@ def main() -> dict:
         if WHAT == "full":
             text = {"cuda": "CUDA out of memory. Tried to allocate 2 GiB", "mps": "MPS backend out of memory (MPS ...)"}
             return full(text[KIND])
+        if WHAT.startswith("refined "):
+            return refined(WHAT.removeprefix("refined "))
         if WHAT in ("nerfacto", "neus-facto"):
             return engine(WHAT)
         if WHAT == "pool":

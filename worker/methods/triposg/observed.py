@@ -64,7 +64,7 @@ class Observed:
 class Guide:
     """Corrects the shape tokens that steps along `levels` foresee (see network.sampled).
 
-    tell: hears how many of how many decodings are done.
+    tell: hears before each decoding which of how many it is.
     """
 
     def __init__(self, coder: ShapeCoder, observed: Observed, levels: Tensor, tell: Callable[[int, int], None]):
@@ -80,9 +80,9 @@ class Guide:
         if level > self._begin:
             return clean
         for _ in range(self._each):
-            clean = clean + self._trust * self._way(clean)
             self._done += 1
             self._tell(self._done, self._total)
+            clean = clean + self._trust * self._way(clean)
         return clean
 
     def _way(self, clean: Tensor) -> Tensor:

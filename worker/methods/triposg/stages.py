@@ -138,8 +138,8 @@ class Stages:
 
     @contextmanager
     def _guide(self, observed: Observed, levels: Tensor, job: Span) -> Iterator[Guide]:
-        def tell(done: int, total: int) -> None:
-            job.check()
+        def tell(number: int, total: int) -> None:
+            job.report(0.0, "guiding", f"look {number} of {total} at what was seen")  # progress is told by the steps
 
         with loading(self.folder):
             coder = triposg_files.load_coder(self.folder, self.config)
