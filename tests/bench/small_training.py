@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Trains a small TripoSG on procedural shapes, to see refinement work and not only run; of no use to users.
 
-python -m tests.bench.small_training FOLDER [--minutes 40]
+    python tests/bench/small_training.py FOLDER [--minutes 40]
 
 The networks are the product's own, with other sizes. First the autoencoder learns, then the flow on its latents, which
 are brought to deviation one. FOLDER keeps the state every minute, so that the same command goes on where it was ended.
@@ -17,12 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import checkout  # noqa: F401 (first: it names the package)
 import torch
-from torch import Generator, Tensor, nn
-
-from . import checkout  # noqa: F401 (first: it names the package)
-from .small_shapes import PIXELS, Shapes
-from image_to_3d.worker.methods.triposg.network import (  # isort: skip
+from image_to_3d.worker.methods.triposg.network import (
     TRAINING_TIMES,
     EncoderConfig,
     Flow,
@@ -33,6 +30,8 @@ from image_to_3d.worker.methods.triposg.network import (  # isort: skip
     embedded_points,
     spread,
 )
+from small_shapes import PIXELS, Shapes
+from torch import Generator, Tensor, nn
 
 TOKENS, POINTS, CANDIDATES = 32, 512, 128
 SEEING = EncoderConfig(width=64, layers=2, heads=4, hidden=256, patch=7, image=PIXELS)

@@ -23,30 +23,11 @@ from ..runtime.checkpoint import loading
 from . import detail_network as detail
 from . import files as triposg_files
 from . import network as triposg
-from .coarse import Box, in_box, surface_points
+from .coarse import Box, Coarse, Seen, in_box, surface_points
 from .observed import Observed
 from .stages import Stages, surface
 
 _SHARES = (0.08, 0.10, 0.95)  # of the time: until the coarse shape is encoded, the picture seen, the shape refined
-
-
-@dataclass(frozen=True)
-class Coarse:
-    """A closed mesh in axes with y up whose front faces +z. vertices: (V, 3). faces: (F, 3), counter-clockwise seen
-    from outside."""
-
-    vertices: np.ndarray
-    faces: np.ndarray
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a camera at (3,) saw of the thing: points (N, 3) of its surface, in the coarse mesh's axes and unit. trust:
-    from 0, which is as if nothing had been seen, to 1."""
-
-    points: np.ndarray
-    camera: np.ndarray
-    trust: float = 1.0
 
 
 @dataclass(frozen=True)
