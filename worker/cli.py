@@ -290,7 +290,7 @@ def _parser() -> argparse.ArgumentParser:
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
-    what = "depth, nerf or diffusion, or one of their networks (see: models); else what suits the photos"
+    what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", metavar="NAME", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")

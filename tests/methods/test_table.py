@@ -86,7 +86,7 @@ def test_every_network_tells_its_licence_which_allows_commercial_use(method):
 
 def test_methods_come_by_category_in_the_order_of_the_panel():
     categories = list(dict.fromkeys(method.category for method in all_methods()))
-    assert categories == ["Depth", "NeRF", "Diffusion"]
+    assert categories == ["Depth", "NeRF", "Diffusion", "Hybrid"]
     assert [method.category for method in all_methods()] == sorted(
         (method.category for method in all_methods()), key=categories.index
     )

@@ -22,6 +22,7 @@ TABLE = (
     ".multiview_fit",
     ".triposg",
     ".shap_e",
+    ".hybrid",
 )
 """Modules, of this package where they begin with a dot. Of several methods that fit, the first that is listed is taken
 by itself."""
@@ -47,6 +48,11 @@ def with_network(name: str) -> tuple[Method, Network]:
             return method, network
     names = ", ".join(network.name for _, network in known)
     raise MethodUnavailable(f"there is no network {shortened(name)!r}: choose one of {names}")
+
+
+def under(method: Method) -> list[Method]:
+    """The methods that a method is a list of steps over."""
+    return [each for each in all_methods() if each.name in method.over]
 
 
 def of_category(name: str) -> list[Method]:

@@ -31,7 +31,7 @@ from .runtime import places
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
 
-    from ..core.representations import Representation
+    from ..core.representations import Front, Representation
     from ..pictures.gather import Inputs
     from ..pictures.load import Picture
 
@@ -146,7 +146,8 @@ class Method:
     `__init__`, as the module docstring says.
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
-    applied when the representation is restored from its arrays. environment: the Python that has its packages.
+    applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
+    names of the methods that it is a list of steps over.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Method:
     options: type = NoOptions
     late: tuple[str, ...] = ()
     environment: str = "core"
+    over: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -190,7 +192,8 @@ class Method:
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a runner is asked for. options: the method's dataclass. on_preview: hears pictures (H, W, 3) uint8 sRGB of
-    what is made so far."""
+    what is made so far. on_coarse: hears a first guess of what will be made, soon. known: of the thing, by methods that
+    can be told."""
 
     inputs: Inputs
     network: Network
@@ -198,6 +201,8 @@ class Task:
     device: str
     weights: WeightStore
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
+    on_coarse: Callable[[Representation], None] = lambda coarse: None
+    known: Front | None = None
 
     @property
     def place(self) -> str:

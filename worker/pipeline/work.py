@@ -34,7 +34,8 @@ from ..finish.maps import depth_of, saved
 from ..finish.options import ApartOptions
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
-from ..methods.method import Task
+from ..methods import under
+from ..methods.method import Method, Network, Task
 from ..methods.runtime.subject_option import AUTO
 from ..pictures.gather import Inputs
 from ..pictures.look import files_below, folder_of_listed, look
@@ -109,7 +110,7 @@ class Making:
             pictures=self.digests,
             ordered=inputs.ordered,
             network=self.choice.network.name,
-            revision=self.choice.network.revision(self.task.weights),
+            revision=[each.revision(self.task.weights) for each in (self.choice.network, *_below(method))],
             code=code.of_method(method),
             options={name: value for name, value in options.items() if name not in method.late},
             device=self.task.place,
@@ -298,6 +299,11 @@ class Work:
         both = f"{making.choice.network.name} and {self.thing.choice.network.name}" if self.thing else ""
         name = both or making.choice.network.name
         return kind_of(name, self.request.preset, making.task.device, counted(pictures))
+
+
+def _below(method: Method) -> list[Network]:
+    """The networks of the methods that a method is a list of steps over."""
+    return [network for each in under(method) for network in each.networks]
 
 
 def _of(choice: Choice, request: Request) -> dict[str, Value]:
