@@ -33,6 +33,7 @@ ALLOWED = {
     "worker/methods/along.py": ("worker.core", "worker.store", "worker.methods"),
     **dict.fromkeys(METHOD_ROOMS, FOR_METHODS),
     "worker/methods/multiview_fit": (*FOR_METHODS, "worker.cameras"),
+    "worker/methods/triposg": (*FOR_METHODS, "worker.methods.with_network"),
     "worker/methods/hybrid": (*FOR_METHODS, "worker.methods.with_network"),
     "worker/finish": ("worker.core", "worker.pictures", "worker.geometry"),
     "worker/pipeline": (

@@ -27,6 +27,7 @@ from image_to_3d.worker.core.errors import OutOfMemory  # noqa: E402
 from image_to_3d.worker.core.job import Job  # noqa: E402
 from image_to_3d.worker.methods.method import LOADED  # noqa: E402
 from image_to_3d.worker.methods.runtime import devices, memory  # noqa: E402
+from image_to_3d.worker.methods.triposg import network  # noqa: E402
 from image_to_3d.worker.pictures.load import Picture  # noqa: E402
 from image_to_3d.worker.store.weights import WeightStore  # noqa: E402
 
@@ -67,7 +68,7 @@ def with_a_gradient(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.
 
 def refined(name: str) -> dict:
     """A coarse shape refined there, guided by what a camera saw of it, in half precision as on a real card."""
-    from image_to_3d.worker.methods.triposg import files, network, refiner
+    from image_to_3d.worker.methods.triposg import files, refiner
 
     network._joined = with_a_gradient
     layout = {"triposg": files.TRIPOSG, "detailgen3d": files.DETAILGEN3D}[name]
@@ -150,6 +151,8 @@ def main() -> dict:
 
             return {"shape": list(_averaged(torch.rand(31, 17, 3).to(KIND), (7, 5)).shape)}
         steps = {"steps": 2} if WHAT in ("triposg", "shap-e", "included-generator") else {}
+        if WHAT in ("hybrid-triposg", "hybrid-detailgen3d"):
+            network._joined, steps = with_a_gradient, {"steps": 4}
         return made(WHAT, **steps)
 
 

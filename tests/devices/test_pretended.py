@@ -78,6 +78,7 @@ def ran(tool, weights):
 
 
 NETWORKS = "included", "moge-2", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+NETWORKS += "hybrid-included", "hybrid-triposg", "hybrid-detailgen3d"
 LEARNED = "photos", "nerfacto", "neus-facto"
 SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
 KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])

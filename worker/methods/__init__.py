@@ -20,9 +20,9 @@ TABLE = (
     ".layers",
     ".triposr",
     ".multiview_fit",
+    ".hybrid",
     ".triposg",
     ".shap_e",
-    ".hybrid",
 )
 """Modules, of this package where they begin with a dot. Of several methods that fit, the first that is listed is taken
 by itself."""

@@ -49,7 +49,9 @@ class Network:
     by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its
     weights. quality: higher than that of another network of the category for as many pictures, where a comparison that
     was published or measured here found it better; the same where there is none. It chooses nothing: a better one may
-    be slow. comes_along: fetched with the set-up, unless the user does without.
+    be slow. comes_along: fetched with the set-up, unless the user does without. stored: the name under which its
+    weights lie, where that is another network's, whose they are. by_hand: why nobody fetches its weights, where the
+    user has to.
     """
 
     name: str
@@ -63,6 +65,13 @@ class Network:
     takes: int = 0
     quality: int = 1
     comes_along: bool = False
+    stored: str = ""
+    by_hand: str = ""
+
+    @property
+    def kept(self) -> str:
+        """The name of its folder in the store."""
+        return self.stored or self.name
 
     @property
     def bytes(self) -> int:
@@ -78,13 +87,15 @@ class Network:
     def is_here(self, weights: WeightStore) -> bool:
         """Whether it runs without going online."""
         if self.published:
-            return weights.find(self.name, self.published) is not None
+            return weights.find(self.kept, self.published) is not None
         return self.file is None or self.file.is_file()
 
     def folder(self, weights: WeightStore) -> Path | None:
         """Where its weights lie, for `load`. Raises WeightsMissing; Unable where a file of the product is missing."""
+        if self.by_hand and not self.is_here(weights):
+            raise Unable(f"the weights of {self.label} are not in {weights.root / self.kept}: {self.by_hand}")
         if self.published:
-            return weights.require(self.name, self.published, self.licence)
+            return weights.require(self.kept, self.published, self.licence)
         if self.file is None:
             return None
         if not self.file.is_file():
@@ -98,7 +109,7 @@ class Network:
     def _own_revision(self, weights: WeightStore) -> str:
         if self.published is None:
             return _digest(self.file) if self.file and self.file.is_file() else ""
-        folder = weights.find(self.name, self.published)
+        folder = weights.find(self.kept, self.published)
         if folder is None:
             return "absent"
         files = (path for path in sorted(folder.rglob("*.*")) if path.exists())  # not a link to nowhere
@@ -117,18 +128,20 @@ class Network:
 
     def download(self, weights: WeightStore, job: Job | Span) -> int:
         """Fetches what is missing of its weights and of those beside them; returns their bytes."""
+        if self.by_hand:
+            self.folder(weights)  # raises where they are not here
         wanted = self.fetched
         total, done = sum(network.bytes for network in wanted), 0
         for network in wanted:
-            part = job.span(done / total, (done + network.bytes) / total)
+            part = job.span(done / max(total, 1), (done + network.bytes) / max(total, 1))
             if not network.is_here(weights):
-                weights.download(network.name, network.published, part)
+                weights.download(network.kept, network.published, part)
             done += network.bytes
         return total
 
     def remarks(self, weights: WeightStore) -> tuple[str, ...]:
         """Sentences for the user about the weights that are used."""
-        return weights.remarks(self.name, self.published) if self.published else ()
+        return weights.remarks(self.kept, self.published) if self.published else ()
 
 
 @dataclass(frozen=True)
