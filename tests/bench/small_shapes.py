@@ -80,9 +80,9 @@ class Shapes:
     def silhouettes(self) -> Tensor:
         """(B, 3, PIXELS, PIXELS) of -1 and 1, row 0 on top, along parallel rays."""
         axis = (torch.arange(PIXELS) + 0.5) / PIXELS * 2.0 - 1.0
-        y, x, z = torch.meshgrid(-axis, axis, axis, indexing="ij")
+        y, x, z = torch.meshgrid(-axis, axis, axis[::2], indexing="ij")
         points = torch.stack([x, y, z], -1).reshape(1, -1, 3).expand(len(self.kind), -1, -1)
-        inside = (self.distance(points) < 0).unflatten(1, (PIXELS, PIXELS, PIXELS)).any(-1)
+        inside = (self.distance(points) < 0).unflatten(1, (PIXELS, PIXELS, PIXELS // 2)).any(-1)
         return (inside.float() * 2.0 - 1.0)[:, None].expand(-1, 3, -1, -1)
 
 

@@ -38,7 +38,7 @@ SEEING = EncoderConfig(width=64, layers=2, heads=4, hidden=256, patch=7, image=P
 FLOWING = FlowConfig(width=96, layers=5, heads=4, channels=8, context=64)
 CODING = ShapeConfig(width=96, layers=2, encoder_width=96, encoder_layers=1, heads=4, channels=8, frequencies=6)
 CODER_SHARE = 0.45  # of the time
-BANK, BANK_FROM = 6000, 1  # shapes of the flow's training, and their seed
+BANK, BANK_FROM = 4000, 1  # shapes of the flow's training, and their seed
 KL = 1e-3
 DROPPED = 0.1  # of the pictures, so that there is a velocity without one
 EMA = 0.998
