@@ -192,7 +192,7 @@ def main() -> None:
     latents, pictures = torch.load(wishes.folder / "bank.pt", weights_only=True)
 
     def loss() -> Tensor:
-        which = torch.randint(len(latents), (64,))
+        which = torch.randint(len(latents), (32,))
         return flow_loss(training.network, latents[which], pictures[which].expand(-1, 3, -1, -1))
 
     training.run(loss, turn, training.seconds)
