@@ -92,6 +92,16 @@ def test_strength_1_gives_what_the_picture_alone_gives(edited):
     np.testing.assert_allclose(tokens(edited, strength=1.0, seed=3)["tokens"], wanted, atol=1e-5)
 
 
+def test_triposg_is_noised_as_far_as_strength_says_and_detailgen3d_begins_at_the_shape(loaded):
+    latents, wishes = torch.ones(1, triposg.TOKENS, 8), Wishes(seed=5, steps=8, strength=0.5)
+    start, levels = loaded._way(latents, wishes)
+    if loaded.details:
+        assert levels.tolist() == [1.0, 0.875, 0.75, 0.625, 0.5] and (start == latents).all()
+    else:
+        assert levels.tolist() == [0.5, 0.375, 0.25, 0.125, 0.0]
+        torch.testing.assert_close(start, 0.5 + 0.5 * triposg.noise(5, triposg.TOKENS, 8))
+
+
 def test_the_more_may_change_the_farther_it_goes_from_the_coarse_shape(loaded):
     at = [tokens(loaded, strength=strength, steps=8)["tokens"] for strength in (0.0, 0.25, 0.5, 1.0)]
     far = [float(np.sqrt(((other - at[0]) ** 2).mean())) for other in at]
