@@ -95,10 +95,18 @@ class Finished:
     beside: str = ""
 
 
+@dataclass(frozen=True)
+class Coarse:
+    """A first guess at the mesh that the job makes whose folder this is."""
+
+    file: glb.Reading
+    folder: Path
+
+
 class Results:
     """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
     `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
-    with the set-up is not here, "" where it is or nobody has asked."""
+    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
@@ -106,6 +114,7 @@ class Results:
         self.cancelled: Label | None = None
         self.note = ""
         self.sequences: list[protocol.SequenceResult] = []
+        self.coarse: Coarse | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""

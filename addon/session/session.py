@@ -410,6 +410,8 @@ class Session:
         match event:
             case Progress(token, fraction, stage, message, remaining) if self.line.is_running(token):
                 self._progress = self._progress.at(fraction, stage, message, remaining)
+            case Preview(token, file) if self.line.is_running(token) and file.endswith(".glb"):
+                self.results.coarse = jobs.Coarse(Reading(file), self.line.job.folder)
             case Preview(token, file) if self.line.is_running(token):
                 self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result) if wrong := _unlike_us(result):

@@ -41,7 +41,7 @@ from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 8
+VERSION = 9
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -331,7 +331,8 @@ class Progress:
 class Preview:
     """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`.
 
-    "": it is made, and what follows is not to be seen; `Enough` comes too late.
+    "": it is made, and what follows is not to be seen; `Enough` comes too late. A GLB: a first guess at the mesh, to be
+    replaced by the result.
     """
 
     progressToken: int

@@ -84,9 +84,7 @@ def guessed(task: Task, picture: Picture, job: Job | Span) -> Layers:
     return _imagined(task, picture, None, _FIRST_STEPS, 0.0, job)
 
 
-def _imagined(
-    task: Task, picture: Picture, known: Front | None, steps: int, variety: float, job: Job | Span
-) -> Layers:
+def _imagined(task: Task, picture: Picture, known: Front | None, steps: int, variety: float, job: Job | Span) -> Layers:
     """The generator's layers of the thing."""
     method, network = with_network(GENERATOR)
     options = method.options(seed=task.options.seed, steps=steps, variety=variety)
