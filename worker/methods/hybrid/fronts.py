@@ -44,7 +44,7 @@ class Doubt:
         return float(np.hypot(self.least, np.sqrt(max(differs**2 - self.within**2, 0.0))))
 
 
-DOUBTS = {"metric": Doubt(0.05, 0.28), "relative": Doubt(0.06, 0.2), "proportional": Doubt(0.15, 0.13)}
+DOUBTS = {"metric": Doubt(0.03, 0.28), "relative": Doubt(0.06, 0.2), "proportional": Doubt(0.19, 0.1)}
 """Metres are MoGe's, whose points err by some 5 % of a thing's size; the guess alone errs by up to 0.3. What is known
 up to scale and shift was brought to the guess's, so that it differs less. Proportional is our own network for scenes.
 Set on every fourth of YCB's scans; with half or twice `within`, true fronts of plates and clamps are not taken, or ones
