@@ -9,7 +9,7 @@ from ...worker.core.sequence_info import SequenceResult
 from ..session import provenance
 from ..session.jobs import Coarse, Finished
 from . import preferences, scene
-from .scene import asset, coarse, place, view
+from .scene import asset, coarse, place, replacing, view
 from .scene import provenance as kept
 
 
@@ -21,7 +21,9 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     stood = coarse.taken_away(context, str(finished.folder))
     things = scene.add_meshes(context, finished.file, result.name)
     largest = things[-1]  # what is behind a thing is around it
-    if stood is None:
+    if finished.instead and replacing.replaced(context, things[0], finished.instead.name, finished.instead.turned):
+        pass
+    elif stood is None:
         neighbour = context.scene.objects.get(finished.beside)
         at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
         place.stand(largest, at.copy(), place.in_the_way(context, things))

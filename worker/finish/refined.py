@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from ..core.errors import OutOfMemory, Unable
 from ..core.free_memory import available
 from ..core.job import Job, Span
+from ..core.refining import MOST_FACES
 from ..core.view import View
 from ..geometry.glb_reading import Read, read_glb
 from ..geometry.mesh import Mesh, face_vectors, used_only
@@ -35,8 +36,8 @@ LEAST_IOU = 0.75
 .93 to .995; ellipsoids as large as the thing: .79 to .98 of all that are round or square, .26 and .55 of a spoon and a
 clamp; with another thing's picture 19 of 56 above .75, whose outlines are simple and look alike from somewhere."""
 
-MOST_FACES, FEWEST_FACES = 500_000, 2_000
-"""More take minutes to be laid flat; fewer cannot follow an outline: each is cut into four until there are so many."""
+FEWEST_FACES = 2_000
+"""Fewer cannot follow an outline: each is cut into four until there are so many."""
 
 _BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
 """Of memory, about: 0.9 GB were measured at 200,000 faces and 2048 texels, with 0.2 GB before."""
