@@ -43,7 +43,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 JOB = Job(lambda *_: None)
 NOWHERE = WeightStore(Path("none"))
 FACTOR, OFFSET = 2.3, 0.4  # of an inverse depth that is known up to scale and shift
-TRUST, GRID = 0.5, 160
+TRUST, GRID = 0.5, 96
 
 
 def asked(network: str, case: Case, **options: object) -> Task:

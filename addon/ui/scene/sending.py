@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh of the scene as a file for the worker, as it is seen: with its modifiers, turned and scaled as it stands, around
-its own origin. Must not know the worker.
+"""A mesh of the scene as a file for the worker, as it is seen: with its modifiers, turned and scaled as it stands, and
+around its own origin. Must not know the worker.
 """
 
 from __future__ import annotations
