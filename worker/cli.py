@@ -105,6 +105,14 @@ def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None
     return (named[0] if named else None), None
 
 
+def refine(options: argparse.Namespace) -> protocol.GenerateResult:
+    params = protocol.RefineParams(
+        str(Path(options.mesh).absolute()), options.picture, str(Path(options.output).absolute()), options.texture
+    )
+    with _job(quiet=options.json) as job:
+        return _started(options).refine(params, job)
+
+
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
     with _job(quiet=options.json) as job:
         return _started(options, online=True).download(protocol.DownloadParams(options.network), job)
@@ -139,7 +147,8 @@ def doctor(options: argparse.Namespace) -> Report:
 def show_generated(result: protocol.GenerateResult) -> None:
     seconds = ", ".join(f"{stage} {value:.2f}" for stage, value in result.seconds.items())
     origin = "from the cache" if result.from_cache else f"{sum(result.seconds.values()):.1f} s: {seconds}"
-    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {result.network} ({origin})")
+    made_by = result.network or result.method
+    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {made_by} ({origin})")
     for warning in result.warnings:
         _write(f"note: {warning}")
 
@@ -305,6 +314,14 @@ def _parser() -> argparse.ArgumentParser:
     without = "fetch no network: work with those that ship"
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
+
+    command = _command(
+        commands, "refine", "give a mesh a picture's outline and colours", common, refine, show_generated
+    )
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
 
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")

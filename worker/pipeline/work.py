@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
@@ -48,6 +49,9 @@ from .select import SUBJECT, Choice, Settings, all_options, kind_of, roughness, 
 THUMBNAIL = 256
 """Pixels of the pictures of a result that the history shows."""
 
+
+COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
+"""Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
 
 PICTURES = ("photos", "thumbnails")
 """Of the facts, what is kept as files of its own."""
@@ -116,8 +120,14 @@ class Making:
             device=self.task.place,
         )
 
-    def run(self, job: Span, on_preview: Callable[[np.ndarray], None]) -> Representation:
-        return self.choice.method.run(dataclasses.replace(self.task, on_preview=on_preview), job)
+    def run(
+        self,
+        job: Span,
+        on_preview: Callable[[np.ndarray], None],
+        on_coarse: Callable[[Representation], None] = lambda found: None,
+    ) -> Representation:
+        task = dataclasses.replace(self.task, on_preview=on_preview, on_coarse=on_coarse)
+        return self.choice.method.run(task, job)
 
     def kept(self, store: cache.Cache, job: Span) -> Representation | None:
         arrays = store.load_arrays(self.key)
@@ -160,11 +170,23 @@ class Work:
     def represent(self, before: None, job: Span) -> Representation:
         show = _previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show)
+            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show, self._offerer(job))
             if self.thing:
                 found = Apart(self.thing.run(job.span(0.6, 1.0), show), found)
         job.show(None)
         return found
+
+    def _offerer(self, job: Span) -> Callable[[Representation], None]:
+        """Makes a small GLB of a first guess in the folder for previews, and tells of it."""
+        own, path = self.making.settings.finish, Path(self.request.previews) / COARSE_FILE
+
+        def offer(found: Representation) -> None:
+            quick = dataclasses.replace(own, **{name: min(getattr(own, name), most) for name, most in COARSE.items()})
+            with contextlib.suppress(Unable):  # a first look less: nothing is lost
+                write(finished(found, quick, Job(lambda *report: None)), path, self.name)
+                job.show(path)
+
+        return offer if self.request.previews else lambda found: None
 
     def kept_representation(self, job: Span) -> Representation | None:
         found = self.making.kept(self.store, job) if self.store else None
