@@ -32,7 +32,7 @@ from ..core.whole_file import WholeFile
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
-from ..finish.options import ApartOptions
+from ..finish.options import ApartOptions, of_type
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
 from ..methods import under
@@ -181,7 +181,8 @@ class Work:
         own, path = self.making.settings.finish, Path(self.request.previews) / COARSE_FILE
 
         def offer(found: Representation) -> None:
-            quick = dataclasses.replace(own, **{name: min(getattr(own, name), most) for name, most in COARSE.items()})
+            quick = of_type(type(found).__name__, own)
+            quick = dataclasses.replace(quick, **{name: min(getattr(own, name), most) for name, most in COARSE.items()})
             with contextlib.suppress(Unable):  # a first look less: nothing is lost
                 write(finished(found, quick, Job(lambda *report: None)), path, self.name)
                 job.show(path)
