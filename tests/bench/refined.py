@@ -128,23 +128,30 @@ def of_strength(measured: Measured, trial: Trial) -> dict[str, list[float]]:
             score = f_score(own, true, own, true)
             away = apart(mesh, found[0.0]), apart(mesh, trial.rough), apart(mesh, trial.truth)
             rows[f"strength {strength}"] = [*away, score]
+    if best := measured(trial, trial.truth, 0.0):
+        own = sampled(best)
+        away = apart(best, found[0.0]), apart(best, trial.rough), apart(best, trial.truth)
+        rows["the true shape, encoded"] = [*away, f_score(own, true, own, true)]
     return rows
 
 
 def of_guidance(measured: Measured, trial: Trial) -> dict[str, list[float]]:
     front, hidden = trial.seen()
+    true, seen = np.concatenate([front, hidden]), {trust: Seen(front, CAMERA, trust) for trust in (0.0, 0.5, 1.0)}
+    made = {"the coarse shape, encoded": measured(trial, trial.rough, 0.0)}
+    made |= {
+        f"strength {strength} trust {trust}": measured(trial, trial.rough, strength, seen[trust])
+        for strength in (0.3, 0.6, 1.0)
+        for trust in seen
+    }
+    made["the true shape, encoded"] = measured(trial, trial.truth, 0.0)
     rows = {}
-    for strength in (0.6, 1.0):
-        for trust in (0.0, 0.5, 1.0):
-            mesh = measured(trial, trial.rough, strength, Seen(front, CAMERA, trust))
-            if mesh is None:
-                continue
+    for name, mesh in made.items():
+        if mesh is not None:
             own = sampled(mesh)
-            true = np.concatenate([front, hidden])
-            closest = cKDTree(true).query(own)[1]
-            elsewhere = own[closest >= len(front)]  # nearer to what was not seen
+            elsewhere = own[cKDTree(true).query(own)[1] >= len(front)]  # nearer to what was not seen
             score = f_score(elsewhere, hidden, own, true) if len(elsewhere) else 0.0
-            rows[f"strength {strength} trust {trust}"] = [float(nearest(front, own).mean()), score]
+            rows[name] = [float(nearest(front, own).mean()), score]
     return rows
 
 

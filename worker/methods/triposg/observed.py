@@ -20,16 +20,20 @@ from torch.utils.checkpoint import checkpoint
 from .network import EXTENT, ShapeCoder, Surface
 
 DECODINGS = 20
-"""How often the tokens are decoded at most; on a CPU each takes about a third of the time of a step of TripoSG's."""
+"""How often the tokens are decoded at most; on a CPU each takes about as long as one of TripoSG's velocities. On the
+small network of tests/bench/refined.py the seen points' distance was .028 with 10, .025 with 20 and .021 with 40."""
 
 BELOW = 0.8
-"""Steps to less noise than this are guided: above, what a step foresees is hardly a shape."""
+"""Steps to less noise than this are guided, the last DECODINGS of them: above, what a step foresees is hardly a shape.
+With 0.5 it was the same within .0004 there, and at strength 1 F of what was not seen .61 instead of .56."""
 
 PACE = 1.0
-"""Of a step of Polyak's length, which would make the error vanish if it grew evenly."""
+"""Of a step of Polyak's length, which would make the error vanish if it grew evenly, whatever the field's unit. There,
+with 0.5 and 0.25, seen points were as near within .002, and F of what was not seen .57 and .49 instead of .61."""
 
-FARTHEST = 1.0
-"""How far the tokens may be moved at once, as root mean square of their numbers, whose deviation is about one."""
+FARTHEST = 0.2
+"""How far the tokens may be moved at once, as root mean square of their numbers, whose deviation is about one: against
+a flat error, whose step would be endless. 0.2 and 1.0 gave the same within .0003 there."""
 
 POINTS = 2048
 """Points of each kind that are asked for at most."""
