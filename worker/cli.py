@@ -64,7 +64,8 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
-    missed = _brought_along(app, options) if network is None and (category or "depth").lower() == "depth" else ""
+    deep = (category or "depth").lower() in ("depth", "hybrid")
+    missed = _brought_along(app, options) if network is None and deep else ""
     if options.frames:
         if (category or "depth").lower() != "depth":
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")

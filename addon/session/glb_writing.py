@@ -48,12 +48,11 @@ def _document(flat: Flat, name: str, kind: str) -> dict[str, object]:
         {"bufferView": 0, "componentType": _FLOAT, "count": count, "type": "VEC3"},
         {"bufferView": 1, "componentType": _UINT32, "count": len(flat.corners), "type": "SCALAR"},
     ]
-    primitive: dict[str, object] = {"attributes": attributes, "indices": 1}
-    look: dict[str, object] = {}
+    primitive = {"attributes": attributes, "indices": 1, "material": 0}
+    look: dict[str, object] = {"materials": [{}]}
     if kind:
         attributes["TEXCOORD_0"] = 2
         accessors.append({"bufferView": 2, "componentType": _FLOAT, "count": count, "type": "VEC2"})
-        primitive["material"] = 0
         surface = {"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}
         look = {"materials": [surface], "textures": [{"source": 0}]}
         look["images"] = [{"bufferView": 3, "mimeType": kind}]
