@@ -22,7 +22,7 @@ from .. import with_network
 from ..matting import matte
 from ..method import Method, Network, Task
 from .fronts import front_of, settled
-from .fusion import enlarged, fused
+from .fusion import continued, enlarged, fused
 
 GENERATOR, DEPTH = "included-generator", "included"
 """Networks of the methods that are used."""
@@ -74,7 +74,8 @@ def _together(made: Layers, front: Front, share: float) -> Layers:
     seen = settled(front, own)
     inside = seen_through(made.window, made.view.mask, size) >= 128
     large = np.where(front.where, share * seen + (1.0 - share) * own, own)
-    both = fused(large, np.where(front.where, seen, own), np.sqrt(share) * front.where, front.where, inside)
+    sure = np.full(seen.shape, np.sqrt(share))
+    both = fused(large, continued(seen, front.where), sure, front.where, inside)
     colour = Image.fromarray(made.back_colour).resize((size, size), Image.Resampling.BICUBIC)
     return replace(made, front=both, back=back, back_colour=np.asarray(colour))
 

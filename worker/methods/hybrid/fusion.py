@@ -17,6 +17,7 @@ LARGE = 1 / 8
 
 _HELD = 1e-6  # of a slope's weight: where nobody says how deep it is, so that the system has one solution
 _STEEPEST = 8.0  # cells of depth per cell: a larger step is where one part stands in front of another
+_EVEN = 1.0  # cells over which what is continued is evened out
 _BINOMIAL = np.outer([1, 2, 1], [1, 2, 1]) / 16.0
 
 
@@ -45,6 +46,16 @@ def fused(large: np.ndarray, detail: np.ndarray, sure: np.ndarray, where: np.nda
     result = large.astype(np.float32).copy()
     result[inside] = found
     return result
+
+
+def continued(front: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """A front (S, S) continued as it leans, from where it is known, (S, S) bool, to the outline: by what is nearest,
+    mirrored there, and evened out."""
+    nearest = ndimage.distance_transform_edt(~where, return_distances=False, return_indices=True)
+    mirrored = np.clip(2 * nearest - np.indices(where.shape), 0, len(where) - 1)
+    rim = front[tuple(nearest)]
+    beyond = np.where(where[tuple(mirrored)], 2.0 * rim - front[tuple(mirrored)], rim)
+    return np.where(where, front, ndimage.gaussian_filter(np.where(where, front, beyond), _EVEN))
 
 
 def enlarged(front: np.ndarray, back: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
