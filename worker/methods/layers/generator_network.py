@@ -36,7 +36,7 @@ GRIDS = (1, 2, 3, 5, 9)
 """Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
 
 _KNOWN = CHANNELS + 2 + 3  # how what is known differs from the regression, where, and how well
-_SIDE = [0, 1, 1, 1, 1]  # whether a channel belongs to the front or to the back
+_SIDE = (0, 1, 1, 1, 1)  # whether a channel belongs to the front or to the back
 _LOUD = (1.0, 1.0, 5.0)  # what brings how sure one is to about 1
 _VIEW = 7 + CHANNELS + _KNOWN  # picture, outline, cushion and place; the regression; what is known
 _MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the width of what reads them
@@ -69,6 +69,11 @@ class Known(NamedTuple):
     layers: Tensor
     where: Tensor
     sure: Tensor
+
+    @property
+    def of_channels(self) -> Tensor:
+        """(B, 5, H, W): where each channel of `layers` is known."""
+        return torch.stack([self.where[:, side] for side in _SIDE], 1)
 
 
 class Flow(nn.Module):
@@ -149,11 +154,11 @@ class IncludedGenerator(nn.Module):
         batch, _, height, width = regression.shape
         if known is None:
             return regression.new_zeros(batch, _KNOWN, height // 2, width // 2)
-        each = known.where[:, _SIDE] * mask[:, None]
+        each = known.of_channels * mask[:, None]
         share = functional.avg_pool2d(each, 2)
         residual = functional.avg_pool2d((_settled(known, regression) - regression) * each, 2) / share.clamp(min=0.25)
         where = share[:, :2].ceil()
-        sure = (known.sure * known.sure.new_tensor(_LOUD))[:, :, None, None] * where.amax(1, keepdim=True)
+        sure = (known.sure * torch.tensor(_LOUD, device=known.sure.device))[:, :, None, None] * where.amax(1, keepdim=True)
         return torch.cat([residual / self.scale[:, None, None], where, sure], 1)
 
     def noise(self, count: int, size: int, random: Generator) -> Tensor:
@@ -195,7 +200,7 @@ class IncludedGenerator(nn.Module):
         """
         found = regression + enlarged(residual, outline, regression.shape[-1]) * self.scale[:, None, None]
         if known is not None:
-            found = torch.where(known.where[:, _SIDE] > 0, _settled(known, found), found)
+            found = torch.where(known.of_channels > 0, _settled(known, found), found)
         return Layers(found[:, 0], found[:, 1], found[:, 2:])
 
 
