@@ -158,7 +158,8 @@ class IncludedGenerator(nn.Module):
         share = functional.avg_pool2d(each, 2)
         residual = functional.avg_pool2d((_settled(known, regression) - regression) * each, 2) / share.clamp(min=0.25)
         where = share[:, :2].ceil()
-        sure = (known.sure * torch.tensor(_LOUD, device=known.sure.device))[:, :, None, None] * where.amax(1, keepdim=True)
+        sure = known.sure * torch.tensor(_LOUD, device=known.sure.device)
+        sure = sure[:, :, None, None] * where.amax(1, keepdim=True)
         return torch.cat([residual / self.scale[:, None, None], where, sure], 1)
 
     def noise(self, count: int, size: int, random: Generator) -> Tensor:

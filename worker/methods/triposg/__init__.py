@@ -115,7 +115,7 @@ REFINING = (
         HUB,
         also=MATTING,
         automatic=False,  # at its best far slower than what it begins with
-        takes=5_800_000_000,
+        takes=6_900_000_000,
         quality=2,
         stored="triposg",
     ),
@@ -127,7 +127,7 @@ REFINING = (
         DETAILGEN3D,
         also=MATTING,
         automatic=False,
-        takes=3_000_000_000,
+        takes=4_300_000_000,
         quality=2,
         stored="detailgen3d",
         by_hand="read the licence at https://huggingface.co/VAST-AI/DetailGen3D, then put its files there",
