@@ -56,7 +56,7 @@ ALLOWED = {
     "envs": (),
     "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
     "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
-    "addon/ui/scene": ("worker.core", "addon.session.glb"),
+    "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
 }
 """What each room may import of the product beside itself."""
 

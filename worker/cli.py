@@ -316,14 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
-    command = _command(
-        commands, "refine", "give a mesh a picture's outline and colours", common, refine, show_generated
-    )
-    command.add_argument("mesh", metavar="MESH.glb")
-    command.add_argument("picture", metavar="PICTURE", help="of the same thing")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
-    command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
-
+    _add_refine(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
 
@@ -332,6 +325,15 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
     _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser
+
+
+def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "give a mesh a picture's outline and colours"
+    command = _command(commands, "refine", what, common, refine, show_generated)
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
 
 
 def _command(

@@ -62,6 +62,15 @@ def test_a_front_that_bulges_where_it_recedes_is_not_taken(kind):
     assert front_of(depth(ball(PIXELS)[0], kind), guess(), SIZE, 0.5) is None
 
 
+def test_a_thing_that_leans_far_more_than_was_guessed_is_believed_of_metres_alone():
+    y = (np.mgrid[:PIXELS, :PIXELS][0] + 0.5) / PIXELS * 2 - 1
+    leaning, guessed = -ball(PIXELS)[0] + 1.2 * y, guess()
+    guessed.front[...] += 0.3 * np.linspace(-1, 1, SIZE)[:, None]
+    assert front_of(depth(leaning), guessed, SIZE, 0.5)[1] > 0.8
+    assert front_of(depth(leaning, "proportional"), guessed, SIZE, 0.5) is None
+    assert front_of(depth(leaning[::-1]), guessed, SIZE, 0.5) is None  # to the other side
+
+
 def test_trust_of_nothing_looks_at_no_depth_and_blind_trust_takes_any():
     lie = depth(ball(PIXELS)[0])
     assert front_of(depth(-ball(PIXELS)[0]), guess(), SIZE, 0.0) is None
