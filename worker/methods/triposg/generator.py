@@ -18,7 +18,7 @@ from ...pictures.silhouette import solid_part
 from ..matting import matte
 from ..method import Network, Task
 from ..runtime import devices, memory
-from ..runtime.checkpoint import loading
+from ..runtime.loading import loading
 from . import files as triposg_files
 from . import network as triposg
 from .stages import Stages, surface

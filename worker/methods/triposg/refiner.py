@@ -19,7 +19,7 @@ from ...core.job import Job, Span
 from ...core.representations import Field
 from ...core.view import View
 from ..runtime import devices, memory
-from ..runtime.checkpoint import loading
+from ..runtime.loading import loading
 from . import detail_network as detail
 from . import files as triposg_files
 from . import network as triposg

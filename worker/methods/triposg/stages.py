@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from ...core.job import Span
 from ...pictures.padded import resized_middle
 from ..runtime import devices, hooks, memory
-from ..runtime.checkpoint import check_finite, loading
+from ..runtime.checkpoint import check_finite
+from ..runtime.loading import loading
 from . import files as triposg_files
 from . import network as triposg
 from .observed import Guide, Observed
@@ -163,11 +164,11 @@ class Stages:
     def _running(self, load: Callable[[Path, triposg_files.TripoSGConfig], Module], half: bool) -> Iterator[Module]:
         """The network on the device, where the one before makes room for it."""
         if self.device.type != "cpu":
-            devices.release()
+            memory.release()
         with loading(self.folder):
             network = load(self.folder, self.config)
         precision = torch.autocast(self.device.type, torch.float16, enabled=half)
-        with devices.memory_guard(self.device), torch.no_grad(), precision:
+        with memory.guard(self.device), torch.no_grad(), precision:
             if half:
                 hooks.halve(network, self.device)
             yield network.to(self.device)
@@ -182,7 +183,7 @@ def surface(arrays: Mapping[str, np.ndarray], device: torch.device) -> Callable[
         end = triposg.ShapeDecoder(sizes)
     weights = {name: torch.from_numpy(np.asarray(arrays[_END + name])) for name in end.state_dict()}
     end.load_state_dict(weights, assign=True)
-    with devices.memory_guard(device), torch.inference_mode():
+    with memory.guard(device), torch.inference_mode():
         shape = triposg.Surface(tokens.to(device), end.eval().requires_grad_(False).to(device))
     return devices.for_arrays(shape.value, device, BATCH.get(device.type, BATCH["cpu"]))
 
