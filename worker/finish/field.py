@@ -62,16 +62,16 @@ _SPREAD = "what the photo does not show is coloured like what is beside it"
 def finished(field: Field, options: FieldOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable without a surface."""
     with job.timed("surface"):
-        mesh = _surface(field, options, job.span(0.0, 0.5))
+        mesh = surface(field, options, job.span(0.0, 0.5))
     with job.timed("texture"):
         mesh, views, said = _textured(field, mesh, options, job.span(0.5, 1.0))
     placed = place(mesh, options.size or None, options.origin)
-    cameras = tuple(_camera_info(view, placed) for view in views)
+    cameras = tuple(camera_info(view, placed) for view in views)
     photos = views if all(view.rgb is not None for view in views) else ()
     return Asset(placed.mesh, cameras, double_sided=False, warnings=(*field.notes, *said), photos=photos)
 
 
-def _surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
+def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     """The clean mesh in glTF axes, without a texture."""
     try:
         found = isosurface(field.value, field.bounds, options.grid, job.span(0.0, 0.8).report)
@@ -149,7 +149,7 @@ def _registered(view: View, to_gltf: np.ndarray, mesh: Mesh) -> tuple[View, floa
     return replace(turned, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 
-def _camera_info(view: View, placed: Placed) -> CameraInfo:
+def camera_info(view: View, placed: Placed) -> CameraInfo:
     """The camera of `view` (glTF axes) beside the mesh, which was moved."""
     camera = with_square_pixels(view.camera)
     longer = max(camera.width, camera.height)
