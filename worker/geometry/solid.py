@@ -20,7 +20,6 @@ from .fill import nearest_filled
 from .mesh import face_vectors
 from .relief.lattice import Lattice
 from .simplify import outline, simplified
-from .surface.clean import without_short_edges
 
 _EDGE_ON = 0.03  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
 
@@ -107,6 +106,8 @@ def simplified_closed(
             points, faces = fewer_points, fewer_faces
             break
         wanted *= 2
+    from .surface.clean import without_short_edges  # on use: an open relief needs no sparse matrices
+
     return _apart(*without_short_edges(points, faces.astype(np.int32), unprojected, _more_at_border))
 
 
