@@ -23,7 +23,6 @@ from pathlib import Path
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 import objects
-import torch
 from generator import table, truth_of
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap, Layers
@@ -152,7 +151,6 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--meshes", type=Path, help="where the mesh of each is written")
     options = parser.parse_args()
-    torch.set_num_threads(1)
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     scores: dict[str, list[Score]] = {}
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-import torch
 from image_to_3d.tests.methods import asked
 from image_to_3d.tests.methods.layers.test_sampling import photo
 from image_to_3d.worker.core.errors import Cancelled
@@ -18,11 +17,6 @@ from image_to_3d.worker.wire import protocol
 from PIL import Image
 
 NAME = hybrid.INCLUDED_HYBRID.name
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture
