@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from . import grid_field
 from .grid_field import Grid, Rays, Rendered, Samples
-from .grid_space import Lattice, ViewTensors, fused_distance, hull, redistanced
+from .grid_space import Lattice, ViewTensors, at, fused_distance, hull, redistanced
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
@@ -154,12 +154,3 @@ def _resampled(model: Model, lattice: Lattice) -> np.ndarray:
     points = lattice.corners(torch.device("cpu"))
     found = at(whole, model.lattice, points) * (model.lattice.spacing / lattice.spacing)
     return redistanced(found.view(lattice.samples).numpy())
-
-
-def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
-    """(N,) what values (X + 1, Y + 1, Z + 1) at a lattice's corners are at points (N, 3), clamped to its box."""
-    size = torch.tensor(lattice.cells, device=points.device) * lattice.spacing
-    place = (points - lattice.origin(points.device)) / size * 2.0 - 1.0
-    options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
-    asked = place.flip(1)[None, None, None]  # the last axis first
-    return functional.grid_sample(values[None, None], asked, **options).view(-1)

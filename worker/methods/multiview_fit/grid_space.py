@@ -192,3 +192,12 @@ def redistanced(values: np.ndarray, trusted: float = 2.0) -> np.ndarray:
     distance = distance_transform_edt(~inside) - distance_transform_edt(inside)
     far = np.sign(distance) * np.maximum(np.abs(distance) - 0.5, trusted)
     return np.where(np.abs(values) < trusted, values, far).astype(np.float32)
+
+
+def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
+    """(N,) what values (X + 1, Y + 1, Z + 1) at a lattice's corners are at points (N, 3), clamped to its box."""
+    size = torch.tensor(lattice.cells, device=points.device) * lattice.spacing
+    place = (points - lattice.origin(points.device)) / size * 2.0 - 1.0
+    options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
+    asked = place.flip(1)[None, None, None]  # the last axis first
+    return functional.grid_sample(values[None, None], asked, **options).view(-1)
