@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures that follow the eye: how rough a surface is, how near it is to the truth closely, how it looks in clay.
 
-Distances are shares of the truth's longest side. `near` and `clay` want the result laid on the truth (`laid`). Skin can
-be had by smoothing everything: it means something only beside f_005 and clay.
+Distances are shares of the truth's longest side. `near` and `clay` want the result laid on the truth. Skin can be had
+by smoothing everything: it means something only beside the others.
 """
 
 from __future__ import annotations
@@ -31,20 +31,6 @@ def skin(mesh: trimesh.Trimesh) -> float:
         mean = normals[those][normals[those] @ normal > SAME_SIDE].mean(0)
         cosines.append(mean @ normal / np.linalg.norm(mean))
     return float(np.median(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))))
-
-
-def laid(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, points: int = 20_000, rounds: int = 40) -> trimesh.Trimesh:
-    """The mesh scaled and shifted, not turned, to where it is nearest to the truth."""
-    own, true = (trimesh.sample.sample_surface(each, points, seed=1)[0] for each in (mesh, truth))
-    tree, scale, shift = cKDTree(true), 1.0, np.zeros(3)
-    for _ in range(rounds):
-        moved = scale * own + shift
-        source = np.concatenate([own, own[cKDTree(moved).query(true)[1]]])
-        target = np.concatenate([true[tree.query(moved)[1]], true])
-        a, b = source - source.mean(0), target - target.mean(0)
-        scale = (a * b).sum() / (a * a).sum()
-        shift = target.mean(0) - scale * source.mean(0)
-    return trimesh.Trimesh(scale * mesh.vertices + shift, mesh.faces, process=False)
 
 
 def near(mesh: trimesh.Trimesh, truth: trimesh.Trimesh, points: int = 20_000) -> list[float]:

@@ -6,7 +6,9 @@ Imported on use: it brings torch. Points and distances are in the capture's worl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -134,13 +136,22 @@ def surface(views: list[ViewTensors], lattice: Lattice, before: Model, stride: f
         distance = fused_distance(small, seen, lattice)
     else:
         distance = _resampled(before, lattice)
-    device = before.grid.low.device
+    colours = partial(before.grid.at, before.colours, elsewhere=0.0)
+    return replace(from_distance(distance, lattice, before.grid.low.device, colours), around=before.around)
+
+
+def from_distance(
+    distance: np.ndarray,
+    lattice: Lattice,
+    device: torch.device,
+    colours: Callable[[Tensor], Tensor] = lambda points: points.new_zeros(len(points), grid_field.COLOURS),
+) -> Model:
+    """The surface of signed distances (X + 1, Y + 1, Z + 1) in cells. colours: (V, 12) numbers at points (V, 3)."""
     values = torch.from_numpy(distance).to(device)
     grid = Grid.of(near_surface(values), lattice.origin(device), lattice.spacing)
     x, y, z = (grid.places - 1).unbind(1)  # the grid has a layer more
     shape = values[x, y, z][:, None].contiguous()
-    colours = before.grid.at(before.colours, grid.points, 0.0)
-    return Model(lattice, grid, shape, colours, distance, SOFT, before.around)
+    return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, None)
 
 
 def near_surface(distance: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from ...cameras.hull import carved
 from ...core.errors import Unable
 from ...core.view import PinholeCamera, View
 
-_DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
+DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
 _HALF_DIAGONAL = 0.87  # of a cell, in its sides
 _MOST_GROWN = 32  # pixels by which a mask is grown at most
 _TRUNCATION = 3.0  # cells from a seen surface within which its distance is believed
@@ -129,6 +129,11 @@ class Lattice:
         """((X + 1) (Y + 1) (Z + 1), 3)."""
         return self._positions(self.samples, 0.0, device)
 
+    def layer(self, number: int, device: torch.device) -> Tensor:
+        """((Y + 1) (Z + 1), 3) the corners that are so manieth along x."""
+        low = (self.low[0] + number * self.spacing, *self.low[1:])
+        return Lattice(low, self.spacing, (0, *self.cells[1:])).corners(device)
+
     @property
     def samples(self) -> tuple[int, int, int]:
         return tuple(n + 1 for n in self.cells)
@@ -148,7 +153,7 @@ def hull(views: Sequence[ViewTensors], lattice: Lattice) -> Tensor:
     half = _HALF_DIAGONAL * lattice.spacing
     nearest = [max(float(np.linalg.norm(cells - view.position, axis=1).min()), half) for view in bare]
     reaches = [math.ceil(half * view.camera.fx / near) for view, near in zip(bare, nearest)]
-    found = carved(cells, bare, masks, [min(reach, _MOST_GROWN) for reach in reaches], 2, _DISSENT)
+    found = carved(cells, bare, masks, [min(reach, _MOST_GROWN) for reach in reaches], 2, DISSENT)
     if not found.any():
         why = "see no common part" if views[0].mask is None else "have masks that agree on no shape"
         raise Unable(f"the pictures {why}: check the poses and the masks")

@@ -43,6 +43,11 @@ class Teller:
         self.steps, self._error, self._due = 0, math.nan, time.monotonic() + PREVIEW_SECONDS
 
     @property
+    def share(self) -> float:
+        """Of all steps, those that were done."""
+        return self.steps / self._total
+
+    @property
     def psnr(self) -> float:
         return -10.0 * math.log10(max(self._error, 1e-10)) if self._error > 0.0 else math.nan
 
@@ -50,7 +55,7 @@ class Teller:
         """After a step. error: mean square of the colours'. picture: (H, W, 3) uint8. Raises Cancelled."""
         self.steps += 1
         self._error = error if math.isnan(self._error) else _MEMORY * self._error + (1.0 - _MEMORY) * error
-        self._job.report(self.steps / self._total, "learning the shape", f"step {self.steps} of {self._total}")
+        self._job.report(self.share, "learning the shape", f"step {self.steps} of {self._total}")
         start = time.monotonic()
         if start >= self._due:
             self._on_preview(picture())
