@@ -92,13 +92,15 @@ def tensors_of(views: Sequence[View], longest: int, device: torch.device) -> lis
     masked = all(view.mask is not None for view in views)
     if masked and not any(view.mask.any() for view in views):
         raise Unable("every picture's mask is empty, so there is nothing to see: check the masks or leave them out")
-    tensors = []
-    for view in views:
-        colour = torch.from_numpy(view.rgb.copy()).to(device).float() / 255.0
-        mask = torch.from_numpy(view.mask.copy()).to(device).float() / 255.0 if masked else None
-        colour = colour if mask is None else colour * mask[..., None]
-        tensors.append(replace(blank_tensors(view, device), colour=colour, mask=mask).resized(longest))
-    return tensors
+    return [tensor_of(view, longest, device, masked) for view in views]
+
+
+def tensor_of(view: View, longest: int, device: torch.device, masked: bool = True) -> ViewTensors:
+    """A view no larger than `longest`, with its mask if it is `masked`."""
+    colour = torch.from_numpy(view.rgb.copy()).to(device).float() / 255.0
+    mask = torch.from_numpy(view.mask.copy()).to(device).float() / 255.0 if masked else None
+    colour = colour if mask is None else colour * mask[..., None]
+    return replace(blank_tensors(view, device), colour=colour, mask=mask).resized(longest)
 
 
 @dataclass(frozen=True)

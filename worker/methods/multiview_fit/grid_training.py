@@ -28,11 +28,11 @@ from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
+from .hollows import opened
 from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
 from .training import PREVIEW_PIXELS, Teller, Trained, as_picture
 
-_OUTLINE_PIXELS = 1024  # longest side of the masks that tell a shape
 _MOST_PIXELS = 3_000_000  # are learned, some hundred bytes each with their rays: more are thinned out by chance
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage, NeuS's 1 / s: nine tenths within a cell
 _RATES = {
@@ -63,6 +63,10 @@ as large as what the first grid fills would have, squared: what is learned last 
 the processor, for the sugar box of 32 photos: 66,000, 90,000 and 75,000 with the three presets (294, 848 and 1803 MB).
 Too small fails later, too large refuses what works."""
 
+_COLOURED = 800
+"""The same for each corner of the band around a surface of which only the colours are learned."""
+
+_CUT, _SHAPED = 0.15, 0.5  # of the time, for the shape by outlines, and with its hollows
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
 
@@ -137,9 +141,8 @@ class _Training:
         on_preview: Callable[[np.ndarray], None],
         stop: Callable[[], bool],
     ) -> None:
-        self._bounds, self._plan, self._job, self._stop, self._stopped = capture.bounds, plan, job, stop, False
-        self._outlines = tensors_of(capture.views, _OUTLINE_PIXELS, device)
-        self._views = [view.resized(plan.pixels) for view in self._outlines]
+        self._capture, self._plan, self._job, self._stop, self._stopped = capture, plan, job, stop, False
+        self._views = tensors_of(capture.views, plan.pixels, device)
         outlined = plan.outlined is not None and self._views[0].mask is not None
         self._stages = (plan.outlined,) if outlined else plan.stages
         self._small = self._views[0].resized(PREVIEW_PIXELS)
@@ -147,14 +150,15 @@ class _Training:
         box = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
         self._pool = PixelPool.of(self._views, box, _MOST_PIXELS, self._random)
         self._exposure = torch.zeros(len(self._views), 3, device=device, requires_grad=True)
-        self._teller = Teller(job, sum(stage.steps for stage in self._stages), on_preview)
+        learning = job.span(_SHAPED, 1.0) if outlined else job
+        self._teller = Teller(learning, sum(stage.steps for stage in self._stages), on_preview)
 
     def result(self) -> Trained:
         model: Model | None = None
         for stage in self._stages:
             if self._stopped and model is not None and model.distance is not None:
                 break
-            self._job.report(self._teller.share, "preparing the grid")
+            self._teller.tell("preparing the grid")
             begun = self._begun(stage, model)
             if model is None:
                 _require_memory(begun, stage, self._plan, self._exposure.device)
@@ -167,9 +171,10 @@ class _Training:
         return torch.exp(self._exposure - self._exposure.mean(0))
 
     def _begun(self, stage: Stage, before: Model | None) -> Model:
-        lattice = Lattice.over(self._bounds, stage.cells)
+        lattice = Lattice.over(self._capture.bounds, stage.cells)
         if stage.kind == "colours":
-            distance = hull_distance(self._outlines, lattice, self._job)
+            distance = hull_distance(self._capture.views, lattice, self._job.span(0.0, _CUT))
+            distance = opened(self._capture.views, distance, lattice, self._job.span(_CUT, _SHAPED))
             return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
@@ -261,6 +266,8 @@ def _require_memory(first: Model, stage: Stage, plan: Plan, device: torch.device
     """Raises OutOfMemory where the plan's finest grid will not fit, told by how much of its box the first one fills."""
 
     def needed(other: Plan) -> int:
+        if stage.kind == "colours" and other.outlined:
+            return round(_COLOURED * len(first.shape) * (other.outlined.cells / stage.cells) ** 2)
         finest = max(each.cells for each in other.stages)
         return round(_SURFACE * (len(first.shape) ** (1 / 3) * finest / stage.cells) ** 2)
 
