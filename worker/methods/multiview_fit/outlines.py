@@ -33,7 +33,7 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
     distance is measured in the picture, so that it is exact near the surface, and smooth. job: hears each layer. Raises
     Unable where nothing is left.
     """
-    outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views]
+    outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views if view.mask.any()]
     which = int(DISSENT * len(views)) + 1
     layers = []
     for number in range(lattice.samples[0]):
@@ -61,10 +61,8 @@ class _Outline:
     @classmethod
     def of(cls, view: ViewTensors) -> _Outline:
         thing = view.mask.numpy() > 0.5
-        distance = np.full(thing.shape, np.inf, np.float32)
-        if thing.any():
-            inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
-            distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
+        inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
+        distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
         return cls(torch.from_numpy(distance), view.camera, view.rotation, view.position)
 
     def told(self, points: Tensor) -> Tensor:
