@@ -12,12 +12,12 @@ what is blurred, so the sheet counts: photo, truth, network, front, made.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import checkout  # noqa: F401  first: it names the package
 import numpy as np
 import objects
-import torch
 import trimesh
 from image_to_3d.tests import render
 from image_to_3d.worker.core.representations import Layers
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--sheet", type=Path, help="of every second thing, one view each")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    os.environ["OMP_NUM_THREADS"] = "2"  # which the networks obey
     network = objects.methods_of(options.weights)["included-object"]
     scores: dict[str, list[tuple[float, float]]] = {name: [] for name in NAMES}
     rows = []

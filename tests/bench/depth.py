@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import checkout  # first: it names the package
 import numpy as np
-import torch
 from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.finish.depth_map import DEEP
 from image_to_3d.worker.methods.depth import Options, included
-from image_to_3d.worker.methods.depth.estimator import DEFAULT_FOV, SceneEstimator
+from image_to_3d.worker.methods.depth.estimator import SceneEstimator
+from image_to_3d.worker.methods.depth.framing import DEFAULT_FOV
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.training.metrics import Score, affine_score, mean_score, scale_score, vertical_ramp
 from PIL import Image
@@ -211,7 +211,7 @@ def contestants(shared: Path, weights: Path, sizes: list[int], photos: list[Fram
         rows["included before"] = before(other, photos)
     network = included.load(weights)
     own = network.config.size
-    estimator = SceneEstimator(network, torch.device("cpu"))
+    estimator = SceneEstimator(network)
     for size in sizes or [own]:
         for mirror, name in ((False, ""), (True, ", mirrored")):
             options = Options(size / own, mirror)
@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout, to compare its network with")
     parser.add_argument("--write", type=Path, metavar="FILE", help="the page to write, such as docs/depth.md")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # which the network obeys
     shared = shared_folder()
     frames = {"7-Scenes": list(seven_scenes(shared)), "motorcycle": list(motorcycle(shared))}
     frames |= of_known_cameras(shared)

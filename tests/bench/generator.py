@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +25,6 @@ from pathlib import Path
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 import objects
-import torch
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.geometry.mesh import Mesh
@@ -105,10 +105,10 @@ def told(front: np.ndarray, sure: tuple[float, float, float], mask: np.ndarray, 
     wrong = gaussian_filter(rng.normal(size=(size, size)), size / 6, mode="reflect")
     off = front + sure[2] * (wrong - wrong[mask].mean()) / wrong[mask].std()
     off = off * (1 if sure[1] else 1.7) + (0 if sure[0] else 2.0)
-    layers = torch.zeros(1, 5, size, size)
-    layers[0, 0] = torch.from_numpy(off.astype(np.float32))
-    where = torch.stack([torch.from_numpy(np.float32(mask)), torch.zeros(size, size)])[None]
-    return Known(layers, where, torch.tensor([sure], dtype=torch.float32))
+    layers = np.zeros((1, 5, size, size), np.float32)
+    layers[0, 0] = off
+    where = np.stack([np.float32(mask), np.zeros((size, size), np.float32)])[None]
+    return Known(layers, where, np.float32([sure]))
 
 
 def fronts(paths: list[Path], imagine: Imagination, steps: int, variety: float) -> str:
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="every third case: the object network, three seeds, the truth")
     parser.add_argument("--fronts", action="store_true", help="what a known front is worth, instead of four seeds")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # which the networks obey
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     paths = sorted(folder.glob("*.glb"))[:: options.every]
     imagine = sampling.load(GENERATOR, options.weights, "cpu")

@@ -21,7 +21,6 @@ from pathlib import Path
 
 import checkout  # first: it names the package
 import numpy as np
-import torch
 import trimesh
 from image_to_3d.tests import render
 from image_to_3d.worker.core.job import Job
@@ -274,7 +273,7 @@ def main() -> None:
     parser.add_argument("--up", action="store_true", help="how well the vertical is found, too")
     parser.add_argument("--every", type=int, default=1, help="only every n-th object, for a first look")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    os.environ["OMP_NUM_THREADS"] = "2"  # which the networks obey
     assets = shared_folder() / "data" / "assets"
     sets = {"YCB": sorted((assets / "ycb").glob("*.glb")), "classic": sorted((assets / "untextured").glob("*.obj"))}
     methods = methods_of(options.weights)

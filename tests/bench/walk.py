@@ -9,7 +9,8 @@ are looked at from the photo's place and from 12 and 25 degrees to either side. 
 
 at 0       PSNR in dB of the picture from the photo's own place, against the photo
 holes      per cent of the picture at 25 degrees in which nothing is seen, though a sheet without any cut would cover it
-           and (with true depth, whose field is the truth's) what is there lies in the photo's field
+           and what is there lies in the photo's field: what is truly there, or with the network's depth the farther of
+           the surfaces that end at the hole, going on
 at 25      PSNR against the true picture there, of what the photo saw; as "at 0" of pictures blurred by a pixel, since
            the true ones have one ray for each
 rubber     per cent of the first surface seen at 25 degrees that is farther than 2 % from any true one
@@ -158,7 +159,8 @@ class Walk:
     def __init__(self, asset: Asset, truth: Truth):
         mesh, [info] = asset.mesh, asset.cameras
         self.shape = Shape(mesh.vertices, mesh.faces, mesh.uv, mesh.texture)
-        self.start = photo_view(PinholeCamera.from_fov(*SEEN, info.fov_degrees), np.array(info.position))
+        self.camera = PinholeCamera.from_fov(*SEEN, info.fov_degrees)
+        self.start = photo_view(self.camera, np.array(info.position))
         self.front = render(self.shape, self.start)
         depth = np.asarray(Image.fromarray(truth.depths[0.0]).resize(SEEN, Image.Resampling.NEAREST))
         ratio = (self.front.depth / depth)[np.isfinite(depth)]
@@ -200,6 +202,19 @@ def in_field(truth: Truth, angle: float) -> tuple[np.ndarray, np.ndarray]:
     seen = looked_up(np.where(np.isfinite(truth.depths[0.0]), truth.depths[0.0], 1e5), x, y, camera)
     with np.errstate(invalid="ignore"):
         return (~np.isnan(seen)) & (away > 0), np.abs(seen - away) <= _SAME * away
+
+
+def own_field(walk: Walk, depth: np.ndarray, angle: float) -> np.ndarray:
+    """Of a relief's depth map there (h, w) bool: where the farther surface beside a hole lies in the photo's field."""
+    beside = []
+    for each in (depth, depth[:, ::-1]):
+        last = np.maximum.accumulate(np.where(np.isnan(each), 0, np.arange(each.shape[1])), axis=1)
+        beside.append(np.take_along_axis(each, last, axis=1))
+    filled = np.fmax(beside[0], beside[1][:, ::-1])
+    camera = walk.camera
+    x, y, away = moved(filled, camera, walk.distance, angle, 0.0)
+    with np.errstate(invalid="ignore"):
+        return (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height) & (away > 0)
 
 
 def near_truth(depth: np.ndarray, truth: Truth, angle: float, share: float) -> np.ndarray:
@@ -268,7 +283,7 @@ def measured(truth: Truth, depth_map: DepthMap, preset: str, exact: bool) -> tup
     for angle in (-25.0, 25.0):
         depth, uncut = seen[angle].depth, sheet.at(angle).depth
         gaps, (field, saw) = np.isnan(depth) & ~np.isnan(uncut), in_field(truth, angle)
-        holes.append(100 * (gaps & field if exact else gaps).mean())
+        holes.append(100 * (gaps & (field if exact else own_field(walk, depth, angle))).mean())
         if not exact:
             continue
         aside.append(psnr(seen[angle].colour, truth.photos[angle], saw))

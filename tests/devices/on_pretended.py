@@ -26,7 +26,7 @@ from image_to_3d.tests.methods import asked, ball  # noqa: E402
 from image_to_3d.worker.core.errors import OutOfMemory  # noqa: E402
 from image_to_3d.worker.core.job import Job  # noqa: E402
 from image_to_3d.worker.methods.method import LOADED  # noqa: E402
-from image_to_3d.worker.methods.runtime import devices, memory  # noqa: E402
+from image_to_3d.worker.methods.runtime import memory  # noqa: E402
 from image_to_3d.worker.pictures.load import Picture  # noqa: E402
 from image_to_3d.worker.store.weights import WeightStore  # noqa: E402
 
@@ -94,7 +94,7 @@ def refused() -> dict:
 def full(text: str) -> dict:
     held = torch.zeros(1 << 20, device=KIND)
     try:
-        with devices.memory_guard(torch.device(KIND)):
+        with memory.guard(torch.device(KIND)):
             raise RuntimeError(text)
     except OutOfMemory as error:
         return {"message": str(error), "free": error.free, "held": len(held), "calls": dict(pretend.STATE.calls)}

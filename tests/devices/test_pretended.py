@@ -76,7 +76,8 @@ def ran(tool, weights):
     return run
 
 
-NETWORKS = "included", "moge-2", "included-object", "included-generator", "triposr", "triposg", "shap-e"
+NETWORKS = "moge-2", "triposr", "triposg", "shap-e"
+SMALL = "included", "included-object", "included-generator"  # which run on the processor
 LEARNED = "photos", "nerfacto", "neus-facto"
 SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
 KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
@@ -84,7 +85,7 @@ KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
 
 def test_every_methods_networks_are_tried_there():
     offered = [network.name for method in all_methods() for network in method.networks]
-    assert sorted(offered) == sorted((*NETWORKS, *LEARNED, *SAME))
+    assert sorted(offered) == sorted((*NETWORKS, *SMALL, *LEARNED, *SAME))
 
 
 @KINDS
@@ -95,6 +96,13 @@ def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
     found = ran(kind, network)
     assert found["finite"] and found["peak"] > 0
     assert found["alive"] < 0.1 * found["peak"] + 1e5
+
+
+@KINDS
+@pytest.mark.parametrize("network", SMALL)
+def test_a_network_that_ships_runs_where_another_device_is_chosen_and_leaves_it_alone(ran, kind, network):
+    found = ran(kind, network)
+    assert found["finite"] and found["peak"] == 0
 
 
 @KINDS

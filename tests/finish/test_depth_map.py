@@ -52,6 +52,18 @@ def test_relative_depth_gets_the_wanted_size_and_metric_depth_keeps_its_metres()
     assert metric[1, 2] - metric[0, 2] == pytest.approx(3.0, abs=0.1)  # from 1 to 4 metres
 
 
+def test_the_fine_detail_is_the_normals_of_a_network_that_tells_them_and_no_doubt():
+    plain = slope(photo(), metric=True)
+    folds = np.zeros((30, 40, 3), np.float32)
+    folds[..., 0] = 0.6 * np.sin(np.arange(40))
+    folds[..., 2] = -np.sqrt(1.0 - folds[..., 0] ** 2)
+    as_seen, detailed = (made(each).mesh for each in (plain, dataclasses.replace(plain, normals=folds)))
+    unsure = np.full((30, 40), 0.1, np.float32)
+    doubted = made(dataclasses.replace(plain, normals=folds, uncertainty=unsure)).mesh
+    rough = [np.abs(mesh.normals[:, 0]).mean() for mesh in (as_seen, doubted, detailed)]
+    assert rough[2] > 2.0 * max(rough[:2])
+
+
 def test_the_field_of_view_is_the_users_else_the_photos_else_the_default():
     assert made(slope(photo(fov=40)), fov=90.0).cameras[0].fov_degrees == pytest.approx(90)
     assert made(slope(photo(fov=40))).cameras[0].fov_degrees == pytest.approx(40)

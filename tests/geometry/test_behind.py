@@ -109,3 +109,21 @@ def test_values_are_carried_on_as_they_are_and_smoothly_between():
     assert (found[known] == values[known]).all()
     across = found[25, :, 0]
     assert (np.diff(across) > -1.5).all() and 1.0 < across[35] < 7.0
+
+
+def test_a_plane_that_is_known_all_around_goes_on_as_a_plane():
+    rows, columns = np.mgrid[0:96, 0:128] / 32.0
+    plane, known = (1.0 + 0.3 * columns + 0.1 * rows)[..., None], np.ones((96, 128), bool)
+    known[25:75, 40:85] = False
+    seen = np.where(known[..., None], plane, 0.0)
+    off = [np.abs(carried_on(seen, known, rounds) - plane).max() for rounds in (0, 20)]
+    assert off[1] < 0.15 * off[0]
+
+
+def test_what_is_behind_has_the_grain_of_what_is_beside_it():
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 255, (64, 64, 3), np.uint8)
+    hidden = np.zeros((64, 64), bool)
+    hidden[20:44, 20:44] = True
+    found = coloured(photo, Hidden(None, ~hidden, hidden)).astype(float)
+    assert found[24:40, 24:40].std() > 0.5 * photo[:20].std()

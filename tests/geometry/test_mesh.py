@@ -69,7 +69,7 @@ def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
 
 def test_tiles_are_large_where_it_is_flat():
     flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), 0.01)
-    assert len(flat) == 2 * 8 * 8
+    assert len(flat) == 2 * 32 * 32
 
 
 @pytest.mark.parametrize("target", [126, 100, 60])

@@ -217,18 +217,28 @@ def holes_and_steps():
 
 @pytest.mark.parametrize("faces", [100_000, 2_000])
 @pytest.mark.parametrize("cut", [0.04, np.inf])
-def test_solid_is_watertight_with_a_flat_back(faces, cut):
+def test_solid_is_watertight_and_its_back_follows_the_front(faces, cut):
     mask = np.zeros((64, 64), bool)
     mask[:10, :10] = True
-    mesh, _ = made(holes_and_steps(), background=mask, solid=True, faces=faces, cut=cut)
+    mesh, camera = made(holes_and_steps(), background=mask, solid=True, faces=faces, cut=cut)
     whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     whole.merge_vertices(merge_tex=True, merge_norm=True)
     assert whole.is_watertight and whole.is_winding_consistent and whole.volume > 0.0
     assert whole.body_count == 1
-    back = mesh.vertices[:, 2].min()
-    assert back < -1.01 * np.nanmax(holes_and_steps())
-    flat = mesh.normals[np.abs(mesh.vertices[:, 2] - back) < 1e-4]
-    assert (flat[:, 2] == -1.0).any()
+    column = int(0.9 * 64), 20  # on the far surface, away from its steps
+    ray = np.array([[(column[0] - camera.cx) / camera.fx, (camera.cy - column[1]) / camera.fy, -1.0]])
+    depths = np.sort(-whole.ray.intersects_location(np.zeros((1, 3)), ray)[0][:, 2])
+    thick = 64 * 0.03 / camera.fx
+    assert len(depths) == 2 and 0.6 * thick < np.log(depths[1] / depths[0]) < 1.6 * thick
+
+
+def test_the_wall_between_two_surfaces_of_a_solid_is_as_thick_as_they_are():
+    mesh, camera = made(step(64), solid=True)
+    depth = np.sqrt(3.0)  # between the two
+    hits = trimesh.Trimesh(mesh.vertices, mesh.faces).ray.intersects_location([[0.0, 0.01, -depth]], [[1.0, 0.0, 0.0]])
+    across = np.sort(hits[0][:, 0])
+    thick = 64 * 0.03 / camera.fx * depth
+    assert len(across) == 2 and 0.6 * thick < across[1] - across[0] < 1.6 * thick
 
 
 @pytest.mark.parametrize("faces", [100_000, 2_000])
@@ -241,7 +251,7 @@ def test_no_edge_of_a_solid_is_too_short_for_what_makes_quads(monkeypatch, faces
     assert whole.edges_unique_length.min() > 5e-3 * whole.extents.max()
     monkeypatch.setattr(clean, "SHORTEST", 0.0)
     as_it_was, _ = made(holes_and_steps(), solid=True, faces=faces)
-    assert whole.volume == pytest.approx(trimesh.Trimesh(as_it_was.vertices, as_it_was.faces).volume, rel=2e-3)
+    assert whole.volume == pytest.approx(trimesh.Trimesh(as_it_was.vertices, as_it_was.faces).volume, rel=3e-2)
 
 
 def test_what_is_near_a_solids_side_is_drawn_onto_it():
@@ -254,18 +264,9 @@ def test_what_is_near_a_solids_side_is_drawn_onto_it():
     assert np.abs(points[np.abs(points[:, 0] + 500.0) < 1.0, 0] + 500.0).max() < 1e-4
 
 
-def test_solid_shows_the_photo_in_front_and_a_plain_colour_elsewhere():
-    photo = np.zeros((64, 64, 3), np.uint8)
-    photo[:, :32] = 200
-    mesh, _ = made(step(64), solid=True, photo=photo)
-    corners = mesh.vertices[mesh.faces].astype(np.float64)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    to_camera = -corners.mean(axis=1)
-    length = np.linalg.norm(normal, axis=1) * np.linalg.norm(to_camera, axis=1)
-    facing = (normal * to_camera).sum(axis=1) / np.maximum(length, 1e-12)
-    row = mesh.uv[mesh.faces][:, :, 1] * mesh.texture.shape[0]
-    assert (row[facing < 0.01] > 64).all() and (mesh.texture[64:] == 100).all()
-    assert (row[facing > 0.1] <= 64 + 1e-3).all()
+def test_all_of_a_solid_has_the_photos_colours_on_its_line_of_sight():
+    mesh, camera = made(step(64), solid=True)
+    assert np.abs(projected(mesh, camera) - mesh.uv).max() < 1e-4
 
 
 def test_solid_of_a_single_pixel_is_a_box():

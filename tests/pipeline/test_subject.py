@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from image_to_3d.worker.app import App
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.depth import included
@@ -102,7 +101,7 @@ def test_without_a_matting_network_the_thing_is_cut_out_roughly_and_that_is_said
 
     def with_ball(seen: included.Seen, height: int, width: int) -> included.Seen:
         mask = Image.fromarray(logits.astype(np.float32)).resize((width, height))
-        return averaged(seen, height, width)._replace(salient=torch.from_numpy(np.array(mask))[None])
+        return averaged(seen, height, width)._replace(salient=np.array(mask))
 
     monkeypatch.setattr(included.Seen, "enlarged", with_ball)
     subject._found.cache_clear()

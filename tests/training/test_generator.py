@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.layers.generator_network import GRIDS, IncludedGenerator, load
-from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
-from image_to_3d.worker.methods.layers.network import metadata as object_metadata
+from image_to_3d.worker.methods.layers.generator_network import GRIDS
+from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
 from image_to_3d.worker.training import generator, layers
 from image_to_3d.worker.training.generator_batches import coarse_residual, draw_known, spectrum
+from image_to_3d.worker.training.generator_network import IncludedGenerator, load
 from image_to_3d.worker.training.object_batches import Batch, ThingPool, draw_batch
+from image_to_3d.worker.training.object_network import IncludedObject
+from image_to_3d.worker.training.object_network import metadata as object_metadata
 from image_to_3d.worker.training.run import Plan, Run, export
 from safetensors.torch import load_file
 from torch import Generator

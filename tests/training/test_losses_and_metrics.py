@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.depth.included import Seen
 from image_to_3d.worker.training.losses import aligned, gradient_matching, laplace, scene_loss
 from image_to_3d.worker.training.metrics import affine_score, scale_score, vertical_ramp
+from image_to_3d.worker.training.scene_network import Seen
 
 SHAPE = (2, 16, 24)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.layers.network import IncludedObjectConfig, load, metadata
+from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
 from image_to_3d.worker.training import layers
 from image_to_3d.worker.training.object import ObjectTask, start
 from image_to_3d.worker.training.object_batches import ThingPool, _lean, as_batch, resized
+from image_to_3d.worker.training.object_network import load, metadata
 from image_to_3d.worker.training.objects import FAMILIES, resting
 from image_to_3d.worker.training.run import Plan, Run, export
 from image_to_3d.worker.training.shapes import box

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.depth.included import IncludedScene, SceneConfig, load, metadata
+from image_to_3d.worker.methods.depth.included import SceneConfig
 from image_to_3d.worker.training import scene
 from image_to_3d.worker.training.batches import ShardPool, crop
 from image_to_3d.worker.training.run import Batch, Plan, Run, export
+from image_to_3d.worker.training.scene_network import IncludedScene, load, metadata
 from image_to_3d.worker.training.shards import view_type
 
 SMALL = SceneConfig(widths=(4, 6, 8, 8, 8), blocks=(0, 0, 1, 0, 0), size=64)

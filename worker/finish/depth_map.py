@@ -19,6 +19,7 @@ from ..core.job import Job, Span
 from ..core.representations import DepthMap
 from ..core.view import PinholeCamera, View
 from ..geometry.place import place
+from ..geometry.relief.integrate import integrated
 from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.steady import steady
 from ..geometry.relief.upsample import refined, steepened
@@ -36,6 +37,9 @@ FARTHEST = 0.5
 SKY = 1.25
 """The sky is a backdrop that lies so many times as far as the farthest surface: behind all, and not miles away."""
 
+LEAST_SKY = 0.01
+"""Share of the picture below which what has no surface is a hole in a solid, to be filled."""
+
 SCENE_BORDER = 0.5
 """Share of the picture's outermost pixels that a thing does not cover: busts, cut off below, cover a quarter."""
 
@@ -49,7 +53,9 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
     size = None if depth_map.metric else options.size or None
     depth_map = depth_map if options.far else depth_map.with_unit(options.near)
     away, warnings = _background(depth_map.view, options.background)
-    if away is None and options.background != "cut":
+    if away is None and options.solid:
+        away = _sky(depth_map.valid)
+    elif away is None and options.background != "cut":
         depth_map = _with_sky(depth_map)
     options = replace(options, **_range(depth_map, options))
     with job.timed("refining"):
@@ -97,6 +103,14 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
     return found, ()
 
 
+def _sky(valid: np.ndarray) -> np.ndarray | None:
+    """Where there is no surface, (H, W) bool, in parts that are no mere holes: of the sky no solid can be made."""
+    found, count = ndimage.label(~valid)
+    large = np.bincount(found.ravel(), minlength=count + 1) >= LEAST_SKY * valid.size
+    large[0] = False
+    return large[found] if large.any() and not large[found].all() else None
+
+
 def _with_sky(depth_map: DepthMap) -> DepthMap:
     """The map with a backdrop where it sees no surface, a little behind the farthest one that it sees."""
     valid = depth_map.valid
@@ -109,15 +123,26 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
 
 
 def _steady(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
-    """The map, in metres, without what its network is not sure of, where that tells."""
+    """The map, in metres, without what its network is not sure of, where that tells; else with its normals' detail."""
     unsure, valid = depth_map.uncertainty, depth_map.valid
-    if unsure is None or min(valid.shape) < 2 or not valid.any():
+    if min(valid.shape) < 2 or not valid.any():
         return depth_map
+    if unsure is None:
+        return _detailed(depth_map, camera)
     inverse = steepened(depth_map.inverse_depth, valid, depth_map.view.rgb)
     level = np.float32(np.median(inverse[valid]))
     scaled = np.maximum(inverse / level, np.float32(1e-3))
     inverse = steady(scaled, unsure, camera.scaled(*inverse.shape[::-1]).fx) * level
     return replace(depth_map, inverse_depth=np.where(valid, inverse, depth_map.inverse_depth))
+
+
+def _detailed(depth_map: DepthMap, camera: PinholeCamera) -> DepthMap:
+    """The map with the fine detail of the normals that its network tells, if it tells them."""
+    if depth_map.normals is None:
+        return depth_map
+    own = camera.scaled(*depth_map.valid.shape[::-1])
+    finer = integrated(depth_map.inverse_depth, depth_map.valid, depth_map.normals, own)
+    return replace(depth_map, inverse_depth=finer)
 
 
 def _of_a_thing(depth_map: DepthMap, away: np.ndarray, options: DepthMapOptions) -> DepthMapOptions:

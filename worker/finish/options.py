@@ -73,7 +73,9 @@ class DepthMapOptions:
         choices=("auto", "cut", "keep"),
         group="picture",
     )
-    solid: bool = option(False, "Solid", "Close sides and back to a solid that can be printed.", group="placement")
+    solid: bool = option(
+        False, "Solid", "Close it to a shell of even thickness that can be printed, without the sky.", group="placement"
+    )
     size: float = _size("as the depth says. Metric networks keep their metres.")
     origin: str = _origin()
 

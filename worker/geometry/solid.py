@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Closes the back of a relief: a printable solid with a flat back and walls along the lines of sight.
+"""Closes the back of a relief: a printable shell of even thickness whose back follows the front.
 
 Seen from the camera nothing changes: steps in depth become walls that the camera sees edge-on, and the sides lie behind
 the picture's outline. Works in the picture's space (column, row, height), where such walls are parallel to the third
-axis.
+axis and a unit is the same small angle in every direction: what is twice as far becomes twice as thick.
 
 Must not know cameras, photos or files.
 """
@@ -14,15 +14,19 @@ from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
+from scipy import ndimage
 
+from .fill import nearest_filled
 from .mesh import face_vectors
 from .relief.lattice import Lattice
 from .simplify import outline, simplified
-from .surface.clean import without_short_edges
 
 _EDGE_ON = 0.03  # faces that the camera sees at less than this (sine of the angle) show no photo, only its smear
 
 
+_BALL = 5  # a solid's thickness in blocks of cells that the back is found in
+_SMOOTH = 1.5  # blocks over which the back is averaged: balls at a ragged step would be beads
+_THINNEST = 0.5  # of it is left where the blocks are too coarse for the front
 _HELD = 0.01  # cells; what is so near to the picture's border lies on it
 
 
@@ -44,13 +48,36 @@ def whole_at_border(lattice: Lattice) -> Lattice:
     return Lattice(lattice.inverse, cut_x, cut_y)
 
 
+def backs(points: np.ndarray, line: np.ndarray, shape: tuple[int, int], thickness: float) -> np.ndarray:
+    """(V,) heights of the back on each point's line of sight: the front is about `thickness` cells before it.
+
+    A ball of that radius rolls along the far side of the front (a grey dilation), so that walls at steps are as thick
+    as all else. points: (V, 3), NaN where the front has none; line: as in closed; shape: of the lattice.
+    """
+    block = max(1, round(thickness / _BALL))
+    rows, columns = (-(-side // block) for side in shape)
+    row, column = (np.minimum(points[:, axis] / block, side - 1) for axis, side in ((1, rows), (0, columns)))
+    known = np.isfinite(points[:, 2])
+    front = np.full((rows, columns), -np.inf)
+    cells = np.rint(row[known]).astype(np.int64), np.rint(column[known]).astype(np.int64)
+    np.maximum.at(front, cells, points[known, 2])
+    along = np.arange(-_BALL - 1, _BALL + 2) * block
+    below = thickness**2 - along[:, None] ** 2 - along**2
+    ball = np.sqrt(np.maximum(below, 0.0))
+    back = ndimage.grey_dilation(front, footprint=below > 0.0, structure=ball, mode="nearest")
+    back = ndimage.gaussian_filter(nearest_filled(back, np.isfinite(back)), _SMOOTH, mode="nearest")
+    least = np.full(len(points), -np.inf)
+    np.maximum.at(least, line[known], points[known, 2] + _THINNEST * thickness)
+    return np.maximum(ndimage.map_coordinates(back, [row, column], order=1, mode="nearest"), least)[line]
+
+
 def closed(
-    points: np.ndarray, faces: np.ndarray, steps: np.ndarray, line: np.ndarray, back: float
+    points: np.ndarray, faces: np.ndarray, steps: np.ndarray, line: np.ndarray, back: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (V, 3) and faces (F, 3) int64 of the closed solid.
 
     faces: the visible surfaces; steps: walls between them at tears; line: (V,) for each point the one that stands for
-    all points on its line of sight; back: height of the flat back.
+    all points on its line of sight; back: (V,) heights of the back there.
     """
     front = np.concatenate([faces, steps])
     edges = outline(front)
@@ -79,6 +106,8 @@ def simplified_closed(
             points, faces = fewer_points, fewer_faces
             break
         wanted *= 2
+    from .surface.clean import without_short_edges  # on use: an open relief needs no sparse matrices
+
     return _apart(*without_short_edges(points, faces.astype(np.int32), unprojected, _more_at_border))
 
 
@@ -100,12 +129,11 @@ def is_closed(faces: np.ndarray) -> bool:
     return bool((there == back).all() and (there[1:] != there[:-1]).all())
 
 
-def parts(points: np.ndarray, faces: np.ndarray, limit: float) -> np.ndarray:
-    """(F,) the Part of each triangle. limit: a height between the farthest visible point and the flat back."""
-    behind = (points[faces][:, :, 2] > limit).sum(axis=1)
+def parts(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) the Part of each triangle, by where it faces."""
     normal = face_vectors(points, faces)
-    hidden = np.abs(normal[:, 2]) < _EDGE_ON * np.linalg.norm(normal, axis=1)
-    return np.where(behind == 3, Part.BACK, np.where((behind > 0) | hidden, Part.SIDE, Part.FRONT))
+    towards = normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-12)
+    return np.where(np.abs(towards) < _EDGE_ON, Part.SIDE, np.where(towards > 0.0, Part.FRONT, Part.BACK))
 
 
 def _apart(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

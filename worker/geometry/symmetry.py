@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 
 from .mesh import face_vectors
@@ -109,6 +108,8 @@ class _Surface:
 
     def refined(self, normal: np.ndarray) -> Mirror:
         """The best plane near the one with this normal through the middle."""
+        from scipy.optimize import minimize  # on use: takes a tenth of a second
+
         first, second = np.linalg.svd(normal[None])[2][1:]
 
         def plane(change: np.ndarray) -> tuple[np.ndarray, float]:

@@ -2,7 +2,7 @@
 """What every method is, as data, and what is the same for all: weights, licences, loading, memory, keys.
 
 A method says what it is in its folder's `__init__.py`; what it does stands in a module beside that, its `runner`, which
-is imported on use and brings torch:
+is imported on use, and mostly brings torch:
 
     load(network, folder, device) -> Any                     where it has networks to load; folder: None, or the weights
     run(task, loaded, job) -> Representation                 raises Unable and its kin; hears a cancel at each report
@@ -26,7 +26,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..store.weights import Published, WeightStore
-from .runtime import places
+from .runtime import memory, places
 
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
@@ -49,7 +49,8 @@ class Network:
     by itself where it is here. takes: bytes of memory while it runs, 0 where that is about ACTIVATIONS times its
     weights. quality: higher than that of another network of the category for as many pictures, where a comparison that
     was published or measured here found it better; the same where there is none. It chooses nothing: a better one may
-    be slow. comes_along: fetched with the set-up, unless the user does without.
+    be slow. comes_along: fetched with the set-up, unless the user does without. small: runs on the processor whatever
+    device is chosen, within a tenth of a second, in which no other could be woken.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Network:
     takes: int = 0
     quality: int = 1
     comes_along: bool = False
+    small: bool = False
 
     @property
     def bytes(self) -> int:
@@ -177,7 +179,7 @@ class Method:
         with _memory_told(task.device):
             job.report(0.0, "loading the network" if hasattr(module, "load") else "starting")
             if hasattr(module, "load"):
-                return module.run(task, LOADED.get(task.network, task.weights, task.device, module.load), job)
+                return module.run(task, LOADED.get(task.network, task.weights, task.runs_on, module.load), job)
             LOADED.unload()  # what it will take nobody knows
             return module.run(task, None, job)
 
@@ -200,9 +202,14 @@ class Task:
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
 
     @property
+    def runs_on(self) -> str:
+        """The device that is meant: a small network's is the processor, whatever the user's choice."""
+        return "cpu" if self.network.small else self.device
+
+    @property
     def place(self) -> str:
-        """The device that is meant, by its own name."""
-        return places.named(self.device)
+        """The same, by its own name."""
+        return places.named(self.runs_on)
 
     @property
     def picture(self) -> Picture:
@@ -217,14 +224,12 @@ def _memory_told(device: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        from .runtime import devices  # on use: brings torch, which what raised this mostly has
-
-        if not devices.is_full(error):
+        if not memory.is_full(error):
             raise
         full = error.with_traceback(None)
     else:
         return
-    raise devices.told(full, devices.pick(device)) from None
+    raise memory.told(full, places.named(device)) from None
 
 
 @dataclass
@@ -249,10 +254,8 @@ class LoadedNetworks:
     def unload(self) -> None:
         """Gives the memory of all of them back."""
         if self._held:
-            from .runtime import devices
-
             self._held.clear()
-            devices.release()
+            memory.release()
 
     def _forget(self, name: str, device: str) -> None:
         """Lets other weights under the same name go: nobody will ask for them again."""
@@ -262,12 +265,10 @@ class LoadedNetworks:
     def _make_room(self, device: str, needed: int) -> None:
         if not self._held:
             return
-        from .runtime import devices, memory
-
-        chosen = devices.pick(device)
-        while self._held and not memory.fits(chosen, needed):
+        place = places.named(device)
+        while self._held and not memory.fits(place, needed):
             self._held.pop(next(iter(self._held)))
-            devices.release()
+            memory.release()
 
 
 LOADED = LoadedNetworks()

@@ -14,7 +14,6 @@ import math
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from scipy.linalg import solveh_banded
 
 from ..core.view import Window
 
@@ -165,6 +164,8 @@ def inflated(mask: np.ndarray) -> np.ndarray:
 
 def _solved(mask: np.ndarray) -> np.ndarray:
     """As inflated(), for a mask that is at least as high as wide and ends where its silhouette does."""
+    from scipy.linalg import solveh_banded  # on use: takes as long as reading a photo
+
     inside = np.flatnonzero(mask)
     number = np.full(mask.shape, -1, np.int64)
     number.flat[inside] = np.arange(len(inside))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..methods.depth.included import IncludedScene
 from .metrics import Score, median_score, scale_score
 from .run import Run
+from .scene_network import IncludedScene
 from .scenes import FAMILIES
 from .shards import make_shard
 

@@ -18,18 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..methods.layers import generator_network as included_generator
-from ..methods.layers import network as included_object
-from ..methods.layers.generator_network import (
-    REGRESSION,
-    REGRESSION_FILE,
-    IncludedGenerator,
-    IncludedGeneratorConfig,
-    metadata,
-)
-from ..methods.runtime import blocks as included
+from ..methods.layers.generator_network import REGRESSION, REGRESSION_FILE, IncludedGeneratorConfig
+from . import blocks, generator_network, object_network
 from .generator_batches import GeneratorTask, coarse_residual, spectrum
 from .generator_card import held_out_scores, write_card
+from .generator_network import IncludedGenerator, metadata
 from .object_batches import ThingPool, draw_batch
 from .run import Plan, Run, export
 
@@ -48,9 +41,9 @@ def start(plan: Plan, pool: ThingPool, weights: Path, half: bool = False) -> Run
 
 def _begun(weights: Path) -> IncludedGenerator:
     """The network as it begins. Raises ValueError where the file is of neither network."""
-    if included.name_in(weights) == IncludedGenerator.__name__:
-        return included_generator.load(weights)
-    theirs, digest = included_object.load(weights), hashlib.sha256(weights.read_bytes()).hexdigest()
+    if blocks.name_in(weights) == IncludedGenerator.__name__:
+        return generator_network.load(weights)
+    theirs, digest = object_network.load(weights), hashlib.sha256(weights.read_bytes()).hexdigest()
     own = theirs.config
     config = IncludedGeneratorConfig(own, own.widths, own.blocks, own.size, digest)
     network = IncludedGenerator(config)
@@ -85,7 +78,7 @@ def train(run: Run, minutes: float, every: float) -> None:
 
 def write(run: Run, weights: Path) -> None:
     """Write what was learnt, beside a copy of the regression that it goes with. weights: what the run began with."""
-    beside = weights if included.name_in(weights) != IncludedGenerator.__name__ else weights.with_name(REGRESSION_FILE)
+    beside = weights if blocks.name_in(weights) != IncludedGenerator.__name__ else weights.with_name(REGRESSION_FILE)
     if beside.resolve() != (copy := run.plan.out / REGRESSION_FILE).resolve():
         shutil.copyfile(beside, copy)
     export(run.average, metadata(run.average.config), run.plan.out / "generator.safetensors", REGRESSION)

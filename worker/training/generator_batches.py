@@ -14,7 +14,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from ..methods.layers.generator_network import CHANNELS, GRIDS, IncludedGenerator, Known, enlarged, interpolation
+from ..methods.layers.generator_network import CHANNELS, GRIDS, Known, interpolation
+from .generator_network import IncludedGenerator, enlarged
 from .object_batches import Batch as Things
 from .object_batches import ThingPool, draw_batch
 from .run import Batch
@@ -107,7 +108,7 @@ def _wrong(count: int, side: int, rng: np.random.Generator) -> Tensor:
     for grid in _WAVES:
         values, weights = (
             torch.tensor(rng.normal(size=(count, grid, grid)), dtype=torch.float32),
-            interpolation(grid, side),
+            torch.from_numpy(interpolation(grid, side)),
         )
         total += weights @ values @ weights.T
     return total / len(_WAVES) ** 0.5

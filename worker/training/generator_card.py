@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor
 
-from ..methods.layers.generator_network import IncludedGenerator
+from .generator_network import IncludedGenerator
 from .layers import make_shard
 from .object_batches import Batch as Things
 from .object_batches import as_batch, resized

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..methods.depth.included import Seen
+from .scene_network import Seen
 
 _LOG_SCALES = (-5.0, 2.0)  # limits of the Laplace scale's logarithm, against numbers that run away
 

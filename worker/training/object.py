@@ -19,10 +19,11 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from ..methods.layers.network import IncludedObject, IncludedObjectConfig, Layers, metadata
+from ..methods.layers.network import IncludedObjectConfig
 from .layers import write_shard
 from .object_batches import Batch, ThingPool, draw_batch, layers_loss
 from .object_card import held_out_scores, write_card
+from .object_network import IncludedObject, Layers, metadata
 from .run import Plan, Run, export, warm
 
 log = logging.getLogger(__name__)

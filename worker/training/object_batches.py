@@ -16,8 +16,8 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-from ..methods.layers.network import Layers
 from .batches import recolour
+from .object_network import Layers
 
 # until which progress of the run which side in pixels is trained: shape is learnt most cheaply from small pictures
 STAGES = ((0.6, 48), (1.0, 64))

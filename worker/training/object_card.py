@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from ..methods.layers.network import IncludedObject
 from .layers import VIEWS, make_shard
 from .object_batches import Batch, as_batch, resized
+from .object_network import IncludedObject
 from .objects import FAMILIES
 from .run import Run
 

@@ -17,11 +17,12 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
-from ..methods.depth.included import IncludedScene, SceneConfig, metadata
+from ..methods.depth.included import SceneConfig
 from .batches import ShardPool, draw_batch
 from .card import held_out_scores, write_card
 from .losses import scene_loss
 from .run import Batch, Plan, Run, export, warm
+from .scene_network import IncludedScene, metadata
 
 log = logging.getLogger(__name__)
 

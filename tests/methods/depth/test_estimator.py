@@ -11,9 +11,11 @@ import torch
 from image_to_3d.tests.methods.asked import run, silent, task
 from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.methods import depth, method, with_network
-from image_to_3d.worker.methods.depth import depth_anything, estimator
-from image_to_3d.worker.methods.depth.estimator import Estimator, SceneEstimator, network_size
-from image_to_3d.worker.methods.depth.included import IncludedScene, SceneConfig, Seen
+from image_to_3d.worker.methods.depth import depth_anything, estimator, published
+from image_to_3d.worker.methods.depth.estimator import SceneEstimator
+from image_to_3d.worker.methods.depth.framing import DEFAULT_FOV, network_size
+from image_to_3d.worker.methods.depth.included import SceneConfig, Seen, load
+from image_to_3d.worker.methods.depth.published import Estimator
 from image_to_3d.worker.methods.method import INCLUDED, LoadedNetworks
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
@@ -56,8 +58,8 @@ def test_the_full_network_has_as_many_bytes_as_the_published_file():
             configuration(384, 12, "relative", neck_hidden_sizes=[48, 96, 192, 384], fusion_hidden_size=64)
         )
     stored = sum(tensor.numel() * 4 for tensor in full.state_dict().values())
-    published = with_network(RELATIVE)[1].published.files[1].bytes
-    assert 0 < published - stored < 50_000  # the rest is the file's header
+    file = with_network(RELATIVE)[1].published.files[1]
+    assert 0 < file.bytes - stored < 50_000  # the rest is the file's header
 
 
 def test_relative_weights_give_relative_inverse_depth(picture, weights):
@@ -80,7 +82,7 @@ def test_our_own_preparation_of_the_picture_is_the_published_one(picture, weight
     )  # fmt: skip
     large = np.kron(picture.rgb, np.ones((6, 6, 1), np.uint8))  # 960 x 720: both sides are made smaller
     theirs = torch.as_tensor(np.array(processor(images=[large], return_tensors="np")["pixel_values"]))
-    ours = estimator._resized(large, *network_size(large.shape[:2], 518, 14))
+    ours = published._resized(large, *network_size(large.shape[:2], 518, 14))
     network = depth_anything.load(weights.root / RELATIVE)
     prepared = (ours[None] - network.mean) / network.std
     assert prepared.shape == theirs.shape
@@ -180,32 +182,30 @@ def test_the_map_comes_back_from_its_arrays_with_the_picture_and_without_the_net
 
 
 def test_the_camera_is_the_photos_else_the_usual(picture, weights):
-    assert run(task(RELATIVE, weights, picture)).view.camera.fov_degrees == pytest.approx(estimator.DEFAULT_FOV)
+    assert run(task(RELATIVE, weights, picture)).view.camera.fov_degrees == pytest.approx(DEFAULT_FOV)
     known = dataclasses.replace(picture, fov_degrees=40.0)
     assert run(task(RELATIVE, weights, known)).view.camera.fov_degrees == pytest.approx(40.0)
 
 
-class Scripted(torch.nn.Module):
+class Scripted:
     """Sees a wall under a sky, whose left half is twice as far as its right one, through a lens of 90 degrees."""
 
     config = SceneConfig(size=32)
 
     def __init__(self, sky: float = 0.25, broken: bool = False) -> None:
-        super().__init__()
-        self.sky, self.depth = sky, torch.nan if broken else 1.0
+        self.sky, self.depth = sky, np.nan if broken else 1.0
 
-    def forward(self, image: torch.Tensor) -> Seen:
-        half = image[:, 0, ::2, ::2]
-        depth = torch.full_like(half, self.depth)
-        depth[..., : half.shape[-1] // 2] += np.log(2.0)
-        solid = torch.where(torch.arange(half.shape[-2]) < self.sky * half.shape[-2], -9.0, 9.0)
-        sideways = torch.tensor([0.6, 0.0, -0.8])[None, :, None, None].expand(1, 3, *half.shape[1:])
-        solid = solid[None, :, None].expand_as(half)
-        return Seen(depth, torch.full_like(half, np.log(0.1)), sideways, half * 0, solid, torch.zeros(1))
+    def __call__(self, picture: np.ndarray) -> Seen:
+        flat = np.zeros(picture[::2, ::2, 0].shape, np.float32)
+        depth = flat + np.float32(self.depth)
+        depth[:, : flat.shape[1] // 2] += np.log(2.0)
+        solid = flat + np.where(np.arange(len(flat)) < self.sky * len(flat), -9.0, 9.0)[:, None]
+        sideways = flat + np.float32([0.6, 0.0, -0.8])[:, None, None]
+        return Seen(depth, flat + np.float32(np.log(0.1)), sideways, flat, np.float32(solid), 0.0)
 
 
-def seen_by(network: torch.nn.Module, picture: Picture, mirror: bool = False):
-    return SceneEstimator(network, torch.device("cpu"))(picture, depth.Options(1.0, mirror), lambda: None)
+def seen_by(network, picture: Picture, mirror: bool = False):
+    return SceneEstimator(network)(picture, depth.Options(1.0, mirror), lambda: None)
 
 
 def test_a_scene_has_its_proportions_its_sky_and_its_own_lens(picture):
@@ -247,8 +247,8 @@ def test_a_scene_comes_back_from_its_arrays_with_all_that_it_offers(picture, tmp
         np.testing.assert_array_equal(getattr(again, part), getattr(made, part))
 
 
-def test_a_network_with_random_weights_of_the_shipped_size_runs(picture):
-    found = seen_by(IncludedScene().eval(), picture)
+def test_what_ships_sees_at_its_own_size(picture):
+    found = seen_by(load(INCLUDED / "depth.safetensors"), picture)
     assert found.inverse_depth.shape == (160, 208)
 
 

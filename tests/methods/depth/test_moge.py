@@ -12,7 +12,7 @@ from image_to_3d.tests.methods.asked import run, silent, task
 from image_to_3d.tests.methods.depth import tiny_moge
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.methods import with_network
-from image_to_3d.worker.methods.depth import estimator, moge
+from image_to_3d.worker.methods.depth import estimator, moge, published
 from image_to_3d.worker.methods.depth.focal import recovered
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
@@ -43,7 +43,7 @@ def test_it_gives_metres_with_a_camera_of_its_own(picture, weights):
 
 def test_a_camera_that_cannot_be_is_not_believed(picture, weights):
     """Random numbers see a picture that no camera takes: then the usual one is as good as any."""
-    assert run(task(NAME, weights, picture)).view.camera.fov_degrees == pytest.approx(estimator.DEFAULT_FOV)
+    assert run(task(NAME, weights, picture)).view.camera.fov_degrees == pytest.approx(published.DEFAULT_FOV)
 
 
 def test_the_photos_own_field_of_view_is_believed(picture, weights):
@@ -98,7 +98,7 @@ def test_its_normals_come_along_and_are_turned_with_the_mirrored_photo(picture, 
 def test_a_large_photo_is_seen_smaller_and_keeps_its_own_camera(picture, weights):
     large = dataclasses.replace(picture, rgb=np.kron(picture.rgb, np.ones((30, 30, 1), np.uint8)))
     found = run(task(NAME, weights, large, detail=0.5))
-    assert max(found.inverse_depth.shape) <= estimator.LONGEST and found.view.camera.width == 2700
+    assert max(found.inverse_depth.shape) <= published.LONGEST and found.view.camera.width == 2700
 
 
 def test_it_comes_back_from_its_arrays_with_the_camera_that_it_found(picture, weights, monkeypatch):

@@ -13,12 +13,13 @@ from image_to_3d.worker.core.errors import Cancelled, Unable, WeightsMissing
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.methods.layers import GENERATOR, sampling
-from image_to_3d.worker.methods.layers.generator_network import IncludedGenerator, IncludedGeneratorConfig, metadata
+from image_to_3d.worker.methods.layers.generator_network import IncludedGeneratorConfig
 from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline import generate as generation
 from image_to_3d.worker.store import cache
 from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.training.generator_network import IncludedGenerator, metadata
 from image_to_3d.worker.training.run import export
 from image_to_3d.worker.wire import protocol
 from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult

@@ -5,7 +5,7 @@ import pytest
 import torch
 from image_to_3d.worker.core.errors import OutOfMemory
 from image_to_3d.worker.methods import method
-from image_to_3d.worker.methods.runtime import devices, memory
+from image_to_3d.worker.methods.runtime import memory
 
 CPU = torch.device("cpu")
 
@@ -47,14 +47,14 @@ FULL = [
 @pytest.mark.parametrize("error", FULL, ids=lambda error: str(error)[:20])
 def test_full_memory_is_told_on_every_device_with_advice_that_helps(error):
     for advice in (memory.SMALLER, memory.FASTER):
-        with pytest.raises(OutOfMemory, match="memory is too small") as caught, devices.memory_guard(CPU, advice):
+        with pytest.raises(OutOfMemory, match="memory is too small") as caught, memory.guard(CPU, advice):
             raise error
         assert str(caught.value).endswith(advice) and caught.value.free > 0
         assert ("preset" in str(caught.value)) is (advice == memory.FASTER)
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shapes"), devices.memory_guard(CPU):
+    with pytest.raises(RuntimeError, match="shapes"), memory.guard(CPU):
         raise RuntimeError("shapes do not fit")
 
 

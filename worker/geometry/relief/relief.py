@@ -25,7 +25,7 @@ from . import lattice as lattices
 from . import silhouette
 from .behind import Hidden, behind, coloured
 from .lattice import Lattice
-from .texture import fitted, with_plain_strip, without_background
+from .texture import fitted, without_background
 from .tiles import tiles
 
 _TILE_TOLERANCES = (0.02, 0.04, 0.08)  # cells; a small part of the lattice's own resolution cannot be seen
@@ -33,7 +33,7 @@ _TILE_EXCESS = 2.5  # triangles before the simplification, as a multiple of its 
 _BORDER = 0.25  # cells; outline vertices nearer than this to the picture's border are put onto it
 _BORDER_OF_SOLID = 0.01  # cells; no more, or tears that cross the border would close there
 _OF_SECOND = 12  # per cent of the triangles that what goes on behind silhouettes gets, if so few show its outline
-_BACK = 0.03  # distance of a solid's back from its farthest point, as a share of the picture's width there
+_THICK = 0.03  # a solid's thickness, as a share of the picture's longer side where it lies
 
 Report = Callable[[float, str], None]
 
@@ -47,7 +47,7 @@ class ReliefOptions:
     cut: relative jump of depth (0.05 = 5 %) beyond which the surface is torn at a silhouette; infinite never tears.
     speck: loose pieces smaller than this share of the lattice take their neighbours' depth, or vanish.
     behind: let the farther surface go on behind the nearer one at silhouettes; not of a solid.
-    solid: close the back with walls along the lines of sight and a flat back.
+    solid: close it to a shell whose back follows the front.
     texture: longest side of the texture in pixels; larger photos are reduced.
     """
 
@@ -220,14 +220,12 @@ def _open(surface: _Surface, view: _View, target: int) -> _Sheet:
 
 
 def _closed(surface: _Surface, view: _View, target: int) -> _Sheet:
-    farthest = np.exp(surface.points[np.unique(surface.faces), 2].max() / view.focal)
-    back = view.height(1.0 / (farthest * (1.0 + _BACK * max(1.0, max(view.shape) / view.focal))))
-    limit = 0.5 * (back + view.height(1.0 / farthest))
+    back = solid.backs(surface.points, surface.line, view.shape, _THICK * max(view.shape))
     points, faces = solid.closed(surface.points, surface.faces, surface.steps, surface.line, back)
     points, faces, _ = used_only(points, faces)
     points, faces = solid.simplified_closed(points, faces, target, view.unprojected)
     points = _straight_border(points, np.arange(len(points)), view.shape, _BORDER_OF_SOLID)
-    return _Sheet(points, faces, solid.parts(points, faces, limit))
+    return _Sheet(points, faces, solid.parts(points, faces))
 
 
 def _straight_border(points: np.ndarray, edge: np.ndarray, shape: tuple[int, int], reach: float) -> np.ndarray:
@@ -247,19 +245,21 @@ def _open_mesh(sheet: _Sheet, view: _View, texture: np.ndarray) -> Mesh:
 
 
 def _solid_mesh(sheet: _Sheet, view: _View, texture: np.ndarray) -> Mesh:
-    """Front with the photo and smooth normals; sides and back flat, in a plain colour from a strip below the photo."""
-    texture, photo_height, strip = with_plain_strip(texture)
-    vertices, front = view.unprojected(sheet.points), sheet.part == solid.Part.FRONT
-    visible = used_only(vertices, sheet.faces[front][:, ::-1])
-    uv = view.uv(sheet.points)[visible[2]] * (1.0, photo_height)
-    mesh = Mesh(visible[0], np.ascontiguousarray(visible[1]), uv.astype(np.float32)).with_normals()
-    corners = vertices[sheet.faces[~front][:, ::-1]].reshape(-1, 3)  # each face has its own, so that it is flat
-    faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
-    plain = Mesh(corners, faces, np.tile(np.float32([0.5, strip]), (len(corners), 1))).with_normals()
+    """Front and back with smooth normals and the photo, sides flat with its colours at their edge."""
+    vertices, outward = view.unprojected(sheet.points), np.ascontiguousarray(sheet.faces[:, ::-1])
+    uv = view.uv(sheet.points).astype(np.float32)
+    parts = []
+    for part in (solid.Part.FRONT, solid.Part.BACK):
+        own, faces, used = used_only(vertices, outward[sheet.part == part])
+        parts.append(Mesh(own, np.ascontiguousarray(faces), uv[used]).with_normals())
+    corners = outward[sheet.part == solid.Part.SIDE].ravel()
+    apart = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)  # each face has its own, so that it is flat
+    parts.append(Mesh(vertices[corners], apart, uv[corners]).with_normals())
+    firsts = np.cumsum([0, *(len(part.vertices) for part in parts)])
     return Mesh(
-        np.concatenate([mesh.vertices, plain.vertices]),
-        np.concatenate([mesh.faces, plain.faces + np.int32(len(mesh.vertices))]),
-        np.concatenate([mesh.uv, plain.uv]),
-        np.concatenate([mesh.normals, plain.normals]),
+        np.concatenate([part.vertices for part in parts]),
+        np.concatenate([part.faces + np.int32(first) for part, first in zip(parts, firsts)]),
+        np.concatenate([part.uv for part in parts]),
+        np.concatenate([part.normals for part in parts]),
         texture,
     )

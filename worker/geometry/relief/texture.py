@@ -36,16 +36,3 @@ def without_background(photo: np.ndarray, background: np.ndarray) -> np.ndarray:
     if hidden.all() or not hidden.any():
         return np.ascontiguousarray(photo[..., :3])
     return nearest_filled(photo[..., :3], ~hidden)
-
-
-def with_plain_strip(photo: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """A texture (h + strip, w, 3) with a plain strip in the photo's mean colour below it, for what the photo does not
-    show.
-
-    Also returns the photo's share of the new height, and the strip's v coordinate.
-    """
-    height, width = photo.shape[:2]
-    strip = 32 - height % 16  # whole JPEG blocks, so that photo and strip do not bleed into each other
-    mean = photo[..., :3].reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
-    texture = np.concatenate([photo[..., :3], np.broadcast_to(mean, (strip, width, 3))])
-    return texture, height / len(texture), (len(texture) - 8) / len(texture)

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from ...core.view import View
 from ..fill import nearest_filled
-from ..symmetry import Mirror
 from .rasterise import depth_buffer, projected
+
+if TYPE_CHECKING:  # only named here: what it imports takes longer than a relief
+    from ..symmetry import Mirror
 
 GRAZING, FRONTAL = 0.1, 0.3
 """Cosines between normal and line of sight: nothing is taken below the first, everything above the second."""

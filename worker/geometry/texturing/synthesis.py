@@ -88,16 +88,17 @@ def _filled(
     """The level's detail (H, W, 3), from that of the level before or from nothing, out of the patches at `sources`."""
     patches, guides = _patches(level.detail, sources), _guides(level.given, sources)
     wanted = _guides(level.wanted, targets)
+    own = np.concatenate([patches.reshape(len(patches), -1) / _PATCH, guides], axis=1)
+    basis = _basis(own)
+    own = own @ basis
     detail = None if before is None else _enlarged(before, level.inside.shape)
     for _ in range(_ROUNDS):
         if detail is None:
             order = np.argpartition(_distances(wanted, guides), _ALIKE, axis=1)[:, :_ALIKE]
             chosen = order[np.arange(len(order)), rng.integers(_ALIKE, size=len(order))]
         else:
-            own = np.concatenate([patches.reshape(len(patches), -1) / _PATCH, guides], axis=1)
             asked = np.concatenate([_patches(detail, targets).reshape(len(targets), -1) / _PATCH, wanted], axis=1)
-            basis = _basis(own)
-            chosen = _distances(asked @ basis, own @ basis).argmin(axis=1)
+            chosen = _distances(asked @ basis, own).argmin(axis=1)
         detail = _laid(patches[chosen], targets, level.inside.shape)
     return detail
 

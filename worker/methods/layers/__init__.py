@@ -41,6 +41,8 @@ REGRESSION = Network(
     OWN_LICENCE,
     "Our own small network for a cut-out object: closed, with a back. Chosen by itself for such pictures.",
     file=INCLUDED / "object.safetensors",
+    takes=120_000_000,
+    small=True,
     also=MATTING,  # as below
 )
 GENERATOR = Network(
@@ -49,6 +51,8 @@ GENERATOR = Network(
     OWN_LICENCE,
     "Our own small generator: no download, works everywhere, rounder and less exact than large ones.",
     file=INCLUDED / "generator.safetensors",
+    takes=140_000_000,
+    small=True,
     also=MATTING,  # needs it only where a photo shows more than the object
 )
 

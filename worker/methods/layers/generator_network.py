@@ -1,30 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IncludedGenerator: the small network that imagines what a picture of a thing leaves open; it ships with the product.
+"""The small network that imagines what a picture of a thing leaves open and ships with the product, as it runs: what it
+is trained as is the `IncludedGenerator` of worker/training/generator_network.py, which says why it is as it is.
 
-A regression gives the likeliest front, back and colour of the back, which is an average of all that could be. What
-is really there differs from it by a residual, whose coarse part is sampled here, at half the resolution: noise with the
-residuals' own spectrum flows to a residual (flow matching, Lipman et al. 2023, arXiv:2210.02747) as a U-Net that sees
-the picture says. Detail is the regression's.
-What is known beforehand (the front's depth from a depth network, a part of another side) is told to the U-Net too, so
-that what is sampled goes on from it.
-Knows torch only: not where its weights lie, nor how a picture is cut out and fitted into the square.
+Knows neither where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-from torch import Generator, Tensor, nn
-from torch.nn import functional
+import numpy as np
 
-from ..runtime import blocks as included
-from .network import ConvNorm, GlobalVector, IncludedObject, IncludedObjectConfig, Join, Layers, configured, position
+from ..runtime import shipped
+from ..runtime.arrays import positions, resized
+from ..runtime.graph import Graph
+from ..runtime.sessions import Session
+from .network import IncludedObjectConfig, ObjectNetwork, configured, made, seen, u_net
 
 CHANNELS = 5
 """Of a residual: front, back, and the back's red, green and blue."""
@@ -35,11 +31,19 @@ REGRESSION, REGRESSION_FILE = "regressor.", "object.safetensors"
 GRIDS = (1, 2, 3, 5, 9)
 """Sides of the grids whose interpolated values make up the noise, from one number for the whole thing to its parts."""
 
-_KNOWN = CHANNELS + 2 + 3  # how what is known differs from the regression, where, and how well
-_SIDE = [0, 1, 1, 1, 1]  # whether a channel belongs to the front or to the back
-_LOUD = (1.0, 1.0, 5.0)  # what brings how sure one is to about 1
-_VIEW = 7 + CHANNELS + _KNOWN  # picture, outline, cushion and place; the regression; what is known
-_MOMENT, _HIDDEN = 32, 128  # numbers that tell the time of the flow, and the width of what reads them
+KNOWN = CHANNELS + 2 + 3
+"""Channels of what is known: how it differs from the regression, where, and how well."""
+
+SIDE = [0, 1, 1, 1, 1]
+"""Whether a channel of a residual belongs to the front or to the back."""
+
+LOUD = (1.0, 1.0, 5.0)
+"""What brings how sure one is to about 1."""
+
+MOMENT, FASTEST = 32, 100.0
+"""Numbers that tell the time of the flow: sines and cosines, whose frequency rises so many times."""
+
+_FLOW = "flow."
 
 
 @dataclass(frozen=True)
@@ -63,212 +67,184 @@ class Known(NamedTuple):
 
     layers: (B, 5, H, W) front and back in half sides, the back's colours; where: (B, 2, H, W) 1 where the front, and
     where the back with its colours, is known, else 0; sure: (B, 3) whether the front's shift and its scale are the
-    thing's own, 1, or arbitrary, 0, and by how many half sides what is known may be off.
+    thing's own, 1, or arbitrary, 0, and by how many half sides what is known may be off. Arrays of float32 of one
+    thing; in training, torch's tensors of many.
     """
 
-    layers: Tensor
-    where: Tensor
-    sure: Tensor
+    layers: np.ndarray
+    where: np.ndarray
+    sure: np.ndarray
 
 
-class Flow(nn.Module):
-    """The U-Net: a residual on its way (B, 5, h, w), the view (B, 22, h, w) and the time (B,) -> (B, 5, h, w)."""
+@dataclass(frozen=True)
+class GeneratorNetwork:
+    """A cut-out thing fitted into a square window -> its layers, other ones for other noise.
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]):
-        super().__init__()
-        self.stem = ConvNorm(_VIEW + CHANNELS, widths[0], 3, 2)
-        self.levels = included.levels(widths, blocks, ConvNorm)
-        self.context = GlobalVector(widths[-1])
-        self.joins = nn.ModuleList(Join(widths[level + 1], widths[level]) for level in reversed(range(3)))
-        self.head = nn.Conv2d(widths[0], 4 * CHANNELS, 3, padding=1)  # of 2x2 pixels
-        self.conditioned = [*widths, *reversed(widths[:-1])]  # widths of the features that are told the time
-        self.moment = nn.Sequential(nn.Linear(_MOMENT, _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, sum(self.conditioned)))
-        for layer in (self.head, self.moment[-1]):
-            nn.init.zeros_(layer.weight)  # untrained, the flow leaves the noise as it is
-            nn.init.zeros_(layer.bias)
-
-    def forward(self, noisy: Tensor, view: Tensor, time: Tensor) -> Tensor:
-        moments = [part[:, :, None, None] for part in self.moment(_waves(time)).split(self.conditioned, dim=1)]
-        x = functional.relu(self.stem(torch.cat([view, noisy], 1)))
-        features = []
-        for level, moment in zip(self.levels, moments, strict=False):
-            x = level(x) + moment
-            features.append(x)
-        x = self.context(x)
-        for join, finer, moment in zip(self.joins, reversed(features[:-1]), moments[4:], strict=True):
-            x = join(x, finer) + moment
-        return functional.pixel_shuffle(self.head(x), 2)
-
-    def start_from(self, regressor: IncludedObject) -> None:
-        """Take over what a regressing network of the same widths has learnt to see; the rest begins at nothing."""
-        theirs = regressor.state_dict()
-        stem = theirs.pop("stem.0.weight")
-        own = {name: values for name, values in theirs.items() if not name.startswith(("head", "up"))}
-        own["stem.0.weight"] = functional.pad(stem, (0, 0, 0, 0, 0, _VIEW + CHANNELS - stem.shape[1]))
-        self.load_state_dict(self.state_dict() | own)
-
-
-class IncludedGenerator(nn.Module):
-    """A cut-out thing fitted into a square window -> Layers, other ones for other noise.
-
-    image: (B, 3, H, W) sRGB in [0, 1]; mask: (B, H, W) 0 or 1; height: (B, H, W) the mask inflated, in half sides.
-    Residuals and noise are (B, 5, h, w), half as many pixels a side, with about unit variance; `scale` (5,) holds the
+    image: (3, H, W) sRGB in [0, 1]; mask: (H, W) 0 or 1; height: (H, W) the mask inflated, in half sides; all float32.
+    Residuals and noise are (5, h, w), half as many pixels a side, with about unit variance; `scale` (5,) holds the
     residuals' own deviations, `mixing` (grids, 5, 5) what makes noise of each grid vary as they do (factors of
-    covariances). outline: (B, 1, h, w), 1 where there is anything of the thing.
+    covariances). outline: (1, h, w), 1 where there is anything of the thing.
     """
 
-    scale: Tensor
-    mixing: Tensor
-
-    def __init__(self, config: IncludedGeneratorConfig | None = None):
-        super().__init__()
-        self.config = config or IncludedGeneratorConfig()
-        self.regressor = IncludedObject(self.config.regressor).requires_grad_(False)
-        self.flow = Flow(self.config.widths, self.config.blocks)
-        self.register_buffer("scale", torch.ones(CHANNELS))
-        self.register_buffer("mixing", torch.eye(CHANNELS).repeat(len(GRIDS), 1, 1) / math.sqrt(len(GRIDS)))
-
-    def regression(self, image: Tensor, mask: Tensor, height: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What is likeliest, (B, 5, H, W): depths in half sides, colours about 0 to 1; and what is up, as in Layers."""
-        with torch.no_grad():
-            front, back, colour, up = self.regressor(image, mask, height)
-        return torch.cat([front[:, None], back[:, None], colour], 1), up
+    config: IncludedGeneratorConfig
+    regressor: ObjectNetwork
+    flow: Session
+    scale: np.ndarray
+    mixing: np.ndarray
 
     def view(
-        self, image: Tensor, mask: Tensor, height: Tensor, regression: Tensor, known: Known | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """All that the flow is told of the thing, (B, 22, h, w), and its outline."""
+        self, image: np.ndarray, mask: np.ndarray, height: np.ndarray, regression: np.ndarray, known: Known | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """All that the flow is told of the thing, (22, h, w), and its outline."""
+        outline = _blocks(mask[None]).max((2, 4))
+        shown = seen(halved(image, mask), outline, halved(height[None], mask))
         told = self._told(regression, known, mask)
-        image, height, regression = (halved(values, mask) for values in (image, height[:, None], regression))
-        outline = functional.max_pool2d(mask[:, None], 2)
-        seen = [(image * 4 - 2) * outline, outline * 2 - 1, height * 2, position(image)]
-        return torch.cat([*seen, regression * 2, told], 1), outline
+        place = positions(*outline.shape[1:])
+        return np.concatenate([shown, place, halved(regression, mask) * 2, told]), outline
 
-    def _told(self, regression: Tensor, known: Known | None, mask: Tensor) -> Tensor:
-        """What is known, (B, 10, h, w): its residual to the regression, where it is known, and how well."""
-        batch, _, height, width = regression.shape
+    def _told(self, regression: np.ndarray, known: Known | None, mask: np.ndarray) -> np.ndarray:
+        """What is known, (10, h, w): its residual to the regression, where it is known, and how well."""
         if known is None:
-            return regression.new_zeros(batch, _KNOWN, height // 2, width // 2)
-        each = known.where[:, _SIDE] * mask[:, None]
-        share = functional.avg_pool2d(each, 2)
-        residual = functional.avg_pool2d((_settled(known, regression) - regression) * each, 2) / share.clamp(min=0.25)
-        where = share[:, :2].ceil()
-        sure = (known.sure * known.sure.new_tensor(_LOUD))[:, :, None, None] * where.amax(1, keepdim=True)
-        return torch.cat([residual / self.scale[:, None, None], where, sure], 1)
+            return np.zeros((KNOWN, mask.shape[0] // 2, mask.shape[1] // 2), np.float32)
+        each = known.where[0, SIDE] * mask
+        share = _means(each)
+        residual = _means((_settled(known, regression) - regression) * each) / np.maximum(share, 0.25)
+        where = np.ceil(share[:2])
+        sure = (known.sure[0] * np.float32(LOUD))[:, None, None] * where.max(0)
+        return np.concatenate([residual / self.scale[:, None, None], where, sure])
 
-    def noise(self, count: int, size: int, random: Generator) -> Tensor:
-        """Noise (count, 5, size, size) as various as the residuals are, on the CPU so that a seed gives the same."""
-        total = torch.zeros(count, CHANNELS, size, size)
-        for grid, mixing in zip(GRIDS, self.mixing.cpu(), strict=True):
-            values = torch.randn(count, CHANNELS, grid, grid, generator=random)
+    def noise(self, seed: int) -> np.ndarray:
+        """Noise as various as the residuals are; a seed gives the same everywhere."""
+        random, size = np.random.default_rng(seed), self.config.size // 2
+        total = np.zeros((CHANNELS, size, size), np.float32)
+        for grid, mixing in zip(GRIDS, self.mixing, strict=True):
             weights = interpolation(grid, size)
-            total += torch.einsum("cd,bdij,yi,xj->bcyx", mixing, values, weights, weights)
+            values = random.standard_normal((CHANNELS, grid, grid), np.float32)
+            total += np.tensordot(mixing, weights @ values @ weights.T, 1)
         return total
 
-    def velocity(self, noisy: Tensor, view: Tensor, time: Tensor) -> Tensor:
-        """Where the flow goes at `time` (B,), 0 at the noise and 1 at the residual.
+    def velocity(self, noisy: np.ndarray, view: np.ndarray, time: float) -> np.ndarray:
+        """Where the flow goes at `time`, 0 at the noise and 1 at the residual.
 
         As noise and residuals vary alike, the best straight guess at it is known; the U-Net says what that misses.
         """
-        t = time[:, None, None, None]
-        variance = (1 - t) ** 2 + t**2
-        return (2 * t - 1) / variance * noisy + self.flow(noisy, view, time) * variance.rsqrt()
+        variance = (1 - time) ** 2 + time**2
+        (bent,) = self.flow(np.concatenate([view, noisy])[None], _waves(time))
+        return np.float32((2 * time - 1) / variance) * noisy + bent[0] * np.float32(variance**-0.5)
 
     def residual(
-        self, noise: Tensor, view: Tensor, outline: Tensor, steps: int, check: Callable[[int], None]
-    ) -> Tensor:
-        """Follow the flow from noise in that many steps (Euler's), within the outline (B, 1, H, W).
+        self, noise: np.ndarray, view: np.ndarray, outline: np.ndarray, steps: int, check: Callable[[int], None]
+    ) -> np.ndarray:
+        """Follow the flow from noise in that many steps (Euler's), within the outline.
 
         check(step) is called before each and may raise.
         """
         found = noise
         for step in range(steps):
             check(step)
-            time = noise.new_full((len(noise),), step / steps)
-            found = found + self.velocity(found, view, time) * outline / steps
+            found = found + self.velocity(found, view, step / steps) * outline / np.float32(steps)
         return found
 
-    def layers(self, regression: Tensor, residual: Tensor, outline: Tensor, known: Known | None = None) -> Layers:
-        """What the regression (B, 5, H, W) and a sampled residual make together; what is known stays as it is.
+    def layers(
+        self, regression: np.ndarray, residual: np.ndarray, outline: np.ndarray, known: Known | None
+    ) -> np.ndarray:
+        """What the regression (5, H, W) and a sampled residual make together; what is known stays as it is.
 
         A front that is known up to its shift (and scale) is brought to the sampled one's.
         """
-        found = regression + enlarged(residual, outline, regression.shape[-1]) * self.scale[:, None, None]
-        if known is not None:
-            found = torch.where(known.where[:, _SIDE] > 0, _settled(known, found), found)
-        return Layers(found[:, 0], found[:, 1], found[:, 2:])
+        grown = resized(np.concatenate([residual * outline, outline]), *regression.shape[1:])
+        found = regression + grown[:-1] / np.maximum(grown[-1:], 1e-3) * self.scale[:, None, None]
+        return found if known is None else np.where(known.where[0, SIDE] > 0, _settled(known, found), found)
 
 
-def _settled(known: Known, layers: Tensor) -> Tensor:
-    """What is known (B, 5, H, W), its front brought to the mean, and the deviation, of other layers' front where its
-    own shift, and scale, are arbitrary."""
-    where, sure = known.where[:, 0], known.sure[:, :, None, None]
-    count = where.sum((1, 2), keepdim=True).clamp(min=1)
+def _settled(known: Known, layers: np.ndarray) -> np.ndarray:
+    """What is known (5, H, W), its front brought to the mean, and the deviation, of other layers' front where its own
+    shift, and scale, are arbitrary."""
+    where, front = known.where[0, 0], known.layers[0, 0]
+    count = max(float(where.sum()), 1.0)
 
-    def moments(front: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (front * where).sum((1, 2), keepdim=True) / count
-        return mean, (((front - mean) ** 2 * where).sum((1, 2), keepdim=True) / count).sqrt().clamp(min=1e-6)
+    def moments(front: np.ndarray) -> tuple[float, float]:
+        mean = float((front * where).sum()) / count
+        return mean, max(math.sqrt(float(((front - mean) ** 2 * where).sum()) / count), 1e-6)
 
-    (mean, spread), (other, wanted) = moments(known.layers[:, 0]), moments(layers[:, 0])
-    scale = torch.where(sure[:, 1] > 0, 1.0, wanted / spread)
-    front = (known.layers[:, 0] - mean) * scale + torch.where(sure[:, 0] > 0, mean, other)
-    return torch.cat([front[:, None], known.layers[:, 1:]], 1)
-
-
-def halved(values: Tensor, mask: Tensor) -> Tensor:
-    """Means of values (B, C, H, W) over what of 2x2 pixels lies within the mask (B, H, W); 0 outside."""
-    share = functional.avg_pool2d(mask[:, None], 2)
-    return functional.avg_pool2d(values * mask[:, None], 2) / share.clamp(min=0.25)
+    (mean, spread), (other, wanted) = moments(front), moments(layers[0])
+    shift_is_sure, scale_is_sure, _ = known.sure[0] > 0
+    scale, shift = 1.0 if scale_is_sure else wanted / spread, mean if shift_is_sure else other
+    settled = (front - np.float32(mean)) * np.float32(scale) + np.float32(shift)
+    return np.concatenate([settled[None], known.layers[0, 1:]])
 
 
-def enlarged(values: Tensor, outline: Tensor, size: int) -> Tensor:
-    """Values (B, C, h, w), which count where the outline (B, 1, h, w) is, interpolated to (B, C, size, size)."""
-    both = torch.cat([values * outline, outline], 1)
-    grown = functional.interpolate(both, size=size, mode="bilinear", align_corners=False)
-    return grown[:, :-1] / grown[:, -1:].clamp(min=1e-3)
+def _blocks(values: np.ndarray) -> np.ndarray:
+    """(C, H, W) as blocks of 2 x 2 pixels, (C, h, 2, w, 2)."""
+    channels, height, width = values.shape
+    return values.reshape(channels, height // 2, 2, width // 2, 2)
 
 
-def interpolation(grid: int, size: int) -> Tensor:
+def _means(values: np.ndarray) -> np.ndarray:
+    return _blocks(values).mean((2, 4))
+
+
+def halved(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Means of values (C, H, W) over what of 2x2 pixels lies within the mask (H, W); 0 outside."""
+    return _means(values * mask) / np.maximum(_means(mask[None]), 0.25)
+
+
+def interpolation(grid: int, size: int) -> np.ndarray:
     """(size, grid) weights between a grid's values, such that unit variance stays unit variance everywhere."""
-    place = torch.arange(grid, dtype=torch.float32)
-    at = torch.linspace(0, grid - 1, size)
-    weights = (1 - (at[:, None] - place).abs()).clamp(min=0)
-    return weights / weights.norm(dim=1, keepdim=True)
+    at = np.linspace(0, grid - 1, size)
+    weights = np.maximum(1 - np.abs(at[:, None] - np.arange(grid)), 0)
+    return (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _waves(time: Tensor) -> Tensor:
-    """(B,) times in [0, 1] as sines and cosines (B, 32) of rising frequency."""
-    frequency = torch.exp(torch.linspace(0, math.log(100), _MOMENT // 2, device=time.device))
-    angle = time[:, None] * frequency * math.pi
-    return torch.cat([angle.sin(), angle.cos()], 1)
+def _waves(time: float) -> np.ndarray:
+    """A time in [0, 1] as sines and cosines (1, 32) of rising frequency."""
+    angle = time * math.pi * np.exp(np.linspace(0, math.log(FASTEST), MOMENT // 2))
+    return np.concatenate([np.sin(angle), np.cos(angle)])[None].astype(np.float32)
 
 
-def load(path: Path) -> IncludedGenerator:
-    """Read weights written by worker.training.generator; eval mode, float32.
+def load(path: Path) -> GeneratorNetwork:
+    """The network of weights written by worker.training.generator.
 
-    Raises ValueError if the file is not of this network, or the regression that it goes with does not lie beside it.
+    Raises ValueError or KeyError if the file is not of this network, does not hold what its header says, or if the
+    regression that it goes with does not lie beside it.
     """
-    values, state = included.read(path, "IncludedGenerator")
-    digest = values.get("regression", "")
-    config = IncludedGeneratorConfig(
-        configured(values["regressor"]), tuple(values["widths"]), tuple(values["blocks"]), values["size"], digest
-    )
-    if digest:
-        state |= _regression(path, digest)
-    network = IncludedGenerator(config)
-    network.load_state_dict(state, strict=True, assign=True)
-    return network.eval()
+    values, tensors = shipped.read(path, "IncludedGenerator")
+    config = configured_generator(values)
+    if config.regression:
+        _, own = shipped.read(regression_beside(path, config.regression), "IncludedObject")
+    else:
+        own = _within(tensors, REGRESSION)
+    numbers = (tensors[name].astype(np.float32) for name in ("scale", "mixing"))
+    regressor, flow = made(config.regressor, own), _written(Graph(_within(tensors, _FLOW)), config)
+    return GeneratorNetwork(config, regressor, flow, *numbers)
 
 
-def _regression(path: Path, digest: str) -> dict[str, Tensor]:
-    """The regressing network's weights, from the file beside a generator's."""
+def _within(tensors: Mapping[str, np.ndarray], part: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(part): values for name, values in tensors.items() if name.startswith(part)}
+
+
+def _written(graph: Graph, config: IncludedGeneratorConfig) -> Session:
+    """(1, 27, h, w) view and residual on its way, (1, 32) waves of the time -> (1, 5, h, w)."""
+    hidden = graph.linear("time", "moment.0")
+    hidden = graph.node("Mul", hidden, graph.node("Sigmoid", hidden))
+    widths = [*config.widths, *reversed(config.widths[:-1])]
+    ends = np.cumsum(widths)
+    moments = [graph.linear(hidden, "moment.2", slice(int(end) - width, int(end))) for width, end in zip(widths, ends)]
+    found, _ = u_net(graph, "view", config.blocks, moments)
+    view = (1, 7 + CHANNELS + KNOWN + CHANNELS, "height", "width")
+    return graph.finished({"view": view, "time": (1, MOMENT)}, [found])
+
+
+def configured_generator(values: Mapping) -> IncludedGeneratorConfig:
+    """The configuration of a file's values."""
+    own = tuple(values["widths"]), tuple(values["blocks"]), values["size"], values.get("regression", "")
+    return IncludedGeneratorConfig(configured(values["regressor"]), *own)
+
+
+def regression_beside(path: Path, digest: str) -> Path:
+    """The file beside a generator's that its regressing network's weights lie in. Raises ValueError where it is
+    another."""
     beside = path.with_name(REGRESSION_FILE)
     if not beside.is_file() or hashlib.sha256(beside.read_bytes()).hexdigest() != digest:
         raise ValueError(f"{path.name} goes with another {beside.name}: restore both as they came with the product")
-    _, state = included.read(beside, "IncludedObject")
-    return {f"{REGRESSION}{name}": values for name, values in state.items()}
-
-
-def metadata(config: IncludedGeneratorConfig) -> dict[str, str]:
-    """What load() needs to know besides the tensors, for the file's header."""
-    return included.metadata("IncludedGenerator", config)
+    return beside

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IncludedObject: the small network that sees both sides of a cut-out thing; it ships with the product.
+"""The small network that sees both sides of a cut-out thing, as it runs without torch.
 
-A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) of residual blocks with group normalisation and a global vector at
-its coarsest level. It corrects a guess that is always at hand, the silhouette inflated like a cushion. Knows torch
-only: not where its weights lie, nor how a picture is cut out and fitted into the square.
+What it is trained as, and why it is as it is, says worker/training/object_network.py.
+
+Knows neither where its weights lie, nor how a picture is cut out and fitted into the square.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+import numpy as np
 
-from ..runtime import blocks as included
+from ..runtime import shipped
+from ..runtime.arrays import positions
+from ..runtime.graph import Graph
+from ..runtime.sessions import Session
 
 MULTIPLE = 16
 """The picture's sides must be multiples of this."""
@@ -36,115 +39,81 @@ class IncludedObjectConfig:
             raise ValueError("an IncludedObject configuration needs four widths and four block counts")
 
 
-class Layers(NamedTuple):
-    """Both surfaces of a thing: front and back (B, H, W), back colour (B, 3, H, W) sRGB about 0 to 1; what is up
-    (B, 3), against gravity, of any length, in the camera's axes (right, down, forward), or None.
+@dataclass(frozen=True)
+class ObjectNetwork:
+    """A cut-out thing fitted into a square window -> both its surfaces.
 
-    Depths are in half sides of the square, zero at the mean mid-depth, larger is farther.
+    image: (3, H, W) sRGB in [0, 1]; mask: (H, W) 0 or 1; height: (H, W) the mask inflated, in half sides; all float32.
     """
 
-    front: Tensor
-    back: Tensor
-    colour: Tensor
-    up: Tensor | None = None
+    config: IncludedObjectConfig
+    session: Session
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Front, back, and the back's red, green and blue (5, H, W); what is up (3,), against gravity, of any length,
+        in the camera's axes (right, down, forward), or None.
+
+        Depths are in half sides of the square, zero at the mean mid-depth, larger is farther; colours sRGB about 0 to
+        1.
+        """
+        if mask.shape[0] % MULTIPLE or mask.shape[1] % MULTIPLE:
+            raise ValueError(f"picture of {mask.shape} pixels given; make it multiples of {MULTIPLE}")
+        found, *up = self.session(np.concatenate([seen(image, mask[None], height[None]), positions(*mask.shape)])[None])
+        front = (image * mask).sum((1, 2)) / max(float(mask.sum()), 1.0)  # its mean colour
+        sides = np.stack([-height, height])
+        shown = np.broadcast_to(front[:, None, None], image.shape)
+        return found[0] + np.concatenate([sides, shown]), up[0][0] if up else None
 
 
-class ConvNorm(nn.Sequential):
-    """Convolution without bias, then group normalisation over groups of eight channels."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1):
-        convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-        super().__init__(convolution, nn.GroupNorm(outputs // 8, outputs))
+def seen(image: np.ndarray, mask: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """What the networks here are shown of a picture (3, H, W), its mask and cushion (1, H, W): (5, H, W)."""
+    return np.concatenate([(image * 4 - 2) * mask, mask * 2 - 1, height * 2])
 
 
-def pooled(x: Tensor) -> Tensor:
-    """Means and maxima (B, 2 C) of features (B, C, h, w)."""
-    return torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+def load(path: Path) -> ObjectNetwork:
+    """The network of weights written by worker.training.object.
 
-
-class GlobalVector(nn.Module):
-    """Add to every place what the whole picture says: pooled features through a small perceptron."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.squeeze, self.expand = nn.Linear(2 * width, width), nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, h, w)
-        return x + self.expand(functional.relu(self.squeeze(pooled(x))))[:, :, None, None]
-
-
-class Join(nn.Module):
-    """Upsample the coarser features, put them beside the finer ones, and convolve."""
-
-    def __init__(self, coarse: int, fine: int):
-        super().__init__()
-        self.narrow, self.blend = ConvNorm(coarse, fine, 1), ConvNorm(2 * fine, fine)
-        self.block = included.Residual(fine, ConvNorm)
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        grown = functional.interpolate(self.narrow(coarse), scale_factor=2, mode="nearest")
-        return self.block(functional.relu(self.blend(torch.cat([functional.relu(grown), fine], 1))))
-
-
-class IncludedObject(nn.Module):
-    """A cut-out thing fitted into a square window -> Layers.
-
-    image: (B, 3, H, W) sRGB in [0, 1]; mask: (B, H, W) 0 or 1; height: (B, H, W) the mask inflated, in half sides.
+    Raises ValueError or KeyError if the file is not of this network, or does not hold what its header says.
     """
-
-    def __init__(self, config: IncludedObjectConfig | None = None):
-        super().__init__()
-        self.config = config or IncludedObjectConfig()
-        widths = self.config.widths
-        self.stem = ConvNorm(7, widths[0], 3, 2)
-        self.levels = included.levels(widths, self.config.blocks, ConvNorm)
-        self.context = GlobalVector(widths[-1])
-        self.joins = nn.ModuleList(Join(widths[level + 1], widths[level]) for level in reversed(range(3)))
-        self.head = nn.Conv2d(widths[0], 20, 3, padding=1)  # five channels of 2x2 pixels
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
-        if self.config.up:
-            self.up = nn.Linear(2 * widths[-1], 3)
-
-    def forward(self, image: Tensor, mask: Tensor, height: Tensor) -> Layers:
-        if image.shape[-2] % MULTIPLE or image.shape[-1] % MULTIPLE:
-            raise ValueError(f"picture of {tuple(image.shape[-2:])} pixels given; make it multiples of {MULTIPLE}")
-        outline = mask[:, None]
-        x = torch.cat([(image * 4 - 2) * outline, outline * 2 - 1, height[:, None] * 2, position(image)], 1)
-        x = functional.relu(self.stem(x))
-        features = []
-        for level in self.levels:
-            x = level(x)
-            features.append(x)
-        x = self.context(x)
-        up = self.up(pooled(x)) if self.config.up else None
-        for join, finer in zip(self.joins, reversed(features[:-1]), strict=True):
-            x = join(x, finer)
-        out = functional.pixel_shuffle(self.head(x), 2)  # (B, 5, H, W)
-        seen = (image * outline).sum((2, 3)) / outline.sum((2, 3)).clamp(min=1)  # mean colour of the front
-        return Layers(out[:, 0] - height, out[:, 1] + height, out[:, 2:] + seen[:, :, None, None], up)
+    values, tensors = shipped.read(path, "IncludedObject")
+    return made(configured(values), tensors)
 
 
-def position(image: Tensor) -> Tensor:
-    """Where each pixel is: x and y (B, 2, H, W), -1 to 1."""
-    batch, _, height, width = image.shape
-    y = torch.linspace(-1 + 1 / height, 1 - 1 / height, height, device=image.device, dtype=image.dtype)
-    x = torch.linspace(-1 + 1 / width, 1 - 1 / width, width, device=image.device, dtype=image.dtype)
-    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)])
-    return grid.expand(batch, 2, height, width)
+def made(config: IncludedObjectConfig, tensors: Mapping[str, np.ndarray]) -> ObjectNetwork:
+    """The network with these weights."""
+    graph = Graph(tensors)
+    found, coarsest = u_net(graph, "picture", config.blocks)
+    up = [graph.linear(coarsest, "up")] if config.up else []
+    return ObjectNetwork(config, graph.finished({"picture": (1, 7, "height", "width")}, [found, *up]))
 
 
-def load(path: Path) -> IncludedObject:
-    """Read weights written by worker.training.object; eval mode, float32.
+def u_net(graph: Graph, x: str, blocks: Sequence[int], moments: Sequence[str] = ()) -> tuple[str, str]:
+    """What it gives, at its input's size, and what pooling finds in its coarsest features. moments: (1, C) that are
+    added to the features of each level on the way down and up."""
+    x, features, told = graph.relu(graph.layer(x, "stem", 2)), [], iter(moments)
+    for number, count in enumerate(blocks):
+        features.append(x := _told(graph, graph.level(x, number, count), told))
+    x = graph.everywhere(x, graph.perceptron(_pooled(graph, x), "context.squeeze", "context.expand"))
+    coarsest = _pooled(graph, x)
+    for number, finer in enumerate(reversed(features[:-1])):
+        x = _told(graph, _joined(graph, x, finer, f"joins.{number}"), told)
+    return graph.node("DepthToSpace", graph.convolution(x, "head"), blocksize=2, mode="CRD"), coarsest
 
-    Raises ValueError if the file is not of this network.
-    """
-    values, state = included.read(path, "IncludedObject")
-    network = IncludedObject(
-        configured(values)
-    )  # not on the meta device, whose first use imports for more than a second
-    network.load_state_dict(state, strict=True, assign=True)
-    return network.eval()
+
+def _told(graph: Graph, x: str, moments: Iterator[str]) -> str:
+    moment = next(moments, None)
+    return x if moment is None else graph.everywhere(x, moment)
+
+
+def _pooled(graph: Graph, x: str) -> str:
+    """Means and maxima (1, 2 C)."""
+    return graph.beside(graph.pooled(x), graph.pooled(x, "Max"))
+
+
+def _joined(graph: Graph, coarse: str, fine: str, name: str) -> str:
+    """The coarser features, grown, beside the finer ones, and convolved."""
+    grown = graph.relu(graph.doubled(graph.layer(coarse, f"{name}.narrow")))
+    return graph.residual(graph.relu(graph.layer(graph.beside(grown, fine), f"{name}.blend")), f"{name}.block")
 
 
 def configured(values: Mapping[str, Any]) -> IncludedObjectConfig:
@@ -152,8 +121,3 @@ def configured(values: Mapping[str, Any]) -> IncludedObjectConfig:
     return IncludedObjectConfig(
         tuple(values["widths"]), tuple(values["blocks"]), values["size"], values.get("up", False)
     )
-
-
-def metadata(config: IncludedObjectConfig) -> dict[str, str]:
-    """What load() needs to know besides the tensors, for the file's header."""
-    return included.metadata("IncludedObject", config)

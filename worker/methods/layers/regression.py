@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the object network on one cut-out thing: the runner of the method `layers` (see ..method). Brings torch."""
+"""Runs the object network on one cut-out thing: the runner of the method `layers` (see ..method)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy import ndimage
-from torch import Tensor
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
@@ -19,8 +17,7 @@ from ...core.view import View
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, window_around, without_specks
 from ..method import Network, Task
-from ..runtime import devices
-from ..runtime.checkpoint import loading
+from ..runtime.loading import loading
 from . import network as networks
 
 DEFAULT_FOV = 35.0
@@ -36,10 +33,9 @@ back on half of YCB (tests/bench/backs.py, 40 views): .05 17.4/.487, .1 17.5/.49
 
 
 def load(network: Network, folder: Path, device: str) -> ObjectEstimator:
-    """The network on its device. Raises Unable if the file is damaged or of something else."""
-    chosen = devices.pick(device)
-    with loading(folder), devices.memory_guard(chosen):
-        return ObjectEstimator(networks.load(folder).to(chosen), chosen)
+    """The network, ready to run. Raises Unable if the file is damaged or of something else."""
+    with loading(folder):
+        return ObjectEstimator(networks.load(folder))
 
 
 def run(task: Task, estimator: ObjectEstimator, job: Job | Span) -> Layers:
@@ -67,10 +63,9 @@ def _view(picture: Picture, mask: np.ndarray) -> View:
 
 @dataclass(frozen=True)
 class ObjectEstimator:
-    """A loaded network on its device."""
+    """A loaded network."""
 
-    network: networks.IncludedObject
-    device: torch.device
+    network: networks.ObjectNetwork
 
     def __call__(self, picture: Picture, check: Callable[[], None]) -> Layers:
         """The thing's front and back, averaged with the mirrored picture's. check: called between, may raise to stop.
@@ -90,22 +85,15 @@ class ObjectEstimator:
         colours, view = behind(found[2:], colour, mask), _view(picture, np.uint8(255) * subject)
         return Layers(front, back, colours, window, view, up=averaged(up, other))
 
-    def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, Tensor | None]:
-        """(5, S, S) float32: front, back and the back's colour; and what is up (1, 3), as in the network's Layers."""
-        image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous()
-        plane = torch.from_numpy(mask.astype(np.float32))[None]
-        with devices.memory_guard(self.device), torch.inference_mode():
-            inputs = (image, plane, torch.from_numpy(height)[None])
-            layers = self.network(*(values.to(self.device) for values in inputs))
-            maps = torch.cat([layers.front, layers.back, layers.colour[0]]).float().cpu().numpy()
-            return maps, layers.up
+    def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.network(colour.transpose(2, 0, 1), np.float32(mask), height)
 
 
-def averaged(up: Tensor | None, mirrored: Tensor | None) -> np.ndarray | None:
-    """What is up (3,), a unit vector, as a picture and its mirror image say, each (1, 3); None where they do not."""
+def averaged(up: np.ndarray | None, mirrored: np.ndarray | None) -> np.ndarray | None:
+    """What is up (3,), a unit vector, as a picture and its mirror image say; None where they do not."""
     if up is None or mirrored is None:
         return None
-    both = up[0].float().cpu().numpy() + mirrored[0].float().cpu().numpy() * np.float32([-1, 1, 1])
+    both = up + mirrored * np.float32([-1, 1, 1])
     length = float(np.linalg.norm(both))
     return both / np.float32(length) if np.isfinite(length) and length > 1e-6 else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the included generator on one thing: the runner of the method `generator` (see ..method). Brings torch."""
+"""Runs the included generator on one thing: the runner of the method `generator` (see ..method)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Generator, Tensor
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
@@ -19,18 +17,16 @@ from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, solid_part, window_around, without_specks
 from ..matting import matte
 from ..method import Network, Task
-from ..runtime import devices
-from ..runtime.checkpoint import loading, remedy
+from ..runtime.loading import loading, remedy
 from . import generator_network
-from .generator_network import IncludedGenerator, Known
+from .generator_network import GeneratorNetwork, Known
 from .regression import DEFAULT_FOV, averaged, behind, believed
 
 
 def load(network: Network, folder: Path, device: str) -> Imagination:
-    """The network on its device. Raises Unable if the file is damaged or of something else."""
-    chosen = devices.pick(device)
-    with loading(folder), devices.memory_guard(chosen):
-        return Imagination(generator_network.load(folder).to(chosen), folder, chosen)
+    """The network, ready to run. Raises Unable if the file is damaged or of something else."""
+    with loading(folder):
+        return Imagination(generator_network.load(folder), folder)
 
 
 def run(task: Task, imagination: Imagination, job: Job | Span) -> Layers:
@@ -52,11 +48,10 @@ def _view(picture: Picture, subject: np.ndarray) -> View:
 
 @dataclass(frozen=True)
 class Imagination:
-    """A loaded network on its device."""
+    """A loaded network. file: where its weights lie."""
 
-    network: IncludedGenerator
+    network: GeneratorNetwork
     file: Path
-    device: torch.device
 
     def __call__(
         self,
@@ -83,7 +78,7 @@ class Imagination:
         size = self.network.config.size
         colour, mask = cut_out(picture.rgb, inside, window, size)
         height = inflated(mask) * np.float32(2.0 / size)
-        noise = self.network.noise(1, size // 2, Generator().manual_seed(seed)) * variety
+        noise = self.network.noise(seed) * np.float32(variety)
         found, up = self._sampled(colour, mask, height, noise, steps, job, known)
         if not np.isfinite(found).all():
             raise Unable(f"the weights in {self.file} give numbers that are not finite: {remedy(self.file)}")
@@ -96,30 +91,29 @@ class Imagination:
         colour: np.ndarray,
         mask: np.ndarray,
         height: np.ndarray,
-        noise: Tensor,
+        noise: np.ndarray,
         steps: int,
         job: Job | Span,
         known: Known | None,
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """(5, S, S) float32: front, back and the back's colour; and what is up (3,). noise: (1, 5, s, s), which the
+        """(5, S, S) float32: front, back and the back's colour; and what is up (3,). noise: (5, s, s), which the
         residual comes from."""
-        network = self.network
-        image = torch.from_numpy(colour).permute(2, 0, 1)[None].contiguous().to(self.device)
-        inside, cushion = (torch.from_numpy(np.float32(values))[None].to(self.device) for values in (mask, height))
+        network, inside = self.network, np.float32(mask)
+        image = colour.transpose(2, 0, 1)
 
         def tell(step: int) -> None:
             job.report(step / steps, "denoising", f"step {step + 1} of {steps}")
 
-        with devices.memory_guard(self.device), torch.inference_mode():
-            known = known and Known(*(values.to(self.device) for values in known))
-            likeliest, up = self._likeliest(image, inside, cushion)
-            view, outline = network.view(image, inside, cushion, likeliest, known)
-            residual = network.residual(noise.to(self.device) * outline, view, outline, steps, tell)
-            found = network.layers(likeliest, residual, outline, known)
-            return torch.cat([found.front, found.back, found.colour[0]]).cpu().numpy(), up
+        known = known and Known(*(np.asarray(values, np.float32) for values in known))
+        likeliest, up = self._likeliest(image, inside, height)
+        view, outline = network.view(image, inside, height, likeliest, known)
+        residual = network.residual(noise * outline, view, outline, steps, tell)
+        return network.layers(likeliest, residual, outline, known), up
 
-    def _likeliest(self, image: Tensor, outline: Tensor, cushion: Tensor) -> tuple[Tensor, np.ndarray | None]:
+    def _likeliest(
+        self, image: np.ndarray, outline: np.ndarray, cushion: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """The regression, averaged with the mirrored picture's."""
-        seen, up = self.network.regression(image, outline, cushion)
-        mirrored, other = self.network.regression(image.flip(-1), outline.flip(-1), cushion.flip(-1))
-        return (seen + mirrored.flip(-1)) / 2, averaged(up, other)
+        seen, up = self.network.regressor(image, outline, cushion)
+        mirrored, other = self.network.regressor(image[..., ::-1], outline[..., ::-1], cushion[..., ::-1])
+        return (seen + mirrored[..., ::-1]) / 2, averaged(up, other)

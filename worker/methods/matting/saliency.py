@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks that find the thing a photo is of, whatever is behind it: published ONNX files, run by onnxruntime.
+"""Networks that find the thing a photo is of, whatever is behind it: published ONNX files.
 
-onnxruntime is imported on use: it takes half a second. Must not know what becomes of the matte.
+Must not know what becomes of the matte.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 from ...core.errors import Unable, WeightsMissing
 from ...store.weights import WeightStore
 from ..method import Network
+from ..runtime.sessions import opened
 from . import ISNET, NETWORKS, U2NETP
 
 
@@ -71,26 +71,8 @@ def matte(network: Network, weights: WeightStore, rgb: np.ndarray) -> np.ndarray
 
 
 def _run(path: Path, values: np.ndarray) -> np.ndarray:
-    import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _cores()
-    options.log_severity_level = 3  # errors only, and those are raised as well
-    failures = (
-        *(errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf),
-        *(errors.NoModel, errors.NoSuchFile, errors.NotImplemented, errors.RuntimeException),
-    )
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        return session.run([outputs[0].name], {inputs[0].name: values})[0]
-    except failures as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"{path.name} cannot be used ({reason}): remove the folder {path.parent} and download it again"
+        return opened(path)(values)[0]
+    except ValueError as error:
+        message = f"{path.name} cannot be used ({error}): remove the folder {path.parent} and download it again"
         raise Unable(message) from None
-
-
-def _cores() -> int:
-    """How many cores this process may use; onnxruntime would take all that there are, and pin its threads to them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

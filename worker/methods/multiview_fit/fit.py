@@ -45,7 +45,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Field:
     capture = capture_of(task.inputs, registration, job.span(0.22, 0.25))
     job.report(0.25, "cutting the object out")
     capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
-    with devices.memory_guard(device, memory.FASTER):
+    with memory.guard(device, memory.FASTER):
         trained = _trained(task, capture, device, job.span(0.3, 1.0))
     return _field(trained.model, trained.gains, registration.posed_as(capture.views), capture.views, capture.notes)
 

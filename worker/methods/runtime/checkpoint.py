@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,30 +18,16 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ...core.errors import Unable
+from .loading import remedy
 
 SHOWN = 3
 """How many of the tensors that do not fit are named in the error."""
-
-
-@contextmanager
-def loading(place: Path) -> Iterator[None]:
-    """Turns whatever is raised while weights in `place`, a folder or a file of the product, are read into Unable."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise Unable(f"the weights in {place} cannot be loaded: {reason}; {remedy(place)}") from None
 
 
 def check_finite(values: Tensor, place: Path) -> None:
     """Raises Unable where what weights in `place` gave is not finite."""
     if not values.isfinite().all():
         raise Unable(f"the weights in {place} give numbers that are not finite: {remedy(place)}")
-
-
-def remedy(place: Path) -> str:
-    """What to do about damaged weights."""
-    return "install the product again" if place.is_file() else "remove that folder and download again"
 
 
 def read_pickle(path: Path) -> object:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from importlib import metadata
 
 _DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 """NVIDIA's driver, without which a build for CUDA finds no card."""
@@ -28,6 +27,8 @@ def named(device: str) -> str:
 def _is_surely_cpu() -> bool:
     """Whether the torch that is installed was built for the processor alone, or for CUDA and there is no driver. Other
     builds (macOS, ROCm, a distribution's own) must be asked."""
+    from importlib import metadata  # on use: brings all that reads e-mail
+
     try:
         build = metadata.version("torch").partition("+")[2]
     except metadata.PackageNotFoundError:

@@ -23,7 +23,8 @@ from ...pictures.silhouette import solid_part
 from ..matting import matte
 from ..method import Network, Task
 from ..runtime import devices, hooks, memory
-from ..runtime.checkpoint import check_finite, loading
+from ..runtime.checkpoint import check_finite
+from ..runtime.loading import loading
 from . import network as shap_e
 
 if TYPE_CHECKING:  # takes seconds
@@ -53,7 +54,7 @@ def load(network: Network, folder: Path, device: str, half: bool | None = None) 
     with loading(folder):
         memory.require(chosen, _needed(folder, half), {})
         sampler = _sampler(folder)
-    with devices.memory_guard(chosen):
+    with memory.guard(chosen):
         for part in sampler.networks:
             (part.half() if half else part).to(chosen)
     return Generator(sampler, folder, chosen, half)
@@ -109,7 +110,7 @@ class Generator:
         """The perceptron that is the shape."""
         job.report(0.0, "looking at the picture")
         generator = torch.Generator().manual_seed(seed)  # on the CPU, so that a seed means the same everywhere
-        with devices.memory_guard(self.device), torch.inference_mode(), self._reporting(steps, job.span(0.0, _SAMPLED)):
+        with memory.guard(self.device), torch.inference_mode(), self._reporting(steps, job.span(0.0, _SAMPLED)):
             latents = self.sampler.pipeline(
                 image,
                 num_inference_steps=steps,

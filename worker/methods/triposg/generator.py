@@ -27,7 +27,8 @@ from ...pictures.silhouette import solid_part
 from ..matting import matte
 from ..method import Network, Task
 from ..runtime import devices, hooks, memory
-from ..runtime.checkpoint import check_finite, loading
+from ..runtime.checkpoint import check_finite
+from ..runtime.loading import loading
 from . import files as triposg_files
 from . import network as triposg
 
@@ -163,11 +164,11 @@ class Generator:
     def _running(self, load: Callable[[Path, triposg_files.TripoSGConfig], Module], half: bool) -> Iterator[Module]:
         """The network on the device, where the one before makes room for it."""
         if self.device.type != "cpu":
-            devices.release()
+            memory.release()
         with loading(self.folder):
             network = load(self.folder, self.config)
         precision = torch.autocast(self.device.type, torch.float16, enabled=half)
-        with devices.memory_guard(self.device), torch.inference_mode(), precision:
+        with memory.guard(self.device), torch.inference_mode(), precision:
             if half:
                 hooks.halve(network, self.device)
             yield network.to(self.device)
@@ -198,7 +199,7 @@ def _surface(arrays: Mapping[str, np.ndarray], device: torch.device) -> triposg.
         end = triposg.ShapeDecoder(sizes)
     weights = {name: torch.from_numpy(np.asarray(arrays[_END + name])) for name in end.state_dict()}
     end.load_state_dict(weights, assign=True)
-    with devices.memory_guard(device), torch.inference_mode():
+    with memory.guard(device), torch.inference_mode():
         return triposg.Surface(tokens.to(device), end.eval().requires_grad_(False).to(device))
 
 

@@ -23,7 +23,8 @@ from ...pictures.silhouette import solid_part
 from ..matting import matte
 from ..method import Network, Task
 from ..runtime import devices, hooks, memory
-from ..runtime.checkpoint import check_finite, loading
+from ..runtime.checkpoint import check_finite
+from ..runtime.loading import loading
 from . import network as triposr
 
 BATCH = {"cpu": 8192, "cuda": 1 << 18, "mps": 1 << 16}
@@ -47,7 +48,7 @@ def load(network: Network, folder: Path, device: str, half: bool | None = None) 
     with loading(folder):
         memory.require(chosen, _needed(folder, half), {})
         module = triposr.load(folder)
-    with devices.memory_guard(chosen):
+    with memory.guard(chosen):
         if half:
             for part in (module.image_tokenizer, module.backbone):
                 hooks.halve(part, chosen)
@@ -102,7 +103,7 @@ class Reconstructor:
 
     def _code(self, image: Tensor, job: Job | Span) -> Tensor:
         precision = torch.autocast(self.device.type, torch.float16, enabled=self.half)
-        with devices.memory_guard(self.device), torch.inference_mode(), precision, _reporting(self.network, job):
+        with memory.guard(self.device), torch.inference_mode(), precision, _reporting(self.network, job):
             return self.network(image.to(self.device)).float()
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from image_to_3d.worker.methods.depth.included import MULTIPLE, IncludedScene, SceneConfig, averaged, load, metadata
+from image_to_3d.worker.methods.depth.included import MULTIPLE, SceneConfig
 from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.card import held_out_scores
 from image_to_3d.worker.training.run import export
+from image_to_3d.worker.training.scene_network import IncludedScene, load, metadata
 from safetensors.torch import save_file
 
 SHIPPED = INCLUDED / "depth.safetensors"
@@ -44,21 +45,6 @@ def test_any_shape_of_picture_gives_finite_answers_of_that_shape(shape: tuple[in
     assert seen.normal.shape == (2, 3, *shape) and seen.log_focal.shape == (2,)
     torch.testing.assert_close(seen.normal.norm(dim=1), torch.ones(2, *shape))
     assert all(torch.isfinite(part).all() for part in seen)
-
-
-def test_what_is_mirrored_twice_is_what_it_was_and_sideways_normals_turn() -> None:
-    with torch.inference_mode():
-        seen = load(SHIPPED)(torch.rand(1, 3, 32, 48))
-    torch.testing.assert_close(tuple(seen.mirrored().mirrored()), tuple(seen))
-    torch.testing.assert_close(seen.mirrored().normal[:, 0], -seen.normal.flip(-1)[:, 0])
-    torch.testing.assert_close(seen.mirrored().normal[:, 1:], seen.normal.flip(-1)[:, 1:])
-
-
-def test_an_average_does_not_mind_the_constant_that_log_depth_lacks() -> None:
-    with torch.inference_mode():
-        seen = load(SHIPPED)(torch.rand(1, 3, 32, 48))
-    other = seen._replace(log_depth=seen.log_depth + 3.0)
-    torch.testing.assert_close(tuple(averaged(seen, other)), tuple(seen))
 
 
 def test_neighbouring_pixels_of_a_plain_picture_show_no_checkerboard() -> None:

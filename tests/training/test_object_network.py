@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig, load, metadata
+from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
 from image_to_3d.worker.methods.method import INCLUDED
 from image_to_3d.worker.training.object_card import held_out_scores
+from image_to_3d.worker.training.object_network import IncludedObject, load, metadata
 from image_to_3d.worker.training.run import export
 from safetensors.torch import save_file
 

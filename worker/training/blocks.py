@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the two networks that ship with the product share: their residual levels, and how their files are written.
+"""What the networks that ship with the product share in training: their residual levels, and how they are written.
 
 Knows nothing of what the networks are for.
 """
@@ -12,9 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ..methods.runtime import shipped
 
 ConvNorm = Callable[..., nn.Sequential]
 """(inputs, outputs, kernel=3, stride=1) -> a convolution and its normalisation."""
@@ -52,14 +55,10 @@ def read(path: Path, network: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
     Raises ValueError if the file is not of this network.
     """
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata() or {}
-        if header.get("network") != network:
-            raise ValueError(f"{path.name} is not an {network} file; restore the one that came with the product")
-        state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    return json.loads(header["config"]), state
+    values, tensors = shipped.read(path, network)
+    return values, {name: torch.from_numpy(array).float() for name, array in tensors.items()}
 
 
 def metadata(network: str, config: Any) -> dict[str, str]:
-    """What `read` needs to know besides the tensors, for the file's header. config: a dataclass."""
+    """What `shipped.read` needs to know besides the tensors, for the file's header. config: a dataclass."""
     return {"network": network, "config": json.dumps(asdict(config))}

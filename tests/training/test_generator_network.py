@@ -3,18 +3,13 @@
 
 import pytest
 import torch
-from image_to_3d.worker.methods.layers.generator_network import (
-    GRIDS,
-    IncludedGenerator,
-    IncludedGeneratorConfig,
-    Known,
-    interpolation,
-    load,
-    metadata,
-)
-from image_to_3d.worker.methods.layers.network import IncludedObject, IncludedObjectConfig
+from image_to_3d.worker.methods.layers.generator_network import IncludedGeneratorConfig, Known
+from image_to_3d.worker.methods.layers.network import IncludedObjectConfig
 from image_to_3d.worker.methods.method import INCLUDED
+from image_to_3d.worker.training import object_network
 from image_to_3d.worker.training.generator_card import held_out_scores
+from image_to_3d.worker.training.generator_network import IncludedGenerator, load, metadata
+from image_to_3d.worker.training.object_network import IncludedObject
 from image_to_3d.worker.training.run import export
 from torch import Generator, Tensor
 from torch.nn import functional
@@ -58,10 +53,8 @@ def test_load_reads_every_hyper_parameter_back_from_the_file(tmp_path):
 
 
 def test_a_file_of_another_network_is_refused_by_name(tmp_path):
-    from image_to_3d.worker.methods.layers import network as included_object
-
     config = TINY.regressor
-    export(IncludedObject(config), included_object.metadata(config), tmp_path / "other.safetensors")
+    export(IncludedObject(config), object_network.metadata(config), tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="other.safetensors is not an IncludedGenerator file"):
         load(tmp_path / "other.safetensors")
 
@@ -69,11 +62,6 @@ def test_a_file_of_another_network_is_refused_by_name(tmp_path):
 def test_the_same_seed_gives_the_same_noise_and_another_seed_other_noise():
     made = network()
     assert (noise(made, 3) == noise(made, 3)).all() and (noise(made, 3) - noise(made, 4)).abs().mean() > 0.3
-
-
-@pytest.mark.parametrize("grid", GRIDS)
-def test_interpolated_noise_has_unit_variance_everywhere(grid):
-    assert interpolation(grid, 64).square().sum(1).tolist() == pytest.approx([1.0] * 64)
 
 
 def test_noise_varies_as_the_mixing_says():
