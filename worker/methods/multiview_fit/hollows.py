@@ -37,6 +37,7 @@ left .53, a bowl .76, a can whose lid is set in .83, a cup .84; a box, a brick a
 could be made in them, 1."""
 
 _ALIKE = 0.08  # differences of colours are counted up to this: something else is seen there
+_WITNESSED = 0.6  # share of the pixels whose places other photos must see, too
 _BEHIND = 2.5  # cells behind what a photo sees that it does not see any more
 _LEAST = 0.03
 """Share of the thing's pixels that look under a lid: fewer tell nothing. Of an airplane .01 did, which left .85; of
@@ -124,7 +125,7 @@ class _Search:
 
     def _disagreement(self, hollow: Hollow | None) -> float:
         """How unlike the colours are that photos see in one place, in the mean over pixels that may look under a
-        lid."""
+        lid and at what another photo sees."""
         self._tried += 1
         self._job.report(min(self._tried / _TRIED, 1.0), "looking for hollows", f"shape {self._tried}")
         surface = torch.from_numpy(self._distance) if hollow is None else self._hollowed(hollow)
@@ -135,7 +136,8 @@ class _Search:
             depths.append(depth)
         told = [self._unlike(number, depths) for number in range(len(self._views))]
         told = torch.cat(told)
-        return float(told.nan_to_num(_ALIKE / 2.0).mean())
+        witnessed = float(told.isfinite().float().mean())
+        return float(told.nanmean()) if witnessed >= _WITNESSED else _ALIKE
 
     def _unlike(self, number: int, depths: Sequence[Tensor]) -> Tensor:
         """(N,) for the view's pixels that are asked how much they differ from the mean of the other views that see the
