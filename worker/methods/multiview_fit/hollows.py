@@ -30,13 +30,14 @@ _PIXELS, _CELLS = 128, 112  # of the photos, and along the longest side of the l
 _WALLS = (0.012, 0.025, 0.04, 0.065)  # of the longest side
 _FLOORS = (0.04, 0.1, 0.25, 0.45, 0.65, 0.8, 0.9, 0.96)  # below the lid, of the height
 _FINER = (0.8, 0.9, 1.0, 1.1, 1.25)  # times the best of these, to be tried after them
-_TRIED = len(_WALLS) * len(_FLOORS) + 2 * len(_FINER) + 2
+_TRIED = len(_WALLS) * len(_FLOORS) + 2 * len(_FINER) + 1
 _BETTER = 0.88
 """Of the colours' disagreement at the lid, what may be left of it for a hollow to be believed. Of 32 renders each a mug
 left .53, a bowl .76, a can whose lid is set in .83, a cup .84; a box, a brick and a bottle, with the best hole that
 could be made in them, 1."""
 
 _ALIKE = 0.08  # differences of colours are counted up to this: something else is seen there
+_AS_GOOD = 1.01  # times the least disagreement
 _WITNESSED = 0.6  # share of the pixels whose places other photos must see, too
 _BEHIND = 2.5  # cells behind what a photo sees that it does not see any more
 _LEAST = 0.03
@@ -114,11 +115,19 @@ class _Search:
         if sum(map(len, self._asked)) <= _LEAST * shown:
             return None
         longest = max(self._lattice.cells)
-        tried = [Hollow(wall * longest, share * self._height) for wall in _WALLS for share in _FLOORS]
-        best = min(tried, key=self._disagreement)
-        best = min((Hollow(best.wall * more, best.floor) for more in _FINER), key=self._disagreement)
-        best = min((Hollow(best.wall, best.floor * more) for more in _FINER), key=self._disagreement)
-        return best if self._disagreement(best) < _BETTER * self._disagreement(None) else None
+        best, _ = self._middle([Hollow(wall * longest, share * self._height) for wall in _WALLS for share in _FLOORS])
+        best, _ = self._middle([Hollow(best.wall * more, best.floor) for more in _FINER])
+        lowest = _FLOORS[-1] * self._height
+        best, left = self._middle([Hollow(best.wall, min(best.floor * more, lowest)) for more in _FINER])
+        return best if left < _BETTER * self._disagreement(None) else None
+
+    def _middle(self, tried: list[Hollow]) -> tuple[Hollow, float]:
+        """The best of hollows, and its disagreement; of those that are as good, where photos do not see the floor, the
+        one of middling depth."""
+        told = [self._disagreement(hollow) for hollow in tried]
+        alike = [pair for pair in zip(tried, told) if pair[1] <= _AS_GOOD * min(told)]
+        depth = sum(hollow.floor for hollow, _ in alike) / len(alike)
+        return min(alike, key=lambda pair: (round(abs(pair[0].floor - depth), 3), pair[1]))
 
     def _hollowed(self, hollow: Hollow) -> Tensor:
         return torch.from_numpy(hollowed(self._distance, hollow, self._across))
