@@ -38,6 +38,7 @@ class App:
             "initialize": self.initialize,
             "select": self.select,
             "generate": self.generate,
+            "refine": self.refine,
             "sequence": self.sequence,
             "estimate": self.estimate,
             "catalogue": self.catalogue,
@@ -111,6 +112,16 @@ class App:
 
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
+
+    def refine(self, params: protocol.RefineParams, job: Job) -> protocol.GenerateResult:
+        """A mesh, and a picture of the same thing, to the mesh as the picture shows it."""
+        from .pipeline.generate import Machine  # on use, as above
+        from .pipeline.refine import refine
+
+        if not 64 <= params.texture <= 8192:
+            raise Invalid(f"the texture must lie between 64 and 8192 pixels, not {params.texture}")
+        machine = Machine(self._weights, self._results, self._initialized.device)
+        return protocol.read(protocol.GenerateResult, refine(params, machine, job))
 
     def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
         """A video or a folder of frames to the depth of each."""

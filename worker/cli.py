@@ -64,7 +64,8 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
-    missed = _brought_along(app, options) if network is None and (category or "depth").lower() == "depth" else ""
+    deep = (category or "depth").lower() in ("depth", "hybrid")
+    missed = _brought_along(app, options) if network is None and deep else ""
     if options.frames:
         if (category or "depth").lower() != "depth":
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
@@ -105,6 +106,14 @@ def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None
     return (named[0] if named else None), None
 
 
+def refine(options: argparse.Namespace) -> protocol.GenerateResult:
+    params = protocol.RefineParams(
+        str(Path(options.mesh).absolute()), options.picture, str(Path(options.output).absolute()), options.texture
+    )
+    with _job(quiet=options.json) as job:
+        return _started(options).refine(params, job)
+
+
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
     with _job(quiet=options.json) as job:
         return _started(options, online=True).download(protocol.DownloadParams(options.network), job)
@@ -139,7 +148,8 @@ def doctor(options: argparse.Namespace) -> Report:
 def show_generated(result: protocol.GenerateResult) -> None:
     seconds = ", ".join(f"{stage} {value:.2f}" for stage, value in result.seconds.items())
     origin = "from the cache" if result.from_cache else f"{sum(result.seconds.values()):.1f} s: {seconds}"
-    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {result.network} ({origin})")
+    made_by = result.network or result.method
+    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {made_by} ({origin})")
     for warning in result.warnings:
         _write(f"note: {warning}")
 
@@ -290,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
-    what = "depth, nerf or diffusion, or one of their networks (see: models); else what suits the photos"
+    what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", metavar="NAME", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
@@ -306,6 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
+    _add_refine(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
 
@@ -314,6 +325,15 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
     _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser
+
+
+def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "give a mesh a picture's outline and colours"
+    command = _command(commands, "refine", what, common, refine, show_generated)
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
 
 
 def _command(

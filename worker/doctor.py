@@ -73,8 +73,8 @@ def _networks(weights: Path) -> list[Check]:
         found = "here" if here else f"not here ({network.bytes / 1e6:.0f} MB, {network.licence})"
         if environment != "core":  # whether that is ready, `check` tells
             found = f"in the environment {environment}"
-        advice = f"fetch it with: python3 -m envs run download {network.name}"
-        checks.append(Check(network.name, here, found, advice, needed=network.bytes == 0))
+        advice = network.by_hand or f"fetch it with: python3 -m envs run download {network.name}"
+        checks.append(Check(network.name, here, found, advice, needed=network.published is None))
     return checks
 
 

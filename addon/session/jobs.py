@@ -21,6 +21,7 @@ from ...worker.wire.protocol import (
     HistoryEntry,
     MethodInfo,
     NetworkInfo,
+    RefineParams,
     RemoveParams,
     SelectParams,
     SequenceParams,
@@ -63,21 +64,32 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Instead:
+    """What a result comes in place of: the object of that name, which was turned and scaled so when it was sent, four
+    rows of four numbers."""
+
+    name: str
+    turned: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class Job:
     """A request to the worker, to be run in `environment`; `stage` is what is shown until the worker says more.
 
     `folder` is the job's own, removed with whatever is in it when the job comes to nothing. `recipe` is what is
-    made of it, also of a selection once that has been answered. `number` tells it from all others.
+    made of it, also of a selection once that has been answered. `number` tells it from all others. `instead`: of what
+    its result takes the place.
     """
 
     method: str
-    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams | SequenceParams
+    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams | SequenceParams | RefineParams
     stage: str
     environment: str
     folder: Path | None = None
     recipe: Recipe | None = None
     label: Label = Label("")
     number: int = field(default_factory=lambda: next(_numbers), compare=False)
+    instead: Instead | None = None
 
     def discard(self) -> None:
         """Removes its folder."""
@@ -87,18 +99,28 @@ class Job:
 
 @dataclass(frozen=True)
 class Finished:
-    """A mesh that waits for its import while its file is read; `folder` goes after it. `beside`: as in Recipe."""
+    """A mesh that waits for its import while its file is read; `folder` goes after it. `beside`: as in Recipe,
+    `instead`: as in Job."""
 
     result: protocol.GenerateResult
     folder: Path
     file: glb.Reading
     beside: str = ""
+    instead: Instead | None = None
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """A first guess at the mesh that the job makes whose folder this is."""
+
+    file: glb.Reading
+    folder: Path
 
 
 class Results:
     """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
     `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
-    with the set-up is not here, "" where it is or nobody has asked."""
+    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
@@ -106,6 +128,7 @@ class Results:
         self.cancelled: Label | None = None
         self.note = ""
         self.sequences: list[protocol.SequenceResult] = []
+        self.coarse: Coarse | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -165,6 +188,15 @@ def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:
     params = FetchParams(entry.key, str(folder / "result.glb"), str(folder))
     label = Label(entry.name, "from the history", entry.thumbnail)
     return Job("history/fetch", params, "fetching", environment, folder, label=label)
+
+
+def refinement(picture: str, instead: Instead, environment: str, temporary: Path) -> Job:
+    """Gives a mesh, which is to be written to `params.mesh`, the outline and the colours of a picture. Raises OSError
+    where no folder can be made."""
+    folder = _folder(temporary)
+    params = RefineParams(str(folder / "mesh.glb"), picture, str(folder / "result.glb"))
+    label = Label(instead.name, "refining", picture)
+    return Job("refine", params, "starting", environment, folder, label=label, instead=instead)
 
 
 def removal(params: RemoveParams, environment: str) -> Job:

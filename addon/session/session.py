@@ -175,6 +175,19 @@ class Session:
         if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
             self._begin(job)
 
+    def refine(self, picture: str, instead: jobs.Instead, send: Callable[[str], None]) -> bool:
+        """Gives a mesh, which `send` writes to a path, what a picture shows; `results` gets it. Returns whether it is
+        begun, or waits for its turn. What `send` raises is raised."""
+        job = self._made(lambda: jobs.refinement(picture, instead, self._any_environment, self._settings().temporary))
+        if job is None:
+            return False
+        try:
+            send(job.params.mesh)
+        except Exception:
+            job.discard()
+            raise
+        return self._begin(job)
+
     def sequence(self, params: SequenceParams, title: str) -> None:
         """Gives each frame its depth; `results.sequences` gets it."""
         method = next(each for each in self.methods if each.makes == "DepthMap")
@@ -410,6 +423,8 @@ class Session:
         match event:
             case Progress(token, fraction, stage, message, remaining) if self.line.is_running(token):
                 self._progress = self._progress.at(fraction, stage, message, remaining)
+            case Preview(token, file) if self.line.is_running(token) and file.endswith(".glb"):
+                self.results.coarse = jobs.Coarse(Reading(file), self.line.job.folder)
             case Preview(token, file) if self.line.is_running(token):
                 self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result) if wrong := _unlike_us(result):
@@ -447,9 +462,9 @@ class Session:
         elif job.method == "select":
             if generation := self._generation(job.recipe, result.network):
                 self._bring_up(generation)
-        elif job.method in ("generate", "history/fetch"):
+        elif job.method in ("generate", "history/fetch", "refine"):
             beside = job.recipe.beside if job.recipe else ""
-            self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside))
+            self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside, job.instead))
             self.history.stale = True
             self.estimate.forget()
         elif job.method == "sequence":

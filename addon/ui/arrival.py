@@ -7,9 +7,9 @@ import bpy
 
 from ...worker.core.sequence_info import SequenceResult
 from ..session import provenance
-from ..session.jobs import Finished
+from ..session.jobs import Coarse, Finished
 from . import preferences, scene
-from .scene import asset, place, view
+from .scene import asset, coarse, place, replacing, view
 from .scene import provenance as kept
 
 
@@ -17,11 +17,18 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     """Adds the result to the scene: one object, or a thing with the scene behind it. Returns the first. Raises
     scene.CannotAdd."""
     result = finished.result
+    scene.check(finished.file)
+    stood = coarse.taken_away(context, str(finished.folder))
     things = scene.add_meshes(context, finished.file, result.name)
     largest = things[-1]  # what is behind a thing is around it
-    neighbour = context.scene.objects.get(finished.beside)
-    at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
-    place.stand(largest, at.copy(), place.in_the_way(context, things))
+    if finished.instead and replacing.replaced(context, things[0], finished.instead.name, finished.instead.turned):
+        pass
+    elif stood is None:
+        neighbour = context.scene.objects.get(finished.beside)
+        at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
+        place.stand(largest, at.copy(), place.in_the_way(context, things))
+    else:
+        largest.matrix_world = stood
     for thing in things:
         thing.matrix_world = largest.matrix_world
         if result.provenance:
@@ -30,6 +37,19 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
                 mark_as_asset(thing)
     _show(context, things[0])
     return things[0]
+
+
+def bring_in_coarse(context: bpy.types.Context, first: Coarse) -> bool:
+    """Adds a first guess to the scene, which the result will replace; whether that could be done."""
+    with context.temp_override(window=context.window_manager.windows[0]):
+        try:
+            [thing] = scene.add_meshes(context, first.file, "")
+        except (scene.CannotAdd, ValueError):  # a look less
+            return False
+        coarse.mark(thing, str(first.folder))
+        place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
+        _show(context, thing)
+    return True
 
 
 def bring_in_sequence(context: bpy.types.Context, found: SequenceResult) -> None:

@@ -9,9 +9,10 @@ from bpy.types import Context, Object, Operator
 
 from ...worker.wire.protocol import Provenance, Value
 from ..session import catalogue, provenance
+from ..session.jobs import Instead
 from . import arrival, choices, properties, scene, timer
 from .operators import Returned, grey, no_room
-from .scene import detail, printable, retopology, view
+from .scene import detail, printable, retopology, sending, view
 from .scene import provenance as kept
 
 
@@ -37,6 +38,16 @@ def why_not_again(context: Context) -> str:
         catalogue.find(timer.session().methods, found.network)
     except LookupError:
         return f"{found.label} is not offered any more"
+    return no_room(timer.session())
+
+
+def why_not_refined(context: Context) -> str:
+    """Why the active object cannot be refined by the chosen picture, "" if it can."""
+    own = properties.settings(context)
+    if reason := why_not_mesh(context):
+        return reason
+    if not own.picture or properties.is_several(own) or properties.kind(own) != "pictures":
+        return "choose one picture of it first"
     return no_room(timer.session())
 
 
@@ -166,6 +177,30 @@ class IMAGE_TO_3D_OT_retopologise(_OfMesh, Operator):
         return {"FINISHED"}
 
 
+class IMAGE_TO_3D_OT_refine_selected(Operator):
+    """Give this mesh the outline and the colours of the chosen picture of it, in its place. This one is kept, hidden"""
+
+    bl_idname = "image_to_3d.refine_selected"
+    bl_label = "Refine Selected"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return not grey(cls, why_not_refined(context))
+
+    def execute(self, context: Context) -> Returned:
+        thing = context.active_object
+        [picture] = properties.pictures(properties.settings(context))
+        try:
+            instead = Instead(thing.name, tuple(map(tuple, sending.turned(thing))))
+            timer.session().refine(picture, instead, lambda path: sending.send(context, thing, path))
+        except scene.CannotChange as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        timer.wake()
+        return {"FINISHED"}
+
+
 class IMAGE_TO_3D_OT_make_printable(_OfMesh, Operator):
     """Make a closed solid with a flat base, as large as is said here, to be printed. This one is kept, hidden"""
 
@@ -222,6 +257,7 @@ CLASSES = (
     IMAGE_TO_3D_OT_show_textures,
     IMAGE_TO_3D_OT_mark_asset,
     IMAGE_TO_3D_OT_retopologise,
+    IMAGE_TO_3D_OT_refine_selected,
     IMAGE_TO_3D_OT_make_printable,
     IMAGE_TO_3D_OT_levels_of_detail,
 )

@@ -315,7 +315,7 @@ CLASSES = (
     session_operator(
         "cancel",
         "Cancel",
-        "Stop what is going on; nothing is added to the scene. What waits goes on",
+        "Stop what is going on; a first guess that is in the scene stays. What waits goes on",
         Session.cancel,
         lambda session: "" if session.moving else "nothing is going on",
     ),

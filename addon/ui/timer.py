@@ -20,6 +20,7 @@ from ..session.launch import Standing
 from ..session.session import Session
 from ..session.states import Problem
 from . import (
+    arrival,
     choices,
     lasting,
     menus,
@@ -58,6 +59,7 @@ _written: dict[str, object] = {}
 _moved_house = False
 _prepared = False
 _was_changed = False
+_standing_in: Path | None = None  # the folder of the job whose first guess is in the scene
 
 
 def session() -> Session:
@@ -124,6 +126,7 @@ def _look() -> float:
     if changed or _was_changed or _second_has_passed():
         _redraw()  # once more after a change: panels that have become higher find their places only then
     _was_changed = changed
+    _follow_the_coarse()
     if _session.results.waiting and not reading:
         _add_when_possible()
     if _session.results.sequences:
@@ -225,6 +228,7 @@ def _add_when_possible() -> None:
     """Not within temp_override, and not while a thread of ours is busy: Blender (seen in 4.2 and 4.5) lets others have
     Python while an operator runs; at its end it looks into an overridden context's dictionary all the same, which
     crashes Blender where another thread happens to have Python."""
+    global _standing_in
     if not _may_add():
         return
     try:
@@ -232,9 +236,25 @@ def _add_when_possible() -> None:
     except RuntimeError as error:  # what an operator reports as an error arrives as this
         _session.not_imported(_session.results.waiting[0], str(error).removeprefix("Error: "))
     else:
+        _standing_in = None
         _session.results.imported(_session.results.waiting[0])
         telling.tell("INFO", wording.made(_session.results.last))
     _redraw()
+
+
+def _follow_the_coarse() -> None:
+    """Brings a first guess in without an undo step, as the mesh that replaces it is one. Where none will come, the
+    guess is there to stay, and is one."""
+    global _standing_in
+    coarse, job = _session.results.coarse, _session.job
+    wanted = {each.folder for each in (*filter(None, (job,)), *_session.results.waiting)}
+    if coarse and coarse.file.over and _may_add():
+        _session.results.coarse = None
+        if coarse.folder in wanted and arrival.bring_in_coarse(bpy.context, coarse):
+            _standing_in = coarse.folder
+    if _standing_in and _standing_in not in wanted:
+        _standing_in = None
+        bpy.ops.ed.undo_push(message="Image to 3D")
 
 
 def _add_sequence_when_possible() -> None:
@@ -271,8 +291,9 @@ def _a_tool_is_running(windows: bpy.types.bpy_prop_collection) -> bool:
 
 
 def register() -> None:
-    global _session, _said, _moved_house, _prepared
+    global _session, _said, _moved_house, _prepared, _standing_in
     _session, _said, _moved_house, _prepared = Session(preferences.settings), (), False, False
+    _standing_in = None
     bpy.app.handlers.load_post.append(_note_other_file)
     telling.register(session)
     bpy.app.timers.register(_tick, first_interval=0.0, persistent=True)

@@ -5,6 +5,7 @@ The script maps a method to a list of steps; after the last one the request is a
     {"progress": [fraction, stage, message, seconds left]} (the last two may be missing)   {"result": {...}}
     {"error": [code, message, data]}   {"print": "garbage"}   {"stderr": bytes}   {"die": exit code or -signal}
     {"wait": "cancel" | "enough" | "ever" | "deaf"}   {"preview": path}   {"touch": path}
+    {"coarse": path} (copies a GLB beside the one to be made, and tells of it as of a first guess)
     {"write": "text"} and {"copy": path} (make the GLB)   {"wait_for": name of a file beside the script}
     {"shipped": true} (offers what the product does)   {"as_asked": true} (tells a provenance of what was asked for)
     {"spawn": path of a file that gets the pid of a grandchild which holds the pipe}
@@ -104,6 +105,9 @@ def result_of(request: dict) -> dict:
             return {**OFFERED, "version": request["params"]["version"]}
         case "generate":
             return {**DONE, "glb": request["params"]["output"]}
+        case "refine":
+            named = {"name": "picture", "method": "refine", "network": ""}
+            return {**DONE, **named, "glb": request["params"]["output"]}
         case "select":
             return {"method": "depth", "network": request["params"]["network"] or "included"}
         case "catalogue":
@@ -153,6 +157,10 @@ def run(request: dict, steps: list[dict], cancels: "queue.Queue[int]") -> None:
             case {"wait": "enough"}:
                 while cancels.get() != -number:
                     pass
+            case {"coarse": path}:
+                beside = str(Path(request["params"]["output"]).with_name("coarse.glb"))
+                shutil.copy(path, beside)
+                send({"method": "notifications/preview", "params": {"progressToken": number, "file": beside}})
             case {"preview": path}:
                 send({"method": "notifications/preview", "params": {"progressToken": number, "file": path}})
             case {"wait": "ever"}:

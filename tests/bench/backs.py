@@ -21,7 +21,7 @@ import objects
 import trimesh
 from image_to_3d.tests import render
 from image_to_3d.worker.core.representations import Layers
-from image_to_3d.worker.finish import layers as finish
+from image_to_3d.worker.finish.behind import behind
 from image_to_3d.worker.methods.layers import REGRESSION
 from image_to_3d.worker.pictures.silhouette import seen_through
 from PIL import Image
@@ -33,7 +33,7 @@ SIDE = 192
 NAMES = ("mean", "front", "network", "made")
 
 
-def behind(shape: render.Shape, view: render.View, layers: Layers) -> tuple[np.ndarray, np.ndarray]:
+def truly_behind(shape: render.Shape, view: render.View, layers: Layers) -> tuple[np.ndarray, np.ndarray]:
     """The true colours (SIDE, SIDE, 3) in [0, 1] of the last surface along each ray of the window, and where it is."""
     steps = (np.arange(SIDE) + 0.5) / SIDE * layers.window.side
     x, y = np.meshgrid(
@@ -59,9 +59,10 @@ def guesses(layers: Layers, alpha: np.ndarray) -> tuple[dict[str, np.ndarray], n
     def sized(values: np.ndarray) -> np.ndarray:
         return np.asarray(Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32) / 255.0
 
-    front = sized(layers.window.cropped(layers.view.rgb))
+    shown = layers.window.cropped(layers.view.rgb)
+    front, network, made = sized(shown), sized(layers.back_colour), behind(layers.back_colour, shown, share)
     mean = np.broadcast_to(front[inside].mean(axis=0), front.shape)
-    made = dict(zip(NAMES, (mean, front, sized(layers.back_colour), finish._behind(layers, share)), strict=True))
+    made = dict(zip(NAMES, (mean, front, network, made), strict=True))
     return made, front, inside
 
 
@@ -91,7 +92,7 @@ def main() -> None:
             view = render.orbit_view(shape, yaw, pitch, objects.PIXELS, objects.FOV)
             picture = objects.pictured(shape, view, path.stem)
             layers = network(picture)
-            truth, found = behind(shape, view, layers)
+            truth, found = truly_behind(shape, view, layers)
             made, front, inside = guesses(layers, picture.alpha)
             for name, guess in made.items():
                 scores[name].append(scored(guess, truth, inside & found))

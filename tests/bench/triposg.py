@@ -2,6 +2,9 @@
 """TripoSG at full size on this machine: seconds per stage and memory, with random weights in the published layout.
 
     python tests/bench/triposg.py [--steps 2] [--grid 128] [--shards 2] [--folder KEPT] [--device cpu] [--cpu-time]
+                                  [--refine triposg|detailgen3d --strength 0.5 --looks 2]
+
+With --refine a coarse cube, of which a camera saw the front, is refined instead of a picture being followed alone.
 
 The weights are written to a folder of 8 GB and read from there as downloaded ones would be. The field is a ball with
 bumps (tests/methods/triposg/tiny.py says how): it says nothing about quality, but the number of multiplications is
@@ -28,12 +31,15 @@ from image_to_3d.tests.methods import asked
 from image_to_3d.tests.methods.triposg import tiny
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
-from image_to_3d.worker.methods.triposg import generator
+from image_to_3d.worker.methods.triposg import detail_network as detail
+from image_to_3d.worker.methods.triposg import generator, observed, refiner
 from image_to_3d.worker.methods.triposg import network as triposg
-from image_to_3d.worker.methods.triposg.files import TripoSGConfig
+from image_to_3d.worker.methods.triposg.files import DETAILGEN3D, TRIPOSG, TripoSGConfig
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.store.weights import WeightStore
+from scipy.spatial import ConvexHull
 
+LAYOUTS = {"triposg": TRIPOSG, "detailgen3d": DETAILGEN3D}
 FULL = TripoSGConfig(
     triposg.EncoderConfig(),
     triposg.FlowConfig(),
@@ -51,12 +57,19 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cpu-time", action="store_true", help="count this process' work, for a busy machine")
     parser.add_argument("--tiny", action="store_true", help="tiny networks: only whether this script runs")
+    parser.add_argument("--refine", choices=LAYOUTS)
+    parser.add_argument("--strength", type=float, default=0.5)
+    parser.add_argument("--guidance", type=float, help="1: one velocity a step, not two")
+    parser.add_argument("--looks", type=int, default=2, help="decodings that guide; 0: none")
     parser.add_argument("--json", type=Path)
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = wishes.folder or Path(temporary)
-        written = _written(folder, tiny.TINY if wishes.tiny else FULL, wishes.shards)
-        report = {"write": written, **_run(folder, wishes)}
+        config = tiny.TINY if wishes.tiny else FULL
+        if wishes.refine == "detailgen3d":
+            config = replace(config, flow=config.flow if wishes.tiny else detail.DEFAULTS, layout=DETAILGEN3D)
+        written = _written(folder, config, wishes.shards)
+        report = {"write": written, **_run(folder, config, wishes)}
     text = json.dumps(report, indent=1)
     print(text)
     if wishes.json:
@@ -86,12 +99,15 @@ class Stages:
         self._stage, self._since = stage, now
 
 
-def _run(folder: Path, wishes: argparse.Namespace) -> dict:
+def _run(folder: Path, config: TripoSGConfig, wishes: argparse.Namespace) -> dict:
     stages, device = Stages(time.process_time if wishes.cpu_time else time.perf_counter), wishes.device
     stages(0.0, "loading")
-    task = replace(asked.task("triposg", WeightStore(folder), picture(), steps=wishes.steps), device=device)
-    loaded = generator.load(task.network, folder, device)
-    field = generator.run(task, loaded, Job(stages))
+    if wishes.refine:
+        loaded, field = _refined(folder, config, wishes, Job(stages))
+    else:
+        task = replace(asked.task("triposg", WeightStore(folder), picture(), steps=wishes.steps), device=device)
+        loaded = generator.load(task.network, folder, device)
+        field = generator.run(task, loaded, Job(stages))
     stages(1.0, "surface")
     surface = isosurface(field.value, field.bounds, wishes.grid, lambda *_: stages(1.0, "surface"))
     stages(1.0, "done")
@@ -109,6 +125,17 @@ def _run(folder: Path, wishes: argparse.Namespace) -> dict:
         "peak_memory_gb": _gigabytes(),
         "arrays_mb": round(sum(values.nbytes for values in field.to_arrays().values()) / 1e6, 1),
     }
+
+
+def _refined(folder: Path, config: TripoSGConfig, wishes: argparse.Namespace, job: Job) -> tuple:
+    observed.DECODINGS = wishes.looks
+    loaded = refiner.load(folder, wishes.device, config.layout)
+    corners = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
+    cube = refiner.Coarse(corners, ConvexHull(corners).simplices)
+    points = np.column_stack([np.random.default_rng(0).uniform(-1.0, 1.0, (4000, 2)), np.ones(4000)])
+    seen = refiner.Seen(points, np.array([0.0, 0.0, 5.0])) if wishes.looks else None
+    asked_for = refiner.Wishes(0, wishes.steps, wishes.strength, wishes.guidance)
+    return loaded, refiner.field(loaded(cube, picture().rgb, asked_for, seen, job), wishes.device)
 
 
 def picture() -> Picture:

@@ -27,6 +27,7 @@ from image_to_3d.worker.core.errors import OutOfMemory  # noqa: E402
 from image_to_3d.worker.core.job import Job  # noqa: E402
 from image_to_3d.worker.methods.method import LOADED  # noqa: E402
 from image_to_3d.worker.methods.runtime import memory  # noqa: E402
+from image_to_3d.worker.methods.triposg import network  # noqa: E402
 from image_to_3d.worker.pictures.load import Picture  # noqa: E402
 from image_to_3d.worker.store.weights import WeightStore  # noqa: E402
 
@@ -54,6 +55,35 @@ def made(network: str, **options) -> dict:
     peak = pretend.STATE.peak
     del found, task
     LOADED.unload()
+    return {"finite": bool(finite), "peak": peak, "alive": pretend.STATE.alive}
+
+
+def with_a_gradient(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Attention as network._joined gives it: the tool's own has no gradient."""
+    if not torch.is_grad_enabled():
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+    share = ((q @ k.transpose(-1, -2)) / q.shape[-1] ** 0.5).softmax(-1)
+    return (share @ v).transpose(1, 2).flatten(2)
+
+
+def refined(name: str) -> dict:
+    """A coarse shape refined there, guided by what a camera saw of it, in half precision as on a real card."""
+    from image_to_3d.worker.methods.triposg import files, refiner
+
+    network._joined = with_a_gradient
+    layout = {"triposg": files.TRIPOSG, "detailgen3d": files.DETAILGEN3D}[name]
+    loaded = refiner.load(FOLDER / name, KIND, layout)
+    ball = np.random.default_rng(0).normal(size=(300, 3))
+    ball /= np.linalg.norm(ball, axis=1, keepdims=True)
+    fan = np.array([(i, i + 1, i + 2) for i in range(298)])  # a surface of sorts: only its points are looked at
+    seen = refiner.Seen(ball[ball[:, 2] > 0.3], np.array([0.0, 0.0, 4.0]))
+    wishes, job = refiner.Wishes(steps=4, strength=0.75), Job(lambda *_: None)
+    arrays = loaded(refiner.Coarse(ball, fan), picture().rgb, wishes, seen, job)
+    field = refiner.field(arrays, KIND)
+    finite = all(np.isfinite(a).all() for a in arrays.values()) and np.isfinite(field.value(np.float32(ball))).all()
+    peak = pretend.STATE.peak
+    del loaded, field
+    memory.release()
     return {"finite": bool(finite), "peak": peak, "alive": pretend.STATE.alive}
 
 
@@ -112,6 +142,8 @@ def main() -> dict:
         if WHAT == "full":
             text = {"cuda": "CUDA out of memory. Tried to allocate 2 GiB", "mps": "MPS backend out of memory (MPS ...)"}
             return full(text[KIND])
+        if WHAT.startswith("refined "):
+            return refined(WHAT.removeprefix("refined "))
         if WHAT in ("nerfacto", "neus-facto"):
             return engine(WHAT)
         if WHAT == "pool":
@@ -119,6 +151,8 @@ def main() -> dict:
 
             return {"shape": list(_averaged(torch.rand(31, 17, 3).to(KIND), (7, 5)).shape)}
         steps = {"steps": 2} if WHAT in ("triposg", "shap-e", "included-generator") else {}
+        if WHAT in ("hybrid-triposg", "hybrid-detailgen3d"):
+            network._joined, steps = with_a_gradient, {"steps": 4}
         return made(WHAT, **steps)
 
 

@@ -55,7 +55,8 @@ def weights(tmp_path_factory) -> Path:
     triposr.write(root / "triposr")
     (root / "triposg").mkdir()
     triposg.write(root / "triposg", shards=2)
-    tiny_moge.write(root / "moge-2")
+    (root / "detailgen3d").mkdir()
+    triposg.write(root / "detailgen3d", triposg.TINY_DETAIL)
     if importlib.util.find_spec("diffusers"):
         from image_to_3d.tests.methods.shap_e import tiny as shap_e
 
@@ -77,6 +78,7 @@ def ran(tool, weights):
 
 
 NETWORKS = "moge-2", "triposr", "triposg", "shap-e"
+NETWORKS += "hybrid-included", "hybrid-triposg", "hybrid-detailgen3d"
 SMALL = "included", "included-object", "included-generator"  # which run on the processor
 LEARNED = "photos", "nerfacto", "neus-facto"
 SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
@@ -94,6 +96,14 @@ def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
     if network == "shap-e" and not importlib.util.find_spec("diffusers"):
         pytest.skip("diffusers is not installed")
     found = ran(kind, network)
+    assert found["finite"] and found["peak"] > 0
+    assert found["alive"] < 0.1 * found["peak"] + 1e5
+
+
+@KINDS
+@pytest.mark.parametrize("network", ["triposg", "detailgen3d"])
+def test_a_coarse_shape_is_refined_there_guided_by_what_was_seen(ran, kind, network):
+    found = ran(kind, f"refined {network}")
     assert found["finite"] and found["peak"] > 0
     assert found["alive"] < 0.1 * found["peak"] + 1e5
 

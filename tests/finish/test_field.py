@@ -155,16 +155,15 @@ def slanted(points: np.ndarray) -> np.ndarray:
     return np.minimum(block(points), 0.15 + points @ np.float32([1.0, 0.9, 0.35])).astype(np.float32)
 
 
-@pytest.mark.parametrize("value, words", [(block, "mirror image"), (slanted, "what is beside it")])
-def test_a_shape_without_colours_has_those_of_the_photo_mirrored_or_spread_and_says_which(value, words):
+@pytest.mark.parametrize("value, words", [(block, "mirror image"), (slanted, "patches of what it shows")])
+def test_a_shape_without_colours_has_those_of_the_photo_mirrored_or_in_patches_and_says_which(value, words):
     stripes = np.zeros((SIDE, SIDE, 3), np.uint8)
     stripes[:, :, 0] = np.where(np.arange(SIDE)[:, None] // 8 % 2, 240, 20)
     asset = made(dataclasses.replace(field(value, seen_subject(), stripes), colour=None))
     assert [words in said for said in asset.warnings] == [True]
     front, back = colours_towards(asset.mesh, (0, 0, 1)), colours_towards(asset.mesh, (0, 0, -1))
     assert np.ptp(front[:, 0].astype(int)) > 150
-    if value is block:
-        assert np.ptp(back[:, 0].astype(int)) > 150, "the stripes go on behind"
+    assert np.ptp(back[:, 0].astype(int)) > (150 if value is block else 80), "the stripes go on behind"
 
 
 def test_a_photo_of_another_outline_is_not_smeared_over_the_thing():

@@ -12,8 +12,12 @@ from image_to_3d.worker.core.representations import Layers
 from image_to_3d.worker.core.view import PinholeCamera, View, Window
 from image_to_3d.worker.finish.asset import Asset
 from image_to_3d.worker.finish.dispatch import finished
+from image_to_3d.worker.finish.layers import _regions
 from image_to_3d.worker.finish.options import LayersOptions
 from image_to_3d.worker.geometry.solid import is_closed
+from PIL import Image
+from scipy import ndimage
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 FOV = 35.0
@@ -120,6 +124,52 @@ def test_the_front_shows_the_photo_and_the_back_its_own_colour():
     assert front.sum() > 100 and np.abs(colour - expected)[front].max() < 6
     middle = back & (np.hypot(x, y - y.mean()) < 0.5)
     assert middle.sum() > 20 and np.abs(colour[middle] - [10, 20, 200]).max() < 30
+
+
+def skin(mesh) -> float:
+    """Median degrees between faces and the surface averaged over 2 % of the longest side around each."""
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area = np.linalg.norm(across, axis=1)
+    rng = np.random.default_rng(0)
+    face = rng.choice(len(area), 30_000, p=area / area.sum())
+    points = np.einsum("nk,nkc->nc", rng.dirichlet(np.ones(3), len(face)), corners[face])
+    normals = across[face] / area[face, None]
+    angles = []
+    for number, near in enumerate(cKDTree(points).query_ball_point(points[:1000], 0.02 * np.ptp(points, axis=0).max())):
+        alike = normals[near][normals[near] @ normals[number] > 0.3]
+        mean = alike.mean(axis=0)
+        angles.append(np.degrees(np.arccos(np.clip(mean @ normals[number] / np.linalg.norm(mean), -1.0, 1.0))))
+    return float(np.median(angles))
+
+
+def seen(half: np.ndarray, inside: np.ndarray, ripples: float) -> Layers:
+    """A thing as a network says it that is not quite sure: with ripples of so many of its pixels."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(2, *half.shape)), (0, 2, 2))
+    front, back = ripples * 2 / len(half) * noise / np.abs(noise).max() + np.stack([-half, half])
+    mask = np.asarray(Image.fromarray(np.uint8(255) * inside).resize((400, 400), Image.Resampling.BICUBIC))
+    view = View(PinholeCamera.from_fov(400, 400, FOV), rgb=np.full((400, 400, 3), 90, np.uint8), mask=mask)
+    colour = np.full((*half.shape, 3), 90, np.uint8)
+    return Layers(front.astype(np.float32), back.astype(np.float32), colour, Window(0, 0, 400), view)
+
+
+def test_boxes_are_flat_and_balls_are_round():
+    """Of a ball of 15,000 triangles that is exact but for those, skin is 1.05."""
+    y, x = np.abs((np.indices((64, 64)) + 0.5) / 32 - 1)
+    box = made(seen(np.full((64, 64), 0.5), np.maximum(y, x) < 0.6, 0.3)).mesh
+    ball = made(seen(np.sqrt(np.maximum(0.64 - y**2 - x**2, 0.0)), np.hypot(y, x) < 0.8, 0.1), faces=25_000).mesh
+    assert skin(box) < 0.3 and skin(ball) < 1.0
+
+
+def test_an_outline_keeps_the_shares_of_its_pixels():
+    layers = plates()
+    mask = layers.view.mask.copy()
+    mask[9, 20:60] = 100  # a soft edge above, and haze beyond it
+    mask[5, 20:60] = 100
+    soft = dataclasses.replace(layers, view=dataclasses.replace(layers.view, mask=mask))
+    [hard], [found] = (_regions(each, 46) for each in (layers, soft))
+    assert (found - hard)[2, 3:43] == pytest.approx(100 / 255, abs=0.02)
+    assert np.count_nonzero(found != hard) == 40
 
 
 def test_the_texture_is_no_finer_than_the_photo():

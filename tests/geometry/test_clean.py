@@ -8,6 +8,7 @@ from image_to_3d.worker.geometry.solid import is_closed
 from image_to_3d.worker.geometry.surface import clean
 from image_to_3d.worker.geometry.surface.decimate import decimated
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
+from scipy.spatial.transform import Rotation
 
 BOX = np.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -139,3 +140,20 @@ def test_no_short_edge_stays_however_long_the_chain_of_them():
     fewer, kept = clean.without_short_edges(squeezed, faces)
     assert clean._lengths(fewer, clean._edges(kept)).min() >= clean.SHORTEST * np.ptp(fewer, axis=0).max()
     assert is_closed(kept)
+
+
+@pytest.mark.parametrize("target", [1000, 4000])
+def test_planes_are_simplified_to_as_few_faces_as_wanted_and_not_to_slivers(target):
+    turn = Rotation.from_euler("xyz", [20, 30, 10], degrees=True).as_matrix()
+    half = np.array([0.5, 0.35, 0.25])
+
+    def box(points: np.ndarray) -> np.ndarray:
+        return (half - np.abs(points @ turn)).min(axis=1).astype(np.float32)
+
+    found = isosurface(box, np.array([[-0.8] * 3, [0.8] * 3]), 96, lambda *_: None)
+    tidy = clean.without_slivers(*clean.smoothed(found.vertices, found.faces, 5), 0.1 * found.spacing)
+    vertices, faces = decimated(*tidy, target)
+    sides = np.linalg.norm(vertices[faces] - np.roll(vertices[faces], 1, axis=1), axis=2)
+    quality = 4 * np.sqrt(3) * as_mesh((vertices, faces)).area_faces / (sides**2).sum(axis=1)
+    assert len(faces) <= target and (quality < 0.2).mean() < 0.06
+    assert np.ptp(vertices @ turn, axis=0) == pytest.approx(2 * half, abs=0.005)

@@ -61,3 +61,15 @@ def test_where_the_photo_shows_too_little_the_guide_stays(shown):
     guide = np.full((SIDE, SIDE, 3), 140.0, np.float32)
     assert synthesised(guide, disc(), stripes(), shown) == pytest.approx(guide)
     assert np.isfinite(synthesised(guide, np.zeros((SIDE, SIDE), bool), stripes(), disc())).all()
+
+
+def test_what_is_seen_once_is_not_seen_again_behind():
+    """A mottled thing with one dark spot, an eye: what is synthesised is mottled, and has none, even where it is
+    said to be a little darker."""
+    mask, rng = disc(), np.random.default_rng(2)
+    mottled = 40 * ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 1.5)
+    far = np.hypot(*(np.mgrid[:SIDE, :SIDE] - np.array([30, 40])[:, None, None]))
+    photo = ((150 + mottled - 130 * np.clip(5.5 - far, 0, 1))[..., None] * np.ones(3)).astype(np.float32)
+    made = synthesised(ndimage.gaussian_filter(photo, (5, 5, 0)), mask, photo, mask)
+    core = ndimage.binary_erosion(mask, iterations=6)
+    assert made[core].min() > 70 and made[core].std() > 0.4 * mottled[core].std()

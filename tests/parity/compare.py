@@ -13,6 +13,7 @@ Arrays = Mapping[str, np.ndarray]
 Stages = Callable[[Path, Arrays, str], dict[str, np.ndarray]]
 
 TABLE = {
+    "detailgen3d": ".detailgen3d",
     "moge": ".moge",
     "triposg": ".triposg",
     "triposr": ".triposr",
@@ -30,9 +31,8 @@ def compared(network: str, folder: Path, device: str = "cpu", tolerance: float =
     that values near zero do not divide by nothing), and `rms`, root mean square difference over that of the reference.
     A stage of another shape, or that is not finite where the reference is, has a `fault` and does not pass.
     """
-    with np.load(folder / "inputs.npz") as inputs, np.load(folder / "reference.npz") as reference:
-        recorded = {**inputs, **reference}
-        final = set(reference)
+    reference = _loaded(folder, "reference.npz")
+    recorded, final = {**_loaded(folder, "inputs.npz"), **reference}, set(reference)
     stages: Stages = import_module(TABLE[network], __package__).stages
     ours = stages(folder / "checkpoint", recorded, device)
     found = {name: _errors(values, recorded[name]) for name, values in ours.items() if name in recorded}
@@ -41,6 +41,15 @@ def compared(network: str, folder: Path, device: str = "cpu", tolerance: float =
     failed = [name for name, errors in found.items() if not errors.get("relative", np.inf) <= tolerance]
     summary = {"network": network, "device": device, "tolerance": tolerance, "passed": not failed, "failed": failed}
     return {**summary, "stages": found, "not_compared": sorted(final - set(found))}
+
+
+def _loaded(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """The arrays of that file, and of those beside it that were added to it: `encode_<name>` and the like."""
+    arrays: dict[str, np.ndarray] = {}
+    for path in [folder / name, *sorted(folder.glob(f"*_{name}"))]:
+        with np.load(path) as file:
+            arrays |= file
+    return arrays
 
 
 def _errors(ours: np.ndarray, reference: np.ndarray) -> dict[str, float | str]:

@@ -13,13 +13,15 @@ import pytest
 import torch
 from image_to_3d.tests.parity.compare import TABLE, compared
 from image_to_3d.worker.methods.depth import moge
+from image_to_3d.worker.methods.triposg import detail_network as detail
 from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.methods.triposr.network import TripoSR, TripoSRConfig, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {
+    "detailgen3d": {"surface", "coarse_mean", "augmented_latents", "dit_block_0", "latents_step_4", "field_grid"},
     "moge": {"image_14", "encoder_out", "neck_out_2", "focal", "shift", "points", "normal", "mask", "fov50_depth"},
-    "triposg": {"pixel_values", "image_embeds", "dit_out", "latents_step_4", "vae_kv", "field_query", "field_grid"},
+    "triposg": {"pixel_values", "image_embeds", "dit_out", "latents_step_4", "vae_kv", "mean", "field_of_mean"},
     "triposr": {"foreground_rgba", "image_rgb_uint8", "image_tokens", "scene_code", "query_density"},
 }
 """Stages that a set of the network must compare at least."""
@@ -99,3 +101,22 @@ def test_the_full_triposg_has_as_many_tensors_as_the_published_files():
     assert [len(state) for state in states] == [554, 356, 439]
     sizes = [sum(tensor.numel() for tensor in state.values()) for state in states]
     assert sizes == [1_439_556_160, 242_662_017, 304_368_640]
+
+
+def test_every_tensor_of_the_full_detailgen3d_has_its_name_and_shape(shared):
+    published = json.loads((shared / "fixtures" / "keys" / "detailgen3d.json").read_text())["components"]
+    with torch.device("meta"):
+        networks = {
+            "image_encoder_1": triposg.PictureEncoder(triposg.EncoderConfig()),
+            "transformer": detail.DetailFlow(detail.DEFAULTS),
+            "vae": triposg.ShapeCoder(triposg.ShapeConfig()),
+        }
+    for name, network in networks.items():
+        wanted = {key: tuple(shape) for key, shape in published[name]["tensors"].items()}
+        assert {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} == wanted
+
+
+def test_the_full_detailgen3d_has_as_many_tensors_as_its_authors_code_makes():
+    with torch.device("meta"):
+        state = detail.DetailFlow(detail.DEFAULTS).state_dict()
+    assert len(state) == 538 and sum(tensor.numel() for tensor in state.values()) == 368_560_192

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""TripoSG's stages: preparation of the picture, its tokens, the steps of the sampler, and the field."""
+"""TripoSG's stages: preparation of the picture, its tokens, the steps of the sampler, and the field.
+
+And, where a set has them, from a surface to latents and back.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,24 @@ def stages(checkpoint: Path, recorded: Arrays, device: str) -> dict[str, np.ndar
         latents = _sampled(flow, torch.from_numpy(recorded["latents_init"]).to(device), embeds, recorded, found)
         coder = triposg_files.load_coder(checkpoint, config).to(device)
         found |= _decoded(coder, latents, recorded)
+        if "surface" in recorded:
+            found |= encoded(coder, recorded, {"mean": "mean", "logvar": "logvar"})
+            points = torch.from_numpy(recorded["decode_points"]).to(device)
+            mean = torch.from_numpy(found["mean"]).to(device)
+            found["field_of_mean"] = _array(triposg.Surface(coder(mean), coder.decoder.end()).value(points))
     return found
+
+
+def encoded(coder: triposg.ShapeCoder, recorded: Arrays, names: dict[str, str]) -> dict[str, np.ndarray]:
+    """What the recorded surface becomes, and on the way there. names: what the set calls the mean and the logvar."""
+    found: dict[str, np.ndarray] = {}
+    keep = {"encoder_block_0": coder.encoder.blocks[0], "encoder_out": coder.encoder}
+    for name, module in keep.items():
+        module.register_forward_hook(lambda _module, _given, result, name=name: found.update({name: _array(result)}))
+    device = coder.quant.weight.device
+    surface, chosen = (torch.from_numpy(recorded[name]).to(device) for name in ("surface", "sampled"))
+    posterior = coder.encoded(surface, chosen[None].long())
+    return {**found, names["mean"]: _array(posterior.mean), names["logvar"]: _array(posterior.logvar)}
 
 
 def _sampled(flow: triposg.Flow, start: Tensor, embeds: Tensor, recorded: Arrays, found: dict) -> Tensor:
@@ -43,7 +63,7 @@ def _sampled(flow: triposg.Flow, start: Tensor, embeds: Tensor, recorded: Arrays
     time = (triposg.TRAINING_TIMES * sigmas[:1]).to(start.device)
     found["dit_out"] = _array(flow(start.expand(2, -1, -1), time.expand(2), both))
     latents = before = start
-    for step, latents in enumerate(triposg.sampled(flow, start, embeds, count)):
+    for step, latents in enumerate(triposg.sampled(flow, start, embeds, sigmas)):
         time = (triposg.TRAINING_TIMES * sigmas[step : step + 1]).to(start.device)
         velocity = triposg.guided(flow, before, time, embeds, triposg.GUIDANCE, together=False)
         found[f"velocity_step_{step + 1}"], found[f"latents_step_{step + 1}"] = _array(velocity), _array(latents)

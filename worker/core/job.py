@@ -22,9 +22,10 @@ class Job:
     """One request's work. `report` is both the progress line and the point where a cancel is heard.
 
     `show` tells the user of a picture file of what is made so far, or with None that there will be no more; who does
-    that looks at `is_enough` in between. `seconds`: how long each `timed` part took, in the order in which they ran.
-    Reports may fall between `low` and `high` of the whole: `span` gives a part of the work its own 0 to 1. `remaining`
-    turns progress into the seconds that are left, or None; whoever knows how long such work usually takes sets it.
+    that looks at `is_enough` in between. Of a GLB it tells as of a first guess. `seconds`: how long each `timed` part
+    took, in the order in which they ran. Reports may fall between `low` and `high` of the whole: `span` gives a part of
+    the work its own 0 to 1. `remaining` turns progress into the seconds that are left, or None; whoever knows how long
+    such work usually takes sets it.
     """
 
     def __init__(self, notify: Notify, show: Callable[[Path | None], None] = lambda file: None) -> None:

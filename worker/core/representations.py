@@ -146,6 +146,7 @@ class Layers:
     def to_arrays(self) -> dict[str, np.ndarray]:
         window = np.array([self.window.left, self.window.top, self.window.side])
         layers = {"front": self.front, "back": self.back, "back_colour": self.back_colour, "window": window}
+        layers |= {"focal": np.array(self.view.camera.fx)}
         up = {} if self.up is None else {"up": self.up}
         return {**layers, **up, "mask": self.view.mask, "notes": _kept(self.notes)}
 
@@ -153,6 +154,22 @@ class Layers:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], view: View) -> Layers:
         window, notes = Window(*map(int, arrays["window"])), tuple(arrays["notes"].tolist())
         return cls(arrays["front"], arrays["back"], arrays["back_colour"], window, view, notes, arrays.get("up"))
+
+
+@dataclass(frozen=True, eq=False)
+class Front:
+    """What is known of a thing's front before the rest of it is guessed.
+
+    depth: (S, S) float32 as in Layers, in the window that Layers of the same picture have. where: (S, S) bool, where
+    that is known. shift, scale: whether those are the thing's own, or arbitrary. off: half sides by which it may be
+    wrong, on average.
+    """
+
+    depth: np.ndarray
+    where: np.ndarray
+    shift: bool
+    scale: bool
+    off: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,6 +35,7 @@ from ..geometry.texturing.projection import fitted_from, moved
 from ..geometry.texturing.unwrap import unwrapped
 from ..pictures.silhouette import apart
 from .asset import Asset
+from .behind import imagined
 from .options import FieldOptions
 from .photos import with_square_pixels
 
@@ -54,22 +55,23 @@ _BLOCK, _LEAST_PAGE = 64, 256  # the side is a multiple of the first, and at lea
 _NO_FIT = "the shape's outline differs from the photo's, so the texture has the network's own colours only"
 
 _MIRRORED = "what the photo does not show is coloured like its mirror image, as far as that is seen"
+_IMAGINED = "what the photo does not show has colours and patches of what it shows"
 _SPREAD = "what the photo does not show is coloured like what is beside it"
 
 
 def finished(field: Field, options: FieldOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable without a surface."""
     with job.timed("surface"):
-        mesh = _surface(field, options, job.span(0.0, 0.5))
+        mesh = surface(field, options, job.span(0.0, 0.5))
     with job.timed("texture"):
         mesh, views, said = _textured(field, mesh, options, job.span(0.5, 1.0))
     placed = place(mesh, options.size or None, options.origin)
-    cameras = tuple(_camera_info(view, placed) for view in views)
+    cameras = tuple(camera_info(view, placed) for view in views)
     photos = views if all(view.rgb is not None for view in views) else ()
     return Asset(placed.mesh, cameras, double_sided=False, warnings=(*field.notes, *said), photos=photos)
 
 
-def _surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
+def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     """The clean mesh in glTF axes, without a texture."""
     try:
         found = isosurface(field.value, field.bounds, options.grid, job.span(0.0, 0.8).report)
@@ -106,12 +108,14 @@ def _textured(
     size = _page(mesh, fitting[0], options.texture) if len(fitting) == len(field.views) == 1 else options.texture
     mesh = unwrapped(mesh, size)
     colour = _colour(field) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
-    guesses = mirrored(mesh, fitting[0]) if field.colour is None and len(fitting) == 1 else []
+    guessing = field.colour is None and len(fitting) == 1
+    guesses = mirrored(mesh, fitting[0]) if guessing else []
+    colour = imagined(fitting[0]) if guessing else colour
     mesh = baked(mesh, size, colour, fitting, job.span(0.2, 1.0).report, guesses)
     if shown and not fitting:
         return mesh, views, (_NO_FIT,)
     if field.colour is None and len(views) == 1 and fitting:
-        return mesh, views, (_MIRRORED if guesses else _SPREAD,)
+        return mesh, views, (_MIRRORED if guesses else _SPREAD if colour is None else _IMAGINED,)
     return mesh, views, ()
 
 
@@ -145,7 +149,7 @@ def _registered(view: View, to_gltf: np.ndarray, mesh: Mesh) -> tuple[View, floa
     return replace(turned, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 
-def _camera_info(view: View, placed: Placed) -> CameraInfo:
+def camera_info(view: View, placed: Placed) -> CameraInfo:
     """The camera of `view` (glTF axes) beside the mesh, which was moved."""
     camera = with_square_pixels(view.camera)
     longer = max(camera.width, camera.height)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -17,20 +16,14 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import Field, Layers
 from ..geometry.between import Between
-from ..geometry.fill import nearest_filled
 from ..geometry.texturing.photo import sampled
-from ..geometry.texturing.synthesis import synthesised
 from ..pictures.silhouette import FILL, apart, seen_through
 from . import field
 from .asset import Asset
+from .behind import behind
 from .options import FieldOptions, LayersOptions
 
 _TO_CAMERA = np.diag([1.0, -1.0, -1.0])  # from glTF's axes, in which the camera looks along -z
-
-_SEAM = 0.04  # of the window's side: so far from the outline the back takes on the front's colour
-_HALO = 3.0  # pixels of the back's picture that an outline mixes with what was behind the thing
-_SYMMETRIC = 0.93  # of an outline and its mirror image lies in both: a can seen a little from above has more
-_BACK_PIXELS = 192  # side of the back's picture
 
 SMOOTH = 5
 """Rounds of smoothing: the layers are smooth already, and only the stairs of marching cubes have to go."""
@@ -60,10 +53,10 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
         found = Between.of(layers, regions, camera)
     except ValueError as error:
         raise Unable(str(error)) from None
-    behind = _behind(layers, regions.sum(axis=0))
+    picture = behind(layers.back_colour, layers.window.cropped(layers.view.rgb), regions.sum(axis=0))
 
     def colour(points: np.ndarray) -> np.ndarray:
-        return sampled(behind, found.seen(points)[0] * len(behind)).astype(np.float32)
+        return sampled(picture, found.seen(points)[0] * len(picture)).astype(np.float32)
 
     view = replace(layers.view, camera=camera, rotation=_TO_CAMERA)
     return Field(found.value, colour, found.bounds, np.eye(3), dict, (view,), layers.notes)
@@ -71,34 +64,9 @@ def solid(layers: Layers, fov: float, grid: int) -> Field:
 
 def _regions(layers: Layers, cells: int) -> np.ndarray:
     """(K, cells, cells) float32, how much of each of the window's cells each part of the outline covers that does not
-    touch the others, not even by a corner; one that is zero where there is none."""
-    label, count = apart(layers.view.mask)
-    each = [np.uint8(255) * (label == part) for part in range(1, max(count, 1) + 1)]
+    touch the others, not even by a corner; one that is zero where there is none. Pixels at its outline that are less
+    than half the thing's count with what they touch: without them walls have the stairs of the picture's pixels."""
+    mask, (label, count) = layers.view.mask, apart(layers.view.mask)
+    label = np.where(label, label, ndimage.maximum_filter(label, 3)) if count else label
+    each = [np.where(label == part, mask, np.uint8(0)) for part in range(1, max(count, 1) + 1)]
     return np.stack([seen_through(layers.window, part, cells) for part in each]).astype(np.float32) / 255.0
-
-
-def _mirrored(inside: np.ndarray) -> bool:
-    """Whether an outline (H, W) in the middle of its window is nearly its own mirror image, left for right."""
-    other = inside[:, ::-1]
-    return np.count_nonzero(inside & other) > _SYMMETRIC * np.count_nonzero(inside | other)
-
-
-def _behind(layers: Layers, share: np.ndarray) -> np.ndarray:
-    """What the photo does not show, (_BACK_PIXELS, _BACK_PIXELS, 3) float32 sRGB in [0, 1]: the network's guess, which
-    near the outline passes into the front's colours, where the same surface goes round, with detail like the front's.
-    Where the outline is its own mirror image that comes from the front's mirror image, so that letters can be read."""
-    size = (_BACK_PIXELS, _BACK_PIXELS)
-
-    def picture(values: np.ndarray) -> np.ndarray:
-        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC), np.float32)
-
-    inside = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BILINEAR)) >= 0.5
-    depth = ndimage.distance_transform_edt(inside)
-    own = np.clip(depth / (_SEAM * _BACK_PIXELS), 0.0, 1.0)[..., None]
-    front, core = picture(layers.window.cropped(layers.view.rgb)), depth > min(_HALO, depth.max() / 2)
-    rim = ndimage.gaussian_filter(nearest_filled(front, core) if core.any() else front, (1.5, 1.5, 0))
-    blended = picture(layers.back_colour) * own + rim * (1.0 - own)
-    if _mirrored(inside):
-        front, core = front[:, ::-1], core[:, ::-1]
-    detailed = synthesised(blended, inside, front, core)
-    return nearest_filled(np.clip(detailed / 255.0, 0.0, 1.0), inside if inside.any() else ~inside)

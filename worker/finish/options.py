@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from ..core.errors import Invalid
 from ..core.options import option
@@ -153,3 +154,9 @@ TABLE = {
     "Field": Finish(FieldOptions, ".field"),
 }
 """By the name of the representation (core.representations): its type decides, here and nowhere else."""
+
+
+def of_type(name: str, options: Any) -> Any:
+    """The options for representations of that type, with the values of another type's where both have them."""
+    kind = TABLE[name].options
+    return kind(**{each.name: getattr(options, each.name) for each in fields(kind) if hasattr(options, each.name)})

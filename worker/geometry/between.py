@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from ..core.representations import Layers
 from ..core.view import PinholeCamera, Window
+from .flats import flats, flattened
 from .joined import straightened, ways, widened
 from .texturing.photo import sampled
 
@@ -26,6 +27,7 @@ _ROUND = 1.0  # cells over which outline and layers pass into each other where t
 _FINER = 4  # times as fine as the cells is the picture in which the outline's distance is measured
 _WHOLE = 0.95  # of a pixel: covered less, it is the outline's
 _EVEN = 0.8  # cells, over which the outline is evened out
+_STAIRS = 1.5  # pixels of the picture, over which it is at least: else walls have a streak for each stair
 _BLUR = 1.5  # of the layers' pixels, over which what they are continued by is evened out
 _MARGIN = 3  # cells between the solid and its box
 _NEAREST = 0.05  # of the thing's distance: nothing comes closer to the camera
@@ -54,9 +56,9 @@ class Between:
         share = regions.sum(axis=0)
         if not (share >= 0.5).any():
             raise ValueError("the outline is empty: nothing would be left of the picture")
-        outline = _distance(share)
+        outline = _distance(share, len(share) / layers.window.side)
         way = ways(outline, regions)
-        middle, half = _depths(layers, share)
+        middle, half = _flattened(layers, share, outline, camera)
         middle = straightened(middle, outline, way)
         half = np.maximum(half, _FOUND / np.maximum(_steepness(middle), 1.0 / _STEEPEST))
         inside, front, back = widened(outline, way), middle - half, middle + half
@@ -81,14 +83,17 @@ class Between:
         return np.column_stack([column, row]) / self.window.side, (z - 1.0) * self.camera.fx / self.window.side
 
 
-def _distance(share: np.ndarray) -> np.ndarray:
-    """(N, N) cells to the outline of what is covered, positive inside, without the pixels' stairs."""
+def _distance(share: np.ndarray, pixel: float) -> np.ndarray:
+    """(N, N) cells to the outline of what is covered, positive inside, without the stairs of the picture's pixels, each
+    so many cells."""
     size, pad = _FINER * len(share), _FINER
     fine = np.asarray(Image.fromarray(share).resize((size, size), Image.Resampling.BICUBIC)) >= 0.5
     fine = np.pad(fine, pad)
     found = ndimage.distance_transform_edt(fine) - ndimage.distance_transform_edt(~fine)
     found = Image.fromarray(found[pad:-pad, pad:-pad].astype(np.float32) / _FINER)
-    return ndimage.gaussian_filter(np.asarray(found.resize(share.shape, Image.Resampling.BOX)), _EVEN)
+    return ndimage.gaussian_filter(
+        np.asarray(found.resize(share.shape, Image.Resampling.BOX)), max(_EVEN, _STAIRS * pixel)
+    )
 
 
 def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,13 +105,37 @@ def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     goes up and down from pixel to pixel: networks that tell several pixels at a time leave such a weave (Odena et al.
     2016); the binomial filter has its zero just there.
     """
-    own = _sure(np.asarray(Image.fromarray(share).resize(layers.front.shape[::-1], Image.Resampling.BOX)))
+    own = _sure(_reduced(share, layers.front.shape))
     middle = np.clip((layers.front + layers.back) / 2, -_DEEPEST, _DEEPEST)
     square = np.clip((layers.back - layers.front) / 2, 0.0, _DEEPEST) ** 2
     smooth = (ndimage.convolve(_continued(values, own), _BINOMIAL, mode="nearest") for values in (middle, square))
     half_side = len(share) / 2
     middle, square = (_enlarged(values, len(share)) for values in smooth)
     return middle * half_side, np.sqrt(np.maximum(square, _THINNEST**2)) * half_side
+
+
+def _flattened(
+    layers: Layers, share: np.ndarray, outline: np.ndarray, camera: PinholeCamera
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same with front and back put onto their planes, which meet as sharply as the cells allow."""
+    middle, half = _depths(layers, share)
+    cell, pixel = layers.window.side / camera.fx / len(share), len(share) / len(layers.front)
+    own = _sure(_reduced(share, layers.front.shape))
+
+    def flat(depth: np.ndarray) -> np.ndarray:
+        affine = depth / np.maximum(1.0 + depth * cell, _NEAREST) / pixel  # planes are so in inverse depth
+        found = flats(_reduced(affine, own.shape), own)
+        if not found:
+            return depth
+        affine = flattened(affine, found, outline / pixel) * pixel
+        return affine / np.maximum(1.0 - affine * cell, _NEAREST)
+
+    front, back = flat(middle - half), flat(middle + half)
+    return (front + back) / 2, np.maximum((back - front) / 2, half.min())
+
+
+def _reduced(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    return np.asarray(Image.fromarray(values.astype(np.float32)).resize(shape[::-1], Image.Resampling.BOX))
 
 
 def _sure(share: np.ndarray) -> np.ndarray:

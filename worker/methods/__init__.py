@@ -20,6 +20,7 @@ TABLE = (
     ".layers",
     ".triposr",
     ".multiview_fit",
+    ".hybrid",
     ".triposg",
     ".shap_e",
 )
@@ -47,6 +48,11 @@ def with_network(name: str) -> tuple[Method, Network]:
             return method, network
     names = ", ".join(network.name for _, network in known)
     raise MethodUnavailable(f"there is no network {shortened(name)!r}: choose one of {names}")
+
+
+def under(method: Method) -> list[Method]:
+    """The methods that a method is a list of steps over."""
+    return [each for each in all_methods() if each.name in method.over]
 
 
 def of_category(name: str) -> list[Method]:

@@ -31,7 +31,7 @@ from .runtime import memory, places
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
 
-    from ..core.representations import Representation
+    from ..core.representations import Front, Representation
     from ..pictures.gather import Inputs
     from ..pictures.load import Picture
 
@@ -50,7 +50,9 @@ class Network:
     weights. quality: higher than that of another network of the category for as many pictures, where a comparison that
     was published or measured here found it better; the same where there is none. It chooses nothing: a better one may
     be slow. comes_along: fetched with the set-up, unless the user does without. small: runs on the processor whatever
-    device is chosen, within a tenth of a second, in which no other could be woken.
+    device is chosen, within a tenth of a second, in which no other could be woken. stored: the name under which its
+    weights lie, where that is another network's, whose they are. by_hand: why nobody fetches its weights, where the
+    user has to.
     """
 
     name: str
@@ -65,6 +67,13 @@ class Network:
     quality: int = 1
     comes_along: bool = False
     small: bool = False
+    stored: str = ""
+    by_hand: str = ""
+
+    @property
+    def kept(self) -> str:
+        """The name of its folder in the store."""
+        return self.stored or self.name
 
     @property
     def bytes(self) -> int:
@@ -80,13 +89,15 @@ class Network:
     def is_here(self, weights: WeightStore) -> bool:
         """Whether it runs without going online."""
         if self.published:
-            return weights.find(self.name, self.published) is not None
+            return weights.find(self.kept, self.published) is not None
         return self.file is None or self.file.is_file()
 
     def folder(self, weights: WeightStore) -> Path | None:
         """Where its weights lie, for `load`. Raises WeightsMissing; Unable where a file of the product is missing."""
+        if self.by_hand and not self.is_here(weights):
+            raise Unable(f"the weights of {self.label} are not in {weights.root / self.kept}: {self.by_hand}")
         if self.published:
-            return weights.require(self.name, self.published, self.licence)
+            return weights.require(self.kept, self.published, self.licence)
         if self.file is None:
             return None
         if not self.file.is_file():
@@ -100,7 +111,7 @@ class Network:
     def _own_revision(self, weights: WeightStore) -> str:
         if self.published is None:
             return _digest(self.file) if self.file and self.file.is_file() else ""
-        folder = weights.find(self.name, self.published)
+        folder = weights.find(self.kept, self.published)
         if folder is None:
             return "absent"
         files = (path for path in sorted(folder.rglob("*.*")) if path.exists())  # not a link to nowhere
@@ -119,18 +130,20 @@ class Network:
 
     def download(self, weights: WeightStore, job: Job | Span) -> int:
         """Fetches what is missing of its weights and of those beside them; returns their bytes."""
+        if self.by_hand:
+            self.folder(weights)  # raises where they are not here
         wanted = self.fetched
         total, done = sum(network.bytes for network in wanted), 0
         for network in wanted:
-            part = job.span(done / total, (done + network.bytes) / total)
+            part = job.span(done / max(total, 1), (done + network.bytes) / max(total, 1))
             if not network.is_here(weights):
-                weights.download(network.name, network.published, part)
+                weights.download(network.kept, network.published, part)
             done += network.bytes
         return total
 
     def remarks(self, weights: WeightStore) -> tuple[str, ...]:
         """Sentences for the user about the weights that are used."""
-        return weights.remarks(self.name, self.published) if self.published else ()
+        return weights.remarks(self.kept, self.published) if self.published else ()
 
 
 @dataclass(frozen=True)
@@ -148,7 +161,8 @@ class Method:
     `__init__`, as the module docstring says.
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
-    applied when the representation is restored from its arrays. environment: the Python that has its packages.
+    applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
+    names of the methods that it is a list of steps over.
     """
 
     name: str
@@ -164,6 +178,7 @@ class Method:
     options: type = NoOptions
     late: tuple[str, ...] = ()
     environment: str = "core"
+    over: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -192,7 +207,8 @@ class Method:
 @dataclass(frozen=True, eq=False)
 class Task:
     """What a runner is asked for. options: the method's dataclass. on_preview: hears pictures (H, W, 3) uint8 sRGB of
-    what is made so far."""
+    what is made so far. on_coarse: hears a first guess of what will be made, soon. known: of the thing, by methods that
+    can be told."""
 
     inputs: Inputs
     network: Network
@@ -200,6 +216,8 @@ class Task:
     device: str
     weights: WeightStore
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
+    on_coarse: Callable[[Representation], None] = lambda coarse: None
+    known: Front | None = None
 
     @property
     def runs_on(self) -> str:

@@ -63,7 +63,8 @@ class Picture:
     """rgb: (H, W, 3) uint8 sRGB. alpha: (H, W) uint8 or None where the file has none, or it marks nothing.
 
     fov_degrees: across the longer side, from EXIF, or None. digest: sha256 of the file's bytes. name: the file's,
-    without its ending. notes: sentences for the user about what was done to the picture.
+    without its ending. notes: sentences for the user about what was done to the picture. is_whole: whether rgb shows
+    what is behind the thing too, because the alpha was found here.
     """
 
     rgb: np.ndarray
@@ -72,6 +73,7 @@ class Picture:
     digest: str
     name: str
     notes: tuple[str, ...] = ()
+    is_whole: bool = False
 
     @cached_property
     def background(self) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..methods import under
 from ..methods.method import Method
 
 WORKER = Path(__file__).parent.parent
@@ -26,8 +27,8 @@ TOLD = "pipeline/work.py"
 
 def of_method(method: Method) -> str:
     """The digest of the code that makes a method's representation."""
-    own = Path(find_spec(method.package).origin).parent
-    return _digest((*(WORKER / room for room in SHARED), own))
+    own = [Path(find_spec(each.package).origin).parent for each in (method, *under(method))]
+    return _digest((*(WORKER / room for room in SHARED), *own))
 
 
 def of_finish() -> str:

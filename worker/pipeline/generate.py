@@ -39,7 +39,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
 
     What was made before of the same, by the same code and weights, is not made again.
     """
-    output = _checked_output(request.output)
+    output = checked_output(request.output)
     for folder in filter(None, (request.previews, request.photos, request.maps)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
@@ -104,7 +104,7 @@ def with_photos(made: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     """A kept result again: the fields of `GenerateResult`, as JSON. Raises Unable where it is there no more."""
-    path, store = _checked_output(output), cache.Cache(results)
+    path, store = checked_output(output), cache.Cache(results)
     if photos:
         path_of(photos)
     facts = store.load_glb(key, path) if key.isalnum() else None
@@ -115,7 +115,7 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     return {**found, "glb": str(path), "seconds": {}, "from_cache": True}
 
 
-def _checked_output(output: str) -> Path:
+def checked_output(output: str) -> Path:
     """The path to write to, checked before any work is done for it. A link is followed."""
     path = path_of(output)
     if path.suffix.lower() != ".glb":

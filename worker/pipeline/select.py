@@ -17,7 +17,7 @@ from ..core.errors import Invalid, Unable
 from ..core.options import Option, Value, build, described, resolved
 from ..core.texts import shortened
 from ..finish.options import TABLE
-from ..methods import all_methods, of_category, with_network
+from ..methods import all_methods, of_category, under, with_network
 from ..methods.method import Method, Network
 from ..methods.runtime.subject_option import AUTO, BOTH, SCENE, THING
 from ..store.weights import WeightStore
@@ -173,7 +173,8 @@ def roughness(choice: Choice, weights: WeightStore) -> str:
     if choice.network.file is None:
         return ""
     others = [row for each in all_methods() if each.cut_out and each is not choice.method for row in each.networks]
-    rows = (*choice.method.networks, *(others if choice.method.cut_out else ()))
+    below = [row for each in under(choice.method) for row in each.networks]
+    rows = (*choice.method.networks, *below, *(others if choice.method.cut_out else ()))
     away = next((row for row in rows if _is_away(row, weights)), None)
     finer = f": {away.told} is a download away" if away else ""
     return f"made by a small network that ships ({choice.network.label}), so it is rough{finer}"

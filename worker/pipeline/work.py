@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
 from ..core.options import Value
@@ -31,10 +32,11 @@ from ..core.whole_file import WholeFile
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
-from ..finish.options import ApartOptions
+from ..finish.options import ApartOptions, of_type
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
-from ..methods.method import Task
+from ..methods import under
+from ..methods.method import Method, Network, Task
 from ..methods.runtime.subject_option import AUTO
 from ..pictures.gather import Inputs
 from ..pictures.look import files_below, folder_of_listed, look
@@ -47,6 +49,9 @@ from .select import SUBJECT, Choice, Settings, all_options, kind_of, roughness, 
 THUMBNAIL = 256
 """Pixels of the pictures of a result that the history shows."""
 
+
+COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
+"""Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
 
 PICTURES = ("photos", "thumbnails")
 """Of the facts, what is kept as files of its own."""
@@ -109,14 +114,20 @@ class Making:
             pictures=self.digests,
             ordered=inputs.ordered,
             network=self.choice.network.name,
-            revision=self.choice.network.revision(self.task.weights),
+            revision=[each.revision(self.task.weights) for each in (self.choice.network, *_below(method))],
             code=code.of_method(method),
             options={name: value for name, value in options.items() if name not in method.late},
             device=self.task.place,
         )
 
-    def run(self, job: Span, on_preview: Callable[[np.ndarray], None]) -> Representation:
-        return self.choice.method.run(dataclasses.replace(self.task, on_preview=on_preview), job)
+    def run(
+        self,
+        job: Span,
+        on_preview: Callable[[np.ndarray], None],
+        on_coarse: Callable[[Representation], None] = lambda found: None,
+    ) -> Representation:
+        task = dataclasses.replace(self.task, on_preview=on_preview, on_coarse=on_coarse)
+        return self.choice.method.run(task, job)
 
     def kept(self, store: cache.Cache, job: Span) -> Representation | None:
         arrays = store.load_arrays(self.key)
@@ -159,11 +170,24 @@ class Work:
     def represent(self, before: None, job: Span) -> Representation:
         show = _previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show)
+            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show, self._offerer(job))
             if self.thing:
                 found = Apart(self.thing.run(job.span(0.6, 1.0), show), found)
         job.show(None)
         return found
+
+    def _offerer(self, job: Span) -> Callable[[Representation], None]:
+        """Makes a small GLB of a first guess in the folder for previews, and tells of it."""
+        own, path = self.making.settings.finish, Path(self.request.previews) / COARSE_FILE
+
+        def offer(found: Representation) -> None:
+            quick = of_type(type(found).__name__, own)
+            quick = dataclasses.replace(quick, **{name: min(getattr(own, name), most) for name, most in COARSE.items()})
+            with contextlib.suppress(Unable):  # a first look less: nothing is lost
+                write(finished(found, quick, Job(lambda *report: None)), path, self.name)
+                job.show(path)
+
+        return offer if self.request.previews else lambda found: None
 
     def kept_representation(self, job: Span) -> Representation | None:
         found = self.making.kept(self.store, job) if self.store else None
@@ -298,6 +322,11 @@ class Work:
         both = f"{making.choice.network.name} and {self.thing.choice.network.name}" if self.thing else ""
         name = both or making.choice.network.name
         return kind_of(name, self.request.preset, making.task.device, counted(pictures))
+
+
+def _below(method: Method) -> list[Network]:
+    """The networks of the methods that a method is a list of steps over."""
+    return [network for each in under(method) for network in each.networks]
 
 
 def _of(choice: Choice, request: Request) -> dict[str, Value]:

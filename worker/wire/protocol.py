@@ -9,6 +9,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    refine            RefineParams     -> GenerateResult      a mesh and a picture of the same thing to one GLB file
     sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
@@ -41,7 +42,7 @@ from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 8
+VERSION = 9
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -159,6 +160,17 @@ class GenerateParams:
     photos: str = ""
     cached: bool = True
     maps: str = ""
+
+
+@dataclass(frozen=True)
+class RefineParams:
+    """`mesh`: a GLB of anybody's; `picture`: of the same thing; `output`: the GLB to write, in which it has its place
+    and its size. `texture`: pixels along the side of the new texture."""
+
+    mesh: str
+    picture: str
+    output: str
+    texture: int = 2048
 
 
 @dataclass(frozen=True)
@@ -331,7 +343,8 @@ class Progress:
 class Preview:
     """What is being made looks like the picture in `file` so far, a PNG. Such a job also hears `Enough`.
 
-    "": it is made, and what follows is not to be seen; `Enough` comes too late.
+    "": it is made, and what follows is not to be seen; `Enough` comes too late. A GLB: a first guess at the mesh, to be
+    replaced by the result.
     """
 
     progressToken: int
@@ -354,6 +367,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
     "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
+    "refine": (RefineParams, GenerateResult),
     "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),

@@ -6,7 +6,7 @@ Each function takes what it works on and changes it at once; what is one step fo
 
 from .cameras import add_cameras
 from .errors import CannotAdd, CannotChange
-from .mesh import add_meshes
+from .mesh import add_meshes, check
 from .sequence import add_sequence
 
-__all__ = ["CannotAdd", "CannotChange", "add_cameras", "add_meshes", "add_sequence"]
+__all__ = ["CannotAdd", "CannotChange", "add_cameras", "add_meshes", "add_sequence", "check"]

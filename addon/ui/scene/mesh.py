@@ -27,17 +27,23 @@ meet at 60 degrees and more; the robot and the room look the same with 45. Set b
 
 def add_meshes(context: bpy.types.Context, file: glb.Reading, name: str) -> list[bpy.types.Object]:
     """Brings the meshes of a GLB into the scene as objects at the world's origin, selected, the first of them active
-    and called so, the others as in the file.
+    and called so, the others, and without a name this one too, as in the file.
 
     Needs object mode. Raises CannotAdd.
     """
-    try:
-        shapes = file.shapes()
-    except glb.Unreadable as error:
-        raise CannotAdd(str(error)) from None
-    things = [_object(context, shape, shape.name if number else name) for number, shape in enumerate(shapes)]
+    shapes = check(file)
+    names = [name or shapes[0].name, *(shape.name for shape in shapes[1:])]
+    things = [_object(context, shape, called) for shape, called in zip(shapes, names)]
     select_only(context, *reversed(things))
     return things
+
+
+def check(file: glb.Reading) -> tuple[glb.Shape, ...]:
+    """What the file holds. Raises CannotAdd."""
+    try:
+        return file.shapes()
+    except glb.Unreadable as error:
+        raise CannotAdd(str(error)) from None
 
 
 def _object(context: bpy.types.Context, shape: glb.Shape, name: str) -> bpy.types.Object:

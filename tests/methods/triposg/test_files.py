@@ -117,7 +117,7 @@ def test_a_file_that_is_cut_off_is_told(folder):
         ("vae/config.json", {"embed_include_pi": True}, "embed_include_pi"),
         ("image_encoder_dinov2/config.json", {"model_type": "clip"}, "model_type"),
         ("image_encoder_dinov2/config.json", {"image_size": 7}, "image_size"),
-        ("scheduler/scheduler_config.json", {"shift": 3}, "shift"),
+        ("scheduler/scheduler_config.json", {"shift": 0}, "shift"),
         ("feature_extractor_dinov2/preprocessor_config.json", {"resample": 2}, "resample"),
         ("feature_extractor_dinov2/preprocessor_config.json", {"size": 256}, "size"),
         ("feature_extractor_dinov2/preprocessor_config.json", {"image_std": [0, 1, 1]}, "image_std"),
@@ -154,5 +154,5 @@ def test_steps_along_a_constant_velocity_end_where_it_leads():
             assert 0.0 < float(time.max()) <= 1000.0
             return torch.ones_like(latents)
 
-    *_, last = triposg.sampled(Straight(), torch.zeros(1, 4, 2), torch.zeros(1, 3, 2), 7)
+    *_, last = triposg.sampled(Straight(), torch.zeros(1, 4, 2), torch.zeros(1, 3, 2), triposg.sigmas(7))
     torch.testing.assert_close(last, torch.ones(1, 4, 2))

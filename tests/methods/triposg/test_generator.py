@@ -15,7 +15,7 @@ from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable, Weigh
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.methods.runtime import memory
-from image_to_3d.worker.methods.triposg import METHODS, generator
+from image_to_3d.worker.methods.triposg import METHODS, generator, stages
 from image_to_3d.worker.methods.triposg import files as triposg_files
 from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.pictures.load import Picture
@@ -93,7 +93,7 @@ def test_the_options_are_heard(weights):
 def test_points_may_be_asked_for_in_any_batch(weights, monkeypatch):
     found = field(weights)
     whole = found.value(sphere(0.6))
-    monkeypatch.setitem(generator.BATCH, "cpu", 7)
+    monkeypatch.setitem(stages.BATCH, "cpu", 7)
     again = generator.restored(found.to_arrays(), task("triposg", weights, photo()), silent())
     np.testing.assert_allclose(again.value(sphere(0.6)), whole, atol=1e-4)
     assert again.value(sphere(0.6)[:0]).shape == (0,)

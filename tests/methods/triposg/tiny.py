@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TripoSG with random weights whose field is nevertheless a closed ball with bumps.
+"""A TripoSG, or a DetailGen3D, with random weights whose field is nevertheless a closed ball with bumps.
 
 Random weights alone give noise that fills the cube, on which no step after the networks means anything. So the first
 channels of what points pass are set by hand, at any size of the network: the cosines of the three coordinates, whose
@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from image_to_3d.worker.methods.runtime.configurations import Preparation
-from image_to_3d.worker.methods.triposg.files import TripoSGConfig
+from image_to_3d.worker.methods.triposg.files import DETAILGEN3D, TripoSGConfig
 from image_to_3d.worker.methods.triposg.network import (
     EncoderConfig,
-    Flow,
     FlowConfig,
     PictureEncoder,
     ShapeCoder,
@@ -33,6 +33,7 @@ TINY = TripoSGConfig(
     ShapeConfig(width=32, layers=2, encoder_width=16, encoder_layers=1, heads=2, channels=8, frequencies=8),
     Preparation(48, 42, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 )
+TINY_DETAIL = replace(TINY, layout=DETAILGEN3D)
 RADIUS = 0.6
 
 
@@ -57,15 +58,19 @@ def with_a_ball(coder: ShapeCoder, bumps: float = 0.5) -> ShapeCoder:
 def write(folder: Path, config: TripoSGConfig = TINY, seed: int = 0, shards: int = 1) -> None:
     """Makes `folder` in the layout of the published one. shards: files that the flow's weights are spread over."""
     torch.manual_seed(seed)
-    _write(folder / "image_encoder_dinov2", _encoder_tree(config.encoder))
-    _save(PictureEncoder(config.encoder), folder / "image_encoder_dinov2" / "model.safetensors", 1)
-    _write(folder / "transformer", _flow_tree(config.flow))
-    _save(Flow(config.flow), folder / "transformer" / "diffusion_pytorch_model.safetensors", shards)
+    layout = config.layout
+    _write(folder / layout.encoder, _encoder_tree(config.encoder))
+    _save(PictureEncoder(config.encoder), folder / layout.encoder / "model.safetensors", 1)
+    _write(folder / "transformer", _flow_tree(config.flow) | {"_class_name": layout.name})
+    _save(layout.flow(config.flow), folder / "transformer" / "diffusion_pytorch_model.safetensors", shards)
     _write(folder / "vae", _shape_tree(config.shape))
     _save(with_a_ball(ShapeCoder(config.shape)), folder / "vae" / "diffusion_pytorch_model.safetensors", 1)
     scheduler = {"num_train_timesteps": 1000, "shift": 1, "use_dynamic_shifting": False}
     _write(folder / "scheduler", {"_class_name": "RectifiedFlowScheduler", **scheduler}, "scheduler_config.json")
-    _write(folder / "feature_extractor_dinov2", _preparation_tree(config.preparation), "preprocessor_config.json")
+    noising = {"num_train_timesteps": 1000, "beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
+    if layout.noises:
+        _write(folder / "noise_scheduler", {**noising, "trained_betas": None}, "scheduler_config.json")
+    _write(folder / layout.preparation, _preparation_tree(config.preparation), "preprocessor_config.json")
 
 
 def _save(network: nn.Module, path: Path, shards: int) -> None:
@@ -97,7 +102,7 @@ def _encoder_tree(config: EncoderConfig) -> dict:
 def _flow_tree(config: FlowConfig) -> dict:
     sizes = {"width": config.width, "num_layers": config.layers, "num_attention_heads": config.heads}
     channels = {"in_channels": config.channels, "cross_attention_dim": config.context}
-    return {"_class_name": "TripoSGDiTModel", **sizes, **channels}
+    return {**sizes, **channels}
 
 
 def _shape_tree(config: ShapeConfig) -> dict:

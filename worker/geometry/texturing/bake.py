@@ -88,8 +88,8 @@ def baked(
 
     mesh: with uv, as `unwrap.unwrapped` gives. colour: of the field, in the mesh's axes, or None. photos: with cameras
     in the mesh's axes, none, one or many; where a photo sees the surface well, its pixels are the texture, and the
-    field's colours are matched to them nearby. guesses: photos whose colours are taken for the field's where there is
-    none, the first's where it sees the surface well. Whatever `report` raises ends the work. ValueError
+    field's colours are matched to them nearby. guesses: photos whose colours are taken for the field's where they see
+    the surface, the first's where it sees it well. Whatever `report` raises ends the work. ValueError
     without uv.
     """
     if mesh.uv is None:
@@ -103,10 +103,11 @@ def baked(
         field, trust = None, np.minimum(trust / _MIXED, 1.0)  # what any photo saw beats what only spreads
     else:
         seen, trust = _photographed(surface, photos, 0.0, report)
-        if colour is None:
-            field = _guessed(surface, guesses, report)
-        else:
-            field = _asked(colour, surface, trust < 1.0, report)
+        field = _guessed(surface, guesses, report)
+        if colour is not None:
+            missing = ~np.isfinite(field).all(axis=1)
+            asked = _asked(colour, surface, missing & (trust < 1.0), report)
+            field[missing] = asked[missing]
     report(0.85, "joining the colours")
     texture = _filled(size, _joined(mesh, place, surface, seen, trust, field), report)
     report(1.0, "texture done")

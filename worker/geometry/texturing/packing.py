@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .rasterise import runs
 
-_ATTEMPTS = 6  # scales that are tried until the square is full
+_ATTEMPTS = 8  # scales that are tried until the square is full
 _FULL = 0.97  # the share of the square's height that is good enough
 
 
@@ -69,11 +69,19 @@ def _room(outlines: Outlines, size: int, padding: int) -> float:
 def _dropped(outlines: Outlines, scale: float, size: int, padding: int) -> tuple[np.ndarray, float]:
     """Offsets (count, 2) of the charts at a scale, and the height that they need."""
     low, high, begin = _profiles(outlines, scale, padding)
-    width = np.diff(begin)
-    tall = np.maximum.reduceat(high, begin[:-1])
-    order = np.lexsort((-width, -np.maximum(tall, width)))
-    floor = np.zeros(size)
-    offsets = np.zeros((outlines.count, 2))
+    width, tall = np.diff(begin), np.maximum.reduceat(high, begin[:-1])
+    keys = (np.maximum(tall, width), tall, width * tall, width + tall)
+    tried = (_laid_down(low, high, begin, np.lexsort((-width, -key)), size) for key in keys)
+    offsets, height = min(tried, key=lambda found: found[1])
+    return offsets + padding / 2.0, height
+
+
+def _laid_down(
+    low: np.ndarray, high: np.ndarray, begin: np.ndarray, order: np.ndarray, size: int
+) -> tuple[np.ndarray, float]:
+    """Offsets (count, 2) of the charts, put down in this order, and the height that they need."""
+    width, floor = np.diff(begin), np.zeros(size)
+    offsets = np.zeros((len(width), 2))
     for chart in order:
         part = slice(begin[chart], begin[chart + 1])
         rest = (sliding_window_view(floor, width[chart]) - low[part]).max(axis=1)
@@ -81,7 +89,7 @@ def _dropped(outlines: Outlines, scale: float, size: int, padding: int) -> tuple
         bottom = np.ceil(rest[left])
         floor[left : left + width[chart]] = bottom + high[part]
         offsets[chart] = left, bottom
-    return offsets + padding / 2.0, float(floor.max())
+    return offsets, float(floor.max())
 
 
 def _profiles(outlines: Outlines, scale: float, padding: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

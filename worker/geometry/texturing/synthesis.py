@@ -21,6 +21,10 @@ _LEVELS = (4, 2, 1)  # times as coarse as the pictures
 _ROUNDS = 3  # of looking for patches and laying them together, per level
 _LEAST, _SOURCES = 100, 6_000  # patches that there must be, and that are looked through
 _DIMENSIONS = 24  # of what patches are compared by
+_COMPARED = 300  # patches, with which each is compared
+_UNLIKE, _RARE = 6.0, 0.25
+"""Times as far (squared) from what is most like it elsewhere as patches usually are, and at most so many of all: what
+is so rare is not laid again."""
 _ALIKE = 8  # patches at first, of which any is taken
 _GUIDED = 1.5  # how much the blurred colours count beside a patch's own pixels
 _PLACED = (0.3, 0.05)  # how much a row's and a column's distance count: bands and labels go round a thing
@@ -52,6 +56,7 @@ def synthesised(
         sources, targets = _places(level.shown, 1, rng), _places(level.inside, _EVERY, rng)
         if len(sources) < _LEAST or not len(targets):
             continue
+        sources = _repeated(level.detail, sources, rng)
         found = _filled(level, sources, targets, found, rng)
     return guide.astype(np.float32) if found is None else np.where(inside[..., None], level.wanted + found, guide)
 
@@ -113,6 +118,22 @@ def _places(mask: np.ndarray, every: int, rng: np.random.Generator) -> np.ndarra
     if every == 1 and len(found) > _SOURCES:
         found = found[rng.choice(len(found), _SOURCES, replace=False)]
     return found
+
+
+def _repeated(detail: np.ndarray, corners: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The corners (N, 2) without those of patches that are like no other away from them, as an eye or a letter on
+    something plain is: laid elsewhere they would be seen as a second one. Where much is like nothing else all stay."""
+    features = _patches(detail, corners).reshape(len(corners), -1)
+    features = features @ _basis(features)
+    some = rng.permutation(len(corners))[:_COMPARED]
+    down, right = (np.abs(np.subtract.outer(place, place[some])) > _PATCH for place in corners.T.astype(np.int16))
+    squares = _distances(features, features[some]) + (features**2).sum(axis=1, keepdims=True)
+    rarity = np.where(down | right, squares, np.inf).min(axis=1)
+    known = np.isfinite(rarity)
+    if not known.any():
+        return corners
+    usual, rare = np.quantile(rarity[known], (0.5, 1.0 - _RARE))
+    return corners[rarity <= max(_UNLIKE * usual, rare)]
 
 
 def _patches(values: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from .packing import Outlines, packed
 from .rasterise import covered
 
 _TURNS = np.radians(np.arange(0.0, 90.0, 7.5))  # after a right angle boxes repeat
-_OVERLAP_PIXELS = 768  # squared: those that the faces cover when charts that cover themselves are looked for
+_OVERLAP_PIXELS = 512  # squared: those that the faces cover when charts that cover themselves are looked for
 _OVERLAP_ROUNDS = 4
 
 

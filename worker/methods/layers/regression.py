@@ -15,6 +15,7 @@ from ...core.job import Job, Span
 from ...core.representations import Layers
 from ...core.view import View
 from ...pictures.load import Picture
+from ...pictures.plain import plain_alpha
 from ...pictures.silhouette import cut_out, inflated, window_around, without_specks
 from ..method import Network, Task
 from ..runtime.loading import loading
@@ -61,6 +62,14 @@ def _view(picture: Picture, mask: np.ndarray) -> View:
     return View(picture.view(DEFAULT_FOV).camera, rgb=picture.rgb, mask=mask)
 
 
+def _share(picture: Picture, subject: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 how much of each pixel is the thing's, at least half just where the subject (H, W) bool is, and none
+    but there and beside it."""
+    alpha = plain_alpha(picture.rgb, ~subject) if picture.alpha is None else picture.alpha
+    beside = ndimage.binary_dilation(subject, np.ones((3, 3), bool))
+    return np.where(subject, np.maximum(alpha, 128), np.where(beside, np.minimum(alpha, 127), 0)).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class ObjectEstimator:
     """A loaded network."""
@@ -82,7 +91,7 @@ class ObjectEstimator:
         flipped, other = self._run(*(np.ascontiguousarray(values[:, ::-1]) for values in (colour, mask, height)))
         found = (found + flipped[:, :, ::-1]) / 2.0
         front, back = believed(found[0], found[1], height, mask)
-        colours, view = behind(found[2:], colour, mask), _view(picture, np.uint8(255) * subject)
+        colours, view = behind(found[2:], colour, mask), _view(picture, _share(picture, subject))
         return Layers(front, back, colours, window, view, up=averaged(up, other))
 
     def _run(self, colour: np.ndarray, mask: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
-from ...core.representations import Layers
+from ...core.representations import Front, Layers
 from ...core.view import View
 from ...pictures.load import Picture
 from ...pictures.silhouette import cut_out, inflated, solid_part, window_around, without_specks
@@ -34,7 +35,23 @@ def run(task: Task, imagination: Imagination, job: Job | Span) -> Layers:
     options = task.options
     job.report(0.1, "cutting the object out")
     picture = matte.without_background(task.picture, task.weights, task.network.name)
-    return imagination(task.picture, picture, options.seed, options.steps, options.variety, job.span(0.2, 1.0))
+    known = task.known and _told(task.known, imagination.network.config.size)
+    way = options.seed, options.steps, options.variety, job.span(0.2, 1.0)
+    return imagination(task.picture, picture, *way, known, as_told=False)
+
+
+def _told(front: Front, size: int) -> Known:
+    """The front in the network's square."""
+    where = _smaller(front.where, size)
+    depth = _smaller(np.where(front.where, front.depth, 0.0), size) / np.maximum(where, 1e-6)
+    layers, inside = np.zeros((1, 5, size, size), np.float32), np.zeros((1, 2, size, size), np.float32)
+    layers[0, 0], inside[0, 0] = depth, where >= 0.5
+    return Known(layers, inside, np.float32([[front.shift, front.scale, front.off]]))
+
+
+def _smaller(values: np.ndarray, size: int) -> np.ndarray:
+    """(size, size) float32 means of values (S, S)."""
+    return np.asarray(Image.fromarray(np.float32(values)).resize((size, size), Image.Resampling.BOX))
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Layers:
@@ -62,12 +79,14 @@ class Imagination:
         variety: float,
         job: Job | Span,
         known: Known | None = None,
+        as_told: bool = True,
     ) -> Layers:
         """The front and back of what a picture with an alpha shows, others with another seed.
 
         own: the user's picture, of which `picture` shows the thing alone.
         steps: of the way from noise to a shape. variety: how much of the noise is used; 0 gives the likeliest.
-        known: what is known of the thing, in the square that window_around and cut_out make of it.
+        known: what is known of the thing, in the square that window_around and cut_out make of it. as_told: whether
+        that stays as it is, or is only listened to.
         Raises Unable where the alpha shows no thing, or the network gives nothing finite.
         """
         subject = solid_part(picture.alpha)
@@ -79,7 +98,7 @@ class Imagination:
         colour, mask = cut_out(picture.rgb, inside, window, size)
         height = inflated(mask) * np.float32(2.0 / size)
         noise = self.network.noise(seed) * np.float32(variety)
-        found, up = self._sampled(colour, mask, height, noise, steps, job, known)
+        found, up = self._sampled(colour, mask, height, noise, steps, job, known, as_told)
         if not np.isfinite(found).all():
             raise Unable(f"the weights in {self.file} give numbers that are not finite: {remedy(self.file)}")
         front, back = believed(found[0], found[1], height, mask)
@@ -95,6 +114,7 @@ class Imagination:
         steps: int,
         job: Job | Span,
         known: Known | None,
+        as_told: bool,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """(5, S, S) float32: front, back and the back's colour; and what is up (3,). noise: (5, s, s), which the
         residual comes from."""
@@ -108,7 +128,7 @@ class Imagination:
         likeliest, up = self._likeliest(image, inside, height)
         view, outline = network.view(image, inside, height, likeliest, known)
         residual = network.residual(noise * outline, view, outline, steps, tell)
-        return network.layers(likeliest, residual, outline, known), up
+        return network.layers(likeliest, residual, outline, known if as_told else None), up
 
     def _likeliest(
         self, image: np.ndarray, outline: np.ndarray, cushion: np.ndarray

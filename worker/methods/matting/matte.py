@@ -39,7 +39,7 @@ def without_background(picture: Picture, weights: WeightStore, network: str) -> 
     alpha = subject_alpha(picture, weights, network)
     if picture.alpha is not None:
         return picture
-    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
+    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha, is_whole=True)
 
 
 def subject_alpha(picture: Picture, weights: WeightStore, network: str) -> np.ndarray:
@@ -64,7 +64,7 @@ def cut_out_by(matte: np.ndarray, picture: Picture) -> Picture:
     """As `without_background`, by a matte (h, w) float32 in [0, 1] of the opaque picture that is there already."""
     alpha = _at_the_photos_size(matte, picture)
     _check_there_is_something(picture, alpha)
-    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha)
+    return dataclasses.replace(picture, rgb=decontaminated(picture.rgb, alpha), alpha=alpha, is_whole=True)
 
 
 def thing_view(picture: Picture, subject: np.ndarray, camera: PinholeCamera, **pose: Any) -> View:

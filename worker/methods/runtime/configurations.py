@@ -53,6 +53,12 @@ class Configuration:
             raise ValueError(f"{name} in {self.name} must be a whole number from 1 to 65536, not {found!r}")
         return found
 
+    def number(self, name: str, low: float, high: float) -> float:
+        found = self.values.get(name)
+        if not isinstance(found, (int, float)) or isinstance(found, bool) or not low <= found <= high:
+            raise ValueError(f"{name} in {self.name} must be a number from {low:g} to {high:g}, not {found!r}")
+        return float(found)
+
     def part(self, name: str) -> Configuration:
         """The values of an inner table."""
         found = self.values.get(name)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading TripoSG's published folder, whose networks are loaded one by one: memory need not hold more than one.
+"""Reading the published folders of TripoSG and of DetailGen3D, which has TripoSG's networks but another flow. They are
+loaded one by one: memory need not hold more than one.
 
 Whatever is wrong with a file becomes one sentence (`ValueError`) that names it. Knows torch only.
 """
@@ -15,33 +16,66 @@ from torch import Tensor, nn
 
 from ..runtime.checkpoint import fit, read_tensors
 from ..runtime.configurations import Configuration, Preparation, read, read_preparation
-from .network import EncoderConfig, Flow, FlowConfig, PictureEncoder, ShapeCoder, ShapeConfig
+from .detail_network import Augmentation, DetailFlow, shifted
+from .network import EncoderConfig, Flow, FlowConfig, PictureEncoder, ShapeCoder, ShapeConfig, sigmas
 
-ENCODER, FLOW, CODER = "image_encoder_dinov2", "transformer", "vae"
-"""The sub-folders of the three networks."""
+FLOW, CODER = "transformer", "vae"
+"""The sub-folders of two of the networks."""
 
-_FILES = {ENCODER: "model", FLOW: "diffusion_pytorch_model", CODER: "diffusion_pytorch_model"}
-_PREPARATION, _SCHEDULER = "feature_extractor_dinov2/preprocessor_config.json", "scheduler/scheduler_config.json"
+_SCHEDULER, _NOISING = "scheduler/scheduler_config.json", "noise_scheduler/scheduler_config.json"
+_SCHEDULES = {"linear": False, "scaled_linear": True}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What differs between the folders. encoder, preparation: sub-folders. flow: its class, by its published name too.
+    noises: whether it says how coarse latents are noised."""
+
+    encoder: str
+    preparation: str
+    flow: type[Flow] | type[DetailFlow]
+    name: str
+    noises: bool
+
+    def file(self, part: str) -> str:
+        """The name of a sub-folder's weights, without its end."""
+        return "model" if part == self.encoder else "diffusion_pytorch_model"
+
+
+TRIPOSG = Layout("image_encoder_dinov2", "feature_extractor_dinov2", Flow, "TripoSGDiTModel", False)
+DETAILGEN3D = Layout("image_encoder_1", "feature_extractor_1", DetailFlow, "DetailGen3DDiTModel", True)
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class TripoSGConfig:
-    """Every size, read from the folder's configurations."""
+    """Every size, read from the folder's configurations. shift: of the flow's levels. noising: of coarse latents."""
 
     encoder: EncoderConfig
     flow: FlowConfig
     shape: ShapeConfig
     preparation: Preparation
+    layout: Layout = TRIPOSG
+    shift: float = 1.0
+    noising: Augmentation = Augmentation()
+
+    def levels(self, steps: int) -> Tensor:
+        """(steps + 1,) float32: the share of noise before each step, and 0 after the last."""
+        return shifted(sigmas(steps), self.shift)
 
 
-def read_config(folder: Path) -> TripoSGConfig:
+def read_config(folder: Path, layout: Layout = TRIPOSG) -> TripoSGConfig:
     """All sizes, once it is sure that no file of weights is missing. Raises ValueError, OSError."""
-    read(folder / _SCHEDULER).fixed({"num_train_timesteps": 1000, "shift": 1, "use_dynamic_shifting": False})
-    encoder, flow, shape = (read(folder / part / "config.json") for part in (ENCODER, FLOW, CODER))
-    preparation = read_preparation(folder / _PREPARATION)
-    config = TripoSGConfig(_encoder(encoder), _flow(flow), _shape(shape), preparation)
+    scheduler = read(folder / _SCHEDULER)
+    scheduler.fixed({"num_train_timesteps": 1000, "use_dynamic_shifting": False})
+    encoder, flow, shape = (read(folder / part / "config.json") for part in (layout.encoder, FLOW, CODER))
+    flow.fixed({"_class_name": layout.name})
+    prepared = f"{layout.preparation}/preprocessor_config.json"
+    preparation = read_preparation(folder / prepared)
+    noising = _noising(read(folder / _NOISING)) if layout.noises else Augmentation()
+    networks = _encoder(encoder), _flow(flow), _shape(shape)
+    config = TripoSGConfig(*networks, preparation, layout, scheduler.number("shift", 1e-3, 1e3), noising)
     agree = {
         "cross_attention_dim in transformer/config.json": (config.flow.context, config.encoder.width),
         "latent_channels in vae/config.json": (config.shape.channels, config.flow.channels),
@@ -50,9 +84,9 @@ def read_config(folder: Path) -> TripoSGConfig:
         if found != wanted:
             raise ValueError(f"{name} must be {wanted} to fit the rest, not {found}")
     if config.preparation.crop < config.encoder.patch:
-        raise ValueError(f"crop_size in {_PREPARATION} must be at least {config.encoder.patch}")
-    for part in _FILES:
-        _shards(folder, part)
+        raise ValueError(f"crop_size in {prepared} must be at least {config.encoder.patch}")
+    for part in (layout.encoder, FLOW, CODER):
+        _shards(folder, part, layout.file(part))
     return config
 
 
@@ -60,28 +94,28 @@ def load_encoder(folder: Path, config: TripoSGConfig) -> PictureEncoder:
     """What turns the picture into tokens: eval mode, float32, on the CPU. Raises ValueError, OSError."""
     with torch.device("meta"):
         network = PictureEncoder(config.encoder)
-    return _filled(network, folder, ENCODER)
+    return _filled(network, folder, config.layout.encoder, config.layout)
 
 
-def load_flow(folder: Path, config: TripoSGConfig) -> Flow:
-    """What turns noise into a shape; as load_encoder."""
+def load_flow(folder: Path, config: TripoSGConfig) -> Flow | DetailFlow:
+    """What turns noise, or a coarse shape, into a shape; as load_encoder."""
     with torch.device("meta"):
-        network = Flow(config.flow)
-    return _filled(network, folder, FLOW)
+        network = config.layout.flow(config.flow)
+    return _filled(network, folder, FLOW, config.layout)
 
 
 def load_coder(folder: Path, config: TripoSGConfig) -> ShapeCoder:
-    """What turns a shape into a function of space; as load_encoder."""
+    """What turns a surface into a shape, and that into a function of space; as load_encoder."""
     with torch.device("meta"):
         network = ShapeCoder(config.shape)
-    return _filled(network, folder, CODER)
+    return _filled(network, folder, CODER, config.layout)
 
 
 # ------------------------------------------------------------------------------------------------------------- weights
 
 
-def _filled(network: Network, folder: Path, part: str) -> Network:
-    shards = _shards(folder, part)
+def _filled(network: Network, folder: Path, part: str, layout: Layout) -> Network:
+    shards = _shards(folder, part, layout.file(part))
     tensors: dict[str, Tensor] = {}
     for path in shards:
         tensors |= read_tensors(path)
@@ -89,9 +123,9 @@ def _filled(network: Network, folder: Path, part: str) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def _shards(folder: Path, part: str) -> list[Path]:
+def _shards(folder: Path, part: str, name: str) -> list[Path]:
     """The files with a network's weights: one, or those that an index lists. Raises ValueError if one is missing."""
-    whole = folder / part / f"{_FILES[part]}.safetensors"
+    whole = folder / part / f"{name}.safetensors"
     index = whole.with_name(whole.name + ".index.json")
     if whole.is_file() or not index.is_file():
         paths = [whole]
@@ -119,7 +153,6 @@ def _encoder(found: Configuration) -> EncoderConfig:
 
 
 def _flow(found: Configuration) -> FlowConfig:
-    found.fixed({"_class_name": "TripoSGDiTModel"})
     width, layers, channels, context = map(found.whole, ("width", "num_layers", "in_channels", "cross_attention_dim"))
     return FlowConfig(width, layers, _heads(found, width), channels, context)
 
@@ -133,6 +166,15 @@ def _shape(found: Configuration) -> ShapeConfig:
     channels, frequencies = found.whole("latent_channels"), found.whole("embed_frequency")
     heads = min(_heads(found, width), _heads(found, encoder_width))  # the same, checked for both
     return ShapeConfig(width, layers, encoder_width, encoder_layers, heads, channels, 3, frequencies)
+
+
+def _noising(found: Configuration) -> Augmentation:
+    found.fixed({"trained_betas": None})
+    schedule = found.values.get("beta_schedule")
+    if schedule not in _SCHEDULES:
+        raise ValueError(f"beta_schedule in {found.name} must be one of {', '.join(_SCHEDULES)}, not {schedule!r}")
+    start, end = (found.number(name, 1e-9, 1.0) for name in ("beta_start", "beta_end"))
+    return Augmentation(start, end, found.whole("num_train_timesteps"), _SCHEDULES[schedule])
 
 
 def _heads(found: Configuration, width: int) -> int:

@@ -13,8 +13,9 @@ Axes of the shape: right-handed, y up, within [-EXTENT, EXTENT]; the viewer of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,12 @@ EXTENT = 1.005
 
 MARGIN = 0.1
 """Empty border around the subject, as a share of its longer side."""
+
+POINTS = 204_800
+"""Of how many points of its surface a shape's latents are made."""
+
+CANDIDATES = 4
+"""Points that are drawn for each token, of which those are kept that lie far from each other."""
 
 TRAINING_TIMES = 1000.0
 """The network's time at the noise; 0 at the shape."""
@@ -315,11 +322,17 @@ def noise(seed: int, tokens: int, channels: int) -> Tensor:
     return torch.randn(1, tokens, channels, generator=torch.Generator().manual_seed(seed))
 
 
-def guided(flow: Flow, latents: Tensor, time: Tensor, picture: Tensor, guidance: float, together: bool) -> Tensor:
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of shape tokens (B, N, channels) at a time (B,) with picture tokens (B, M, context): a Flow, or one like it."""
+
+
+def guided(flow: Velocity, latents: Tensor, time: Tensor, picture: Tensor, guidance: float, together: bool) -> Tensor:
     """The velocity (1, N, channels): from the one without a picture, beyond the one with it, by `guidance`.
 
     picture: (1, M, context). together: ask for both at once, which is faster and takes more memory.
     """
+    if guidance == 1.0:
+        return flow(latents, time, picture).float()
     nothing = torch.zeros_like(picture)
     if together:
         without, with_it = flow(latents.expand(2, -1, -1), time.expand(2), torch.cat([nothing, picture])).chunk(2)
@@ -329,13 +342,26 @@ def guided(flow: Flow, latents: Tensor, time: Tensor, picture: Tensor, guidance:
 
 
 def sampled(
-    flow: Flow, latents: Tensor, picture: Tensor, steps: int, guidance: float = GUIDANCE, together: bool = True
+    flow: Velocity,
+    latents: Tensor,
+    picture: Tensor,
+    levels: Tensor,
+    guidance: float = GUIDANCE,
+    together: bool = True,
+    corrected: Callable[[Tensor, float], Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """The shape tokens after each of `steps` steps, from the noise `latents` (1, N, channels) float32 on."""
-    levels = sigmas(steps).to(latents.device)
+    """The shape tokens after each step from one of `levels`, shares of noise, to the next; `latents` (1, N, channels)
+    float32 are those at the first.
+
+    corrected: what to make of the shape tokens without noise that a step foresees, and the level that it goes to.
+    """
+    levels = levels.to(latents.device)
     for high, low in zip(levels[:-1], levels[1:], strict=True):
         velocity = guided(flow, latents, TRAINING_TIMES * high[None], picture, guidance, together)
         latents = latents + (high - low) * velocity
+        if corrected:
+            clean = latents + low * velocity
+            latents = latents + (1.0 - low) * (corrected(clean, float(low)) - clean)
         yield latents
 
 
@@ -343,9 +369,9 @@ def sampled(
 
 
 def embedded_points(points: Tensor, frequencies: int) -> Tensor:
-    """(N, D) -> (N, D (2 frequencies + 1)): the coordinates, then for each its sines, then for each its cosines."""
+    """(..., D) -> (..., D (2 frequencies + 1)): the coordinates, then for each its sines, then for each its cosines."""
     rates = 2.0 ** torch.arange(frequencies, device=points.device, dtype=points.dtype)
-    angles = (points[:, :, None] * rates).flatten(1)
+    angles = (points[..., None] * rates).flatten(-2)
     return torch.cat([points, angles.sin(), angles.cos()], -1)
 
 
@@ -407,16 +433,37 @@ class ShapeDecoder(nn.Module):
 
 
 class ShapeEncoder(nn.Module):
-    """Points of a surface to tokens. Part of the file, and unused: its sizes and names only."""
+    """Points of a surface (B, N, 6), each with its outward unit normal after its place, and which of them become tokens
+    (B, T) -> tokens (B, T, width), in that order: they look at all points once, and then at each other."""
 
     def __init__(self, config: ShapeConfig):
         super().__init__()
+        self.config = config
         width = config.encoder_width
-        normal = 3  # beside its place, each point has its surface's normal
-        self.proj_in = nn.Linear(config.embedding + normal, width)
+        self.proj_in = nn.Linear(config.embedding + config.inputs, width)
         blocks = [ShapeBlock(width, config.heads) for _ in range(config.encoder_layers)]
         self.blocks = nn.ModuleList([LookUpBlock(width, config.heads), *blocks])
         self.norm_out = Norm(width)
+
+    def forward(self, surface: Tensor, chosen: Tensor) -> Tensor:
+        places, normals = surface.split(self.config.inputs, -1)
+        points = self.proj_in(torch.cat([embedded_points(places, self.config.frequencies), normals], -1))
+        first, *rest = self.blocks
+        queries = points.gather(1, chosen[..., None].expand(-1, -1, points.shape[-1]))
+        x = first(queries, *first.attn2.keys_and_values(points))
+        for block in rest:
+            x = block(x)
+        return self.norm_out(x)
+
+
+class Posterior(NamedTuple):
+    """A normal distribution of shape tokens, each (B, T, channels): the mean is the shape's own."""
+
+    mean: Tensor
+    logvar: Tensor
+
+    def sampled(self, noise: Tensor) -> Tensor:
+        return self.mean + (self.logvar / 2.0).exp() * noise
 
 
 class ShapeCoder(nn.Module):
@@ -432,6 +479,22 @@ class ShapeCoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         return self.decoder(self.post_quant(latents))
+
+    def encoded(self, surface: Tensor, chosen: Tensor) -> Posterior:
+        """What a surface becomes, as the encoder is given it."""
+        mean, logvar = self.quant(self.encoder(surface, chosen)).chunk(2, -1)
+        return Posterior(mean, logvar.clamp(-30.0, 20.0))
+
+
+def spread(points: Tensor, count: int) -> Tensor:
+    """Indices (count,) of points (N, D) far from each other, from the first one on: farthest point sampling (Eldar et
+    al. 1997). count: at most N."""
+    chosen = torch.zeros(count, dtype=torch.long, device=points.device)
+    nearest = torch.full((len(points),), torch.inf, device=points.device)
+    for i in range(1, count):
+        nearest = torch.minimum(nearest, (points - points[chosen[i - 1]]).square().sum(-1))
+        chosen[i] = nearest.argmax()
+    return chosen
 
 
 class Surface:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Refining a mesh of anybody's by a picture of the same thing."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from image_to_3d.worker import cli
+from image_to_3d.worker.core.errors import OutOfMemory, Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.finish import refined
+from image_to_3d.worker.pipeline.refine import refine
+from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.wire import protocol
+from PIL import Image
+
+RED, BLUE = (200, 40, 30), (30, 40, 200)
+
+
+@pytest.fixture
+def picture(tmp_path) -> str:
+    """A red square with round corners, a little wider than high, on nothing."""
+    rows, columns = np.indices((160, 200))
+    inside = ((abs(columns - 100) / 70.0) ** 6 + (abs(rows - 80) / 60.0) ** 6) < 1
+    rgba = np.dstack([np.broadcast_to(np.uint8(RED), (160, 200, 3)), np.where(inside, 255, 0).astype(np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "square.png")
+    return str(tmp_path / "square.png")
+
+
+def painted(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """The mesh in plain blue."""
+    image = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.new("RGB", (8, 8), BLUE))
+    mesh.visual = trimesh.visual.TextureVisuals(np.full((len(mesh.vertices), 2), 0.5), material=image)
+    return mesh
+
+
+def ball(detail: int = 4) -> trimesh.Trimesh:
+    """A ball of a size, and in a place, of its own."""
+    made = trimesh.creation.icosphere(detail)
+    made.apply_scale([3.5, 3.1, 3.0])
+    made.apply_translation([10.0, 20.0, 30.0])
+    return made
+
+
+def run(tmp_path, mesh: trimesh.Trimesh, picture: str, texture: int = 256, **named) -> protocol.GenerateResult:
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, node_name=named.get("name", "blob"))
+    scene.export(tmp_path / "mesh.glb")
+    params = protocol.RefineParams(str(tmp_path / "mesh.glb"), picture, str(tmp_path / "out.glb"), texture)
+    machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
+    return protocol.read(protocol.GenerateResult, refine(params, machine, Job(lambda *_: None)))
+
+
+def colours(mesh: trimesh.Trimesh) -> np.ndarray:
+    """(F, 3) of the middles of the faces, and which of them look forwards."""
+    return np.asarray(mesh.visual.to_color().vertex_colors)[:, :3].astype(int)
+
+
+def test_the_outline_becomes_the_pictures_and_place_name_and_unseen_colours_stay(tmp_path, picture):
+    made = run(tmp_path, painted(ball()), picture, name="my blob")
+    scene = trimesh.load(made.glb)
+    found = trimesh.load(made.glb, force="mesh")
+    assert made.name == "my blob" and list(scene.graph.nodes_geometry) == ["my blob"]
+    middle = found.bounds.mean(axis=0)
+    np.testing.assert_allclose(middle, [10.0, 20.0, 30.0], atol=0.2)
+    width, height, depth = np.ptp(found.bounds, axis=0)
+    assert depth == pytest.approx(6.0, abs=0.05)
+    corner = np.abs((found.vertices - middle)[:, :2] / [width / 2, height / 2]).min(axis=1).max()
+    assert corner > 0.8 > np.sqrt(0.5) + 0.05  # a ball's reaches 0.71
+    assert any("the outline fits the picture by 9" in note for note in made.warnings)
+    front = found.vertices[:, 2] > 32.0
+    assert np.abs(colours(found)[front] - RED).max(axis=1).mean() < 30
+    assert np.abs(colours(found)[found.vertices[:, 2] < 28.0] - BLUE).max(axis=1).mean() < 30
+    assert len(made.cameras) == 1 and made.faces == 5120
+
+
+def test_the_same_again_gives_the_same_mesh(tmp_path, picture):
+    first = run(tmp_path, ball(3), picture).glb
+    before = Path(first).read_bytes()
+    assert Path(run(tmp_path, ball(3), picture).glb).read_bytes() == before
+
+
+def test_a_mesh_of_twelve_faces_is_cut_finer_and_that_is_said(tmp_path, picture):
+    made = run(tmp_path, trimesh.creation.box((7.0, 6.0, 5.0)), picture)
+    assert made.faces >= refined.FEWEST_FACES and "the mesh had 12 faces" in made.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["open", "two parts", "loose triangles"])
+def test_meshes_that_are_not_closed_of_several_parts_or_without_uvs_are_refined(tmp_path, picture, kind):
+    mesh = ball()
+    if kind == "open":
+        mesh = trimesh.Trimesh(mesh.vertices, mesh.faces[mesh.triangles_center[:, 2] > 28.5])
+    if kind == "two parts":
+        mesh = trimesh.util.concatenate([mesh, trimesh.creation.icosphere(2).apply_translation([10.0, 20.0, 34.5])])
+    if kind == "loose triangles":
+        mesh = trimesh.Trimesh(
+            mesh.triangles.reshape(-1, 3), np.arange(3 * len(mesh.faces)).reshape(-1, 3), process=False
+        )
+    made = run(tmp_path, mesh, picture)
+    assert made.faces == len(mesh.faces) and any("the outline" in note for note in made.warnings)
+
+
+def test_outlines_that_do_not_fit_are_told_and_nothing_is_written(tmp_path, picture):
+    rod = trimesh.creation.cylinder(0.1, 6.0)
+    cross = trimesh.util.concatenate(
+        [rod, rod.copy().apply_transform(trimesh.transformations.rotation_matrix(1.57, [1, 0, 0]))]
+    )
+    with pytest.raises(
+        Unable, match="agrees with the picture's by .* only: choose a picture of the same thing; nothing"
+    ):
+        run(tmp_path, cross, picture)
+    assert not (tmp_path / "out.glb").exists()
+
+
+def test_a_mesh_of_too_many_faces_is_refused_with_what_helps(tmp_path, picture, monkeypatch):
+    monkeypatch.setattr(refined, "MOST_FACES", 1000)
+    with pytest.raises(
+        Unable, match="has 5,120 faces, and 1,000 are the most that are refined: decimate or retopologise"
+    ):
+        run(tmp_path, ball(), picture)
+
+
+def test_too_little_memory_is_told_before_anything_is_done(tmp_path, picture, monkeypatch):
+    monkeypatch.setattr(refined, "available", lambda: 10_000_000)
+    with pytest.raises(
+        OutOfMemory, match="GB of memory, of which 0.0 GB are free: close other programs, or choose a sm"
+    ):
+        run(tmp_path, ball(), picture)
+
+
+def test_a_mesh_without_any_area_is_refused(tmp_path, picture):
+    flat = trimesh.Trimesh(np.zeros((3, 3)), [[0, 1, 2]], process=False)
+    with pytest.raises(Unable, match="no triangle with an area"):
+        run(tmp_path, flat, picture)
+
+
+def test_a_picture_without_a_thing_is_refused(tmp_path, picture):
+    Image.fromarray(np.zeros((50, 50, 4), np.uint8)).save(tmp_path / "empty.png")
+    with pytest.raises(Unable, match="transparent everywhere"):
+        run(tmp_path, ball(3), str(tmp_path / "empty.png"))
+
+
+def test_from_the_terminal(tmp_path, picture, capsys):
+    ball(3).export(tmp_path / "ball.glb")
+    output = tmp_path / "out.glb"
+    wanted = ["refine", str(tmp_path / "ball.glb"), picture, "-o", str(output), "--texture", "128", "--json"]
+    assert cli.main(wanted) == cli.DONE
+    assert json.loads(capsys.readouterr().out)["method"] == "refine" and output.is_file()
+    assert cli.main(["refine", picture, picture, "-o", str(output)]) == cli.FAILED
+    assert "is no GLB file: export the mesh as one" in capsys.readouterr().err

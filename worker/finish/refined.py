@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Anybody's mesh and one picture of the same thing: the mesh with the picture's outline and its colours.
+
+The camera is found by the outline; what the picture's outline says the mesh follows; then the picture is laid onto what
+it sees, and the mesh's own colours onto the rest. Place, size and name stay. Knows views and geometry; must not know
+networks, methods or requests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..core.errors import OutOfMemory, Unable
+from ..core.free_memory import available
+from ..core.job import Job, Span
+from ..core.refining import MOST_FACES
+from ..core.view import View
+from ..geometry.glb_reading import Read, read_glb
+from ..geometry.mesh import Mesh, face_vectors, used_only
+from ..geometry.outline_pull import pulled
+from ..geometry.place import Placed
+from ..geometry.texturing.bake import baked
+from ..geometry.texturing.mirrored import mirrored
+from ..geometry.texturing.projection import fitted_from, moved, silhouette_iou
+from ..geometry.texturing.spread import welded
+from ..geometry.texturing.unwrap import unwrapped
+from .asset import Asset
+from .field import camera_info
+
+LEAST_IOU = 0.75
+"""Outlines that agree less are those of different things. Of eight of YCB's scans each with its own picture's outline:
+.93 to .995; ellipsoids as large as the thing: .79 to .98 of all that are round or square, .26 and .55 of a spoon and a
+clamp; with another thing's picture 19 of 56 above .75, whose outlines are simple and look alike from somewhere."""
+
+FEWEST_FACES = 2_000
+"""Fewer cannot follow an outline: each is cut into four until there are so many."""
+
+_BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
+"""Of memory, about: 0.9 GB were measured at 200,000 faces and 2048 texels, with 0.2 GB before."""
+
+_LEAST_GAIN = 0.002  # of the outlines' agreement: less is not worth that anything moves
+_YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
+_AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
+_SAMPLES = 600_000  # places at which the mesh's own colours are remembered
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A mesh that was read. mesh: welded. places, colours: (N, 3) of its own colours, sRGB in [0, 1]; None: none."""
+
+    mesh: Mesh
+    places: np.ndarray
+    colours: np.ndarray | None
+    name: str
+    notes: tuple[str, ...]
+
+
+def opened(path: Path, texture: int) -> Found:
+    """The mesh of a GLB that can be worked on. Raises Unable, OutOfMemory."""
+    read = read_glb(path)
+    count = len(read.corners)
+    if count > MOST_FACES:
+        message = f"{path.name} has {count:,} faces, and {MOST_FACES:,} are the most that are refined"
+        raise Unable(f"{message}: decimate or retopologise it first")
+    needed, there = count * _BYTES_PER_FACE + texture**2 * _BYTES_PER_TEXEL, available()
+    if there is not None and needed > there:
+        message = f"this needs about {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free"
+        raise OutOfMemory(f"{message}: close other programs, or choose a smaller texture", needed, there)
+    mesh = _welded(read)
+    if not len(mesh.faces) or not np.ptp(mesh.vertices, axis=0).max() > 0.0:
+        raise Unable(f"{path.name} has no triangle with an area: there is nothing to refine")
+    notes = ()
+    if count < FEWEST_FACES:
+        mesh = _finer(mesh)
+        notes = (f"the mesh had {count:,} faces, too few to follow an outline: it has {len(mesh.faces):,} now",)
+    return Found(mesh, *_remembered(read), read.name or path.stem, notes)
+
+
+def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
+    """The mesh as the view's picture and mask show it, where it was. Raises Unable where the outlines do not fit."""
+    mesh, mask = found.mesh, view.mask >= 128
+    with job.timed("camera"):
+        job.report(0.0, "finding the picture's place")
+        fit = fitted_from(mesh.vertices, mesh.faces, mask, _starts(mesh, view))
+    if fit.iou < LEAST_IOU:
+        message = f"the outline of {found.name} agrees with the picture's by {100 * fit.iou:.0f} % only"
+        raise Unable(f"{message}: choose a picture of the same thing; nothing was changed")
+    camera = replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position)
+    with job.timed("outline"):
+        job.report(0.2, "following the outline")
+        mesh, note = _followed(mesh, mask, camera, fit.iou, job)
+    with job.timed("texture"):
+        job.report(0.4, "unwrapping")
+        mesh = _painted(mesh.with_normals(), found, camera, texture, job.span(0.5, 1.0))
+    at_rest = Placed(mesh, 1.0, np.zeros(3))
+    return Asset(mesh, (camera_info(camera, at_rest),), False, (*found.notes, note))
+
+
+def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, str]:
+    """The mesh with the picture's outline, and a sentence on that."""
+    vertices = pulled(mesh.vertices, mesh.faces, mask, view, job.check)
+    after = silhouette_iou(vertices, mesh.faces, mask, view, 512) if np.isfinite(vertices).all() else 0.0
+    if after < before + _LEAST_GAIN:
+        return mesh, f"the outline fitted the picture already (by {100 * before:.1f} %), so only the colours are new"
+    note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * before:.1f} %"
+    return replace(mesh, vertices=vertices), note
+
+
+def _painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
+    """The mesh with the picture on what it sees, its own colours or else the picture's mirror images on the rest."""
+    colour = None
+    if found.colours is not None:
+        tree = cKDTree(found.places)
+
+        def colour(points: np.ndarray) -> np.ndarray:
+            return found.colours[tree.query(points)[1]]
+
+    flat = unwrapped(mesh, texture)
+    guesses = [] if colour else mirrored(flat, view)
+    return baked(flat, texture, colour, [view], job.report, guesses)
+
+
+def _starts(mesh: Mesh, view: View) -> list[View]:
+    """From where the picture may have been taken: first from before the mesh, which faces +Z, then from all around."""
+    centre, size = mesh.bounds.astype(np.float64).mean(axis=0), float(np.linalg.norm(np.ptp(mesh.bounds, axis=0)))
+    camera = view.camera
+    far = _AWAY * size * camera.fx / min(camera.width, camera.height)
+    front = View(camera, np.diag([1.0, -1.0, -1.0]), centre + np.array([0.0, 0.0, far]))
+    turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in _PITCHES for yaw in _YAWS)
+    return [moved(front, np.array(turn), centre, size) for turn in turns]
+
+
+def _welded(read: Read) -> Mesh:
+    """The triangles as one mesh: corners at one place are one."""
+    corners = np.ascontiguousarray(read.corners.reshape(-1, 3)) + np.float32(0.0)
+    number = welded(corners)
+    vertices = np.empty((int(number.max(initial=-1)) + 1, 3), np.float32)
+    vertices[number] = corners
+    faces = number.reshape(-1, 3).astype(np.int32)
+    whole = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    vertices, faces, _ = used_only(vertices, faces[whole])
+    return Mesh(vertices, faces)
+
+
+def _finer(mesh: Mesh) -> Mesh:
+    """The same shape in smaller triangles: each into four, until there are enough."""
+    vertices, faces = mesh.vertices, mesh.faces
+    while len(faces) < FEWEST_FACES:
+        ends = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+        edges, number = np.unique(ends, axis=0, return_inverse=True)
+        ab, bc, ca = (number.ravel() + len(vertices)).astype(np.int32).reshape(3, -1)
+        a, b, c = faces.T
+        vertices = np.concatenate([vertices, vertices[edges].mean(axis=1)]).astype(np.float32)
+        smaller = (a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)
+        faces = np.concatenate([np.column_stack(corners) for corners in smaller])
+    return Mesh(vertices, faces)
+
+
+def _remembered(read: Read) -> tuple[np.ndarray, np.ndarray | None]:
+    """Places on the surface, evenly spread, and the mesh's own colours there."""
+    faces = np.arange(3 * len(read.corners)).reshape(-1, 3)
+    area = np.linalg.norm(face_vectors(read.corners.reshape(-1, 3), faces), axis=1)
+    if not read.pages or not area.sum() > 0.0:
+        return np.zeros((0, 3), np.float32), None
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(area), _SAMPLES, p=area / area.sum())
+    weight = rng.dirichlet(np.ones(3), _SAMPLES).astype(np.float32)
+    return np.einsum("nk,nkc->nc", weight, read.corners[chosen]), read.coloured(chosen, weight)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One photo to a shape that depth and the included generator begin and a large network finishes: the runner of the
+method `refined` (see ..method). A list of steps: what comes first is another method of the table's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import Unable
+from ...core.job import Job, Span
+from ...core.representations import Field, Layers
+from ...core.view import PinholeCamera
+from ...pictures.gather import Inputs
+from ...pictures.padded import padded_on_white
+from ...pictures.silhouette import solid_part
+from .. import with_network
+from ..matting import matte
+from ..method import Network, Task
+from . import files, refiner
+from . import network as triposg
+from .coarse import Seen, between
+from .refiner import Refiner, Wishes
+
+FIRST = "hybrid-included"
+"""The network of the method whose shape is refined."""
+
+LAYOUTS = {"hybrid-triposg": files.TRIPOSG, "hybrid-detailgen3d": files.DETAILGEN3D}
+
+NO_COLOUR = "the refined shape has no colours of its own: the photo is laid onto what it shows"
+
+_SHARES = (0.02, 0.2)  # of the time: until the thing is cut out, and its coarse shape is there
+_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])  # the camera in the origin that looks along -z, y up
+
+
+def load(network: Network, folder: Path, device: str) -> Refiner:
+    """What is in `folder`. Quick: reads sizes only. Raises Unable."""
+    return refiner.load(folder, device, LAYOUTS[network.name])
+
+
+def run(task: Task, loaded: Refiner, job: Job | Span) -> Field:
+    """The field of the thing in the task's picture. What it is made of is told to `on_coarse` before."""
+    options = task.options
+    wishes = Wishes(options.seed, options.steps, options.strength, options.guidance or None)
+    loaded.require(wishes, Seen(np.zeros((1, 3)), np.zeros(3), options.trust))
+    job.report(0.0, "cutting the object out")
+    picture = matte.without_background(task.picture, task.weights, task.network.name)
+    begun, coarse = _SHARES
+    layers = _first(replace(task, inputs=Inputs((picture,))), job.span(begun, coarse))
+    task.on_coarse(layers)
+    try:
+        mesh, seen = between(layers)
+    except ValueError as error:
+        raise Unable(str(error)) from None
+    alpha = solid_part(picture.alpha)
+    white, _ = padded_on_white(picture.rgb, alpha, triposg.MARGIN)
+    arrays = loaded(mesh, white, wishes, Seen(seen, np.zeros(3), options.trust), job.span(coarse, 1.0))
+    notes = np.array((*layers.notes, NO_COLOUR), np.str_)
+    return _field({**arrays, "focal": np.array(layers.view.camera.fx), "subject": alpha, "notes": notes}, task)
+
+
+def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
+    return _field(arrays, task)
+
+
+def _first(task: Task, job: Span) -> Layers:
+    """The coarse shape."""
+    method, network = with_network(FIRST)
+    options = method.options(seed=task.options.seed)
+    return method.run(replace(task, network=network, options=options, on_coarse=lambda coarse: None), job)
+
+
+def _field(arrays: Mapping[str, np.ndarray], task: Task) -> Field:
+    height, width = arrays["subject"].shape
+    focal = float(arrays["focal"])
+    camera = PinholeCamera(width, height, focal, focal, width / 2.0, height / 2.0)
+    view = matte.thing_view(task.picture, arrays["subject"], camera, rotation=_FROM_CAMERA, exact=False)
+    return refiner.field(arrays, task.device, (view,), tuple(np.asarray(arrays["notes"]).tolist()))
