@@ -227,5 +227,5 @@ def test_a_grid_that_will_not_fit_is_told_before_it_is_learned_with_a_preset_tha
     monkeypatch.setattr(memory, "free", lambda device: 1_200_000_000)
     told = Told()
     with pytest.raises(OutOfMemory, match="choose the preset fast"):
-        grid_training.train(capture, replace(grid_training.PRESETS["high"], pixels=32), told, CPU)
+        grid_training.train(capture, replace(grid_training.PRESETS["high"], pixels=32, outlined=None), told, CPU)
     assert not any("step" in message for message in told.messages)

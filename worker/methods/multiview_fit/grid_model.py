@@ -6,7 +6,9 @@ Imported on use: it brings torch. Points and distances are in the capture's worl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch.nn import functional
 
 from . import grid_field
 from .grid_field import Grid, Rays, Rendered, Samples
-from .grid_space import Lattice, ViewTensors, fused_distance, hull, redistanced
+from .grid_space import Lattice, ViewTensors, at, fused_distance, hull, redistanced
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
@@ -134,13 +136,22 @@ def surface(views: list[ViewTensors], lattice: Lattice, before: Model, stride: f
         distance = fused_distance(small, seen, lattice)
     else:
         distance = _resampled(before, lattice)
-    device = before.grid.low.device
+    colours = partial(before.grid.at, before.colours, elsewhere=0.0)
+    return replace(from_distance(distance, lattice, before.grid.low.device, colours), around=before.around)
+
+
+def from_distance(
+    distance: np.ndarray,
+    lattice: Lattice,
+    device: torch.device,
+    colours: Callable[[Tensor], Tensor] = lambda points: points.new_zeros(len(points), grid_field.COLOURS),
+) -> Model:
+    """The surface of signed distances (X + 1, Y + 1, Z + 1) in cells. colours: (V, 12) numbers at points (V, 3)."""
     values = torch.from_numpy(distance).to(device)
     grid = Grid.of(near_surface(values), lattice.origin(device), lattice.spacing)
     x, y, z = (grid.places - 1).unbind(1)  # the grid has a layer more
     shape = values[x, y, z][:, None].contiguous()
-    colours = before.grid.at(before.colours, grid.points, 0.0)
-    return Model(lattice, grid, shape, colours, distance, SOFT, before.around)
+    return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, None)
 
 
 def near_surface(distance: Tensor) -> Tensor:
@@ -154,12 +165,3 @@ def _resampled(model: Model, lattice: Lattice) -> np.ndarray:
     points = lattice.corners(torch.device("cpu"))
     found = at(whole, model.lattice, points) * (model.lattice.spacing / lattice.spacing)
     return redistanced(found.view(lattice.samples).numpy())
-
-
-def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
-    """(N,) what values (X + 1, Y + 1, Z + 1) at a lattice's corners are at points (N, 3), clamped to its box."""
-    size = torch.tensor(lattice.cells, device=points.device) * lattice.spacing
-    place = (points - lattice.origin(points.device)) / size * 2.0 - 1.0
-    options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
-    asked = place.flip(1)[None, None, None]  # the last axis first
-    return functional.grid_sample(values[None, None], asked, **options).view(-1)

@@ -23,8 +23,8 @@ from ...core.view import View
 from ..runtime import devices
 from . import grid_field
 from .grid_field import Grid
-from .grid_model import AROUND, Model, at
-from .grid_space import Lattice, blank_tensors
+from .grid_model import AROUND, Model
+from .grid_space import Lattice, at, blank_tensors
 from .grid_surroundings import Surroundings
 from .training import as_picture
 

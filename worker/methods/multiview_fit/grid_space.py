@@ -20,7 +20,7 @@ from ...cameras.hull import carved
 from ...core.errors import Unable
 from ...core.view import PinholeCamera, View
 
-_DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
+DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
 _HALF_DIAGONAL = 0.87  # of a cell, in its sides
 _MOST_GROWN = 32  # pixels by which a mask is grown at most
 _TRUNCATION = 3.0  # cells from a seen surface within which its distance is believed
@@ -92,13 +92,15 @@ def tensors_of(views: Sequence[View], longest: int, device: torch.device) -> lis
     masked = all(view.mask is not None for view in views)
     if masked and not any(view.mask.any() for view in views):
         raise Unable("every picture's mask is empty, so there is nothing to see: check the masks or leave them out")
-    tensors = []
-    for view in views:
-        colour = torch.from_numpy(view.rgb.copy()).to(device).float() / 255.0
-        mask = torch.from_numpy(view.mask.copy()).to(device).float() / 255.0 if masked else None
-        colour = colour if mask is None else colour * mask[..., None]
-        tensors.append(replace(blank_tensors(view, device), colour=colour, mask=mask).resized(longest))
-    return tensors
+    return [tensor_of(view, longest, device, masked) for view in views]
+
+
+def tensor_of(view: View, longest: int, device: torch.device, masked: bool = True) -> ViewTensors:
+    """A view no larger than `longest`, with its mask if it is `masked`."""
+    colour = torch.from_numpy(view.rgb.copy()).to(device).float() / 255.0
+    mask = torch.from_numpy(view.mask.copy()).to(device).float() / 255.0 if masked else None
+    colour = colour if mask is None else colour * mask[..., None]
+    return replace(blank_tensors(view, device), colour=colour, mask=mask).resized(longest)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,11 @@ class Lattice:
         """((X + 1) (Y + 1) (Z + 1), 3)."""
         return self._positions(self.samples, 0.0, device)
 
+    def layer(self, number: int, device: torch.device) -> Tensor:
+        """((Y + 1) (Z + 1), 3) the corners that are so manieth along x."""
+        low = (self.low[0] + number * self.spacing, *self.low[1:])
+        return Lattice(low, self.spacing, (0, *self.cells[1:])).corners(device)
+
     @property
     def samples(self) -> tuple[int, int, int]:
         return tuple(n + 1 for n in self.cells)
@@ -148,7 +155,7 @@ def hull(views: Sequence[ViewTensors], lattice: Lattice) -> Tensor:
     half = _HALF_DIAGONAL * lattice.spacing
     nearest = [max(float(np.linalg.norm(cells - view.position, axis=1).min()), half) for view in bare]
     reaches = [math.ceil(half * view.camera.fx / near) for view, near in zip(bare, nearest)]
-    found = carved(cells, bare, masks, [min(reach, _MOST_GROWN) for reach in reaches], 2, _DISSENT)
+    found = carved(cells, bare, masks, [min(reach, _MOST_GROWN) for reach in reaches], 2, DISSENT)
     if not found.any():
         why = "see no common part" if views[0].mask is None else "have masks that agree on no shape"
         raise Unable(f"the pictures {why}: check the poses and the masks")
@@ -192,3 +199,12 @@ def redistanced(values: np.ndarray, trusted: float = 2.0) -> np.ndarray:
     distance = distance_transform_edt(~inside) - distance_transform_edt(inside)
     far = np.sign(distance) * np.maximum(np.abs(distance) - 0.5, trusted)
     return np.where(np.abs(values) < trusted, values, far).astype(np.float32)
+
+
+def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
+    """(N,) what values (X + 1, Y + 1, Z + 1) at a lattice's corners are at points (N, 3), clamped to its box."""
+    size = torch.tensor(lattice.cells, device=points.device) * lattice.spacing
+    place = (points - lattice.origin(points.device)) / size * 2.0 - 1.0
+    options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
+    asked = place.flip(1)[None, None, None]  # the last axis first
+    return functional.grid_sample(values[None, None], asked, **options).view(-1)

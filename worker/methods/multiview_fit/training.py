@@ -42,6 +42,10 @@ class Teller:
         self._job, self._total, self._on_preview = job, total, on_preview
         self.steps, self._error, self._due = 0, math.nan, time.monotonic() + PREVIEW_SECONDS
 
+    def tell(self, stage: str, message: str = "") -> None:
+        """Raises Cancelled."""
+        self._job.report(self.steps / self._total, stage, message)
+
     @property
     def psnr(self) -> float:
         return -10.0 * math.log10(max(self._error, 1e-10)) if self._error > 0.0 else math.nan
@@ -50,7 +54,7 @@ class Teller:
         """After a step. error: mean square of the colours'. picture: (H, W, 3) uint8. Raises Cancelled."""
         self.steps += 1
         self._error = error if math.isnan(self._error) else _MEMORY * self._error + (1.0 - _MEMORY) * error
-        self._job.report(self.steps / self._total, "learning the shape", f"step {self.steps} of {self._total}")
+        self.tell("learning the shape", f"step {self.steps} of {self._total}")
         start = time.monotonic()
         if start >= self._due:
             self._on_preview(picture())

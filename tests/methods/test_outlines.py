@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shapes of things that are cut out: smooth hulls, and hollows where photos see that there is one."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.view import PinholeCamera, View
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, hollows, outlines
+from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice
+from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+
+BOUNDS = np.array([[-0.55] * 3, [0.55] * 3])
+LATTICE = Lattice.over(BOUNDS, 56)
+RADIUS, HEIGHT, WALL, FLOOR = 0.4, 0.4, 0.07, 0.56  # of a cup, half its height, and how deep it is
+PIXELS, STEPS = 80, 240
+JOB = Job(lambda *_: None)
+
+
+def block(points: np.ndarray) -> np.ndarray:
+    return np.maximum(np.linalg.norm(points[..., :2], axis=-1) - RADIUS, np.abs(points[..., 2]) - HEIGHT)
+
+
+def cup(points: np.ndarray) -> np.ndarray:
+    room = np.linalg.norm(points[..., :2], axis=-1) - RADIUS + WALL
+    return np.maximum(block(points), -np.maximum(room, HEIGHT - FLOOR - points[..., 2]))
+
+
+def looking(yaw: float, pitch: float) -> View:
+    position = 2.2 * np.array([math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)])
+    right = np.cross(-position, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    ahead = -position / 2.2
+    camera = PinholeCamera.from_fov(PIXELS, PIXELS, 35.0)
+    return View(camera, np.stack([right, np.cross(ahead, right), ahead]), position)
+
+
+def photo(shape: Callable[[np.ndarray], np.ndarray], view: View) -> View:
+    """Of a shape whose colours change slowly from place to place."""
+    camera = view.camera
+    row, column = np.mgrid[:PIXELS, :PIXELS] + 0.5
+    rays = np.stack([(column - camera.cx) / camera.fx, (row - camera.cy) / camera.fy, np.ones_like(row)], 2)
+    rays, depth, hit = rays @ view.rotation, np.zeros((PIXELS, PIXELS)), np.zeros((PIXELS, PIXELS), bool)
+    for along in np.linspace(1.4, 3.0, STEPS):
+        new = ~hit & (shape(view.position + rays * along) <= 0.0)
+        depth[new], hit = along, hit | new
+    places = view.position + rays * depth[..., None]
+    colour = 128.0 + 90.0 * np.sin(7.0 * places + (0.0, 1.0, 2.0))
+    return replace(view, rgb=np.uint8(colour * hit[..., None]), mask=np.uint8(255 * hit))
+
+
+def photos(shape: Callable[[np.ndarray], np.ndarray]) -> tuple[View, ...]:
+    return tuple(photo(shape, looking(2.4 * k, math.radians((10.5, -15.0, 40.0, 60.0)[k % 4]))) for k in range(20))
+
+
+@pytest.fixture(scope="module")
+def of_cup() -> tuple[View, ...]:
+    return photos(cup)
+
+
+@pytest.fixture(scope="module")
+def of_block() -> tuple[View, ...]:
+    return photos(block)
+
+
+@pytest.fixture(scope="module")
+def hull(of_cup) -> np.ndarray:
+    return outlines.hull_distance(of_cup, LATTICE, JOB)
+
+
+def true_on(shape: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    places = LATTICE.corners(torch.device("cpu")).numpy().astype(float)
+    return shape(places).reshape(LATTICE.samples) / LATTICE.spacing
+
+
+def test_a_hull_lies_within_half_a_cell_of_what_is_convex(hull):
+    true = true_on(block)
+    near = np.abs(true) < 1.5
+    assert np.abs(hull - true)[near].mean() < 0.4
+    assert ((hull < 0.0) == (true < 0.0))[np.abs(true) > 1.5].all()
+
+
+def test_outlines_in_one_of_which_nothing_is_and_that_agree_on_nothing(of_cup, hull):
+    nothing = replace(of_cup[3], mask=np.zeros_like(of_cup[3].mask))
+    found = outlines.hull_distance((*of_cup[:3], nothing, *of_cup[4:]), LATTICE, JOB)
+    assert ((found < 0.0) >= (hull < 0.0)).all()
+    aside = [np.roll(view.mask, 60 * (-1) ** k, 0) for k, view in enumerate(of_cup)]
+    corners = [
+        np.where(np.arange(PIXELS)[:, None] // 30 == (0 if k % 2 else 2), mask, 0) for k, mask in enumerate(aside)
+    ]
+    with pytest.raises(Unable, match="agree on no shape"):
+        wrong = [replace(view, mask=np.uint8(mask)) for view, mask in zip(of_cup, corners)]
+        outlines.hull_distance(wrong, LATTICE, JOB)
+
+
+def test_a_cup_is_opened_as_deep_as_it_is(of_cup, hull):
+    found = hollows.opened(of_cup, hull, LATTICE, JOB)
+    middle = found[28, 28]
+    assert hull[28, 28].min() < 0.0
+    top = (hull[28, 28] < 0.0).nonzero()[0].max()
+    floor = (middle < 0.0).nonzero()[0].max()
+    assert abs((top - floor) * LATTICE.spacing - FLOOR) < 0.15 * FLOOR
+    true = true_on(cup)
+    assert ((found < 0.0) == (true < 0.0))[np.abs(true) > 2.5].mean() > 0.98
+
+
+def test_what_has_a_lid_keeps_it(of_block):
+    hull = outlines.hull_distance(of_block, LATTICE, JOB)
+    assert hollows.opened(of_block, hull, LATTICE, JOB) is hull
+
+
+def test_a_thing_with_outlines_learns_colours_and_is_as_smooth_as_its_outlines(of_block):
+    plan = Plan(64, 512, (), Stage("colours", 40, 40))
+    result = grid_training.train(
+        Capture(of_block, np.zeros((0, 3), np.float32), BOUNDS, False), plan, JOB, torch.device("cpu")
+    )
+    assert result.steps == 40
+    field = grid_result.field(result.model)
+    ring = np.linspace(0.0, 2.0 * np.pi, 200)
+    side = np.stack([RADIUS * np.cos(ring), RADIUS * np.sin(ring), np.zeros(200)], 1).astype(np.float32)
+    assert np.abs(field.value(side)).max() < 0.8 * LATTICE.spacing
+    assert np.abs(field.colour(side) * 255.0 - 128.0 - 90.0 * np.sin(7.0 * side + (0.0, 1.0, 2.0))).mean() < 20.0

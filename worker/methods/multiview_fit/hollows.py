@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hollows that open upwards, which no outline shows: bowls, mugs, lids that are set in.
+
+A visual hull closes them with a flat lid. What is under the lid is seldom printed, so that photos can hardly be matched
+point by point there (plane sweeps over neighbouring photos were tried: they opened half of a bowl, and tore its wall);
+but whether a thing is hollow, how deep, and how thick its wall is are three questions that all photos together answer
+well: the right answer is the one with which the colours that different photos see in one place agree. So hollows with
+walls of one thickness and a flat floor are tried, and the best is taken where it explains the photos clearly better
+than the lid.
+
+Imported on use: it brings torch. Points are in the capture's world, whose z goes up; distances are in cells, positive
+outside. Must not know outlines or what is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ...core.job import Job, Span
+from ...core.view import View
+from .grid_space import Lattice, ViewTensors, at, tensor_of
+
+_PIXELS, _CELLS = 128, 112  # of the photos, and along the longest side of the lattice, on which hollows are tried
+_WALLS = (0.012, 0.025, 0.04, 0.065)  # of the longest side
+_FLOORS = (0.04, 0.1, 0.25, 0.45, 0.65, 0.8, 0.9, 0.96)  # below the lid, of the height
+_FINER = (0.8, 0.9, 1.0, 1.1, 1.25)  # times the best of these, to be tried after them
+_TRIED = len(_WALLS) * len(_FLOORS) + 2 * len(_FINER) + 1
+_BETTER = 0.88
+"""Of the colours' disagreement at the lid, what may be left of it for a hollow to be believed. Of 32 renders each a mug
+left .53, a bowl .76, a can whose lid is set in .83, a cup .84; a box, a brick and a bottle, with the best hole that
+could be made in them, 1."""
+
+_ALIKE = 0.08  # differences of colours are counted up to this: something else is seen there
+_AS_GOOD = 1.01  # times the least disagreement
+_WITNESSED = 0.6  # share of the pixels whose places other photos must see, too
+_BEHIND = 2.5  # cells behind what a photo sees that it does not see any more
+_LEAST = 0.03
+"""Share of the thing's pixels that look under a lid: fewer tell nothing. Of an airplane .01 did, which left .85; of
+hollow things .1 to .6."""
+
+_EVEN = 1.0  # cells over which distances within a layer, which are whole, are evened out
+
+
+@dataclass(frozen=True)
+class Hollow:
+    """wall: its thickness, floor: how far below the top it lies, in cells."""
+
+    wall: float
+    floor: float
+
+
+@torch.no_grad()
+def opened(views: Sequence[View], distance: np.ndarray, lattice: Lattice, job: Job | Span) -> np.ndarray:
+    """The signed distance (X + 1, Y + 1, Z + 1) with the hollow that the photos agree on, the same where there is none.
+
+    job: hears every hollow that is tried.
+    """
+    step = max(1, round(max(lattice.cells) / _CELLS))
+    small = np.ascontiguousarray(distance[::step, ::step, ::step]) / step
+    coarse = Lattice(lattice.low, lattice.spacing * step, tuple(n - 1 for n in small.shape))
+    seen = [tensor_of(view, _PIXELS, torch.device("cpu")) for view in views]
+    found = _Search(seen, small, coarse, job).best()
+    return distance if found is None else hollowed(distance, Hollow(found.wall * step, found.floor * step))
+
+
+def hollowed(distance: np.ndarray, hollow: Hollow, across: np.ndarray | None = None) -> np.ndarray:
+    """The shape without what lies straight under its top, farther than the wall from its outline in every layer above.
+
+    across: as `_across` makes of the distance, where that is known.
+    """
+    across = _across(distance) if across is None else across
+    solid = distance < 0.0
+    top = solid.any((0, 1)).nonzero()[0].max()
+    column = np.where(solid, across + hollow.wall, -np.inf)
+    beside = np.maximum.accumulate(column[:, :, ::-1], 2)[:, :, ::-1]  # the narrowest layer on the way up
+    below = top - hollow.floor - np.arange(distance.shape[2])
+    cavity = np.maximum(beside, below.astype(np.float32))
+    labels, count = ndimage.label((cavity < 0.0) & solid)
+    if count > 1:  # not handles
+        largest = np.bincount(labels.ravel())[1:].argmax() + 1
+        cavity = np.where(ndimage.binary_dilation(labels == largest, iterations=2) | ~solid, cavity, 1.0)
+    return np.where(solid, np.maximum(distance, -cavity), distance).astype(np.float32)
+
+
+def _across(distance: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) in each layer of one height how far samples are from the outline, negative inside."""
+    layers = [ndimage.distance_transform_edt(layer) for layer in np.moveaxis(distance < 0.0, 2, 0)]
+    return -ndimage.gaussian_filter(np.stack(layers, 2).astype(np.float32), (_EVEN, _EVEN, 0.0))
+
+
+class _Search:
+    """Hollows in one shape, compared by what photos see of them."""
+
+    def __init__(self, views: Sequence[ViewTensors], distance: np.ndarray, lattice: Lattice, job: Job | Span) -> None:
+        self._views, self._distance, self._lattice, self._job = views, distance, lattice, job
+        self._across, self._tried = _across(distance), 0
+        self._height = float(np.ptp((distance < 0.0).any((0, 1)).nonzero()[0]))
+        self._rays = [view.rays() for view in views]
+        self._depths = [self._entered(*rays, torch.from_numpy(distance)) for rays in self._rays]
+        widest = self._hollowed(Hollow(_WALLS[0] * max(lattice.cells), _FLOORS[-1] * self._height))
+        self._asked = [
+            ((self._entered(*rays, widest) - depth > _BEHIND * lattice.spacing) & depth.isfinite()).nonzero()[:, 0]
+            for rays, depth in zip(self._rays, self._depths)
+        ]
+
+    def best(self) -> Hollow | None:
+        """The hollow that photos agree on, None where that is the lid."""
+        shown = sum(int(depth.isfinite().sum()) for depth in self._depths)
+        if sum(map(len, self._asked)) <= _LEAST * shown:
+            return None
+        longest = max(self._lattice.cells)
+        best, _ = self._middle([Hollow(wall * longest, share * self._height) for wall in _WALLS for share in _FLOORS])
+        best, _ = self._middle([Hollow(best.wall * more, best.floor) for more in _FINER])
+        lowest = _FLOORS[-1] * self._height
+        best, left = self._middle([Hollow(best.wall, min(best.floor * more, lowest)) for more in _FINER])
+        return best if left < _BETTER * self._disagreement(None) else None
+
+    def _middle(self, tried: list[Hollow]) -> tuple[Hollow, float]:
+        """The best of hollows, and its disagreement; of those that are as good, where photos do not see the floor, the
+        one of middling depth."""
+        told = [self._disagreement(hollow) for hollow in tried]
+        alike = [pair for pair in zip(tried, told) if pair[1] <= _AS_GOOD * min(told)]
+        depth = sum(hollow.floor for hollow, _ in alike) / len(alike)
+        return min(alike, key=lambda pair: (round(abs(pair[0].floor - depth), 3), pair[1]))
+
+    def _hollowed(self, hollow: Hollow) -> Tensor:
+        return torch.from_numpy(hollowed(self._distance, hollow, self._across))
+
+    def _disagreement(self, hollow: Hollow | None) -> float:
+        """How unlike the colours are that photos see in one place, in the mean over pixels that may look under a
+        lid and at what another photo sees."""
+        self._tried += 1
+        self._job.report(min(self._tried / _TRIED, 1.0), "looking for hollows", f"shape {self._tried}")
+        surface = torch.from_numpy(self._distance) if hollow is None else self._hollowed(hollow)
+        depths = []
+        for (origins, rays), depth, asked in zip(self._rays, self._depths, self._asked):
+            depth = depth.clone()
+            depth[asked] = self._entered(origins[asked], rays[asked], surface)
+            depths.append(depth)
+        told = [self._unlike(number, depths) for number in range(len(self._views))]
+        told = torch.cat(told)
+        witnessed = float(told.isfinite().float().mean())
+        return float(told.nanmean()) if witnessed >= _WITNESSED else _ALIKE
+
+    def _unlike(self, number: int, depths: Sequence[Tensor]) -> Tensor:
+        """(N,) for the view's pixels that are asked how much they differ from the mean of the other views that see the
+        same place; NaN where none does; as much as counts at most where the shape has a hole."""
+        asked, (origins, rays) = self._asked[number], self._rays[number]
+        away = depths[number][asked]
+        points = origins[asked] + rays[asked] * away.clamp(max=1e3)[:, None]
+        total, seen = torch.zeros(len(asked), 3), torch.zeros(len(asked))
+        for other, depth in zip(self._views, depths):
+            if other is self._views[number]:
+                continue
+            pixel, inside, far = other.seen(points)
+            visible = inside & ((depth[pixel] - far).abs() < _BEHIND * self._lattice.spacing)
+            total += visible[:, None] * other.colour.view(-1, 3)[pixel]
+            seen += visible
+        own = self._views[number].colour.view(-1, 3)[asked]
+        unlike = (own - total / seen.clamp(min=1.0)[:, None]).abs().mean(1).clamp(max=_ALIKE)
+        unlike = torch.where(seen > 0.0, unlike, torch.nan)
+        return torch.where(away.isfinite(), unlike, _ALIKE)
+
+    def _entered(self, origins: Tensor, rays: Tensor, surface: Tensor) -> Tensor:
+        """(N,) how far along unit rays (N, 3) a surface is, by sphere tracing (Hart 1996); infinite where it is not."""
+        low = self._lattice.origin(rays.device)
+        high = low + torch.tensor(self._lattice.cells, device=rays.device) * self._lattice.spacing
+        ends = torch.stack([(low - origins) / rays, (high - origins) / rays])
+        depth, end = ends.amin(0).amax(1).clamp(min=0.0), ends.amax(0).amin(1)
+        found, active = torch.full_like(depth, torch.inf), (depth < end).nonzero()[:, 0]
+        while len(active):
+            away = at(surface, self._lattice, origins[active] + rays[active] * depth[active, None])
+            depth[active] += torch.where(away > 0.0, away.clamp(min=0.3), away) * self._lattice.spacing
+            found[active[away <= 0.0]] = depth[active[away <= 0.0]]
+            active = active[(away > 0.0) & (depth[active] < end[active])]
+        return found

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of a thing that is cut out of its photos: a smooth signed distance from its visual hull (Laurentini 1994).
+
+Imported on use: it brings torch. Points and distances are in the capture's world. Must not know colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+
+from ...core.errors import Unable
+from ...core.job import Job, Span
+from ...core.view import PinholeCamera, View
+from .grid_space import DISSENT, Lattice, ViewTensors, redistanced, tensor_of
+
+_BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 to 1.5 a bottle's skin stays within 0.5
+_PIXELS = 800  # longest side of the masks
+_LEAST = 2  # photos that must show a place of the thing
+
+
+@torch.no_grad()
+def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> np.ndarray:
+    """(X + 1, Y + 1, Z + 1) float32 signed distance in cells at the corners, positive outside the hull of the masks.
+
+    Of the masks the share DISSENT may be wrong about a place; what a photo does not show, it says nothing of. Each
+    distance is measured in the picture, so that it is exact near the surface, and smooth. job: hears each layer. Raises
+    Unable where nothing is left.
+    """
+    outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views if view.mask.any()]
+    which = int(DISSENT * len(views)) + 1
+    layers = []
+    for number in range(lattice.samples[0]):
+        job.report(number / lattice.samples[0], "cutting the shape out")
+        points = lattice.layer(number, torch.device("cpu"))
+        told = torch.stack([outline.told(points) for outline in outlines])
+        shown = told.isfinite().sum(0) >= _LEAST
+        layers.append(torch.where(shown, told.topk(which, 0).values[-1], torch.inf).numpy())
+    distance = np.stack(layers).reshape(lattice.samples) / lattice.spacing
+    if not (distance < 0.0).any():
+        raise Unable("the pictures have masks that agree on no shape: check the poses and the masks")
+    most = float(max(lattice.cells))
+    return redistanced(np.clip(distance, -most, most).astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Outline:
+    """distance: (H, W) pixels from the thing's outline, negative on it. camera, rotation, position: as of a view."""
+
+    distance: Tensor
+    camera: PinholeCamera
+    rotation: Tensor
+    position: Tensor
+
+    @classmethod
+    def of(cls, view: ViewTensors) -> _Outline:
+        thing = view.mask.numpy() > 0.5
+        inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
+        distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
+        return cls(torch.from_numpy(distance), view.camera, view.rotation, view.position)
+
+    def told(self, points: Tensor) -> Tensor:
+        """(N,) how far outside of the outline points (N, 3) are, in the world's unit; -inf where the view does not show
+        them."""
+        camera, own = self.camera, (points - self.position) @ self.rotation.T
+        depth = own[:, 2].clamp(min=1e-6)
+        focal, centre, size = (
+            own.new_tensor(pair)
+            for pair in ((camera.fx, camera.fy), (camera.cx, camera.cy), (camera.width, camera.height))
+        )
+        place = (own[:, :2] / depth[:, None] * focal + centre) / size * 2.0 - 1.0
+        seen = (place.abs() <= 1.0).all(1) & (own[:, 2] > 1e-6)
+        options = {"padding_mode": "border", "align_corners": False}
+        found = functional.grid_sample(self.distance[None, None], place[None, None], **options).view(-1)
+        return torch.where(seen, found * depth / camera.fx, -torch.inf)
