@@ -170,14 +170,14 @@ def test_several_photos_need_no_model_and_an_unknown_one_is_told_with_those_ther
     done = run("generate", photo, OTHER, "-o", tmp_path / "out.glb")
     assert done.returncode == 1 and "2 pictures are too few" in done.stderr and "takes one photo" not in done.stderr
     done = run("generate", photo, "-o", tmp_path / "out.glb", "--model", "foo")
-    told = "there is no model 'foo': choose depth, nerf, diffusion, or one of their networks: "
+    told = "there is no model 'foo': choose depth, nerf, diffusion, hybrid, or one of their networks: "
     assert done.returncode == 1 and told in done.stderr and "triposr" in done.stderr
 
 
 def test_models_tells_licence_size_and_what_is_here(run):
     done = run("models", "--json")
     methods = json.loads(done.stdout)["methods"]
-    assert list(dict.fromkeys(method["category"] for method in methods)) == ["Depth", "NeRF", "Diffusion"]
+    assert list(dict.fromkeys(method["category"] for method in methods)) == ["Depth", "NeRF", "Diffusion", "Hybrid"]
     networks = {network["name"]: network for method in methods for network in method["networks"]}
     assert networks["included"]["here"] and not networks["depth-anything-v2-small"]["here"]
     assert networks["depth-anything-v2-small"]["licence"] == "Apache-2.0" and networks["triposr"]["licence"] == "MIT"
@@ -190,7 +190,7 @@ def test_names_and_licences_are_whole_in_a_narrow_terminal(monkeypatch, capsys):
     assert main(["models"]) == 0
     shown = capsys.readouterr().out
     rows = [network for method in all_methods() for network in method.networks]
-    assert all(row.name in shown.split() and row.licence in shown.split() for row in rows)
+    assert all(row.name in shown.split() and row.licence in " ".join(shown.split()) for row in rows)
 
 
 def test_doctor_names_what_works_and_what_is_missing(run, tmp_path):

@@ -253,8 +253,8 @@ def test_a_small_file_must_have_the_digest_that_the_hub_tells_of_it(hub, tmp_pat
 
 
 def test_small_files_without_a_digest_are_pinned_by_a_commit():
-    published = [network.published for method in all_methods() for network in method.networks if network.published]
-    for model in published:
+    networks = [network for method in all_methods() for network in method.networks]
+    for model in (network.published for network in networks if network.published and not network.by_hand):
         unknown = [file for file in model.files if file.bytes is None]
         assert not unknown or re.fullmatch("[0-9a-f]{40}", model.revision)
         assert all(file.name.endswith(".json") for file in unknown)

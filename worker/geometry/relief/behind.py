@@ -29,7 +29,7 @@ _BEYOND = 1.6  # times as far as the edge that it goes on from: what is farther 
 _FEW = 4  # vertices; no edge is shorter
 _ROUNDS = 20  # of relaxation: planes go on as planes, at some .04 CPU seconds
 _FINE = 3.0  # vertices; what is finer in the photo is repeated behind, mirrored, as what is coarser is carried on
-_BELOW = 1.006  # so much farther it lies there
+_BELOW = 1.012  # so much farther it lies there
 
 
 @dataclass(frozen=True, eq=False)

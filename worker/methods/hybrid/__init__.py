@@ -18,7 +18,7 @@ class Options:
     trust: float = option(
         0.5,
         "Trust in Depth",
-        "0: the depth is not looked at. 0.5: as far as it agrees with the shape. 1: it is believed whatever it says.",
+        "How far depth is believed. 0: not looked at. 0.5: as far as it agrees with the shape. 1: whatever it says.",
         0.0,
         1.0,
         group="sampling",
