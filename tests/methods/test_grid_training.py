@@ -229,3 +229,14 @@ def test_a_grid_that_will_not_fit_is_told_before_it_is_learned_with_a_preset_tha
     with pytest.raises(OutOfMemory, match="choose the preset fast"):
         grid_training.train(capture, replace(grid_training.PRESETS["high"], pixels=32, outlined=None), told, CPU)
     assert not any("step" in message for message in told.messages)
+
+
+def test_cameras_whose_numbers_are_numpys_are_learned_as_others(capture):
+    """Lists of cameras give them."""
+    numbers = ("fx", "fy", "cx", "cy")
+    doubles = tuple(
+        replace(view, camera=replace(view.camera, **{name: np.float64(getattr(view.camera, name)) for name in numbers}))
+        for view in capture.views
+    )
+    short = Plan(32, 64, (Stage("density", 8, 1), Stage("surface", 8, 1)))
+    assert grid_training.train(replace(capture, views=doubles), short, Told(), CPU) is not None

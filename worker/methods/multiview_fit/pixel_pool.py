@@ -65,7 +65,7 @@ class PixelPool:
             which,
             torch.stack([view.rotation for view in views]),
             torch.stack([view.position for view in views]),
-            torch.tensor([(c.fx, c.fy, c.cx, c.cy) for c in cameras], device=bounds.device),
+            torch.tensor([(c.fx, c.fy, c.cx, c.cy) for c in cameras], dtype=torch.float32, device=bounds.device),
             torch.tensor([camera.width for camera in cameras], device=bounds.device),
             sum(seen) / sum(view.colour[..., 0].numel() for view in views),
         )
