@@ -11,6 +11,7 @@ nothing is taken from the cache. --meshes keeps the GLBs. A picture that fails i
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -32,10 +33,18 @@ from scipy.spatial.transform import Rotation
 PAPER, PIVOT = (255, 255, 255), 30  # per cent of the picture that is nearer than what one walks around
 
 
+def _value(text: str) -> object:
+    """A number or true and false as such, all else as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def made(path: Path, glb: Path, options: argparse.Namespace) -> dict:
     """What the worker says of its result, as JSON."""
-    chosen = dict(pair.split("=", 1) for pair in options.set)
-    category = options.model if options.model in ("depth", "nerf", "diffusion") else None
+    chosen = {name: _value(text) for name, text in (pair.split("=", 1) for pair in options.set)}
+    category = options.model if options.model in ("depth", "nerf", "diffusion", "hybrid") else None
     request = GenerateParams(
         (str(path),), str(glb), options.preset, category, None if category else options.model, chosen, cached=False
     )
