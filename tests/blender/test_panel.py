@@ -328,7 +328,8 @@ def write_film(bpy, path: Path, frames: int) -> None:
 def test_what_fits_one_picture_and_several(addon):
     advice, methods = addon("ui.advice"), session(addon).methods
     found = {(fit.category, fit.whole): fit for fit in advice.fits(methods, several=False)}
-    assert list(found) == [("Depth", True), ("Depth", False), ("NeRF", False), ("Diffusion", False)]
+    others = [(category, False) for category in ("Depth", "NeRF", "Diffusion", "Hybrid")]
+    assert list(found) == [("Depth", True), *others]
     assert found["Depth", True].best.name == "included"
     assert found["Depth", True].better.name == "moge-2"
     assert found["NeRF", False].best is None and found["NeRF", False].better.name == "triposr"
