@@ -308,7 +308,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="OPTION=VALUE",
         help="set an option, for example --set solid=true; may be repeated",
     )
@@ -355,7 +355,8 @@ def _range(text: str) -> dict[str, int]:
     return {"first": int(found[1]), "last": int(last), "step": int(found[3] or 1)}
 
 
-def _setting(text: str) -> tuple[str, protocol.Value]:
+def setting(text: str) -> tuple[str, protocol.Value]:
+    """Name and value of OPTION=VALUE: numbers, true and false as such, all else as it stands."""
     name, found, value = text.partition("=")
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form OPTION=VALUE")

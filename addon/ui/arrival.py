@@ -21,14 +21,13 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     stood = coarse.taken_away(context, str(finished.folder))
     things = scene.add_meshes(context, finished.file, result.name)
     largest = things[-1]  # what is behind a thing is around it
-    if finished.instead and replacing.replaced(context, things[0], finished.instead.name, finished.instead.turned):
-        pass
-    elif stood is None:
+    instead = finished.instead
+    if stood is not None:
+        largest.matrix_world = stood
+    elif not (instead and replacing.replaced(context, things[0], instead.name, instead.turned)):
         neighbour = context.scene.objects.get(finished.beside)
         at = neighbour.matrix_world.translation if neighbour else context.scene.cursor.location
         place.stand(largest, at.copy(), place.in_the_way(context, things))
-    else:
-        largest.matrix_world = stood
     for thing in things:
         thing.matrix_world = largest.matrix_world
         if result.provenance:

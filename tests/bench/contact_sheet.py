@@ -11,7 +11,6 @@ nothing is taken from the cache. --meshes keeps the GLBs. A picture that fails i
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests import render
+from image_to_3d.worker.cli import setting
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pipeline.generate import generate
@@ -33,20 +33,17 @@ from scipy.spatial.transform import Rotation
 PAPER, PIVOT = (255, 255, 255), 30  # per cent of the picture that is nearer than what one walks around
 
 
-def _value(text: str) -> object:
-    """A number or true and false as such, all else as it stands."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
 def made(path: Path, glb: Path, options: argparse.Namespace) -> dict:
     """What the worker says of its result, as JSON."""
-    chosen = {name: _value(text) for name, text in (pair.split("=", 1) for pair in options.set)}
     category = options.model if options.model in ("depth", "nerf", "diffusion", "hybrid") else None
     request = GenerateParams(
-        (str(path),), str(glb), options.preset, category, None if category else options.model, chosen, cached=False
+        (str(path),),
+        str(glb),
+        options.preset,
+        category,
+        None if category else options.model,
+        dict(options.set),
+        cached=False,
     )
     weights = WeightStore(folders.weights())
     with tempfile.TemporaryDirectory() as results:
@@ -110,7 +107,7 @@ def main() -> int:
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--model")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE")
+    parser.add_argument("--set", type=setting, action="append", default=[], metavar="OPTION=VALUE")
     parser.add_argument("--yaws", type=float, nargs="+", default=[0.0, 12.0, 25.0])
     parser.add_argument("--columns", type=int, default=1)
     parser.add_argument("--side", type=int, default=300)

@@ -30,6 +30,11 @@ class PinholeCamera:
         if not 0.0 < fov_degrees < 180.0:
             raise ValueError(f"field of view must lie between 0 and 180 degrees, not {fov_degrees:g}")
         focal = max(width, height) / 2.0 / math.tan(math.radians(fov_degrees) / 2.0)
+        return cls.centred(width, height, focal)
+
+    @classmethod
+    def centred(cls, width: int, height: int, focal: float) -> PinholeCamera:
+        """A camera with square pixels whose axis goes through the picture's middle. focal: in pixels."""
         return cls(width, height, focal, focal, width / 2.0, height / 2.0)
 
     def scaled(self, width: int, height: int) -> PinholeCamera:

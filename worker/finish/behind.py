@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ..core.view import View
-from ..geometry.fill import nearest_filled
+from ..geometry.fill import blurred, nearest_filled
 from ..geometry.texturing.photo import sampled
 from ..geometry.texturing.rasterise import projected
 from ..geometry.texturing.synthesis import synthesised
@@ -57,11 +57,9 @@ def imagined(view: View) -> Callable[[np.ndarray], np.ndarray] | None:
         return None
     window = window_around(subject)
     colour, inside = cut_out(view.rgb, subject, window, _GUESSED)
-    spread = _ALIKE * _GUESSED
-    share = np.maximum(ndimage.gaussian_filter(inside.astype(np.float32), spread), 1e-6)[..., None]
-    blurred = ndimage.gaussian_filter(colour * inside[..., None], (spread, spread, 0)) / share
+    guess = blurred(colour, inside, _ALIKE * _GUESSED)
     covered = seen_through(window, view.mask, _PIXELS).astype(np.float32) / 255.0
-    picture = behind(np.uint8(np.clip(np.rint(blurred * 255.0), 0, 255)), window.cropped(view.rgb), covered)
+    picture = behind(np.uint8(np.clip(np.rint(guess * 255.0), 0, 255)), window.cropped(view.rgb), covered)
 
     def colours(points: np.ndarray) -> np.ndarray:
         place = projected(points, view)[:, :2] - (window.left, window.top)

@@ -24,7 +24,7 @@ from ..geometry.relief.relief import ReliefOptions, relief
 from ..geometry.relief.steady import steady
 from ..geometry.relief.upsample import refined, steepened
 from ..pictures.plain import plain_background
-from ..pictures.silhouette import at_border, faint, present
+from ..pictures.silhouette import at_border, faint, large_parts, present
 from .asset import Asset
 from .options import DepthMapOptions
 
@@ -105,10 +105,8 @@ def _background(view: View, wish: str) -> tuple[np.ndarray | None, tuple[str, ..
 
 def _sky(valid: np.ndarray) -> np.ndarray | None:
     """Where there is no surface, (H, W) bool, in parts that are no mere holes: of the sky no solid can be made."""
-    found, count = ndimage.label(~valid)
-    large = np.bincount(found.ravel(), minlength=count + 1) >= LEAST_SKY * valid.size
-    large[0] = False
-    return large[found] if large.any() and not large[found].all() else None
+    found = large_parts(~valid, LEAST_SKY)
+    return found if found.any() and not found.all() else None
 
 
 def _with_sky(depth_map: DepthMap) -> DepthMap:

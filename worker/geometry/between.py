@@ -96,16 +96,15 @@ def _distance(share: np.ndarray, pixel: float) -> np.ndarray:
     )
 
 
-def _depths(layers: Layers, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _depths(layers: Layers, share: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The depth half-way between front and back, and half the thickness, (N, N) in cells, also where nothing covers a
-    cell.
+    cell. own: (S, S) bool, the layers' pixels that are believed.
 
     What is smoothed and continued is the depth half-way and the square of half the thickness: where a round surface
     meets its outline its thickness falls like a root, so its square is what is straight there. Smoothing takes out what
     goes up and down from pixel to pixel: networks that tell several pixels at a time leave such a weave (Odena et al.
     2016); the binomial filter has its zero just there.
     """
-    own = _sure(_reduced(share, layers.front.shape))
     middle = np.clip((layers.front + layers.back) / 2, -_DEEPEST, _DEEPEST)
     square = np.clip((layers.back - layers.front) / 2, 0.0, _DEEPEST) ** 2
     smooth = (ndimage.convolve(_continued(values, own), _BINOMIAL, mode="nearest") for values in (middle, square))
@@ -118,9 +117,9 @@ def _flattened(
     layers: Layers, share: np.ndarray, outline: np.ndarray, camera: PinholeCamera
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same with front and back put onto their planes, which meet as sharply as the cells allow."""
-    middle, half = _depths(layers, share)
-    cell, pixel = layers.window.side / camera.fx / len(share), len(share) / len(layers.front)
     own = _sure(_reduced(share, layers.front.shape))
+    middle, half = _depths(layers, share, own)
+    cell, pixel = layers.window.side / camera.fx / len(share), len(share) / len(layers.front)
 
     def flat(depth: np.ndarray) -> np.ndarray:
         affine = depth / np.maximum(1.0 + depth * cell, _NEAREST) / pixel  # planes are so in inverse depth

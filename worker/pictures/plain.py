@@ -25,10 +25,8 @@ _COLOURED = (20, 235)  # of 255: a background between these is neither black nor
 _OPENING, _JUST = 1 / 1000, 3.0  # of the picture's pixels, and of its colour's distance: what an opening has
 _LIT = 100  # of 255: darker backgrounds show no shadow
 _SHADOW_SIDE = 320  # pixels of the longer side of the picture in which a shadow is looked for
-_DARKEST, _HUE = (
-    0.5,
-    0.04,
-)  # of the background's light: what a soft shadow leaves, and by how much its colour may differ
+_DARKEST = 0.5  # of the background's light: what a soft shadow leaves
+_HUE = 0.04  # of the same, by which its colour may differ
 _SOFT, _EDGED = 0.06, 0.12  # of the same, over three such pixels: changes of a soft shadow at most, and at its end
 _CONTACT, _DENSE = 4, 0.3  # such pixels beside the thing where it changes more, and by how much
 _UNDER = 0.6  # of the thing's height, from above: shadows begin there

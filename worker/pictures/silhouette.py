@@ -58,6 +58,14 @@ def without_specks(subject: np.ndarray) -> np.ndarray:
     return (sizes >= _SPECK * sizes.max())[labels]
 
 
+def large_parts(mask: np.ndarray, least: float) -> np.ndarray:
+    """The mask (H, W) bool without pieces that cover less than a share of the picture."""
+    labels, count = ndimage.label(mask)
+    large = np.bincount(labels.ravel(), minlength=count + 1) >= least * mask.size
+    large[0] = False
+    return large[labels]
+
+
 def present(alpha: np.ndarray) -> np.ndarray:
     """(H, W) bool: where a thing is, of its share (H, W) uint8 of each pixel. The one answer to that question: at least
     half of the pixel is the thing's, and it is not dirt beside the thing."""

@@ -24,8 +24,7 @@ def taken_away(context: bpy.types.Context, job: str) -> Matrix | None:
     stood, mesh = thing.matrix_world.copy(), thing.data
     materials = [each for each in mesh.materials if each and each.users == 1]
     images = [node.image for each in materials for node in each.node_tree.nodes if node.type == "TEX_IMAGE"]
-    bpy.data.objects.remove(thing)
-    bpy.data.meshes.remove(mesh)
+    bpy.data.meshes.remove(mesh)  # and with it the object
     for each in materials:
         bpy.data.materials.remove(each)
     for each in images:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from ..fill import blurred
 from .lattice import Lattice
 
 AROUND = 25.0
@@ -168,9 +169,7 @@ def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
 
 def _mirrored_detail(rgb: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(H, W, 3) what is finer than a blur, mirrored about the edge of what is known; 0 where that shows nothing."""
-    share = ndimage.gaussian_filter(known.astype(np.float32), _FINE)[..., None]
-    blurred = ndimage.gaussian_filter(np.where(known[..., None], rgb, np.float32(0.0)), (_FINE, _FINE, 0))
-    detail = np.where(known[..., None], rgb - blurred / np.maximum(share, 1e-3), 0.0)
+    detail = (rgb - blurred(rgb, known, _FINE)) * known[..., None]
     edge = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
     row, column = 2 * edge - np.indices(known.shape)
     there = (row >= 0) & (row < known.shape[0]) & (column >= 0) & (column < known.shape[1])

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
-from scipy import ndimage
+
+from ..fill import blurred
 
 _PATCH = 9  # pixels along a patch's side
 _EVERY = 3  # pixels between two patches that are looked for
@@ -65,8 +66,8 @@ def _level(guide: np.ndarray, inside: np.ndarray, photo: np.ndarray, shown: np.n
     photo, shown_share = _reduced(photo, shown, coarser)
     inside, shown = inside_share >= 0.5, shown_share >= 0.5
     sigma = _BLUR * max(guide.shape[:2])
-    given = _blurred(photo, shown, sigma)
-    return _Level(_blurred(guide, inside, sigma / 2), given, (photo - given) * shown[..., None], inside, shown)
+    given = blurred(photo, shown, sigma)
+    return _Level(blurred(guide, inside, sigma / 2), given, (photo - given) * shown[..., None], inside, shown)
 
 
 def _reduced(values: np.ndarray, mask: np.ndarray, coarser: int) -> tuple[np.ndarray, np.ndarray]:
@@ -79,11 +80,6 @@ def _reduced(values: np.ndarray, mask: np.ndarray, coarser: int) -> tuple[np.nda
 
     share = means(mask)
     return means(values * mask[..., None]) / np.maximum(share, 1e-6)[..., None], share
-
-
-def _blurred(values: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
-    share = np.maximum(ndimage.gaussian_filter(mask.astype(np.float32), sigma), 1e-6)
-    return ndimage.gaussian_filter(values * mask[..., None], (sigma, sigma, 0)) / share[..., None]
 
 
 def _filled(

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.representations import DepthMap
 from ...pictures.load import Picture
+from ...pictures.silhouette import large_parts
 from ..method import Network, Task
 from ..runtime import memory
 from ..runtime.loading import loading
@@ -99,8 +99,4 @@ def _sky(solid: np.ndarray) -> np.ndarray:
 
     Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air.
     """
-    found, count = ndimage.label(solid < SURE_OF_SKY)
-    sizes = np.bincount(found.ravel(), minlength=count + 1)
-    large = sizes >= LEAST_SKY * solid.size
-    large[0] = False
-    return large[found]
+    return large_parts(solid < SURE_OF_SKY, LEAST_SKY)

@@ -20,7 +20,7 @@ WIDEST, NARROWEST = 150.0, 3.0
 def view_of(picture: Picture, focal: float) -> View:
     """The picture's view by a camera with that focal length in pixels."""
     height, width = picture.rgb.shape[:2]
-    camera = PinholeCamera(width, height, focal, focal, width / 2.0, height / 2.0)
+    camera = PinholeCamera.centred(width, height, focal)
     return View(camera, rgb=picture.rgb, mask=picture.alpha, name=picture.name)
 
 

@@ -49,7 +49,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Layers:
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Layers:
     height, width = task.picture.rgb.shape[:2]
     focal = float(arrays["focal"])
-    camera = PinholeCamera(width, height, focal, focal, width / 2.0, height / 2.0)
+    camera = PinholeCamera.centred(width, height, focal)
     return Layers.from_arrays(arrays, matte.thing_view(task.picture, arrays["mask"], camera))
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from .network import CrossAttention, FeedForward, FlowConfig, Norm, SelfAttention, embedded_time
+from .network import CrossAttention, FeedForward, FlowConfig, Norm, SelfAttention, VelocityNetwork
 
 GUIDANCE = 10.0
 """As network.GUIDANCE, as its authors' script has it."""
@@ -77,30 +76,14 @@ class DetailBlock(nn.Module):
         return x + gate * self.ff(self.norm3(x) * (1.0 + scale) + shift)
 
 
-class DetailFlow(nn.Module):
-    """As network.Flow: shape tokens (B, N, channels) at a time (B,), picture tokens (B, M, context) -> velocities.
-
-    Sums along the shortcuts stay in single precision.
-    """
+class DetailFlow(VelocityNetwork):
+    """DetailGen3D's: the time scales, shifts and gates what each block does."""
 
     def __init__(self, config: FlowConfig):
-        super().__init__()
-        self.config = config
-        width = config.width
-        layers = {"linear_1": nn.Linear(width, 4 * width), "linear_2": nn.Linear(4 * width, width)}
-        self.time_proj = nn.ModuleDict(layers)
-        self.proj_in = nn.Linear(config.channels, width)
-        self.blocks = nn.ModuleList(DetailBlock(config) for _ in range(config.layers))
-        self.norm_out = Norm(width)
-        self.proj_out = nn.Linear(width, config.channels)
+        super().__init__(config, (DetailBlock(config) for _ in range(config.layers)))
 
     def forward(self, latents: Tensor, time: Tensor, picture: Tensor) -> Tensor:
         moment, x = self.moment(time), self.proj_in(latents).float()
         for block in self.blocks:
             x = block(x, moment, picture)
         return self.proj_out(self.norm_out(x))
-
-    def moment(self, time: Tensor) -> Tensor:
-        """What the blocks know of the time (B,): (B, width)."""
-        hidden = functional.gelu(self.time_proj["linear_1"](embedded_time(time, self.config.width)))
-        return self.time_proj["linear_2"](hidden)

@@ -13,7 +13,7 @@ Axes of the shape: right-handed, y up, within [-EXTENT, EXTENT]; the viewer of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -284,26 +284,39 @@ class FlowBlock(nn.Module):
         return x + self.ff(self.norm3(x))
 
 
-class Flow(nn.Module):
+class VelocityNetwork(nn.Module):
     """Shape tokens (B, N, channels) at a time (B,), picture tokens (B, M, context) -> velocities (B, N, channels).
 
-    Sums along the shortcuts stay in single precision.
+    What flows of tokens have in common; a kind of its own says how the blocks follow each other. Sums along the
+    shortcuts stay in single precision.
     """
 
-    def __init__(self, config: FlowConfig):
+    def __init__(self, config: FlowConfig, blocks: Iterable[nn.Module]):
+        """blocks: made when it is their turn, so that a seed makes the same weights."""
         super().__init__()
         self.config = config
         width = config.width
         layers = {"linear_1": nn.Linear(width, 4 * width), "linear_2": nn.Linear(4 * width, width)}
         self.time_proj = nn.ModuleDict(layers)
         self.proj_in = nn.Linear(config.channels, width)
-        self.blocks = nn.ModuleList(FlowBlock(config, i > config.layers // 2) for i in range(config.layers))
+        self.blocks = nn.ModuleList(blocks)
         self.norm_out = Norm(width)
         self.proj_out = nn.Linear(width, config.channels)
 
-    def forward(self, latents: Tensor, time: Tensor, picture: Tensor) -> Tensor:
+    def moment(self, time: Tensor) -> Tensor:
+        """What the blocks know of the time (B,): (B, width)."""
         hidden = functional.gelu(self.time_proj["linear_1"](embedded_time(time, self.config.width)))
-        x = torch.cat([self.time_proj["linear_2"](hidden)[:, None], self.proj_in(latents)], 1).float()
+        return self.time_proj["linear_2"](hidden)
+
+
+class Flow(VelocityNetwork):
+    """TripoSG's: the time is one more token, and the later blocks get what the earlier ones gave."""
+
+    def __init__(self, config: FlowConfig):
+        super().__init__(config, (FlowBlock(config, i > config.layers // 2) for i in range(config.layers)))
+
+    def forward(self, latents: Tensor, time: Tensor, picture: Tensor) -> Tensor:
+        x = torch.cat([self.moment(time)[:, None], self.proj_in(latents)], 1).float()
         waiting: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             x = block(x, picture, waiting.pop() if block.skip_linear else None)

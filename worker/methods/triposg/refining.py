@@ -77,6 +77,6 @@ def _first(task: Task, job: Span) -> Layers:
 def _field(arrays: Mapping[str, np.ndarray], task: Task) -> Field:
     height, width = arrays["subject"].shape
     focal = float(arrays["focal"])
-    camera = PinholeCamera(width, height, focal, focal, width / 2.0, height / 2.0)
+    camera = PinholeCamera.centred(width, height, focal)
     view = matte.thing_view(task.picture, arrays["subject"], camera, rotation=_FROM_CAMERA, exact=False)
     return refiner.field(arrays, task.device, (view,), tuple(np.asarray(arrays["notes"]).tolist()))
