@@ -27,11 +27,12 @@ class Repainter(Protocol):
     ) -> np.ndarray:
         """(H, W, 3) uint8 sRGB: the picture, painted anew as far as it is unknown.
 
-        picture: (H, W, 3) uint8 sRGB, a render of what is there so far before one plain colour; H and W of any size, at
-        least 64. unknown: (H, W) bool, or float in [0, 1], how far each pixel may change: 0 is a pixel of a photo, that
-        stays as it is (to a few grey levels), 1 is one that nobody saw; where there is nothing of the thing it is 0.
-        references: photos of the thing, (h, w, 3) uint8 sRGB of any sizes, the thing before one plain colour, the best
-        first. strength: from 0, nothing changes, to 1, only the mask's outside and the references count. seed: the same
+        picture: (H, W, 3) uint8 sRGB, a render of what is there so far before one plain colour, which its corner has; H
+        and W of any size, at least 64. unknown: (H, W) bool, or float in [0, 1], how far each pixel may change: 0 is a
+        photo's, or nothing's, and stays as it is to a few grey levels; 1 is one that nobody saw. It reaches a little
+        beyond the outline: the thing may grow or shrink there, and whatever is not the thing keeps the plain colour.
+        references: photos of the thing, (h, w, 3) uint8 sRGB of any sizes, before the same plain colour, the best
+        first. strength: from 0, nothing changes, to 1, only what is known and the references count. seed: the same
         gives the same. job: hears how far it is, and raises Cancelled where the work should stop. Raises Unable where
         it cannot be done, OutOfMemory where memory is full.
         """
