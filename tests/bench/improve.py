@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import checkout  # noqa: F401 - first: it names the package
@@ -197,7 +198,7 @@ def plans(options: argparse.Namespace) -> list[improved.Plan]:
     ]
 
 
-def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callable[[int, Score, Round], None]) -> None:
+def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callable[[int, Score, Mesh], None]) -> None:
     start = time.process_time()
     spent = 0.0
 
@@ -205,11 +206,11 @@ def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callabl
         nonlocal spent
         seconds = time.process_time() - start - spent
         before = time.process_time()
-        note(number, scored(trial, made.mesh, seconds), made)
+        note(number, scored(trial, made.asset.mesh, seconds), made.asset.mesh)
         spent += time.process_time() - before
 
     with repainter(name, trial) as painter:
-        last, why = rounds(trial.start, [trial.photo], plans(options), painter, 0, JOB, hear)
+        last, why = rounds(Asset(trial.start, (), False), [trial.photo], plans(options), painter, 0, JOB, hear)
     if why:
         sys.stderr.write(f"{trial.name} {name}: {why}\n")
 
@@ -226,6 +227,23 @@ def table(scores: dict[tuple[str, int], list[Score]]) -> str:
             f"{m.photo:.2f} | {m.outline:.3f} | {m.seconds:.1f} | {len(found)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def one(trial: Trial, scores: dict[tuple[str, int], list[Score]], options: argparse.Namespace) -> None:
+    """Everything of one trial."""
+
+    def note(number: int, score: Score, mesh: Mesh, name: str) -> None:
+        scores.setdefault((name, number), []).append(score)
+        words = " ".join(f"{key} {value:.3f}" for key, value in vars(score).items())
+        sys.stderr.write(f"{trial.name} {name} {number}: {words}\n")
+        if options.meshes:
+            write(Asset(mesh, (), False), options.meshes / f"{trial.name} {name} {number}.glb", "thing")
+
+    note(0, scored(trial, trial.start, 0.0), trial.start, "start")
+    if options.meshes:
+        write(Asset(trial.truth, (), False), options.meshes / f"{trial.name} truth.glb", "thing")
+    for name in options.repainter:
+        measured(trial, name, options, partial(note, name=name))
 
 
 def main() -> None:
@@ -247,20 +265,7 @@ def main() -> None:
     scores: dict[tuple[str, int], list[Score]] = {}
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
         for angle in range(options.angles):
-            trial = Trial.of(path, angle, options.start)
-
-            def note(number: int, score: Score, made: Round | None, name: str = "start") -> None:
-                scores.setdefault((name, number), []).append(score)
-                words = " ".join(f"{key} {value:.3f}" for key, value in vars(score).items())
-                sys.stderr.write(f"{trial.name} {name} {number}: {words}\n")
-                if options.meshes and made:
-                    write(Asset(made.mesh, (), False), options.meshes / f"{trial.name} {name} {number}.glb", "thing")
-
-            note(0, scored(trial, trial.start, 0.0), Round(trial.start, ()))
-            if options.meshes:
-                write(Asset(trial.truth, (), False), options.meshes / f"{trial.name} truth.glb", "thing")
-            for name in options.repainter:
-                measured(trial, name, options, lambda number, score, made, name=name: note(number, score, made, name))
+            one(Trial.of(path, angle, options.start), scores, options)
     text = table(scores)
     sys.stdout.write(text)
     if options.table:

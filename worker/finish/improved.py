@@ -14,12 +14,15 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from ..core.errors import Invalid
 from ..core.job import Job, Span
 from ..core.representations import Field
+from ..core.texts import shortened
 from ..core.view import View
 from ..geometry.around import worst_known
 from ..geometry.mesh import Mesh, used_only
 from ..geometry.oriented import Cloud, Outline, within
+from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.consensus import agreed
 from ..geometry.texturing.photo import Sight
@@ -28,7 +31,8 @@ from ..geometry.texturing.seen import Seen, pictured
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from ..geometry.views_pull import pulled
-from .field import surface
+from .asset import Asset
+from .field import camera_info, surface
 from .options import FieldOptions
 
 BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
@@ -57,6 +61,35 @@ class Plan:
     grid: int
     faces: int
     texture: int
+
+
+STRENGTHS = (1.0, 0.6, 0.35, 0.2)
+"""How far a repainter may go in each round: first it invents, then it sharpens. Later rounds have the last."""
+
+CONFIDENCE = 0.5
+"""How far what was painted is believed, beside a photo: of two that differ, the photo wins."""
+
+PRESETS = {
+    "fast": (1, Plan(192, 6, 1.0, CONFIDENCE, 96, 10_000, 1024)),
+    "balanced": (2, Plan(256, 8, 1.0, CONFIDENCE, 128, 25_000, 2048)),
+    "high": (3, Plan(256, 10, 1.0, CONFIDENCE, 160, 60_000, 4096)),
+}
+"""Of each, how many rounds there are, and the first one's plan: the next has twice the size."""
+
+LARGEST = 1024
+"""Pixels along a view's side, at most."""
+
+
+def plans(preset: str, rounds: int = 0) -> list[Plan]:
+    """Of each round. rounds: 0: as many as the preset says. Raises Invalid."""
+    if preset not in PRESETS:
+        raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(PRESETS)}")
+    usual, first = PRESETS[preset]
+    found = []
+    for number in range(rounds or usual):
+        strength = STRENGTHS[min(number, len(STRENGTHS) - 1)]
+        found.append(replace(first, size=min(first.size * 2**number, LARGEST), strength=strength))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +198,12 @@ def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Pla
     every = [*map(_smaller(max(2 * plan.size, _PHOTO)), photos), *views]
     first = baked(flat, plan.texture, None, every, job.span(0.1, 0.5).report)
     return agreed(first, every, job.span(0.5, 1.0).report)
+
+
+def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) -> Asset:
+    """The mesh where it is, with the photos' cameras."""
+    at_rest = Placed(mesh, 1.0, np.zeros(3))
+    return Asset(mesh, tuple(camera_info(photo, at_rest) for photo in photos), False, notes)
 
 
 def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:

@@ -15,25 +15,28 @@ from ..core.job import Job, Span
 from ..core.repaint import Repainter
 from ..core.view import View
 from ..finish import improved
-from ..finish.improved import Plan
-from ..geometry.mesh import Mesh
+from ..finish.asset import Asset
+from ..finish.improved import Asked, Plan
 
 WORSE = 0.01, 0.5
 """By so much less may the photo's own view agree, in its outline (IoU) and its colours (dB), before a round is given
 up."""
 
 
+_EARLY = "it was ended early, as you asked"
+
+
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What a round left. likeness: to the photos, as `improved.likeness` says."""
+    """What a round left. likeness: to the photos, as `improved.likeness` says. views: what was painted in it."""
 
-    mesh: Mesh
+    asset: Asset
     likeness: tuple[tuple[float, float], ...]
     views: tuple[View, ...] = ()
 
 
 def rounds(
-    mesh: Mesh,
+    start: Asset,
     photos: Sequence[View],
     plans: Sequence[Plan],
     repainter: Repainter,
@@ -41,48 +44,51 @@ def rounds(
     job: Job | Span,
     on_round: Callable[[int, Round], None] = lambda number, made: None,
 ) -> tuple[Round, str]:
-    """The mesh after the last round that was no worse than the one before, and why it ended ("" where all were run).
-    mesh, photos: in glTF axes, these with masks. on_round: hears each from 1."""
-    best, behind = Round(mesh, _likeness(mesh, photos)), improved.plain(photos)
+    """The asset after the last round that was no worse than the one before, and why it ended ("" where all were run).
+    photos: with masks, in the start's axes. on_round: hears each from 1."""
+    best, behind = Round(start, _likeness(start, photos)), improved.plain(photos)
     references = [improved.before(photo, behind) for photo in photos]
     for number, plan in enumerate(plans, 1):
         part = job.span((number - 1) / len(plans), number / len(plans))
-        views = painted_views(best.mesh, photos, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
-        shape = improved.shaped(best.mesh, photos, views, plan, part.span(0.5, 0.75))
-        found = improved.painted(shape, photos, views, plan, part.span(0.75, 1.0))
+        asks = improved.asked(best.asset.mesh, photos, plan, behind)
+        views = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
+        if views is None:
+            return best, _EARLY
+        shape = improved.shaped(best.asset.mesh, photos, views, plan, part.span(0.5, 0.75))
+        found = improved.finished(improved.painted(shape, photos, views, plan, part.span(0.75, 1.0)), photos)
         made = Round(found, _likeness(found, photos), tuple(views))
         if _worse(made, best):
             return best, f"round {number} would have made the photo's own view worse, so it was left out"
         best = made
         on_round(number, best)
         if job.is_enough():
-            return best, "it was ended early, as you asked"
+            return best, _EARLY
     return best, ""
 
 
-def painted_views(
-    mesh: Mesh,
-    photos: Sequence[View],
+def _painted(
+    asks: Sequence[Asked],
     plan: Plan,
     repainter: Repainter,
     references: Sequence[np.ndarray],
     behind: np.ndarray,
     seed: int,
     job: Job | Span,
-) -> list[View]:
-    """The views that are known worst, painted."""
-    job.report(0.0, "looking for what is not known")
-    found, wanted = [], improved.asked(mesh, photos, plan, behind)
-    for number, ask in enumerate(wanted):
-        part = job.span(number / len(wanted), (number + 1) / len(wanted))
-        part.report(0.0, "painting", f"view {number + 1} of {len(wanted)}")
+) -> list[View] | None:
+    """The views, painted; None where the user has had enough before they were."""
+    found = []
+    for number, ask in enumerate(asks):
+        if job.is_enough():
+            return None
+        part = job.span(number / len(asks), (number + 1) / len(asks))
+        part.report(0.0, "painting", f"view {number + 1} of {len(asks)}")
         picture = repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed + number, part)
         found.append(improved.taken(ask, picture, plan, behind))
     return found
 
 
-def _likeness(mesh: Mesh, photos: Sequence[View]) -> tuple[tuple[float, float], ...]:
-    return tuple(improved.likeness(mesh, photo) for photo in photos)
+def _likeness(asset: Asset, photos: Sequence[View]) -> tuple[tuple[float, float], ...]:
+    return tuple(improved.likeness(asset.mesh, photo) for photo in photos)
 
 
 def _worse(made: Round, before: Round) -> bool:
