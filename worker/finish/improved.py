@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from ..core.errors import Invalid
 from ..core.job import Job, Span
+from ..core.refining import ROUNDS
 from ..core.representations import Field
 from ..core.texts import shortened
 from ..core.view import View
@@ -35,9 +36,13 @@ from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
 
+ALIKE = 34.0
+"""dB: pictures that agree better look the same."""
+
 BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
 """Colours, sRGB in [0, 1], before which a thing is shown: that one which its photos have least of."""
 
+_MIXED = 3  # pixels beside an outline of a photo that mix colours
 _PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
 _ROOM = 0.05  # of the box that a surface is looked for in, on each side
 _SMOOTH = 5  # rounds of smoothing, which takes the stairs of marching cubes
@@ -70,11 +75,11 @@ CONFIDENCE = 0.5
 """How far what was painted is believed, beside a photo: of two that differ, the photo wins."""
 
 PRESETS = {
-    "fast": (1, Plan(192, 6, 1.0, CONFIDENCE, 96, 10_000, 1024)),
-    "balanced": (2, Plan(256, 8, 1.0, CONFIDENCE, 128, 25_000, 2048)),
-    "high": (3, Plan(256, 10, 1.0, CONFIDENCE, 160, 60_000, 4096)),
+    "fast": Plan(192, 6, 1.0, CONFIDENCE, 96, 10_000, 1024),
+    "balanced": Plan(256, 8, 1.0, CONFIDENCE, 128, 25_000, 2048),
+    "high": Plan(256, 10, 1.0, CONFIDENCE, 160, 60_000, 4096),
 }
-"""Of each, how many rounds there are, and the first one's plan: the next has twice the size."""
+"""Of each, the first round's plan: the next has twice the size."""
 
 LARGEST = 1024
 """Pixels along a view's side, at most."""
@@ -84,9 +89,8 @@ def plans(preset: str, rounds: int = 0) -> list[Plan]:
     """Of each round. rounds: 0: as many as the preset says. Raises Invalid."""
     if preset not in PRESETS:
         raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(PRESETS)}")
-    usual, first = PRESETS[preset]
-    found = []
-    for number in range(rounds or usual):
+    first, found = PRESETS[preset], []
+    for number in range(rounds or ROUNDS[preset]):
         strength = STRENGTHS[min(number, len(STRENGTHS) - 1)]
         found.append(replace(first, size=min(first.size * 2**number, LARGEST), strength=strength))
     return found
@@ -156,9 +160,10 @@ def taken(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> Vi
 def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> np.ndarray:
     """(H, W) uint8 of the thing in what was painted before one colour, which may be noisy."""
     inside, reach = ask.share >= 128, _rim(plan)
-    apart = painted / np.float32(255.0) - behind
     away = ndimage.distance_transform_edt(~inside) > _FAR_OFF * reach
-    noise = float(np.sqrt(np.mean(apart[away] ** 2))) if away.any() else 0.0
+    colours = painted / np.float32(255.0)
+    apart = colours - (colours[away].mean(axis=0) if away.any() else behind)
+    noise = float(apart[away].std()) if away.any() else 0.0
     blur = min(_SMEARED * noise, 4.0)
     smooth = ndimage.gaussian_filter(apart, (blur, blur, 0)) if blur > 0.3 else apart
     left = noise / max(2.0 * np.sqrt(np.pi) * blur, 1.0)
@@ -207,15 +212,15 @@ def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) ->
 
 
 def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
-    """How the mesh agrees with a photo from its place: outlines (IoU), and colours where both are (PSNR in dB)."""
+    """How the mesh agrees with a photo: outlines (IoU), and colours where both are for sure (PSNR in dB)."""
     small = _smaller(512)(photo)
     iou = silhouette_iou(mesh.vertices, mesh.faces, photo.mask >= 128, photo, 512)
     seen = Seen.of(mesh, small)
-    both = seen.where & (small.mask >= 128)
+    both = ndimage.binary_erosion(seen.where & (small.mask >= 128), iterations=_MIXED)
     if not both.any():
         return iou, 0.0
     error = np.square(seen.laid(seen.colours, 0.0)[both] - small.rgb[both] / 255.0).mean()
-    return iou, float(-10.0 * np.log10(max(error, 1e-6)))
+    return iou, min(float(-10.0 * np.log10(max(error, 1e-9))), ALIKE)
 
 
 def _smaller(most: int):

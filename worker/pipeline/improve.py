@@ -9,7 +9,6 @@ progress is shown.
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -51,6 +50,8 @@ class Request(Protocol):
 
 def improve(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     """Makes request.output, and returns the fields of `GenerateResult`, as JSON. Raises Unable and its kin."""
+    if request.previews and not path_of(request.previews).is_dir():
+        raise Unable(f"there is no folder {shortened(request.previews)}: make it first, or choose another")
     output, planned = checked_output(request.output), improved.plans(request.preset, request.rounds)
     repainter = repainter_named(request.repainter, machine)
     job.report(0.0, "reading")
@@ -100,11 +101,10 @@ def _placed(found: Found, pictures: Sequence[Picture], machine: Machine, job: Jo
 
 
 def _offerer(request: Request, name: str, job: Job) -> Any:
-    """Writes what each round leaves into the folder for previews, by turns under two names, and tells of it."""
-    names = itertools.cycle(("round-a.glb", "round-b.glb"))  # the one before may still be read
+    """Writes what each round leaves into the folder for previews, and tells of it."""
 
     def offer(number: int, made: Round) -> None:
-        path = Path(request.previews) / next(names)
+        path = Path(request.previews) / f"round-{number}.glb"
         with contextlib.suppress(Unable):  # a look less: nothing is lost
             write(made.asset, path, name)
             job.show(path)

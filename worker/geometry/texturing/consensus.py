@@ -24,7 +24,7 @@ from .seen import Seen
 from .spread import conjugate_gradients
 
 _ROUNDS = 3  # of reweighting
-_LEAST = 0.02  # sRGB of 1: pictures deviate by as much though nothing is wrong with them
+_PHOTO, _LEAST = 0.004, 0.02  # sRGB of 1: photos, and others, deviate by as much though nothing is wrong with them
 _EDGE = 0.06  # sRGB of 1 between two texels: a larger step is an edge
 _HELD = 1e-6  # of a clear pixel's weight: to the texture as it was
 
@@ -101,8 +101,8 @@ def _least(rows: Sequence[_Rows], steps: sparse.csr_array, found: np.ndarray, be
     system = sparse.eye_array(len(found), dtype=np.float32) * np.float32(_HELD)
     right = _HELD * before.astype(np.float64)
     for each, rest, deviation in zip(rows, left, noise):
-        weight = each.weight if each.photo else each.weight * (_LEAST / deviation) ** 2
-        weight = weight / (1.0 + (rest / (3.0 * deviation)) ** 2)
+        doubt = 1.0 / (1.0 + (rest / (3.0 * deviation)) ** 2)
+        weight = each.weight * ((_LEAST / _PHOTO) ** 2 if each.photo else (_LEAST / deviation) ** 2 * doubt)
         weighted = each.mixing.T.tocsr() * weight
         system = system + weighted @ each.mixing
         right += weighted @ each.wanted
