@@ -102,11 +102,24 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         sets=options.sets,
         cached=not options.no_cache,
         jobs=options.jobs,
+        blender=options.blender or "",
     )
     missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
     with _job(quiet=options.json, lines=_counted_lines) as job:
         made = app.batch(params, job)
     return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """Where `library` has made one."""
+
+    folder: str
+
+
+def library(options: argparse.Namespace) -> Library:
+    with _job(quiet=options.json, lines=_counted_lines) as job:
+        return Library(App().library(options.blender, Path(options.folder).absolute(), job))
 
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
@@ -169,12 +182,18 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
 def show_batch(result: protocol.BatchResult) -> None:
     counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
     _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    if result.library:
+        show_library(Library(result.library))
     for note in result.notes:
         _write(f"note: {note}")
     for failure in result.failures:
         _write(f"failed: {failure.name}: {failure.message}")
     if result.failed > len(result.failures):
         _write(f"and {result.failed - len(result.failures)} more: see {result.results}")
+
+
+def show_library(result: Library) -> None:
+    _write(f"{result.folder}: add it to Blender's preferences, File Paths > Asset Libraries")
 
 
 def show_downloaded(result: protocol.DownloadResult) -> None:
@@ -364,6 +383,9 @@ def _add_making(command: argparse.ArgumentParser) -> None:
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
 
 
+_WITH_BLENDER = "Blender, or a Python with bpy: makes an asset library of the results"
+
+
 def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "make a GLB of each picture in a folder or a list; goes on where it was cut off"
     command = _command(commands, "batch", what, common, batch, show_batch)
@@ -371,8 +393,15 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("source", metavar="SOURCE", help=what)
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
+    command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
+
+    command = _command(
+        commands, "library", "make an asset library of what batch has made", common, library, show_library
+    )
+    command.add_argument("folder", metavar="RESULTS")
+    command.add_argument("--blender", required=True, metavar="PROGRAM", help=_WITH_BLENDER)
 
 
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from ...worker.core.options import Value
 from ...worker.core.texts import shortened
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
+    BatchParams,
     DownloadParams,
     FetchParams,
     GenerateParams,
@@ -82,7 +83,16 @@ class Job:
     """
 
     method: str
-    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams | SequenceParams | RefineParams
+    params: (
+        GenerateParams
+        | DownloadParams
+        | SelectParams
+        | FetchParams
+        | RemoveParams
+        | SequenceParams
+        | RefineParams
+        | BatchParams
+    )
     stage: str
     environment: str
     folder: Path | None = None
@@ -120,7 +130,8 @@ class Coarse:
 class Results:
     """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
     `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
-    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too."""
+    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too. `batch`: how
+    the last one went."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
@@ -129,6 +140,7 @@ class Results:
         self.note = ""
         self.sequences: list[protocol.SequenceResult] = []
         self.coarse: Coarse | None = None
+        self.batch: protocol.BatchResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -180,6 +192,11 @@ def sequence(method: MethodInfo, params: SequenceParams, title: str) -> Job:
     """Gives each frame of a video or a folder its depth, in a folder of the user's."""
     label = Label(title, "depth of each frame")
     return Job("sequence", params, "starting", method.environment, label=label)
+
+
+def batch(params: BatchParams, title: str, environment: str) -> Job:
+    """Makes a thing of each of many pictures, in a folder of the user's."""
+    return Job("batch", params, "starting", environment, label=Label(title, f"many pictures, {params.preset}"))
 
 
 def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:
