@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.tests.methods import ball
+from image_to_3d.worker.cameras.estimate import registered
 from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
@@ -56,7 +57,8 @@ def bent(inputs: Inputs) -> Inputs:
 
 def task(inputs: Inputs, network: str = "photos") -> Task:
     [row] = [row for method in METHODS for row in method.networks if row.name == network]
-    return Task(inputs, row, Options("fast", "auto"), "cpu", WeightStore(Path("none")))
+    cameras = registered(inputs, job()) if inputs.cameras else None
+    return Task(inputs, row, Options("fast", "auto"), "cpu", WeightStore(Path("none")), cameras=cameras)
 
 
 def fitted(inputs: Inputs) -> Field:
@@ -121,7 +123,7 @@ def test_masks_that_were_told_by_a_dark_backdrop_are_kept(photos, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["nerfacto", "neus-facto"])
-def test_a_network_that_is_not_here_is_refused_before_cameras_are_looked_for(engine, monkeypatch):
+def test_a_network_that_is_not_here_is_refused(engine, monkeypatch):
     monkeypatch.setattr(fit, "find_spec", lambda name: None)
     with pytest.raises(MethodUnavailable, match=f"the network {engine} needs nerfstudio.*--name nerf"):
         fit.run(task(Inputs(()), engine), None, job())

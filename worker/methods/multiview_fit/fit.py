@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several photos to a field: cameras found, the thing cut out, a grid or one of nerfstudio's networks fitted.
+"""Several photos and their cameras to a field: the thing cut out, a grid or one of nerfstudio's networks fitted.
 
 The runner of both methods (see ..method). Brings torch. Must not know JSON or meshes.
 """
@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ...cameras.capture import Capture
-from ...cameras.estimate import capture_of, registered, views_of
+from ...cameras.estimate import capture_of, views_of
 from ...cameras.registration import Registration
 from ...core.errors import MethodUnavailable
 from ...core.job import Job, Span
@@ -37,17 +37,16 @@ def run(task: Task, loaded: None, job: Job | Span) -> Field:
     """The field of what the task's inputs show, with the straightened photos as its views.
 
     Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the network is
-    not installed, Unable where cameras cannot be found.
+    not installed, Unable where there is no thing where one is meant.
     """
     require(task.network.name)
     device = devices.pick(task.device)
-    registration = registered(task.inputs, job.span(0.0, 0.22))
-    capture = capture_of(task.inputs, registration, job.span(0.22, 0.25))
-    job.report(0.25, "cutting the object out")
+    capture = capture_of(task.inputs, task.cameras, job.span(0.0, 0.04))
+    job.report(0.04, "cutting the object out")
     capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
     with memory.guard(device, memory.FASTER):
-        trained = _trained(task, capture, device, job.span(0.3, 1.0))
-    return _field(trained.model, trained.gains, registration.posed_as(capture.views), capture.views, capture.notes)
+        trained = _trained(task, capture, device, job.span(0.1, 1.0))
+    return _field(trained.model, trained.gains, task.cameras.posed_as(capture.views), capture.views, capture.notes)
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
