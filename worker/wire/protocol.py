@@ -42,7 +42,7 @@ from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 9
+VERSION = 10
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"

@@ -18,7 +18,8 @@ from PIL import Image
 from ...cameras.capture import Capture
 from ...cameras.estimate import capture_of, views_of
 from ...cameras.registration import Registration
-from ...core.errors import MethodUnavailable
+from ...cameras.sfm.failures import too_few_placed
+from ...core.errors import MethodUnavailable, Unsure
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...core.view import View
@@ -32,14 +33,18 @@ from .training import Trained
 GRID = "photos"
 """The network that is a grid of our own; the others are nerfstudio's."""
 
+ENOUGH = 2 / 3
+"""Of the photos that were chosen: where fewer have found their place, one is asked before a mesh is made of them."""
+
 
 def run(task: Task, loaded: None, job: Job | Span) -> Field:
     """The field of what the task's inputs show, with the straightened photos as its views.
 
     Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the network is
-    not installed, Unable where there is no thing where one is meant.
+    not installed, Unable where there is no thing where one is meant, Unsure where few photos have a camera.
     """
     require(task.network.name)
+    _require_enough(task.cameras, task)
     device = devices.pick(task.device)
     capture = capture_of(task.inputs, task.cameras, job.span(0.0, 0.04))
     job.report(0.04, "cutting the object out")
@@ -52,6 +57,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Field:
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
     """The same field of its arrays and the same inputs: whose pixels are read and straightened again."""
     registration = Registration.from_arrays(arrays)
+    _require_enough(registration, task)
     views = tuple(
         dataclasses.replace(view, mask=_decoded(arrays[f"mask{number}"]) if f"mask{number}" in arrays else None)
         for number, view in enumerate(views_of(task.inputs, registration, job))
@@ -67,6 +73,13 @@ def require(network: str) -> None:
             f"the network {network} needs nerfstudio, which is not in this Python: run the worker in the environment "
             f"nerf (`python3 -m envs run --name nerf ...`), or choose the network {GRID}"
         )
+
+
+def _require_enough(cameras: Registration, task: Task) -> None:
+    pictures = task.inputs.pictures  # none of a list, whose pictures somebody has placed
+    if not task.options.allow_partial and len(cameras.pictures) < ENOUGH * len(pictures):
+        names = [picture.name for picture in pictures]
+        raise Unsure(too_few_placed(names, cameras.pictures), "allow_partial")
 
 
 def _trained(task: Task, capture: Capture, device: torch.device, job: Span) -> Trained:
