@@ -302,6 +302,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image-to-3d", description="Pictures to textured 3D meshes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    _add_generate(commands, common)
+    _add_refine(commands, common)
+    command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
+    command.add_argument("network")
+
+    what = "list what is offered: licence, size, here or not"
+    _command(commands, "models", what, common, catalogue, show_catalogue)
+    _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
+    _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
+    return parser
+
+
+def _add_generate(commands: Any, common: argparse.ArgumentParser) -> None:
     command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_made)
     command.add_argument("photo", nargs="+", metavar="PHOTO")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
@@ -325,16 +338,6 @@ def _parser() -> argparse.ArgumentParser:
     without = "fetch no network: work with those that ship"
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
-
-    _add_refine(commands, common)
-    command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
-    command.add_argument("network")
-
-    what = "list what is offered: licence, size, here or not"
-    _command(commands, "models", what, common, catalogue, show_catalogue)
-    _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
-    _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
-    return parser
 
 
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
