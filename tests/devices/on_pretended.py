@@ -113,6 +113,33 @@ def engine(name: str) -> dict:
     return {"finite": bool(np.isfinite(value).all()), "psnr": trained.psnr, "peak": pretend.STATE.peak}
 
 
+def with_a_mask(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, attn_mask=None, **_) -> torch.Tensor:
+    """Attention as torch gives it: the tool's own takes no mask from the device."""
+    shares = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    if attn_mask is not None:
+        shares = shares.masked_fill(~attn_mask, -1e9) if attn_mask.dtype == torch.bool else shares + attn_mask
+    return shares.softmax(-1) @ v
+
+
+def repainted(fits: bool) -> dict:
+    """A render painted anew there, by networks that are on the device at once or block by block."""
+    from image_to_3d.worker.methods import repaint
+    from image_to_3d.worker.methods.repaint import painter
+
+    torch.nn.functional.scaled_dot_product_attention = with_a_mask
+    if not fits:
+        memory.fits = lambda *_: False
+    folder = FOLDER / "flux2-klein"
+    loaded = painter.load(repaint.named(str(folder)), folder, KIND)
+    loaded.side = 64
+    render = picture().rgb
+    made = loaded.repaint(render, np.ones(render.shape[:2], bool), [render], 1.0, 0, Job(lambda *_: None))
+    peak = pretend.STATE.peak
+    del loaded
+    memory.release()
+    return {"finite": bool(made.std() > 0.0), "peak": peak, "alive": pretend.STATE.alive}
+
+
 def refused() -> dict:
     try:
         memory.require(torch.device(KIND), 100 * GB, {})
@@ -144,6 +171,8 @@ def main() -> dict:
             return full(text[KIND])
         if WHAT.startswith("refined "):
             return refined(WHAT.removeprefix("refined "))
+        if WHAT.startswith("repainted "):
+            return repainted(WHAT == "repainted whole")
         if WHAT in ("nerfacto", "neus-facto"):
             return engine(WHAT)
         if WHAT == "pool":
