@@ -15,6 +15,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 from diffusers import DiffusionPipeline
 from torch import nn
 
@@ -73,6 +74,8 @@ def _read(
     given = {name: None for name in without if name in inspect.signature(kind.__init__).parameters}
     large = [part for part in _LARGE if part not in without and (folder / part / "config.json").is_file()]
     given |= {part: network for part in large if (network := _network(folder / part, dtype))}
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # it reads the text's encoder
     pipeline = kind.from_pretrained(
         folder, dtype=dtype, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False, **given
     )
