@@ -45,9 +45,11 @@ ALLOWED = {
         "worker.finish",
         "worker.store",
     ),
+    "worker/executors": ("worker.core", "worker.pipeline.batch", "worker.wire"),
     "worker/app.py": (
         "worker.__version__",
         "worker.core",
+        "worker.executors",
         "worker.methods",
         "worker.pipeline",
         "worker.store",
@@ -75,6 +77,7 @@ FOREIGN = {
     "worker/store": HEAVY,
     "worker/finish": ("json", *HEAVY),
     "worker/pipeline": ("threading", *HEAVY),
+    "worker/executors": ("numpy", "scipy", "PIL", *HEAVY),
     **dict.fromkeys(METHOD_ROOMS, ("json",)),
     "worker/methods/layers": ("json", "torch"),  # what ships runs without
     "worker/methods/depth/included.py": ("json", "torch"),
