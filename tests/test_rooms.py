@@ -28,6 +28,7 @@ ALLOWED = {
     "worker/store": ("worker.core", "worker.__version__"),
     "worker/methods/runtime": ("worker.core",),
     "worker/methods/matting": FOR_METHODS,
+    "worker/methods/repaint": (*FOR_METHODS, "worker.store.pipelines"),
     "worker/methods/method.py": (
         "worker.core",
         "worker.store.weights",
@@ -51,9 +52,11 @@ ALLOWED = {
         "worker.finish",
         "worker.store",
     ),
+    "worker/executors": ("worker.core", "worker.pipeline.batch", "worker.wire"),
     "worker/app.py": (
         "worker.__version__",
         "worker.core",
+        "worker.executors",
         "worker.methods",
         "worker.pipeline",
         "worker.store",
@@ -81,11 +84,13 @@ FOREIGN = {
     "worker/store": HEAVY,
     "worker/finish": ("json", *HEAVY),
     "worker/pipeline": ("threading", *HEAVY),
+    "worker/executors": ("numpy", "scipy", "PIL", *HEAVY),
     **dict.fromkeys(METHOD_ROOMS, ("json",)),
     "worker/methods/layers": ("json", "torch"),  # what ships runs without
     "worker/methods/depth/included.py": ("json", "torch"),
     "worker/methods/depth/framing.py": ("json", "torch"),
     "worker/methods/matting": ("json", "torch"),
+    "worker/methods/repaint": ("json",),
     "addon": ("numpy", "PIL", "scipy", *HEAVY),
     "addon/session": ("bpy",),
     "addon/ui/panels.py": ACTING,

@@ -23,6 +23,7 @@ from typing import Any
 from .app import App
 from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
+from .core.options import parsed
 from .hello import Greeting, greet
 from .wire import protocol
 from .wire.server import as_error
@@ -45,7 +46,8 @@ def main(arguments: list[str]) -> int:
         _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
-    return result.exit_code if isinstance(result, Report) else DONE
+    failed = isinstance(result, protocol.BatchResult) and result.failed
+    return result.exit_code if isinstance(result, Report) else FAILED if failed else DONE
 
 
 # ------------------------------------------------------------------------------------------------ commands
@@ -53,14 +55,14 @@ def main(arguments: list[str]) -> int:
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
     app = _started(options, online=not options.included)
-    category, network = _named(app, options.model, options.backend)
+    category, network = app.named(options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set) | ({"allow_partial": True} if options.allow_partial else {}),
+        options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
@@ -77,6 +79,10 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
 
 
+def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
+    return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
+
+
 def _brought_along(app: App, options: argparse.Namespace) -> str:
     """Fetches what comes with the set-up, before the first work; returns a sentence where it cannot be had."""
     parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
@@ -87,23 +93,24 @@ def _brought_along(app: App, options: argparse.Namespace) -> str:
         return app.download(protocol.DownloadParams(app.first_along, True), job).note
 
 
-def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
-    """The category and the network of these names; without any, none: what suits the photos is taken. Raises
-    Invalid."""
-    methods = app.catalogue(protocol.Empty(), _silent_job()).methods
-    categories = dict.fromkeys(method.category.lower() for method in methods)
-    networks = [network.name for method in methods for network in method.networks]
-    if model is not None and model.lower() not in categories:
-        if model.lower() not in map(str.lower, networks):
-            raise Invalid(
-                f"there is no model {model!r}: choose {', '.join(categories)}, or one of their networks: "
-                f"{', '.join(networks)}"
-            )
-        return backend, model
-    named = [name for name in (model, backend) if name is not None]
-    if len({name.lower() for name in named}) > 1:
-        raise Invalid(f"{model} and {backend} are two models: name one of them")
-    return (named[0] if named else None), None
+def batch(options: argparse.Namespace) -> protocol.BatchResult:
+    app = _started(options, online=not options.included)
+    category, network = app.named(options.model)
+    params = protocol.BatchParams(
+        source=str(Path(options.source).absolute()),
+        folder=str(Path(options.output).absolute()),
+        preset=options.preset,
+        category=category,
+        network=network,
+        options=_options(options),
+        sets=options.sets,
+        cached=not options.no_cache,
+        jobs=options.jobs,
+    )
+    missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
+    with _job(quiet=options.json, lines=_counted_lines) as job:
+        made = app.batch(params, job)
+    return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
 
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
@@ -163,6 +170,17 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
     _write(f"{result.folder}: {result.frames} frames of {maps}, {result.fov_degrees:.1f} degrees, {result.network}")
 
 
+def show_batch(result: protocol.BatchResult) -> None:
+    counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
+    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    for note in result.notes:
+        _write(f"note: {note}")
+    for failure in result.failures:
+        _write(f"failed: {failure.name}: {failure.message}")
+    if result.failed > len(result.failures):
+        _write(f"and {result.failed - len(result.failures)} more: see {result.results}")
+
+
 def show_downloaded(result: protocol.DownloadResult) -> None:
     _write(f"{result.network} is here ({result.bytes / 1e6:.0f} MB)")
 
@@ -209,7 +227,7 @@ def _advice(error: Exception) -> str:
         case WeightsMissing():
             return f" (python3 -m envs run download {error.network})"
         case Unsure():
-            return f" (--{error.option.replace(chr(95), chr(45))})"
+            return f" (--{error.option.replace('_', '-')})"
     return ""
 
 
@@ -232,8 +250,9 @@ def _silent_job() -> Job:
 
 
 @contextmanager
-def _job(quiet: bool) -> Iterator[Job]:
-    """A job that shows its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program."""
+def _job(quiet: bool, lines: Callable[[], Notify] | None = None) -> Iterator[Job]:
+    """A job that shows its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program. lines:
+    how it is shown in a log, `_stage_lines` where nobody says."""
     if quiet:
         with _cancelled_by_interrupt(_silent_job()) as job:
             yield job
@@ -241,7 +260,7 @@ def _job(quiet: bool) -> Iterator[Job]:
         with _progress_bar() as show, _cancelled_by_interrupt(Job(show)) as job:
             yield job
     else:
-        with _cancelled_by_interrupt(Job(_stage_lines())) as job:
+        with _cancelled_by_interrupt(Job((lines or _stage_lines)())) as job:
             yield job
 
 
@@ -260,7 +279,9 @@ def _progress_bar() -> Iterator[Notify]:
 
 
 def _left(remaining: float | None) -> str:
-    return "" if remaining is None else f"about {math.ceil(remaining)} s left"
+    if remaining is None:
+        return ""
+    return f"about {math.ceil(remaining)} s left" if remaining < 120 else f"about {math.ceil(remaining / 60)} min left"
 
 
 def _stage_lines() -> Notify:
@@ -273,6 +294,20 @@ def _stage_lines() -> Notify:
             sys.stderr.write(f"{progress:4.0%} {stage}\n")
             sys.stderr.flush()
         last = stage
+
+    return show
+
+
+def _counted_lines() -> Notify:
+    """For a log of many things: one line for each, and at most one per hundredth."""
+    told, last = -1, ""
+
+    def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
+        nonlocal told, last
+        if int(100 * progress) > told and message != last:
+            told, last = int(100 * progress), message
+            sys.stderr.write(f"{progress:4.0%} {stage} {message} {_left(remaining)}".rstrip() + "\n")
+            sys.stderr.flush()
 
     return show
 
@@ -302,7 +337,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image-to-3d", description="Pictures to textured 3D meshes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    _add_generate(commands, common)
+    command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_made)
+    command.add_argument("photo", nargs="+", metavar="PHOTO")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
+    which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
+    command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
+    command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
+    command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
+    _add_making(command)
+
+    _add_batch(commands, common)
     _add_refine(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
@@ -314,16 +358,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_generate(commands: Any, common: argparse.ArgumentParser) -> None:
-    command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_made)
-    command.add_argument("photo", nargs="+", metavar="PHOTO")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
-    which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
-    command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
-    command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
+def _add_making(command: argparse.ArgumentParser) -> None:
+    """What says how things are made of pictures."""
     what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", metavar="NAME", help=what)
-    command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
     command.add_argument(
         "--set",
@@ -338,6 +376,17 @@ def _add_generate(commands: Any, common: argparse.ArgumentParser) -> None:
     without = "fetch no network: work with those that ship"
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
+
+
+def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "make a GLB of each picture in a folder or a list; goes on where it was cut off"
+    command = _command(commands, "batch", what, common, batch, show_batch)
+    what = "a folder of pictures, or a list of them: .txt, .csv or .jsonl, with options for each"
+    command.add_argument("source", metavar="SOURCE", help=what)
+    command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
+    command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
+    _add_making(command)
 
 
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -373,8 +422,4 @@ def setting(text: str) -> tuple[str, protocol.Value]:
     name, found, value = text.partition("=")
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form OPTION=VALUE")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return name, value
-    return name, parsed if isinstance(parsed, bool | int | float) else value
+    return name, parsed(value)

@@ -72,6 +72,7 @@ class Request(Protocol):
     photos: str
     cached: bool
     maps: str
+    thumbnail: str
 
 
 @dataclass(frozen=True)
@@ -275,8 +276,8 @@ class Work:
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
         facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
-        if self.store and self.request.previews:
-            facts["thumbnails"] = [_png(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
+        if (self.store and self.request.previews) or self.request.thumbnail:
+            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
     @property
@@ -378,13 +379,14 @@ def _previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
         path = Path(folder) / next(names)
         with contextlib.suppress(OSError):  # a preview less: nothing is lost
             with WholeFile(path) as file:
-                file.write(_png(picture))
+                file.write(png_of(picture))
             job.show(path)
 
     return show if folder else lambda picture: None
 
 
-def _png(picture: np.ndarray) -> bytes:
+def png_of(picture: np.ndarray) -> bytes:
+    """The PNG file of (H, W, C) uint8."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG")
     return stream.getvalue()

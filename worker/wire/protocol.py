@@ -9,6 +9,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    batch             BatchParams      -> BatchResult         many pictures to a GLB file each; resumes what was cut off
     refine            RefineParams     -> GenerateResult      a mesh and a picture of the same thing to one GLB file
     sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
@@ -147,7 +148,8 @@ class GenerateParams:
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
     their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
-    `cached` False: neither takes anything from the cache nor keeps anything there.
+    `cached` False: neither takes anything from the cache nor keeps anything there. `thumbnail`: the PNG file to write
+    of what was made, "" for none.
     """
 
     pictures: tuple[str, ...]
@@ -160,6 +162,51 @@ class GenerateParams:
     photos: str = ""
     cached: bool = True
     maps: str = ""
+    thumbnail: str = ""
+
+
+@dataclass(frozen=True)
+class BatchParams:
+    """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
+    photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
+    row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
+    `cluster`: of Ray, "" for this machine.
+    """
+
+    source: str
+    folder: str
+    preset: str
+    category: str | None = None
+    network: str | None = None
+    options: dict[str, Value] = field(default_factory=dict)
+    sets: bool = False
+    cached: bool = True
+    jobs: int = 1
+    cluster: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Of a batch: `name` of what could not be made, and why."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """Of the things that were asked for, `made` now, `kept` from before, or failed; `failures` names the first of them.
+    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML."""
+
+    folder: str
+    results: str
+    sheet: str
+    made: int
+    kept: int
+    failed: int
+    seconds: float
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -367,6 +414,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
     "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
+    "batch": (BatchParams, BatchResult),
     "refine": (RefineParams, GenerateResult),
     "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
