@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .core.errors import Cancelled, Invalid, WeightsMissing
+from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
 from .core.options import parsed
 from .hello import Greeting, greet
@@ -62,7 +62,7 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set),
+        options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
@@ -77,6 +77,10 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     with _job(quiet=options.json) as job:
         made = app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
+
+
+def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
+    return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
 
 
 def _brought_along(app: App, options: argparse.Namespace) -> str:
@@ -98,7 +102,7 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set),
+        options=_options(options),
         sets=options.sets,
         cached=not options.no_cache,
         jobs=options.jobs,
@@ -232,10 +236,18 @@ def _tell_failure(error: Exception, as_json: bool) -> int:
     if as_json:
         _write(json.dumps({"error": {"code": int(answer.code), "message": answer.message, "data": answer.data}}))
     else:
-        missing = isinstance(error, WeightsMissing)
-        advice = f" (python3 -m envs run download {error.network})" if missing else ""
-        sys.stderr.write(f"{answer.message}{advice}\n")
+        sys.stderr.write(f"{answer.message}{_advice(error)}\n")
     return CANCELLED if isinstance(error, Cancelled) else FAILED
+
+
+def _advice(error: Exception) -> str:
+    """What to type, where that would help."""
+    match error:
+        case WeightsMissing():
+            return f" (python3 -m envs run download {error.network})"
+        case Unsure():
+            return f" (--{error.option.replace('_', '-')})"
+    return ""
 
 
 def _write(line: str) -> None:
@@ -378,6 +390,8 @@ def _add_making(command: argparse.ArgumentParser) -> None:
         metavar="OPTION=VALUE",
         help="set an option, for example --set solid=true; may be repeated",
     )
+    anyway = "of several photos: go on where less than two thirds of them have found their place"
+    command.add_argument("--allow-partial", action="store_true", help=anyway)
     without = "fetch no network: work with those that ship"
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")

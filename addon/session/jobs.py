@@ -160,8 +160,9 @@ def problem(message: str, error: protocol.WireError | None, log: str) -> Problem
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
     missing = DownloadParams(network) if isinstance(network, str) else None
-    told = error.data.get("log")
-    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing)
+    told, option = error.data.get("log"), error.data.get("option")
+    option = option if error.code is protocol.ErrorCode.UNSURE and isinstance(option, str) else ""
+    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing, option)
 
 
 def selection(recipe: Recipe, environment: str) -> Job:
