@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__
-from .core.errors import Invalid
+from .core.errors import Invalid, Unable
 from .core.job import Job
 from .core.texts import path_of, shortened
 from .methods import all_methods, along, with_network
@@ -129,7 +129,21 @@ class App:
             execute = here(lambda asked, own: generate.generate(asked, machine, own), job)
         short = f"memory has room for {count} at the same time, not {params.jobs}"
         notes = [short] if count < params.jobs else []
-        return protocol.read(protocol.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
+        found = protocol.read(protocol.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
+        return self._with_library(found, params.blender, job) if params.blender else found
+
+    def library(self, blender: str, folder: Path, job: Job) -> str:
+        """Makes the asset library of a batch's results; returns its folder. Raises Unable."""
+        from .executors import library  # on use, as above
+
+        return library.make(blender, folder, job)
+
+    def _with_library(self, found: protocol.BatchResult, blender: str, job: Job) -> protocol.BatchResult:
+        """The result with its asset library, or with a note why there is none."""
+        try:
+            return dataclasses.replace(found, library=self.library(blender, Path(found.folder), job))
+        except Unable as error:
+            return dataclasses.replace(found, notes=(*found.notes, str(error)))
 
     def _most_memory(self, name: str | None) -> int:
         """Bytes that the network of that name takes, or without one any that may be taken by itself."""

@@ -15,6 +15,7 @@ from ...worker.core.options import Value
 from ...worker.core.texts import shortened
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
+    BatchParams,
     DownloadParams,
     FetchParams,
     GenerateParams,
@@ -92,6 +93,7 @@ class Job:
         | SequenceParams
         | RefineParams
         | ImproveParams
+        | BatchParams
     )
     stage: str
     environment: str
@@ -131,7 +133,8 @@ class Coarse:
 class Results:
     """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
     `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
-    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too."""
+    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too. `batch`: how
+    the last one went."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
@@ -140,6 +143,7 @@ class Results:
         self.note = ""
         self.sequences: list[protocol.SequenceResult] = []
         self.coarse: Coarse | None = None
+        self.batch: protocol.BatchResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -159,8 +163,9 @@ def problem(message: str, error: protocol.WireError | None, log: str) -> Problem
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
     missing = DownloadParams(network) if isinstance(network, str) else None
-    told = error.data.get("log")
-    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing)
+    told, option = error.data.get("log"), error.data.get("option")
+    option = option if error.code is protocol.ErrorCode.UNSURE and isinstance(option, str) else ""
+    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing, option)
 
 
 def selection(recipe: Recipe, environment: str) -> Job:
@@ -191,6 +196,11 @@ def sequence(method: MethodInfo, params: SequenceParams, title: str) -> Job:
     """Gives each frame of a video or a folder its depth, in a folder of the user's."""
     label = Label(title, "depth of each frame")
     return Job("sequence", params, "starting", method.environment, label=label)
+
+
+def batch(params: BatchParams, title: str, environment: str) -> Job:
+    """Makes a thing of each of many pictures, in a folder of the user's."""
+    return Job("batch", params, "starting", environment, label=Label(title, f"many pictures, {params.preset}"))
 
 
 def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:

@@ -23,6 +23,7 @@ from typing import Any
 
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
+    BatchParams,
     ErrorCode,
     EstimateParams,
     EstimateResult,
@@ -193,6 +194,10 @@ class Session:
         """Gives each frame its depth; `results.sequences` gets it."""
         method = next(each for each in self.methods if each.makes == "DepthMap")
         self._begin(jobs.sequence(method, params, title))
+
+    def batch(self, params: BatchParams, title: str) -> None:
+        """Makes a thing of each of many pictures; `results.batch` gets it."""
+        self._begin(jobs.batch(params, title, self._any_environment))
 
     def remove(self, params: RemoveParams) -> None:
         """Removes results that are kept."""
@@ -484,6 +489,8 @@ class Session:
             self.estimate.forget()
         elif job.method == "sequence":
             self.results.sequences.append(result)
+        elif job.method == "batch":
+            self.results.batch, self.history.stale = result, True
         elif job.method == "networks/download" and self.link.client:
             self.results.note = result.note
             self.link.client.request("catalogue", protocol.Empty())

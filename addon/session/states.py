@@ -70,12 +70,14 @@ MOVING = frozenset(State) - {State.ABSENT, State.IDLE, State.READY}
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something failed. `missing` is the download that would help, `log` the end of the process's stderr."""
+    """Why something failed. `missing` is the download that would help, `log` the end of the process's stderr. `option`:
+    the name of the one that is set to go on nevertheless, "" where there is none."""
 
     message: str
     code: ErrorCode | None = None
     log: str = ""
     missing: DownloadParams | None = None
+    option: str = ""
 
 
 @dataclass(frozen=True)

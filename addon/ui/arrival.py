@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...worker.core.sequence_info import SequenceResult
+from ...worker.wire.protocol import Provenance
 from ..session import provenance
 from ..session.jobs import Coarse, Finished
 from . import preferences, scene
@@ -74,14 +75,15 @@ def _show(context: bpy.types.Context, thing: bpy.types.Object) -> None:
 
 def mark_as_asset(thing: bpy.types.Object) -> None:
     """Offers the object in the asset browser, with what is known of it."""
-    made = provenance.parsed(kept.kept(thing))
-    if made is None:
-        asset.mark(thing, asset.About(author=preferences.preferences().author))
-        return
-    about = asset.About(
+    made, author = provenance.parsed(kept.kept(thing)), preferences.preferences().author
+    asset.mark(thing, about(made, author) if made else asset.About(author=author))
+
+
+def about(made: Provenance, author: str) -> asset.About:
+    """What the asset browser says of what was made so."""
+    return asset.About(
         description=f"Made by {made.label} of {provenance.readable(made)['Picture']}",
-        author=preferences.preferences().author,
+        author=author,
         licence=made.licence,
         tags=("Image to 3D", made.category, made.label),
     )
-    asset.mark(thing, about)

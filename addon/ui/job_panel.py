@@ -118,6 +118,11 @@ def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
     drawing.failure(box, context, "That did not work", problem.message)
     if problem.missing:
         box.operator("image_to_3d.download", icon="IMPORT").network = problem.missing.network
+    method = timer.chosen(context).method
+    for option in method.options:
+        if option.name == problem.option:
+            own = properties.of_method(properties.settings(context), method)
+            box.prop(own, properties.property_name(option))
     if environments.checking and problem.code is ErrorCode.WORKER_EXITED:
         drawing.text(box, context, "Trying its Python\u2026", "TIME")
     environment_panels.draw_log_and_report(box, properties.settings(context), environments, problem.log)

@@ -74,6 +74,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
         ),
         **_result_properties(),
         **_frame_properties(),
+        **_batch_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
@@ -99,6 +100,28 @@ def _frame_properties() -> dict[str, object]:
             "they are not",
             subtype="DIR_PATH",
             update=properties.on_change,
+        ),
+    }
+
+
+def _batch_properties() -> dict[str, object]:
+    """Of which pictures many things are made, and where they come."""
+    return {
+        "batch_source": StringProperty(
+            name="Pictures",
+            description="A folder of pictures, or a list of them (.txt, .csv, .jsonl)",
+            subtype="FILE_PATH",
+        ),
+        "batch_folder": StringProperty(
+            name="Results", description="Where files come. Empty: into a folder beside the pictures", subtype="DIR_PATH"
+        ),
+        "batch_sets": BoolProperty(
+            name="Each Folder Is One Thing", description="Each folder in it holds several photos of one thing"
+        ),
+        "batch_library": BoolProperty(
+            name="Asset Library",
+            description="Make .blend files of marked assets with previews, by a Blender without a window",
+            default=True,
         ),
     }
 

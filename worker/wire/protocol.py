@@ -171,7 +171,8 @@ class BatchParams:
     """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
     photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
     row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
-    `cluster`: of Ray, "" for this machine.
+    `cluster`: of Ray, "" for this machine. `blender`: the program, or a Python with the module bpy, that makes an asset
+    library of the results, "" for none.
     """
 
     source: str
@@ -184,6 +185,7 @@ class BatchParams:
     cached: bool = True
     jobs: int = 1
     cluster: str = ""
+    blender: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,9 @@ class Failure:
 @dataclass(frozen=True)
 class BatchResult:
     """Of the things that were asked for, `made` now, `kept` from before, or failed; `failures` names the first of them.
-    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML."""
+
+    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML; `library`: a folder of assets, "" for none.
+    """
 
     folder: str
     results: str
@@ -208,6 +212,7 @@ class BatchResult:
     seconds: float
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
+    library: str = ""
 
 
 @dataclass(frozen=True)
