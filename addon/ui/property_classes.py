@@ -72,7 +72,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
             update=properties.on_change,
         ),
-        **_result_properties(),
+        **_result_properties(methods),
         **_frame_properties(),
         **_batch_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
@@ -126,7 +126,7 @@ def _batch_properties() -> dict[str, object]:
     }
 
 
-def _result_properties() -> dict[str, object]:
+def _result_properties(methods: Methods) -> dict[str, object]:
     """How results are made, and what comes with them."""
     return {
         "camera": BoolProperty(
@@ -151,6 +151,12 @@ def _result_properties() -> dict[str, object]:
             name="Not from the Cache",
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=properties.on_change,
+        ),
+        "refine_by": EnumProperty(
+            name="By",
+            description="What Refine Selected follows",
+            items=[(properties.OUTLINE, "Outline", "The picture's outline and colours: no network is needed")]
+            + [(each.name, each.label, each.help) for method in methods if method.refines for each in method.networks],
         ),
         "rounds": EnumProperty(
             name="Rounds",
