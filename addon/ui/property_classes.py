@@ -72,7 +72,8 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             items=[(name, name, help.rstrip(".")) for name, help in helps.items()],
             update=properties.on_change,
         ),
-        **_result_properties(methods),
+        **_result_properties(),
+        **_mesh_properties(methods),
         **_frame_properties(),
         **_batch_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
@@ -126,7 +127,7 @@ def _batch_properties() -> dict[str, object]:
     }
 
 
-def _result_properties(methods: Methods) -> dict[str, object]:
+def _result_properties() -> dict[str, object]:
     """How results are made, and what comes with them."""
     return {
         "camera": BoolProperty(
@@ -152,6 +153,15 @@ def _result_properties(methods: Methods) -> dict[str, object]:
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=properties.on_change,
         ),
+        "variations": IntProperty(
+            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
+        ),
+    }
+
+
+def _mesh_properties(methods: Methods) -> dict[str, object]:
+    """How a mesh that is there is made better."""
+    return {
         "refine_by": EnumProperty(
             name="By",
             description="What Refine Selected follows",
@@ -166,9 +176,6 @@ def _result_properties(methods: Methods) -> dict[str, object]:
                 for name, count in ROUNDS.items()
             ],
             default="balanced",
-        ),
-        "variations": IntProperty(
-            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
         ),
     }
 
