@@ -121,9 +121,10 @@ def before(photo: View, behind: np.ndarray) -> np.ndarray:
     return np.rint(photo.rgb * share + 255.0 * behind * (1.0 - share)).astype(np.uint8)
 
 
-def asked(mesh: Mesh, photos: Sequence[View], plan: Plan, behind: np.ndarray) -> list[Asked]:
-    """The views that are known worst, as far as they are known."""
-    return [_asked(mesh, photos, view, plan, behind) for view in worst_known(mesh, photos, plan.views, plan.size)]
+def asked(mesh: Mesh, photos: Sequence[View], plan: Plan, behind: np.ndarray, number: int = 0) -> list[Asked]:
+    """The views that are known worst, as far as they are known. number: of the round; each has other places."""
+    views = worst_known(mesh, photos, plan.views, plan.size, number)
+    return [_asked(mesh, photos, view, plan, behind) for view in views]
 
 
 def _asked(mesh: Mesh, photos: Sequence[View], view: View, plan: Plan, behind: np.ndarray) -> Asked:

@@ -50,10 +50,11 @@ def rounds(
     references = [improved.before(photo, behind) for photo in photos]
     for number, plan in enumerate(plans, 1):
         part = job.span((number - 1) / len(plans), number / len(plans))
-        asks = improved.asked(best.asset.mesh, photos, plan, behind)
-        views = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
-        if views is None:
+        asks = improved.asked(best.asset.mesh, photos, plan, behind, number)
+        new = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
+        if new is None:
             return best, _EARLY
+        views = [*best.views, *new]
         shape = improved.shaped(best.asset.mesh, photos, views, plan, part.span(0.5, 0.75))
         found = improved.finished(improved.painted(shape, photos, views, plan, part.span(0.75, 1.0)), photos)
         made = Round(found, _likeness(found, photos), tuple(views))
