@@ -14,6 +14,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import Field, Views
 from ..core.view import View
+from ..geometry.fill import blurred
 from ..geometry.oriented import Cloud, Outline, within
 from ..geometry.place import place
 from ..geometry.texturing.bake import baked
@@ -23,10 +24,12 @@ from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions, ViewsOptions
 
-_POINTS = 120_000  # of all views, at most
+_POINTS = 60_000  # of all views, at most
 _GRAZING = 0.15  # cosine: what is seen at less is not believed
+_BLUR = 1.5  # pixels over which depth is averaged
 _JUMP = 0.03  # of the depth: between two pixels, where one part stands before another
 _ROOM = 0.05  # of the box that a surface is looked for in, on each side
+_EVEN = 2.5  # times as far as points are apart, over which they are averaged: several views never agree wholly
 _SMOOTH = 5  # rounds of smoothing
 
 
@@ -58,7 +61,7 @@ def _cloud(views: Views) -> Cloud:
     if len(points) < 16:
         raise Unable("the views show nothing that a surface could be made of")
     step = -(-len(points) // _POINTS)
-    return Cloud(points[::step], normals[::step], weights[::step])
+    return Cloud(points[::step], normals[::step], weights[::step], _EVEN)
 
 
 def _points(view: View, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,6 +69,7 @@ def _points(view: View, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     camera, there = view.camera, np.isfinite(depth)
     rows, columns = np.indices(depth.shape) + 0.5
     z = np.where(there, depth, 1.0).astype(np.float64)
+    z = np.where(there, blurred(z[..., None], there, _BLUR)[..., 0], 1.0)
     local = np.stack([(columns - camera.cx) / camera.fx * z, (rows - camera.cy) / camera.fy * z, z], axis=2)
     across = np.cross(np.gradient(local, axis=0), np.gradient(local, axis=1))
     length = np.linalg.norm(across, axis=2)

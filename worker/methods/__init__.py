@@ -23,6 +23,7 @@ TABLE = (
     ".hybrid",
     ".triposg",
     ".shap_e",
+    ".views",
 )
 """Modules, of this package where they begin with a dot. Of several methods that fit, the first that is listed is taken
 by itself."""
