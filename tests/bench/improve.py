@@ -229,8 +229,8 @@ def table(scores: dict[tuple[str, int], list[Score]]) -> str:
     for (name, number), found in scores.items():
         m = Score(*np.mean([list(vars(score).values()) for score in found], axis=0))
         lines.append(
-            f"| {name} {number} | {m.f_002:.3f} | {m.f_005:.3f} | {m.clay:.2f} | {m.skin:.2f} | {m.texture:.2f} | {m.inside:.2f} | "
-            f"{m.photo:.2f} | {m.outline:.3f} | {m.seconds:.1f} | {len(found)} |"
+            f"| {name} {number} | {m.f_002:.3f} | {m.f_005:.3f} | {m.clay:.2f} | {m.skin:.2f} | {m.texture:.2f} | "
+            f"{m.inside:.2f} | {m.photo:.2f} | {m.outline:.3f} | {m.seconds:.1f} | {len(found)} |"
         )
     return "\n".join(lines) + "\n"
 

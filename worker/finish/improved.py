@@ -33,6 +33,7 @@ from ..geometry.texturing.seen import Seen, pictured
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from ..geometry.views_pull import Drift, pulled
+from ..pictures.silhouette import large_parts
 from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
@@ -52,6 +53,7 @@ _FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its pl
 _WINDOW, _SOFT, _FLAT = 0.025, 1.0, 2e-4
 """Of drifts: the window's radius, of the picture's side; pixels of blur; squared slope below which nothing is told."""
 
+_SPECK, _HOLE = 0.02, 0.01  # of the thing's pixels: smaller pieces, and holes, are mistakes
 _TOLD = 0.06  # sRGB of 1 by which a colour differs from the plain one at least
 _SURE = 3.0  # deviations of the noise by which it does
 _SMEARED = 12.0  # pixels of blur per sRGB of 1 of noise
@@ -197,12 +199,10 @@ def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -
     apart = np.linalg.norm(smooth, axis=2)
     beside = ndimage.maximum_filter(apart, 2 * round(3.0 * max(blur, 0.7)) + 1)  # the thing's own, half of it at a rim
     shown = apart > np.maximum(max(_TOLD, _SURE * left * np.sqrt(3.0)), beside / 2.0)
-    found = np.where(ask.unknown > 0.0, shown, inside)
+    found = np.where(ask.unknown > 0.0, shown, inside | shown)
     found = ndimage.binary_opening(ndimage.binary_closing(found, iterations=1), iterations=1)
-    labels, count = ndimage.label(found)
-    if count > 1:
-        sizes = np.bincount(labels.ravel())[1:]
-        found = np.isin(labels, 1 + np.flatnonzero(sizes >= 0.02 * sizes.max()))
+    found = large_parts(found, _SPECK * found.mean())
+    found = ~large_parts(~found, _HOLE * found.mean())  # of the plain colour are also highlights and labels
     return np.where(found, 255, 0).astype(np.uint8)
 
 
@@ -224,7 +224,9 @@ def shaped(
 
     field = Field(value, None, np.stack([low - room, high + room]).astype(np.float64), np.eye(3), dict)
     job.report(0.4, "making the surface")
-    return surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 1.0))
+    made = surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 0.9))
+    vertices = pulled(made.vertices, made.faces, weighted, check=job.check)  # smoothing has taken the rims back
+    return replace(made, vertices=vertices).with_normals()
 
 
 def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
