@@ -15,6 +15,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ from .wire import protocol
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
+
+TOLD_AFTER = 5.0
+"""Seconds until a log has another line of a stage that goes on."""
 
 OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
 """Variables by which one says to tools like these that they are not to go online."""
@@ -285,15 +289,17 @@ def _left(remaining: float | None) -> str:
 
 
 def _stage_lines() -> Notify:
-    """For a log or a pipe: one line per stage."""
-    last = ""
+    """For a log or a pipe: one line per stage, and where one takes long how far it is."""
+    last, due = "", 0.0
 
     def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
-        nonlocal last
-        if stage != last:
-            sys.stderr.write(f"{progress:4.0%} {stage}\n")
+        nonlocal last, due
+        now = time.monotonic()
+        if stage != last or now >= due:
+            told = f"{stage}, {message}" if stage == last and message else stage
+            sys.stderr.write(f"{progress:4.0%} {told}\n")
             sys.stderr.flush()
-        last = stage
+            last, due = stage, now + TOLD_AFTER
 
     return show
 
