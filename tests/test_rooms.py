@@ -64,6 +64,7 @@ ALLOWED = {
     ),
     "worker/cli.py": ("worker.app", "worker.core", "worker.doctor", "worker.hello", "worker.wire"),
     "envs": (),
+    "addon/in_background.py": (),
     "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
     "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
     "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
