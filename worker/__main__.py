@@ -37,6 +37,14 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     if len(sys.argv) == 1:
         return serve()
+    if sys.argv[1:] == ["far"]:  # started by ssh (elsewhere/far.py)
+        from .elsewhere import far
+
+        return far.serve()
+    if sys.argv[1] == "near":  # started by Blender, by whatever Python there is
+        from .elsewhere import near
+
+        return near.serve(*sys.argv[2:4])
     hush()
     from .cli import main as terminal
 

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 cancelled. With --js
 from __future__ import annotations
 
 import argparse
+import atexit
 import dataclasses
 import json
 import logging
@@ -24,6 +25,7 @@ from .app import App
 from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
 from .core.options import parsed
+from .elsewhere.near import Near
 from .hello import Greeting, greet
 from .wire import protocol
 from .wire.server import as_error
@@ -55,7 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
     app = _started(options, online=not options.included)
-    category, network = app.named(options.model, options.backend)
+    category, network = App().named(options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
@@ -67,15 +69,15 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
-    missed = _brought_along(app, options) if network is None and deep else ""
-    if options.frames:
+    missed = _brought_along(app, options) if network is None and deep and not options.on else ""
+    if options.frames and not options.on:
         if (category or "depth").lower() != "depth":
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
         shared = {name: getattr(params, name) for name in ("pictures", "preset", "network", "options")}
         with _job(quiet=options.json) as job:
             return app.sequence(protocol.SequenceParams(folder=params.output, **shared, **options.frames), job)
     with _job(quiet=options.json) as job:
-        made = app.generate(params, job)
+        made = app.refused(params, job) if options.frames else app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
 
 
@@ -94,7 +96,9 @@ def _brought_along(app: App, options: argparse.Namespace) -> str:
 
 
 def batch(options: argparse.Namespace) -> protocol.BatchResult:
-    app = _started(options, online=not options.included)
+    if options.on and options.set_up:
+        _started(options)  # makes the environment there
+    app = _started_here(options, online=not options.included)
     category, network = app.named(options.model)
     params = protocol.BatchParams(
         source=str(Path(options.source).absolute()),
@@ -106,9 +110,11 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         sets=options.sets,
         cached=not options.no_cache,
         jobs=options.jobs,
+        on=options.on or "",
         blender=options.blender or "",
     )
-    missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
+    deep = network is None and (category or "depth").lower() != "nerf"
+    missed = _brought_along(app, options) if deep and not options.on else ""
     with _job(quiet=options.json, lines=_counted_lines) as job:
         made = app.batch(params, job)
     return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
@@ -257,11 +263,24 @@ def _write(line: str) -> None:
 # ------------------------------------------------------------------------------------------------ jobs in a terminal
 
 
-def _started(options: argparse.Namespace, online: bool = False) -> App:
+def _started(options: argparse.Namespace, online: bool = False) -> App | Near:
+    """What the command is asked of: the worker here, or one on another machine."""
+    if not getattr(options, "on", None):
+        return _started_here(options, online)
+    near = Near(options.on, make=options.set_up)
+    atexit.register(near.close)
+    near.initialize(_settings(options, online), _silent_job())
+    return near
+
+
+def _started_here(options: argparse.Namespace, online: bool = False) -> App:
     app = App()
-    settings = protocol.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
-    app.initialize(settings, _silent_job())
+    app.initialize(_settings(options, online), _silent_job())
     return app
+
+
+def _settings(options: argparse.Namespace, online: bool) -> protocol.InitializeParams:
+    return protocol.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
 
 
 def _silent_job() -> Job:
@@ -364,17 +383,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
+    _add_elsewhere(command)
 
     _add_batch(commands, common)
     _add_refine(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
+    _add_elsewhere(command)
 
     what = "list what is offered: licence, size, here or not"
-    _command(commands, "models", what, common, catalogue, show_catalogue)
+    _add_elsewhere(_command(commands, "models", what, common, catalogue, show_catalogue))
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
     _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser
+
+
+def _add_elsewhere(command: argparse.ArgumentParser) -> None:
+    what = "do it on a machine that ssh reaches: user@host, or user@host:folder of the program there"
+    command.add_argument("--on", metavar="HOST", help=what)
+    command.add_argument("--set-up", action="store_true", help="with --on: make the environment there first")
 
 
 def _add_making(command: argparse.ArgumentParser) -> None:
@@ -410,6 +437,7 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
+    _add_elsewhere(command)
 
     command = _command(
         commands, "library", "make an asset library of what batch has made", common, library, show_library
@@ -425,6 +453,7 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+    _add_elsewhere(command)
 
 
 def _command(

@@ -169,8 +169,10 @@ class GenerateParams:
 class BatchParams:
     """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
     photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
-    row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
-    `cluster`: of Ray, "" for this machine. `blender`: the program, or a Python with the module bpy, that makes an asset
+    row in the list says nothing else.
+
+    `jobs`: worker processes at the same time, fewer where memory is short. `on`: `[user@]host[:folder]` of a machine
+    that ssh reaches, "" for this one. `blender`: the program, or a Python with the module bpy, that makes an asset
     library of the results, "" for none.
     """
 
@@ -183,7 +185,7 @@ class BatchParams:
     sets: bool = False
     cached: bool = True
     jobs: int = 1
-    cluster: str = ""
+    on: str = ""
     blender: str = ""
 
 
