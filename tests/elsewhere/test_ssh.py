@@ -5,7 +5,6 @@ the loopback where there is one."""
 import getpass
 import json
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -17,13 +16,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_to_3d.addon.session.jobs import Recipe
+from image_to_3d.addon.session.launch import Settings
+from image_to_3d.addon.session.session import Session
 from image_to_3d.envs.specs import spec
 from image_to_3d.envs.states import Marker
 from image_to_3d.worker.core.errors import Cancelled, Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.elsewhere import far, frames, ssh
 from image_to_3d.worker.elsewhere.near import Near
-from image_to_3d.worker.wire.protocol import VERSION, Empty, ErrorCode, GenerateParams, InitializeParams, WireError
+from image_to_3d.worker.wire.calling import Called, worker_variables
+from image_to_3d.worker.wire.protocol import (
+    VERSION,
+    BatchParams,
+    Empty,
+    ErrorCode,
+    GenerateParams,
+    InitializeParams,
+    SelectParams,
+    WireError,
+)
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,7 +186,7 @@ def there(server, monkeypatch):
     process, folder = server
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
     yield folder
-    _until(lambda: not [*(folder / "tmp").iterdir()])
+    _until(lambda: not [*(folder / "tmp").glob("image-to-3d-*")])
 
 
 @pytest.fixture
@@ -265,7 +277,7 @@ def test_a_connection_that_is_cut_is_told_and_ends_what_was_done_there(server, n
         near.generate(asked(tmp_path, photo), Job(cut))
     assert caught.value.code == ErrorCode.WORKER_EXITED and not (tmp_path / "out.glb").exists()
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-    _until(lambda: not [*(there / "tmp").iterdir()])
+    _until(lambda: not [*(there / "tmp").glob("image-to-3d-*")])
     assert near.generate(asked(tmp_path, photo), silent()).faces > 100  # it connects again
 
 
@@ -311,16 +323,29 @@ def test_what_is_missing_there_is_told(there, what, told):
 @needs_sshd
 def test_what_speaks_the_wire_may_be_near(there, tmp_path):
     """As Blender starts it, by a Python without packages."""
-    script = "import sys; sys.modules['numpy'] = sys.modules['PIL'] = None; import runpy; sys.argv[1:] = sys.argv[1:]; "
+    script = "import sys; sys.modules['numpy'] = sys.modules['PIL'] = None; import runpy; "
     script += "runpy.run_module('worker', run_name='__main__')"
-    lines = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"version": VERSION}},
-        {"jsonrpc": "2.0", "id": 2, "method": "history", "params": asdict(Empty())},
-        {"jsonrpc": "2.0", "id": 3, "method": "shutdown", "params": {}},
-    ]
-    command = [sys.executable, "-S", "-c", script, "near", f"there:{ROOT}"]
-    sent = "".join(json.dumps(line) + "\n" for line in lines)
-    done = subprocess.run(command, cwd=ROOT, input=sent, capture_output=True, text=True, timeout=LIMIT)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer["id"] for answer in answers] == [1, 2, 3], (shlex.join(command), done.stderr)
-    assert answers[0]["result"]["methods"] and "entries" in answers[1]["result"]
+    worker = Called([sys.executable, "-S", "-c", script, "near", f"there:{ROOT}"], worker_variables())
+    photo = picture(tmp_path / "in" / "a.png")
+    assert worker.ask("initialize", InitializeParams(VERSION, device="cpu")).methods
+    assert worker.ask("generate", asked(tmp_path, photo), silent()).glb == str(tmp_path / "out.glb")
+    assert worker.ask("history", Empty()).limit > 0
+    with pytest.raises(WireError, match="on this machine only"):
+        worker.ask("batch", BatchParams(str(tmp_path), str(tmp_path), "fast"))
+    worker.ask("shutdown", Empty())
+    worker.close()
+
+
+@needs_sshd
+def test_blenders_session_works_there_where_its_preferences_say_so(there, tmp_path):
+    places = {"root": tmp_path / "none", "temporary": tmp_path, "logs": tmp_path / "logs"}
+    settings = Settings(**places, catalogue=tmp_path / "catalogue.json", device="cpu", host=f"there:{ROOT}")
+    session = Session(lambda: settings)
+    session.recall()
+    session.look()
+    photo = picture(tmp_path / "in" / "a.png")
+    question = SelectParams((str(photo),), "Depth", "included")
+    assert session.generate(Recipe(question, {"depth": "fast"}, {"depth": {}}, cached=False))
+    _until(lambda: session.tick() and bool(session.results.waiting or session.problem))
+    assert session.problem is None and session.results.waiting[0].result.faces > 100
+    session.close()
