@@ -40,6 +40,7 @@ class App:
             "generate": self.generate,
             "batch": self.batch,
             "refine": self.refine,
+            "improve": self.improve,
             "sequence": self.sequence,
             "estimate": self.estimate,
             "catalogue": self.catalogue,
@@ -163,6 +164,16 @@ class App:
             raise Invalid(f"the texture must lie between 64 and 8192 pixels, not {params.texture}")
         machine = Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, refine(params, machine, job))
+
+    def improve(self, params: protocol.ImproveParams, job: Job) -> protocol.GenerateResult:
+        """A mesh, and pictures of the same thing, to a better one: sides that no picture shows are painted."""
+        from .pipeline.generate import Machine  # on use, as above
+        from .pipeline.improve import MOST_ROUNDS, improve
+
+        if not 0 <= params.rounds <= MOST_ROUNDS:
+            raise Invalid(f"there are at most {MOST_ROUNDS} rounds, not {params.rounds}")
+        machine = Machine(self._weights, self._results, self._initialized.device)
+        return protocol.read(protocol.GenerateResult, improve(params, machine, job))
 
     def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
         """A video or a folder of frames to the depth of each."""

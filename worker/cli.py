@@ -140,6 +140,21 @@ def refine(options: argparse.Namespace) -> protocol.GenerateResult:
         return _started(options).refine(params, job)
 
 
+def improve(options: argparse.Namespace) -> protocol.GenerateResult:
+    params = protocol.ImproveParams(
+        str(Path(options.mesh).absolute()),
+        tuple(options.picture),
+        str(Path(options.output).absolute()),
+        options.preset,
+        options.rounds,
+        options.repainter,
+        options.seed,
+        str(Path(options.each).absolute()) if options.each else "",
+    )
+    with _job(quiet=options.json) as job:
+        return _started(options).improve(params, job)
+
+
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
     with _job(quiet=options.json) as job:
         return _started(options, online=True).download(protocol.DownloadParams(options.network), job)
@@ -387,6 +402,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_batch(commands, common)
     _add_refine(commands, common)
+    _add_improve(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
     _add_elsewhere(command)
@@ -454,6 +470,19 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
     _add_elsewhere(command)
+
+
+def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "make a mesh better in rounds: sides that no picture shows are painted, shape and texture follow"
+    command = _command(commands, "improve", what, common, improve, show_generated)
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", nargs="+", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--preset", default="balanced", help="fast, balanced or high")
+    command.add_argument("--rounds", type=int, default=0, metavar="R", help="how many; else as the preset says")
+    command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
 
 
 def _command(

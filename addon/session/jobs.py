@@ -20,6 +20,7 @@ from ...worker.wire.protocol import (
     FetchParams,
     GenerateParams,
     HistoryEntry,
+    ImproveParams,
     MethodInfo,
     NetworkInfo,
     RefineParams,
@@ -91,6 +92,7 @@ class Job:
         | RemoveParams
         | SequenceParams
         | RefineParams
+        | ImproveParams
         | BatchParams
     )
     stage: str
@@ -121,10 +123,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Coarse:
-    """A first guess at the mesh that the job makes whose folder this is."""
+    """A first guess at the mesh that the job makes whose folder this is. `instead`: as in Job."""
 
     file: glb.Reading
     folder: Path
+    instead: Instead | None = None
 
 
 class Results:
@@ -215,6 +218,16 @@ def refinement(picture: str, instead: Instead, environment: str, temporary: Path
     params = RefineParams(str(folder / "mesh.glb"), picture, str(folder / "result.glb"))
     label = Label(instead.name, "refining", picture)
     return Job("refine", params, "starting", environment, folder, label=label, instead=instead)
+
+
+def improvement(pictures: tuple[str, ...], preset: str, instead: Instead, environment: str, temporary: Path) -> Job:
+    """Makes a mesh, which is to be written to `params.mesh`, better in rounds, by pictures of the thing. Raises OSError
+    where no folder can be made."""
+    folder = _folder(temporary)
+    files = str(folder / "mesh.glb"), pictures, str(folder / "result.glb")
+    params = ImproveParams(*files, preset=preset, previews=str(folder))
+    label = Label(instead.name, f"improving, {preset}", pictures[0])
+    return Job("improve", params, "starting", environment, folder, label=label, instead=instead)
 
 
 def removal(params: RemoveParams, environment: str) -> Job:

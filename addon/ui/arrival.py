@@ -23,7 +23,9 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     things = scene.add_meshes(context, finished.file, result.name)
     largest = things[-1]  # what is behind a thing is around it
     instead = finished.instead
-    if stood is not None:
+    if stood is not None and instead:
+        replacing.standing_at(things[0], instead.name, instead.name, instead.turned, stood)
+    elif stood is not None:
         largest.matrix_world = stood
     elif not (instead and replacing.replaced(context, things[0], instead.name, instead.turned)):
         neighbour = context.scene.objects.get(finished.beside)
@@ -46,8 +48,12 @@ def bring_in_coarse(context: bpy.types.Context, first: Coarse) -> bool:
             [thing] = scene.add_meshes(context, first.file, "")
         except (scene.CannotAdd, ValueError):  # a look less
             return False
+        stood, instead = coarse.taken_away(context, str(first.folder)), first.instead
         coarse.mark(thing, str(first.folder))
-        place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
+        if stood is not None and instead:
+            replacing.standing_at(thing, instead.name, instead.name, instead.turned, stood)
+        elif not (instead and replacing.replaced(context, thing, instead.name, instead.turned)):
+            place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
         _show(context, thing)
     return True
 

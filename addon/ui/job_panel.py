@@ -29,8 +29,8 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
     parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
     drawing.note(box, context, " \u00b7 ".join(part for part in parts if part))
     icon = previews.making.icon()
-    if icon:
-        label = "Finishing" if shown.enough else "Stop and Mesh Now"
+    if icon or shown.rounds:
+        label = "Finishing" if shown.enough else "Stop and Keep" if shown.rounds else "Stop and Mesh Now"
         box.operator("image_to_3d.enough", text=label, icon="CHECKMARK")
     row = box.row(align=True)
     row.scale_y = 1.4

@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, 
 from bpy.types import PropertyGroup
 
 from ...worker.core.options import Option
+from ...worker.core.refining import ROUNDS
 from ...worker.wire.protocol import MethodInfo
 from ..session.catalogue import Methods, categories, of_category, shape
 from . import menus, properties
@@ -150,6 +151,15 @@ def _result_properties() -> dict[str, object]:
             name="Not from the Cache",
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=properties.on_change,
+        ),
+        "rounds": EnumProperty(
+            name="Rounds",
+            description="How far Improve goes: more rounds, views and pixels",
+            items=[
+                (name, name.capitalize(), f"{count} rounds" if count > 1 else "1 round")
+                for name, count in ROUNDS.items()
+            ],
+            default="balanced",
         ),
         "variations": IntProperty(
             name="Variations", description="How many others Vary makes", default=4, min=1, max=16

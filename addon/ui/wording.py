@@ -134,7 +134,7 @@ def duration_about(seconds: float) -> str:
 def made(result: GenerateResult) -> str:
     """How a job ended well."""
     time = "from the cache" if result.from_cache else f"in {duration(sum(result.seconds.values()))}"
-    by = result.provenance.label if result.provenance else result.network or "refined"
+    by = result.provenance.label if result.provenance else result.network or f"{result.method}d"
     return f"{result.name}: {result.faces:,} faces {time}, {by}"
 
 

@@ -11,6 +11,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
     batch             BatchParams      -> BatchResult         many pictures to a GLB file each; resumes what was cut off
     refine            RefineParams     -> GenerateResult      a mesh and a picture of the same thing to one GLB file
+    improve           ImproveParams    -> GenerateResult      a mesh and pictures of it to a better one, in rounds
     sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
@@ -228,6 +229,22 @@ class RefineParams:
 
 
 @dataclass(frozen=True)
+class ImproveParams:
+    """As RefineParams, of one or several `pictures`. `rounds`: 0: as many as the preset says. `repainter`: the name of
+    what paints the sides that no picture shows. `previews`: the folder for the mesh that each round leaves, "" for
+    none."""
+
+    mesh: str
+    pictures: tuple[str, ...]
+    output: str
+    preset: str = "balanced"
+    rounds: int = 0
+    repainter: str = "included"
+    seed: int = 0
+    previews: str = ""
+
+
+@dataclass(frozen=True)
 class SequenceParams:
     """`pictures`: a video, a folder of frames, or frames; `folder`: where maps and colours of each are written.
 
@@ -423,6 +440,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "generate": (GenerateParams, GenerateResult),
     "batch": (BatchParams, BatchResult),
     "refine": (RefineParams, GenerateResult),
+    "improve": (ImproveParams, GenerateResult),
     "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),
