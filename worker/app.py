@@ -122,6 +122,8 @@ class App:
         from .executors.workers import fitting, workers
         from .pipeline import batch, generate
 
+        if not 1 <= params.part <= params.parts:
+            raise Invalid(f"there is no part {params.part} of {params.parts}: parts are counted from 1")
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         count = fitting(params.jobs, self._most_memory(params.network)) if params.jobs > 1 else 1
         if params.on:

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
-    failed = isinstance(result, protocol.BatchResult) and result.failed
+    failed = isinstance(result, protocol.BatchResult) and result.failed and not options.failures_later
     return result.exit_code if isinstance(result, Report) else FAILED if failed else DONE
 
 
@@ -112,6 +112,8 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         jobs=options.jobs,
         on=options.on or "",
         blender=options.blender or "",
+        part=options.part[0],
+        parts=options.part[1],
     )
     deep = network is None and (category or "depth").lower() != "nerf"
     missed = _brought_along(app, options) if deep and not options.on else ""
@@ -206,7 +208,7 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
 
 def show_batch(result: protocol.BatchResult) -> None:
     counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
-    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet or result.results}")
     if result.library:
         show_library(Library(result.library))
     for note in result.notes:
@@ -451,6 +453,10 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
     command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
+    what = "every Nth thing from the Kth on, for one of N machines; the whole afterwards finds all of them"
+    command.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help=what)
+    what = "end well although some failed: the whole batch tries them again, and tells of them"
+    command.add_argument("--failures-later", action="store_true", help=what)
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
     _add_elsewhere(command)
@@ -502,6 +508,14 @@ def _range(text: str) -> dict[str, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form all, 10-50 or 10-50:2")
     last = found[2] or ("0" if "-" in text else found[1])
     return {"first": int(found[1]), "last": int(last), "step": int(found[3] or 1)}
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Of `3/10`."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 3/10")
+    return int(found[1]), int(found[2])
 
 
 def setting(text: str) -> tuple[str, protocol.Value]:

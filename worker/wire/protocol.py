@@ -174,7 +174,8 @@ class BatchParams:
 
     `jobs`: worker processes at the same time, fewer where memory is short. `on`: `[user@]host[:folder]` of a machine
     that ssh reaches, "" for this one. `blender`: the program, or a Python with the module bpy, that makes an asset
-    library of the results, "" for none.
+    library of the results, "" for none. `part` of `parts`: of all things every so manieth, as for several machines; the
+    whole batch afterwards finds what the parts have made.
     """
 
     source: str
@@ -188,6 +189,8 @@ class BatchParams:
     jobs: int = 1
     on: str = ""
     blender: str = ""
+    part: int = 1
+    parts: int = 1
 
 
 @dataclass(frozen=True)
