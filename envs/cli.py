@@ -71,8 +71,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
-    names = "the environment for the worker's commands: core, or nerf, which has nerfstudio's engines"
-    command.add_argument("--name", default="core", choices=("core", "nerf"), help=names)
+    names = "the environment for the worker's commands: core; nerf has nerfstudio's engines, farm has Ray"
+    command.add_argument("--name", default="core", choices=("core", "nerf", "farm"), help=names)
     ready = "say so where the environment is not ready, and make none"
     command.add_argument("--only-ready", action="store_true", help=ready)
     commands = "the worker's generate, models, doctor, serve; test; test-blender [--bpy VERSION]"

@@ -41,6 +41,11 @@ def main() -> int:
         from .elsewhere import far
 
         return far.serve()
+    if sys.argv[1] == "ray":  # the program of the environment farm, which makes a cluster
+        from ray.scripts.scripts import main as ray
+
+        sys.argv.pop(1)
+        return ray()
     if sys.argv[1] == "near":  # started by Blender, by whatever Python there is
         from .elsewhere import near
 

@@ -117,6 +117,7 @@ class App:
 
     def batch(self, params: protocol.BatchParams, job: Job) -> protocol.BatchResult:
         """Many pictures to one GLB file each."""
+        from .executors.cluster import cluster
         from .executors.elsewhere import elsewhere
         from .executors.here import here  # on use, as above
         from .executors.workers import fitting, workers
@@ -126,7 +127,9 @@ class App:
             raise Invalid(f"there is no part {params.part} of {params.parts}: parts are counted from 1")
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         count = fitting(params.jobs, self._most_memory(params.network)) if params.jobs > 1 else 1
-        if params.on:
+        if params.cluster:
+            execute = cluster(params.cluster, self._initialized)
+        elif params.on:
             execute = elsewhere(params.on, self._initialized, job)
         elif count > 1:
             execute = workers(count, self._initialized, job)

@@ -111,6 +111,7 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         cached=not options.no_cache,
         jobs=options.jobs,
         on=options.on or "",
+        cluster=options.cluster or "",
         blender=options.blender or "",
         part=options.part[0],
         parts=options.part[1],
@@ -453,6 +454,8 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
     command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
+    what = "have a cluster of Ray's make them: auto, or ray://HOST:10001 (in the environment farm)"
+    command.add_argument("--cluster", metavar="ADDRESS", help=what)
     what = "every Nth thing from the Kth on, for one of N machines; the whole afterwards finds all of them"
     command.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help=what)
     what = "end well although some failed: the whole batch tries them again, and tells of them"

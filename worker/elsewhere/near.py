@@ -284,7 +284,7 @@ class Near:
         """Sends what was chosen: files, folders, and the folder of a list of cameras; their paths there."""
         self._connect()
         number, found = next(self._numbers), []
-        todo = [(path, *_with_it(Path(path))) for path in paths]
+        todo = [(path, *with_it(Path(path))) for path in paths]
         total, done = sum(len(files) for _, _, files in todo), 0
         for place, (path, root, files) in enumerate(todo):
             base = f"up/{number}/{place}"
@@ -316,7 +316,7 @@ class Near:
         return dataclasses.replace(made, glb=params.output, cameras=tuple(cameras), provenance=provenance)
 
 
-def _with_it(path: Path) -> tuple[Path, list[Path]]:
+def with_it(path: Path) -> tuple[Path, list[Path]]:
     """What travels with a chosen path, and the folder from which its names are meant."""
     if path.is_dir():
         return path.parent, [*files_below(path)]

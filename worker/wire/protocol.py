@@ -173,9 +173,9 @@ class BatchParams:
     row in the list says nothing else.
 
     `jobs`: worker processes at the same time, fewer where memory is short. `on`: `[user@]host[:folder]` of a machine
-    that ssh reaches, "" for this one. `blender`: the program, or a Python with the module bpy, that makes an asset
-    library of the results, "" for none. `part` of `parts`: of all things every so manieth, as for several machines; the
-    whole batch afterwards finds what the parts have made.
+    that ssh reaches, "" for this one. `cluster`: the address of one of Ray's, "" for none. `blender`: the program, or a
+    Python with the module bpy, that makes an asset library of the results, "" for none. `part` of `parts`: of all
+    things every so manieth, as for several machines; the whole batch afterwards finds what the parts have made.
     """
 
     source: str
@@ -188,6 +188,7 @@ class BatchParams:
     cached: bool = True
     jobs: int = 1
     on: str = ""
+    cluster: str = ""
     blender: str = ""
     part: int = 1
     parts: int = 1
