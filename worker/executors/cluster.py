@@ -8,9 +8,11 @@ holds no more than these.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,8 @@ def cluster(address: str, settings: protocol.InitializeParams) -> Execute:
             return _then(done, lambda made: _written(asked, made), lambda: busy.subtract([number]))
 
         try:
-            yield from spread(tasks, submit, ON_THEIR_WAY * len(crew), told)
+            with redirect_stdout(sys.stderr):  # Ray tells of lost nodes there
+                yield from spread(tasks, submit, ON_THEIR_WAY * len(crew), told)
         finally:
             for each in crew:
                 ray.kill(each)
