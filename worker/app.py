@@ -15,7 +15,7 @@ from . import __version__
 from .core.errors import Invalid, Unable
 from .core.job import Job
 from .core.texts import path_of, shortened
-from .methods import all_methods, along, with_network
+from .methods import all_methods, along, network_named, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, named, select, settings
 from .store import folders
@@ -117,13 +117,21 @@ class App:
 
     def batch(self, params: protocol.BatchParams, job: Job) -> protocol.BatchResult:
         """Many pictures to one GLB file each."""
+        from .executors.cluster import cluster
+        from .executors.elsewhere import elsewhere
         from .executors.here import here  # on use, as above
         from .executors.workers import fitting, workers
         from .pipeline import batch, generate
 
+        if not 1 <= params.part <= params.parts:
+            raise Invalid(f"there is no part {params.part} of {params.parts}: parts are counted from 1")
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         count = fitting(params.jobs, self._most_memory(params.network)) if params.jobs > 1 else 1
-        if count > 1:
+        if params.cluster:
+            execute = cluster(params.cluster, self._initialized)
+        elif params.on:
+            execute = elsewhere(params.on, self._initialized, job)
+        elif count > 1:
             execute = workers(count, self._initialized, job)
         else:
             execute = here(lambda asked, own: generate.generate(asked, machine, own), job)
@@ -184,7 +192,7 @@ class App:
 
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""
-        _, network = with_network(params.network)
+        network = network_named(params.network)
         if params.along:
             return protocol.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
         return protocol.DownloadResult(network.name, network.download(self._weights, job))

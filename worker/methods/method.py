@@ -166,6 +166,7 @@ class Method:
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
     applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
     names of the methods that it is a list of steps over. refines: whether it can be told a shape (Begun) to refine.
+    rooms: of the worker, whose code it needs beside what all do.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Method:
     environment: str = "core"
     over: tuple[str, ...] = ()
     refines: bool = False
+    rooms: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
