@@ -27,9 +27,9 @@ from ...core.view import View
 from .grid_space import Lattice, ViewTensors, at, tensor_of
 
 _PIXELS, _CELLS = 128, 112  # of the photos, and along the longest side of the lattice, on which hollows are tried
-_WALLS = (0.012, 0.025, 0.04, 0.065)  # of the longest side
-_FLOORS = (0.04, 0.1, 0.25, 0.45, 0.65, 0.8, 0.9, 0.96)  # below the lid, of the height
-_FINER = (0.8, 0.9, 1.0, 1.1, 1.25)  # times the best of these, to be tried after them
+_WALLS = (0.012, 0.025, 0.04, 0.065, 0.1)  # of the longest side
+_FLOORS = (0.06, 0.2, 0.45, 0.7, 0.95)  # below the lid, of the height
+_FINER = (0.7, 0.85, 1.0, 1.15, 1.35)  # times the best of these, to be tried after them
 _TRIED = len(_WALLS) * len(_FLOORS) + 2 * len(_FINER) + 1
 _BETTER = 0.88
 """Of the colours' disagreement at the lid, what may be left of it for a hollow to be believed. Of 32 renders each a mug
@@ -44,7 +44,7 @@ _LEAST = 0.03
 """Share of the thing's pixels that look under a lid: fewer tell nothing. Of an airplane .01 did, which left .85; of
 hollow things .1 to .6."""
 
-_EVEN = 1.0  # cells over which distances within a layer, which are whole, are evened out
+_EVEN = 0.7  # cells over which distances from the sides are evened out
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ def opened(views: Sequence[View], distance: np.ndarray, lattice: Lattice, job: J
     return distance if found is None else hollowed(distance, Hollow(found.wall * step, found.floor * step))
 
 
-def hollowed(distance: np.ndarray, hollow: Hollow, across: np.ndarray | None = None) -> np.ndarray:
-    """The shape without what lies straight under its top, farther than the wall from its outline in every layer above.
+def hollowed(distance: np.ndarray, hollow: Hollow, sides: np.ndarray | None = None) -> np.ndarray:
+    """The shape without what can be reached from straight above, farther than the wall from its sides and underside.
 
-    across: as `_across` makes of the distance, where that is known.
+    sides: as `_sides` makes of the distance, where that is known.
     """
-    across = _across(distance) if across is None else across
+    sides = _sides(distance) if sides is None else sides
     solid = distance < 0.0
     top = solid.any((0, 1)).nonzero()[0].max()
-    column = np.where(solid, across + hollow.wall, -np.inf)
-    beside = np.maximum.accumulate(column[:, :, ::-1], 2)[:, :, ::-1]  # the narrowest layer on the way up
+    column = np.where(solid, sides + hollow.wall, -np.inf)
+    beside = np.maximum.accumulate(column[:, :, ::-1], 2)[:, :, ::-1]  # the narrowest on the way up
     below = top - hollow.floor - np.arange(distance.shape[2])
     cavity = np.maximum(beside, below.astype(np.float32))
     labels, count = ndimage.label((cavity < 0.0) & solid)
@@ -88,10 +88,16 @@ def hollowed(distance: np.ndarray, hollow: Hollow, across: np.ndarray | None = N
     return np.where(solid, np.maximum(distance, -cavity), distance).astype(np.float32)
 
 
-def _across(distance: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) in each layer of one height how far samples are from the outline, negative inside."""
-    layers = [ndimage.distance_transform_edt(layer) for layer in np.moveaxis(distance < 0.0, 2, 0)]
-    return -ndimage.gaussian_filter(np.stack(layers, 2).astype(np.float32), (_EVEN, _EVEN, 0.0))
+def _sides(distance: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) how far samples are from the outside that is not above the thing, negative inside.
+
+    Above its top it is taken to go on: the hull's lid bulges, and says nothing of where the wall is.
+    """
+    solid = distance < 0.0
+    lid = np.maximum.accumulate(solid, 2) & ~np.maximum.accumulate(solid[:, :, ::-1], 2)[:, :, ::-1]
+    away, nearest = ndimage.distance_transform_edt(solid | lid, return_indices=True)
+    beyond = np.clip(distance[tuple(nearest)], 0.0, 1.5)  # the surface is between two samples
+    return ndimage.gaussian_filter(np.float32(beyond - away), _EVEN)
 
 
 class _Search:
@@ -99,7 +105,7 @@ class _Search:
 
     def __init__(self, views: Sequence[ViewTensors], distance: np.ndarray, lattice: Lattice, job: Job | Span) -> None:
         self._views, self._distance, self._lattice, self._job = views, distance, lattice, job
-        self._across, self._tried = _across(distance), 0
+        self._sides, self._tried = _sides(distance), 0
         self._height = float(np.ptp((distance < 0.0).any((0, 1)).nonzero()[0]))
         self._rays = [view.rays() for view in views]
         self._depths = [self._entered(*rays, torch.from_numpy(distance)) for rays in self._rays]
@@ -130,7 +136,7 @@ class _Search:
         return min(alike, key=lambda pair: (round(abs(pair[0].floor - depth), 3), pair[1]))
 
     def _hollowed(self, hollow: Hollow) -> Tensor:
-        return torch.from_numpy(hollowed(self._distance, hollow, self._across))
+        return torch.from_numpy(hollowed(self._distance, hollow, self._sides))
 
     def _disagreement(self, hollow: Hollow | None) -> float:
         """How unlike the colours are that photos see in one place, in the mean over pixels that may look under a
