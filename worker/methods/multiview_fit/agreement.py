@@ -44,8 +44,8 @@ on the hull, which is known, and in hollows, which are guessed. With the second 
 24.4 to 22.3 dB); with .1 and .5 for both a cup's inside stayed a hundredth from its place."""
 
 _STAYING = 0.04
-"""By how much another place must agree better than the hull's. Of colours that change slowly every place agrees nearly as
-well, and hulls got dents of a cell."""
+"""By how much another place must agree better than the hull's. Of colours that change slowly every place agrees nearly
+as well, and hulls got dents of a cell."""
 
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
 _STIFF, _KEPT = 1.0, 0.03  # weights of being as neighbours are, and of staying
