@@ -78,7 +78,7 @@ def ran(command: str, place: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=place, env=variables, capture_output=True, text=True, timeout=110)
 
 
-WORKING = sorted(c for c in mentioned() if re.match(r"python3 -m envs run (generate|models|doctor)", c))
+WORKING = sorted(c for c in mentioned() if re.match(r"python3 -m envs run (generate|batch|models|doctor)", c))
 FETCHING = sorted(c for c in mentioned() if c.startswith("python3 -m envs run download"))
 OTHERS = sorted(mentioned() - set(WORKING) - set(FETCHING))
 

@@ -28,7 +28,14 @@ ALLOWED = {
     "worker/store": ("worker.core", "worker.__version__"),
     "worker/methods/runtime": ("worker.core",),
     "worker/methods/matting": FOR_METHODS,
-    "worker/methods/method.py": ("worker.core", "worker.store.weights", "worker.methods.runtime", "worker.pictures"),
+    "worker/methods/repaint": (*FOR_METHODS, "worker.store.pipelines"),
+    "worker/methods/method.py": (
+        "worker.core",
+        "worker.store.weights",
+        "worker.methods.runtime",
+        "worker.pictures",
+        "worker.cameras.registration",
+    ),
     "worker/methods/__init__.py": ("worker.core", "worker.methods"),
     "worker/methods/along.py": ("worker.core", "worker.store", "worker.methods"),
     **dict.fromkeys(METHOD_ROOMS, FOR_METHODS),
@@ -40,13 +47,16 @@ ALLOWED = {
         "worker.__version__",
         "worker.core",
         "worker.pictures",
+        "worker.cameras",
         "worker.methods",
         "worker.finish",
         "worker.store",
     ),
+    "worker/executors": ("worker.core", "worker.pipeline.batch", "worker.wire"),
     "worker/app.py": (
         "worker.__version__",
         "worker.core",
+        "worker.executors",
         "worker.methods",
         "worker.pipeline",
         "worker.store",
@@ -54,6 +64,7 @@ ALLOWED = {
     ),
     "worker/cli.py": ("worker.app", "worker.core", "worker.doctor", "worker.hello", "worker.wire"),
     "envs": (),
+    "addon/in_background.py": (),
     "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
     "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
     "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
@@ -74,11 +85,13 @@ FOREIGN = {
     "worker/store": HEAVY,
     "worker/finish": ("json", *HEAVY),
     "worker/pipeline": ("threading", *HEAVY),
+    "worker/executors": ("numpy", "scipy", "PIL", *HEAVY),
     **dict.fromkeys(METHOD_ROOMS, ("json",)),
     "worker/methods/layers": ("json", "torch"),  # what ships runs without
     "worker/methods/depth/included.py": ("json", "torch"),
     "worker/methods/depth/framing.py": ("json", "torch"),
     "worker/methods/matting": ("json", "torch"),
+    "worker/methods/repaint": ("json",),
     "addon": ("numpy", "PIL", "scipy", *HEAVY),
     "addon/session": ("bpy",),
     "addon/ui/panels.py": ACTING,
@@ -232,9 +245,10 @@ def test_a_methods_key_covers_all_code_that_it_imports(folder):
         assert [name for name in imports(path) if is_ours(name) and not begins(name, (*covered, *weights))] == [], path
 
 
-def test_the_key_of_a_file_covers_all_code_that_finishing_imports():
-    covered = tuple(f"worker.{room}" for room in code.FINISHING)
-    for path in (path for room in code.FINISHING for path in files(f"worker/{room}")):
+@pytest.mark.parametrize("rooms", [code.PLACING, code.FINISHING])
+def test_the_key_of_cameras_or_of_a_file_covers_all_code_that_makes_them(rooms):
+    covered = tuple(f"worker.{room}" for room in rooms)
+    for path in (path for room in rooms for path in files(f"worker/{room}")):
         assert [name for name in imports(path) if is_ours(name) and not begins(name, covered)] == [], path
 
 

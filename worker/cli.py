@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .core.errors import Cancelled, Invalid, WeightsMissing
+from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
+from .core.options import parsed
 from .hello import Greeting, greet
 from .wire import protocol
 from .wire.server import as_error
@@ -45,7 +46,8 @@ def main(arguments: list[str]) -> int:
         _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
-    return result.exit_code if isinstance(result, Report) else DONE
+    failed = isinstance(result, protocol.BatchResult) and result.failed
+    return result.exit_code if isinstance(result, Report) else FAILED if failed else DONE
 
 
 # ------------------------------------------------------------------------------------------------ commands
@@ -53,14 +55,14 @@ def main(arguments: list[str]) -> int:
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
     app = _started(options, online=not options.included)
-    category, network = _named(app, options.model, options.backend)
+    category, network = app.named(options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set),
+        options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
@@ -77,6 +79,10 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
 
 
+def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
+    return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
+
+
 def _brought_along(app: App, options: argparse.Namespace) -> str:
     """Fetches what comes with the set-up, before the first work; returns a sentence where it cannot be had."""
     parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
@@ -87,23 +93,37 @@ def _brought_along(app: App, options: argparse.Namespace) -> str:
         return app.download(protocol.DownloadParams(app.first_along, True), job).note
 
 
-def _named(app: App, model: str | None, backend: str | None) -> tuple[str | None, str | None]:
-    """The category and the network of these names; without any, none: what suits the photos is taken. Raises
-    Invalid."""
-    methods = app.catalogue(protocol.Empty(), _silent_job()).methods
-    categories = dict.fromkeys(method.category.lower() for method in methods)
-    networks = [network.name for method in methods for network in method.networks]
-    if model is not None and model.lower() not in categories:
-        if model.lower() not in map(str.lower, networks):
-            raise Invalid(
-                f"there is no model {model!r}: choose {', '.join(categories)}, or one of their networks: "
-                f"{', '.join(networks)}"
-            )
-        return backend, model
-    named = [name for name in (model, backend) if name is not None]
-    if len({name.lower() for name in named}) > 1:
-        raise Invalid(f"{model} and {backend} are two models: name one of them")
-    return (named[0] if named else None), None
+def batch(options: argparse.Namespace) -> protocol.BatchResult:
+    app = _started(options, online=not options.included)
+    category, network = app.named(options.model)
+    params = protocol.BatchParams(
+        source=str(Path(options.source).absolute()),
+        folder=str(Path(options.output).absolute()),
+        preset=options.preset,
+        category=category,
+        network=network,
+        options=_options(options),
+        sets=options.sets,
+        cached=not options.no_cache,
+        jobs=options.jobs,
+        blender=options.blender or "",
+    )
+    missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
+    with _job(quiet=options.json, lines=_counted_lines) as job:
+        made = app.batch(params, job)
+    return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """Where `library` has made one."""
+
+    folder: str
+
+
+def library(options: argparse.Namespace) -> Library:
+    with _job(quiet=options.json, lines=_counted_lines) as job:
+        return Library(App().library(options.blender, Path(options.folder).absolute(), job))
 
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
@@ -112,6 +132,21 @@ def refine(options: argparse.Namespace) -> protocol.GenerateResult:
     )
     with _job(quiet=options.json) as job:
         return _started(options).refine(params, job)
+
+
+def improve(options: argparse.Namespace) -> protocol.GenerateResult:
+    params = protocol.ImproveParams(
+        str(Path(options.mesh).absolute()),
+        tuple(options.picture),
+        str(Path(options.output).absolute()),
+        options.preset,
+        options.rounds,
+        options.repainter,
+        options.seed,
+        str(Path(options.each).absolute()) if options.each else "",
+    )
+    with _job(quiet=options.json) as job:
+        return _started(options).improve(params, job)
 
 
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
@@ -163,6 +198,23 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
     _write(f"{result.folder}: {result.frames} frames of {maps}, {result.fov_degrees:.1f} degrees, {result.network}")
 
 
+def show_batch(result: protocol.BatchResult) -> None:
+    counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
+    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    if result.library:
+        show_library(Library(result.library))
+    for note in result.notes:
+        _write(f"note: {note}")
+    for failure in result.failures:
+        _write(f"failed: {failure.name}: {failure.message}")
+    if result.failed > len(result.failures):
+        _write(f"and {result.failed - len(result.failures)} more: see {result.results}")
+
+
+def show_library(result: Library) -> None:
+    _write(f"{result.folder}: add it to Blender's preferences, File Paths > Asset Libraries")
+
+
 def show_downloaded(result: protocol.DownloadResult) -> None:
     _write(f"{result.network} is here ({result.bytes / 1e6:.0f} MB)")
 
@@ -199,10 +251,18 @@ def _tell_failure(error: Exception, as_json: bool) -> int:
     if as_json:
         _write(json.dumps({"error": {"code": int(answer.code), "message": answer.message, "data": answer.data}}))
     else:
-        missing = isinstance(error, WeightsMissing)
-        advice = f" (python3 -m envs run download {error.network})" if missing else ""
-        sys.stderr.write(f"{answer.message}{advice}\n")
+        sys.stderr.write(f"{answer.message}{_advice(error)}\n")
     return CANCELLED if isinstance(error, Cancelled) else FAILED
+
+
+def _advice(error: Exception) -> str:
+    """What to type, where that would help."""
+    match error:
+        case WeightsMissing():
+            return f" (python3 -m envs run download {error.network})"
+        case Unsure():
+            return f" (--{error.option.replace('_', '-')})"
+    return ""
 
 
 def _write(line: str) -> None:
@@ -224,8 +284,9 @@ def _silent_job() -> Job:
 
 
 @contextmanager
-def _job(quiet: bool) -> Iterator[Job]:
-    """A job that shows its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program."""
+def _job(quiet: bool, lines: Callable[[], Notify] | None = None) -> Iterator[Job]:
+    """A job that shows its progress on stderr, and that the first Ctrl-C cancels; a second one ends the program. lines:
+    how it is shown in a log, `_stage_lines` where nobody says."""
     if quiet:
         with _cancelled_by_interrupt(_silent_job()) as job:
             yield job
@@ -233,7 +294,7 @@ def _job(quiet: bool) -> Iterator[Job]:
         with _progress_bar() as show, _cancelled_by_interrupt(Job(show)) as job:
             yield job
     else:
-        with _cancelled_by_interrupt(Job(_stage_lines())) as job:
+        with _cancelled_by_interrupt(Job((lines or _stage_lines)())) as job:
             yield job
 
 
@@ -252,7 +313,9 @@ def _progress_bar() -> Iterator[Notify]:
 
 
 def _left(remaining: float | None) -> str:
-    return "" if remaining is None else f"about {math.ceil(remaining)} s left"
+    if remaining is None:
+        return ""
+    return f"about {math.ceil(remaining)} s left" if remaining < 120 else f"about {math.ceil(remaining / 60)} min left"
 
 
 def _stage_lines() -> Notify:
@@ -265,6 +328,20 @@ def _stage_lines() -> Notify:
             sys.stderr.write(f"{progress:4.0%} {stage}\n")
             sys.stderr.flush()
         last = stage
+
+    return show
+
+
+def _counted_lines() -> Notify:
+    """For a log of many things: one line for each, and at most one per hundredth."""
+    told, last = -1, ""
+
+    def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
+        nonlocal told, last
+        if int(100 * progress) > told and message != last:
+            told, last = int(100 * progress), message
+            sys.stderr.write(f"{progress:4.0%} {stage} {message} {_left(remaining)}".rstrip() + "\n")
+            sys.stderr.flush()
 
     return show
 
@@ -300,23 +377,12 @@ def _parser() -> argparse.ArgumentParser:
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
-    what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
-    command.add_argument("--model", metavar="NAME", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
-    command.add_argument("--preset", default="balanced", help="fast, balanced or high")
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="OPTION=VALUE",
-        help="set an option, for example --set solid=true; may be repeated",
-    )
-    without = "fetch no network: work with those that ship"
-    command.add_argument("--included", action="store_true", help=without)
-    command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
+    _add_making(command)
 
+    _add_batch(commands, common)
     _add_refine(commands, common)
+    _add_improve(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
 
@@ -327,6 +393,47 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_making(command: argparse.ArgumentParser) -> None:
+    """What says how things are made of pictures."""
+    what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
+    command.add_argument("--model", metavar="NAME", help=what)
+    command.add_argument("--preset", default="balanced", help="fast, balanced or high")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="OPTION=VALUE",
+        help="set an option, for example --set solid=true; may be repeated",
+    )
+    anyway = "of several photos: go on where less than two thirds of them have found their place"
+    command.add_argument("--allow-partial", action="store_true", help=anyway)
+    without = "fetch no network: work with those that ship"
+    command.add_argument("--included", action="store_true", help=without)
+    command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
+
+
+_WITH_BLENDER = "Blender, or a Python with bpy: makes an asset library of the results"
+
+
+def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "make a GLB of each picture in a folder or a list; goes on where it was cut off"
+    command = _command(commands, "batch", what, common, batch, show_batch)
+    what = "a folder of pictures, or a list of them: .txt, .csv or .jsonl, with options for each"
+    command.add_argument("source", metavar="SOURCE", help=what)
+    command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
+    command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
+    command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
+    command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
+    _add_making(command)
+
+    command = _command(
+        commands, "library", "make an asset library of what batch has made", common, library, show_library
+    )
+    command.add_argument("folder", metavar="RESULTS")
+    command.add_argument("--blender", required=True, metavar="PROGRAM", help=_WITH_BLENDER)
+
+
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "give a mesh a picture's outline and colours"
     command = _command(commands, "refine", what, common, refine, show_generated)
@@ -334,6 +441,19 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+
+
+def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "make a mesh better in rounds: sides that no picture shows are painted, shape and texture follow"
+    command = _command(commands, "improve", what, common, improve, show_generated)
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", nargs="+", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--preset", default="balanced", help="fast, balanced or high")
+    command.add_argument("--rounds", type=int, default=0, metavar="R", help="how many; else as the preset says")
+    command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
 
 
 def _command(
@@ -360,8 +480,4 @@ def setting(text: str) -> tuple[str, protocol.Value]:
     name, found, value = text.partition("=")
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form OPTION=VALUE")
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return name, value
-    return name, parsed if isinstance(parsed, bool | int | float) else value
+    return name, parsed(value)

@@ -7,7 +7,6 @@ Knows the pipe and the messages; must not know who asks or what becomes of the a
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import BinaryIO
 
 from .core.errors import Unable
 from .wire import protocol
+from .wire.calling import worker_command, worker_variables
 
 LIMIT = 20.0
 """Seconds within which a worker must have answered and ended. It imports nothing heavy, but the disk may be cold."""
@@ -60,18 +60,12 @@ def _initialized(params: protocol.InitializeParams, limit: float) -> protocol.In
 @contextmanager
 def _worker(log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that is gone when the block ends. Unbuffered, or closing the pipe to one that died would fail."""
-    command, pipe = worker_command(), subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=log, bufsize=0) as worker:
+    pipe, variables = subprocess.PIPE, worker_variables()
+    with subprocess.Popen(worker_command(), stdin=pipe, stdout=pipe, stderr=log, bufsize=0, env=variables) as worker:
         try:
             yield worker
         finally:
             worker.kill()
-
-
-def worker_command() -> list[str]:
-    """The worker of this very package, in this very interpreter, found in the same way."""
-    safe = ["-P"] if sys.flags.safe_path else []
-    return [sys.executable, *safe, "-m", __package__]
 
 
 def _ask(worker: subprocess.Popen[bytes], id: int, method: str, params: object) -> object:

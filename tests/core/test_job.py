@@ -76,3 +76,14 @@ def test_parts_are_timed_by_name():
     with job.span(0.0, 1.0).timed("part"):
         pass
     assert job.seconds.keys() == {"part"} and job.seconds["part"] >= 0.0
+
+
+def test_a_job_within_another_is_cancelled_with_it_and_has_a_bar_of_its_own():
+    told, inner_told = [], []
+    job = Job(lambda *report: told.append(report))
+    inner = job.inner(lambda *report: inner_told.append(report))
+    inner.report(0.5, "inner")
+    assert (told, [report[0] for report in inner_told]) == ([], [0.5])
+    job.cancel()
+    with pytest.raises(Cancelled):
+        inner.check()

@@ -113,6 +113,47 @@ def engine(name: str) -> dict:
     return {"finite": bool(np.isfinite(value).all()), "psnr": trained.psnr, "peak": pretend.STATE.peak}
 
 
+def with_a_mask(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attn_mask=None, **_) -> torch.Tensor:
+    """Attention as torch gives it: the tool's own takes no mask from the device."""
+    shares = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    if attn_mask is not None:
+        shares = shares.masked_fill(~attn_mask, -1e9) if attn_mask.dtype == torch.bool else shares + attn_mask
+    return shares.softmax(-1) @ value
+
+
+def noised(scheduler, sample: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """What diffusers' flow scheduler gives: the tool knows no index that is a list."""
+    share = scheduler.sigmas[scheduler.index_for_timestep(timestep.reshape(-1)[0])].to(sample.dtype)
+    return share * noise + (1.0 - share) * sample
+
+
+def numbers(data: object) -> object:
+    return [float(each) for each in data] if isinstance(data, list) and any(map(torch.is_tensor, data)) else data
+
+
+def repainted(fits: bool) -> dict:
+    """A render painted anew there, by networks that are on the device at once or block by block."""
+    from diffusers import FlowMatchEulerDiscreteScheduler
+    from image_to_3d.worker.methods import repaint
+    from image_to_3d.worker.methods.repaint import painter
+
+    torch.nn.functional.scaled_dot_product_attention = with_a_mask
+    FlowMatchEulerDiscreteScheduler.scale_noise = noised
+    tensor = torch.tensor  # nor a list with its numbers
+    torch.tensor = lambda data, *given, **more: tensor(numbers(data), *given, **more)
+    if not fits:
+        memory.fits = lambda *_: False
+    folder = FOLDER / "flux2-klein"
+    loaded = painter.load(repaint.named(str(folder)), folder, KIND)
+    loaded.side = 64
+    render = picture().rgb
+    made = loaded.repaint(render, np.ones(render.shape[:2], bool), [render], 1.0, 0, Job(lambda *_: None))
+    peak = pretend.STATE.peak
+    del loaded
+    memory.release()
+    return {"finite": bool(made.std() > 0.0), "peak": peak, "alive": pretend.STATE.alive}
+
+
 def refused() -> dict:
     try:
         memory.require(torch.device(KIND), 100 * GB, {})
@@ -144,6 +185,8 @@ def main() -> dict:
             return full(text[KIND])
         if WHAT.startswith("refined "):
             return refined(WHAT.removeprefix("refined "))
+        if WHAT.startswith("repainted "):
+            return repainted(WHAT == "repainted whole")
         if WHAT in ("nerfacto", "neus-facto"):
             return engine(WHAT)
         if WHAT == "pool":

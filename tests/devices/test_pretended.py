@@ -62,6 +62,9 @@ def weights(tmp_path_factory) -> Path:
 
         (root / "shap-e").mkdir()
         shap_e.write(root / "shap-e")
+        from image_to_3d.tests.methods.repaint import tiny as klein
+
+        klein.write(root / "flux2-klein")
     return root
 
 
@@ -104,6 +107,15 @@ def test_a_network_runs_there_and_gives_its_memory_back(ran, kind, network):
 @pytest.mark.parametrize("network", ["triposg", "detailgen3d"])
 def test_a_coarse_shape_is_refined_there_guided_by_what_was_seen(ran, kind, network):
     found = ran(kind, f"refined {network}")
+    assert found["finite"] and found["peak"] > 0
+    assert found["alive"] < 0.1 * found["peak"] + 1e5
+
+
+@KINDS
+@pytest.mark.parametrize("way", ["whole", "by blocks"])
+def test_a_render_is_painted_anew_there(ran, kind, way):
+    pytest.importorskip("diffusers", reason="diffusers is not installed")
+    found = ran(kind, f"repainted {way}")
     assert found["finite"] and found["peak"] > 0
     assert found["alive"] < 0.1 * found["peak"] + 1e5
 

@@ -69,6 +69,12 @@ class Job:
     def span(self, low: float, high: float) -> Span:
         return Span(self, low, high)
 
+    def inner(self, notify: Notify) -> Job:
+        """A job within this one with a bar and times of its own, which is cancelled with it."""
+        found = Job(notify)
+        found._cancelled = self._cancelled
+        return found
+
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         """Notes how long what is done within it takes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -92,6 +93,17 @@ def _limits(low: float | None, high: float | None) -> str:
     if high is None:
         return f"be at least {low:g}"
     return f"be at most {high:g}" if low is None else f"lie between {low:g} and {high:g}"
+
+
+def parsed(text: str) -> Value:
+    """The value that a text stands for: numbers, true and false as such, all else as it stands."""
+    if text in ("true", "false"):
+        return text == "true"
+    if not text.strip("+-.0123456789eE"):  # neither nan nor 1_000
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(text)
+    return text
 
 
 def build(kind: type[T], values: Mapping[str, Value]) -> T:

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small pictures of a mesh, textured and as clay, without a graphics card. Must not know files or who looks at them."""
+"""Small pictures of a mesh, textured and as clay, without a graphics card. Must not know who looks at them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..core.view import PinholeCamera, View
+from ..geometry.glb_reading import read_glb
 from ..geometry.mesh import Mesh
 from ..geometry.texturing.photo import sampled
 from ..geometry.texturing.rasterise import covered, projected
@@ -38,6 +41,16 @@ def drawn(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray]:
     clay = _shaded(found.interpolated(mesh.with_normals().normals, mesh.faces[ahead]), view)
     colour = clay if mesh.texture is None or mesh.uv is None else _textured(mesh, found, mesh.faces[ahead])
     return tuple(_picture(values, first >= 0, size) for values in (colour, clay))
+
+
+def drawn_of(path: Path, size: int) -> np.ndarray:
+    """As `drawn`, with its texture, of the first thing in a GLB. Raises Unable."""
+    read = read_glb(path)
+    own = read.page == read.page[0]
+    corners, page = read.corners[own], read.page[0]
+    faces = np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
+    mesh = Mesh(corners.reshape(-1, 3), faces, read.uv[own].reshape(-1, 2))
+    return drawn(mesh if page < 0 else replace(mesh, texture=read.pages[page]), size)[0]
 
 
 def _beside(mesh: Mesh, size: int) -> View:

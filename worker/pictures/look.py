@@ -74,7 +74,7 @@ class Look:
             folder = folder_of_listed(self.cameras)
             inner = [path for path in _listing(folder, Path.is_dir) if path.name.lower() in IMAGE_FOLDERS]
             listed = (path for each in (folder, *inner) for path in _listing(each, Path.is_file))
-            return min(sum(_may_be_picture(path) for path in listed), MOST_PICTURES)
+            return min(sum(may_be_picture(path) for path in listed), MOST_PICTURES)
         return VIDEO_FRAMES if self.video else min(len(masks_apart(self.pictures)[0]), MOST_PICTURES)
 
 
@@ -105,7 +105,7 @@ def _in_folder(folder: Path, inner: bool = True) -> Look:
         return Look(cameras=folder / name)
     if inner and (model := _largest_model(folder)):
         return Look(cameras=model)
-    chosen = _once([path for path in files if _may_be_picture(path) or is_video(path)])
+    chosen = _once([path for path in files if may_be_picture(path) or is_video(path)])
     if chosen:
         return _chosen(chosen, f"the folder {named(folder)}")
     deeper = [path for path in _listing(folder, Path.is_dir) if _holds_pictures(path)] if inner else []
@@ -166,12 +166,12 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def _holds_pictures(folder: Path) -> bool:
     try:
-        return any(_may_be_picture(path) for path in _listing(folder, Path.is_file))
+        return any(may_be_picture(path) for path in _listing(folder, Path.is_file))
     except Unable:
         return False
 
 
-def _may_be_picture(path: Path) -> bool:
+def may_be_picture(path: Path) -> bool:
     """Whether the file's name, or where that has no ending its beginning, is a picture's."""
     if path.suffix:
         return path.suffix.lower() in _SHOWN

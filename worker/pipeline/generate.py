@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole way of one `generate`, as a list of steps: pictures -> representation -> asset -> GLB.
+"""The whole way of one `generate`, as a list of steps: pictures (-> cameras) -> representation -> asset -> GLB.
 
 Knows pictures, the table of methods, finish and the store; must not know pipes, threads, torch or how progress is
 shown.
@@ -15,8 +15,9 @@ from typing import Any
 from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
-from ..core.whole_file import writable_mode
+from ..core.whole_file import WholeFile, writable_mode
 from ..finish.photos import written
+from ..finish.thumbnail import drawn_of
 from ..pictures.gather import Inputs, gather
 from ..pictures.load import Picture, check_shows_something, load
 from ..pictures.look import is_collection, look
@@ -26,7 +27,7 @@ from ..store.timings import Timings
 from .select import Subject, select
 from .steps import Step, run
 from .subject import Thing, finder
-from .work import PICTURES, Machine, Request, Work
+from .work import PICTURES, THUMBNAIL, Machine, Request, Work, png_of
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 
@@ -40,7 +41,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = checked_output(request.output)
-    for folder in filter(None, (request.previews, request.photos, request.maps)):
+    for folder in filter(None, (request.previews, request.photos, request.maps, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
         raise Unable(f"there is no folder {shortened(request.maps)}: make it first, or choose another")
@@ -51,6 +52,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     choice = select(subject, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, store, output, job)
     steps = [
+        *([Step("cameras", work.find_cameras, work.kept_cameras, work.keep_cameras, usual=0.2)] * work.is_of_several),
         Step("network", work.represent, work.kept_representation, work.keep_representation, usual=0.6, improves=True),
         Step("mesh", work.finish, usual=0.35),
         Step("writing", work.write, work.kept_file, work.keep_file, usual=0.05),
@@ -60,10 +62,22 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     if not ran.ended_early:
         timings.add(work.kind, ran.seconds)
     made = ran.made
+    if request.thumbnail:
+        _draw(made, output, Path(request.thumbnail))
     if ran.ended_early:  # what is not kept has no key
         made = {**made, "warnings": [*made["warnings"], _EARLY], "key": ""}
     facts = with_photos(made, request.photos)
     return {**facts, "glb": str(output), "seconds": job.seconds, "from_cache": not ran.seconds}
+
+
+def _draw(made: Mapping[str, Any], glb: Path, target: Path) -> None:
+    """Writes the picture of what was made, now or before. Raises Unable."""
+    content = made["thumbnails"][0] if "thumbnails" in made else png_of(drawn_of(glb, THUMBNAIL))
+    try:
+        with WholeFile(target) as file:
+            file.write(content)
+    except OSError as error:
+        raise Unable(f"{target} could not be written ({error.strerror or error}): free space") from None
 
 
 def looked_at(

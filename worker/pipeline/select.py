@@ -128,6 +128,24 @@ def select(
     return _cut(_first_here(able, weights), subject, wish)
 
 
+def named(model: str | None, other: str | None = None) -> tuple[str | None, str | None]:
+    """The category and the network of these names of a user's; without any, none: what suits the photos is taken.
+    other: a category that is named as well. Raises Invalid."""
+    categories = dict.fromkeys(method.category.lower() for method in all_methods())
+    networks = [network.name for method in all_methods() for network in method.networks]
+    if model is not None and model.lower() not in categories:
+        if model.lower() not in map(str.lower, networks):
+            raise Invalid(
+                f"there is no model {shortened(model)!r}: choose {', '.join(categories)}, or one of their networks: "
+                f"{', '.join(networks)}"
+            )
+        return other, model
+    chosen = [name for name in (model, other) if name is not None]
+    if len({name.lower() for name in chosen}) > 1:
+        raise Invalid(f"{model} and {other} are two models: name one of them")
+    return (chosen[0] if chosen else None), None
+
+
 def _first_here(methods: list[Method], weights: WeightStore) -> Choice:
     rows = [Choice(method, row) for method in methods for row in method.networks if row.automatic]
     return next((choice for choice in rows if choice.network.is_here(weights)), rows[0])

@@ -22,6 +22,8 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..cameras.estimate import registered
+from ..cameras.registration import Registration
 from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
@@ -70,6 +72,7 @@ class Request(Protocol):
     photos: str
     cached: bool
     maps: str
+    thumbnail: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,13 @@ class Making:
         return [*(picture.digest for picture in inputs.pictures), *_digests(inputs.cameras)]
 
     @cached_property
+    def cameras_key(self) -> str:
+        """All that cameras of several pictures depend on; names are in what is told of them."""
+        inputs = self.task.inputs
+        names = [picture.name for picture in inputs.pictures]
+        return cache.key(cameras_of=self.digests, names=names, ordered=inputs.ordered, code=code.of_cameras())
+
+    @cached_property
     def key(self) -> str:
         """All that the representation's arrays depend on."""
         method, inputs = self.choice.method, self.task.inputs
@@ -123,10 +133,11 @@ class Making:
     def run(
         self,
         job: Span,
+        cameras: Registration | None,
         on_preview: Callable[[np.ndarray], None],
         on_coarse: Callable[[Representation], None] = lambda found: None,
     ) -> Representation:
-        task = dataclasses.replace(self.task, on_preview=on_preview, on_coarse=on_coarse)
+        task = dataclasses.replace(self.task, cameras=cameras, on_preview=on_preview, on_coarse=on_coarse)
         return self.choice.method.run(task, job)
 
     def kept(self, store: cache.Cache, job: Span) -> Representation | None:
@@ -165,14 +176,34 @@ class Work:
         name = readable(_name(inputs, request.pictures))
         return cls(request, making, thing, inputs, store, output, name, job.seconds)
 
+    # ---- several pictures -> cameras
+
+    @property
+    def is_of_several(self) -> bool:
+        return self.making.choice.method.pictures == "several"
+
+    def find_cameras(self, before: None, job: Span) -> Registration:
+        """Raises MethodUnavailable before anything is looked for where the network could not use them."""
+        self.making.choice.method.require(self.making.choice.network)
+        with job.timed("cameras"):
+            return registered(self.making.task.inputs, job)
+
+    def kept_cameras(self, job: Span) -> Registration | None:
+        arrays = self.store.load_arrays(self.making.cameras_key) if self.store else None
+        return Registration.from_arrays(arrays) if arrays else None
+
+    def keep_cameras(self, found: Registration) -> None:
+        if self.store:
+            self.store.save_arrays(self.making.cameras_key, found.to_arrays())
+
     # ---- pictures -> representation
 
-    def represent(self, before: None, job: Span) -> Representation:
+    def represent(self, cameras: Registration | None, job: Span) -> Representation:
         show = _previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show, self._offerer(job))
+            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, cameras, show, self._offerer(job))
             if self.thing:
-                found = Apart(self.thing.run(job.span(0.6, 1.0), show), found)
+                found = Apart(self.thing.run(job.span(0.6, 1.0), None, show), found)
         job.show(None)
         return found
 
@@ -245,8 +276,8 @@ class Work:
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
         facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
-        if self.store and self.request.previews:
-            facts["thumbnails"] = [_png(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
+        if (self.store and self.request.previews) or self.request.thumbnail:
+            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
     @property
@@ -348,13 +379,14 @@ def _previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
         path = Path(folder) / next(names)
         with contextlib.suppress(OSError):  # a preview less: nothing is lost
             with WholeFile(path) as file:
-                file.write(_png(picture))
+                file.write(png_of(picture))
             job.show(path)
 
     return show if folder else lambda picture: None
 
 
-def _png(picture: np.ndarray) -> bytes:
+def png_of(picture: np.ndarray) -> bytes:
+    """The PNG file of (H, W, C) uint8."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG")
     return stream.getvalue()

@@ -52,6 +52,21 @@ def fetch(url: str, target: Path, bytes: int | None, sha256: str | None, job: Jo
     os.replace(part, target)
 
 
+def listing(url: str, most: int = 16 * MOST_UNKNOWN) -> dict:
+    """The JSON object at `url`, of at most so many bytes. Raises Unable."""
+    request = urllib.request.Request(url, headers={"User-Agent": f"image-to-3d/{__version__}"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            told = json.loads(answer.read(most))
+    except (OSError, HTTPException) as error:
+        raise Unable(f"{url} could not be asked ({_reason(error)}): try again") from None
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        raise Unable(f"{url} does not answer as the hub does: is there a page to log in to before this network?")
+    return told
+
+
 def reachable(url: str, patience: float, job: Job | Span) -> bool:
     """Whether a server answers at that address within so many seconds, whatever it says. Raises Cancelled.
 

@@ -77,7 +77,37 @@ class WebModel:
         return self.address
 
 
-Published = HubModel | WebModel
+@dataclass(frozen=True)
+class HubPipeline:
+    """A pipeline of diffusers on the hub at one commit, branch or tag, whose files the hub itself names when they are
+    fetched (see pipelines.py). about: bytes of the download, as far as they are known before."""
+
+    repo: str
+    revision: str
+    about: int = 0
+
+    files = (HubFile("model_index.json", None, None),)
+    """It is fetched last: where it lies, the others do."""
+
+    @property
+    def bytes(self) -> int:
+        return self.about
+
+    @property
+    def address(self) -> str:
+        return f"{_endpoint()}/{self.repo}/resolve/{self.revision}"
+
+    @property
+    def listing(self) -> str:
+        """Where the hub tells the files, their sizes and digests."""
+        return f"{_endpoint()}/api/models/{self.repo}/revision/{self.revision}?blobs=true"
+
+    @property
+    def source(self) -> str:
+        return f"https://huggingface.co/{self.repo}"
+
+
+Published = HubModel | WebModel | HubPipeline
 
 
 @dataclass(frozen=True)
@@ -89,7 +119,7 @@ class WeightStore:
 
     def find(self, name: str, model: Published) -> Path | None:
         """The folder with all files of the model, or None. Cheap: looks at names only."""
-        cached = (_hub_cache() / _cache_name(model),) if isinstance(model, HubModel) else ()
+        cached = () if isinstance(model, WebModel) else (_hub_cache() / _cache_name(model),)
         for folder in (self.root / name, *cached):
             if all(file.lies_in(folder) for file in model.files):
                 return folder
@@ -117,8 +147,13 @@ class WeightStore:
             raise Unable(f"{name} is not downloaded while network use is not allowed: allow online access first")
         from .download import fetch  # on use: it brings the web's libraries, which the worker's first answer needs not
 
-        folder, done, total = self.root / name, 0, max(model.bytes, 1)
-        for file in model.files:
+        folder, done, files = self.root / name, 0, model.files
+        if isinstance(model, HubPipeline):
+            from .pipelines import listed
+
+            files = listed(model.listing, job.span(0.0, 0.0))
+        total = max(sum(file.bytes or 0 for file in files), 1)
+        for file in files:
             bytes = file.bytes or 0
             part = job.span(done / total, (done + bytes) / total)
             fetch(f"{model.address}/{file.name}", folder / file.name, file.bytes, file.sha256, part)
@@ -136,5 +171,5 @@ def _hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
-def _cache_name(hub: HubModel) -> Path:
+def _cache_name(hub: HubModel | HubPipeline) -> Path:
     return Path("models--" + hub.repo.replace("/", "--")) / "snapshots" / hub.revision

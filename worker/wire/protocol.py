@@ -9,7 +9,9 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     initialize        InitializeParams -> InitializeResult    first of all; agrees on VERSION, tells what is offered
     select            SelectParams     -> SelectResult        which network is taken for these pictures; nothing is run
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
+    batch             BatchParams      -> BatchResult         many pictures to a GLB file each; resumes what was cut off
     refine            RefineParams     -> GenerateResult      a mesh and a picture of the same thing to one GLB file
+    improve           ImproveParams    -> GenerateResult      a mesh and pictures of it to a better one, in rounds
     sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
@@ -42,7 +44,7 @@ from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 9
+VERSION = 10
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -147,7 +149,8 @@ class GenerateParams:
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
     their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
-    `cached` False: neither takes anything from the cache nor keeps anything there.
+    `cached` False: neither takes anything from the cache nor keeps anything there. `thumbnail`: the PNG file to write
+    of what was made, "" for none.
     """
 
     pictures: tuple[str, ...]
@@ -160,6 +163,56 @@ class GenerateParams:
     photos: str = ""
     cached: bool = True
     maps: str = ""
+    thumbnail: str = ""
+
+
+@dataclass(frozen=True)
+class BatchParams:
+    """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
+    photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
+    row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
+    `cluster`: of Ray, "" for this machine. `blender`: the program, or a Python with the module bpy, that makes an asset
+    library of the results, "" for none.
+    """
+
+    source: str
+    folder: str
+    preset: str
+    category: str | None = None
+    network: str | None = None
+    options: dict[str, Value] = field(default_factory=dict)
+    sets: bool = False
+    cached: bool = True
+    jobs: int = 1
+    cluster: str = ""
+    blender: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Of a batch: `name` of what could not be made, and why."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """Of the things that were asked for, `made` now, `kept` from before, or failed; `failures` names the first of them.
+
+    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML; `library`: a folder of assets, "" for none.
+    """
+
+    folder: str
+    results: str
+    sheet: str
+    made: int
+    kept: int
+    failed: int
+    seconds: float
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+    library: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,6 +224,22 @@ class RefineParams:
     picture: str
     output: str
     texture: int = 2048
+
+
+@dataclass(frozen=True)
+class ImproveParams:
+    """As RefineParams, of one or several `pictures`. `rounds`: 0: as many as the preset says. `repainter`: the name of
+    what paints the sides that no picture shows. `previews`: the folder for the mesh that each round leaves, "" for
+    none."""
+
+    mesh: str
+    pictures: tuple[str, ...]
+    output: str
+    preset: str = "balanced"
+    rounds: int = 0
+    repainter: str = "included"
+    seed: int = 0
+    previews: str = ""
 
 
 @dataclass(frozen=True)
@@ -367,7 +436,9 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "initialize": (InitializeParams, InitializeResult),
     "select": (SelectParams, SelectResult),
     "generate": (GenerateParams, GenerateResult),
+    "batch": (BatchParams, BatchResult),
     "refine": (RefineParams, GenerateResult),
+    "improve": (ImproveParams, GenerateResult),
     "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),
