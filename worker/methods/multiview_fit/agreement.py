@@ -38,12 +38,12 @@ _CHUNK = 2048  # patches at once
 _AROUND, _NEAR = 12, 1.5  # neighbours of a point, and the distance over which they matter
 _SHARED = 3  # times that patches share what they found with their neighbours
 _PULL = (0.0, 0.02, 0.05, 0.1)  # towards what neighbours found, growing
-_CLEAR_HULL, _CLEAR = (0.08, 0.35), (0.03, 0.1)
+_CLEAR_HULL, _CLEAR = (0.1, 0.5), (0.03, 0.1)
 """By how much the best place must agree better than the mean of all, and how well, for a patch to be believed at all:
 on the hull, which is known, and in hollows, which are guessed. With the second for both, a plain bottle got dents (clay
 24.4 to 22.3 dB); with .1 and .5 for both a cup's inside stayed a hundredth from its place."""
 
-_STAYING = 0.04
+_STAYING = 0.06
 """By how much another place must agree better than the hull's. Of colours that change slowly every place agrees nearly
 as well, and hulls got dents of a cell."""
 
