@@ -30,7 +30,7 @@ from .grid_space import Lattice, ViewTensors, at, redistanced, tensors_of
 _PIXELS = 400  # longest side of the photos
 _POINTS = 112  # along the longest side: patches lie about so densely
 _ROUNDS, _REACH, _STEP = 2, 3.0, 0.5  # how often patches are moved, how far and how finely, in the points' distances
-_SIDE, _APART = 7, 0.5  # samples along a patch's side, and their distance
+_SIDE, _APART = 5, 0.7  # samples along a patch's side, and their distance
 _PHOTOS, _LEAST = 6, 3  # that look at a patch most squarely are compared; with fewer than the least it stays
 _FACING = 0.2  # cosine between a patch's normal and where it is seen from
 _NOISE = 1.5 / 255.0  # of brightness: weaker contrast is none
