@@ -37,7 +37,8 @@ def unregister() -> None:
 
 
 def _operators() -> tuple[ModuleType, ...]:
+    from .ui import batch_operators as batches
     from .ui import environment_operators, history_operators, objects, operators, picture_operators, presets
     from .ui import sequence_operators as sequences
 
-    return operators, environment_operators, objects, picture_operators, history_operators, presets, sequences
+    return operators, environment_operators, objects, picture_operators, history_operators, presets, sequences, batches

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.app import App
 from image_to_3d.worker.cli import main
+from image_to_3d.worker.core.errors import Unsure
 from image_to_3d.worker.methods import all_methods
 from PIL import Image
 
@@ -191,6 +193,20 @@ def test_names_and_licences_are_whole_in_a_narrow_terminal(monkeypatch, capsys):
     shown = capsys.readouterr().out
     rows = [network for method in all_methods() for network in method.networks]
     assert all(row.name in shown.split() and row.licence in " ".join(shown.split()) for row in rows)
+
+
+def test_what_is_unsure_says_what_to_type_and_goes_on_where_that_is_typed(monkeypatch, capsys, photo, tmp_path):
+    asked = []
+
+    def generate(app, params, job):
+        asked.append(params.options)
+        raise Unsure("only 3 of 12 pictures have found their place", "allow_partial")
+
+    monkeypatch.setattr(App, "generate", generate)
+    command = ["generate", str(photo), "-o", str(tmp_path / "out.glb"), "--model", "nerf"]
+    assert main(command) == 1 and main([*command, "--allow-partial", "--set", "texture=256"]) == 1
+    assert asked == [{}, {"texture": 256, "allow_partial": True}]
+    assert capsys.readouterr().err.splitlines()[0].endswith("have found their place (--allow-partial)")
 
 
 def test_doctor_names_what_works_and_what_is_missing(run, tmp_path):

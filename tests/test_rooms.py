@@ -29,7 +29,13 @@ ALLOWED = {
     "worker/methods/runtime": ("worker.core",),
     "worker/methods/matting": FOR_METHODS,
     "worker/methods/repaint": (*FOR_METHODS, "worker.store.pipelines"),
-    "worker/methods/method.py": ("worker.core", "worker.store.weights", "worker.methods.runtime", "worker.pictures"),
+    "worker/methods/method.py": (
+        "worker.core",
+        "worker.store.weights",
+        "worker.methods.runtime",
+        "worker.pictures",
+        "worker.cameras.registration",
+    ),
     "worker/methods/__init__.py": ("worker.core", "worker.methods"),
     "worker/methods/along.py": ("worker.core", "worker.store", "worker.methods"),
     **dict.fromkeys(METHOD_ROOMS, FOR_METHODS),
@@ -41,6 +47,7 @@ ALLOWED = {
         "worker.__version__",
         "worker.core",
         "worker.pictures",
+        "worker.cameras",
         "worker.methods",
         "worker.finish",
         "worker.store",
@@ -57,6 +64,7 @@ ALLOWED = {
     ),
     "worker/cli.py": ("worker.app", "worker.core", "worker.doctor", "worker.hello", "worker.wire"),
     "envs": (),
+    "addon/in_background.py": (),
     "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
     "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
     "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
@@ -237,9 +245,10 @@ def test_a_methods_key_covers_all_code_that_it_imports(folder):
         assert [name for name in imports(path) if is_ours(name) and not begins(name, (*covered, *weights))] == [], path
 
 
-def test_the_key_of_a_file_covers_all_code_that_finishing_imports():
-    covered = tuple(f"worker.{room}" for room in code.FINISHING)
-    for path in (path for room in code.FINISHING for path in files(f"worker/{room}")):
+@pytest.mark.parametrize("rooms", [code.PLACING, code.FINISHING])
+def test_the_key_of_cameras_or_of_a_file_covers_all_code_that_makes_them(rooms):
+    covered = tuple(f"worker.{room}" for room in rooms)
+    for path in (path for room in rooms for path in files(f"worker/{room}")):
         assert [name for name in imports(path) if is_ours(name) and not begins(name, covered)] == [], path
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__
-from .core.errors import Invalid
+from .core.errors import Invalid, Unable
 from .core.job import Job
 from .core.texts import path_of, shortened
 from .methods import all_methods, along, with_network
@@ -40,6 +40,7 @@ class App:
             "generate": self.generate,
             "batch": self.batch,
             "refine": self.refine,
+            "improve": self.improve,
             "sequence": self.sequence,
             "estimate": self.estimate,
             "catalogue": self.catalogue,
@@ -128,7 +129,21 @@ class App:
             execute = here(lambda asked, own: generate.generate(asked, machine, own), job)
         short = f"memory has room for {count} at the same time, not {params.jobs}"
         notes = [short] if count < params.jobs else []
-        return protocol.read(protocol.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
+        found = protocol.read(protocol.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
+        return self._with_library(found, params.blender, job) if params.blender else found
+
+    def library(self, blender: str, folder: Path, job: Job) -> str:
+        """Makes the asset library of a batch's results; returns its folder. Raises Unable."""
+        from .executors import library  # on use, as above
+
+        return library.make(blender, folder, job)
+
+    def _with_library(self, found: protocol.BatchResult, blender: str, job: Job) -> protocol.BatchResult:
+        """The result with its asset library, or with a note why there is none."""
+        try:
+            return dataclasses.replace(found, library=self.library(blender, Path(found.folder), job))
+        except Unable as error:
+            return dataclasses.replace(found, notes=(*found.notes, str(error)))
 
     def _most_memory(self, name: str | None) -> int:
         """Bytes that the network of that name takes, or without one any that may be taken by itself."""
@@ -146,6 +161,16 @@ class App:
             raise Invalid(f"the texture must lie between 64 and 8192 pixels, not {params.texture}")
         machine = Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, refine(params, machine, job))
+
+    def improve(self, params: protocol.ImproveParams, job: Job) -> protocol.GenerateResult:
+        """A mesh, and pictures of the same thing, to a better one: sides that no picture shows are painted."""
+        from .pipeline.generate import Machine  # on use, as above
+        from .pipeline.improve import MOST_ROUNDS, improve
+
+        if not 0 <= params.rounds <= MOST_ROUNDS:
+            raise Invalid(f"there are at most {MOST_ROUNDS} rounds, not {params.rounds}")
+        machine = Machine(self._weights, self._results, self._initialized.device)
+        return protocol.read(protocol.GenerateResult, improve(params, machine, job))
 
     def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
         """A video or a folder of frames to the depth of each."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .core.errors import Cancelled, Invalid, WeightsMissing
+from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
 from .core.options import parsed
 from .hello import Greeting, greet
@@ -62,7 +62,7 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set),
+        options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
@@ -77,6 +77,10 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     with _job(quiet=options.json) as job:
         made = app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
+
+
+def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
+    return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
 
 
 def _brought_along(app: App, options: argparse.Namespace) -> str:
@@ -98,15 +102,28 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         preset=options.preset,
         category=category,
         network=network,
-        options=dict(options.set),
+        options=_options(options),
         sets=options.sets,
         cached=not options.no_cache,
         jobs=options.jobs,
+        blender=options.blender or "",
     )
     missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
     with _job(quiet=options.json, lines=_counted_lines) as job:
         made = app.batch(params, job)
     return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """Where `library` has made one."""
+
+    folder: str
+
+
+def library(options: argparse.Namespace) -> Library:
+    with _job(quiet=options.json, lines=_counted_lines) as job:
+        return Library(App().library(options.blender, Path(options.folder).absolute(), job))
 
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
@@ -115,6 +132,21 @@ def refine(options: argparse.Namespace) -> protocol.GenerateResult:
     )
     with _job(quiet=options.json) as job:
         return _started(options).refine(params, job)
+
+
+def improve(options: argparse.Namespace) -> protocol.GenerateResult:
+    params = protocol.ImproveParams(
+        str(Path(options.mesh).absolute()),
+        tuple(options.picture),
+        str(Path(options.output).absolute()),
+        options.preset,
+        options.rounds,
+        options.repainter,
+        options.seed,
+        str(Path(options.each).absolute()) if options.each else "",
+    )
+    with _job(quiet=options.json) as job:
+        return _started(options).improve(params, job)
 
 
 def download(options: argparse.Namespace) -> protocol.DownloadResult:
@@ -169,12 +201,18 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
 def show_batch(result: protocol.BatchResult) -> None:
     counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
     _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    if result.library:
+        show_library(Library(result.library))
     for note in result.notes:
         _write(f"note: {note}")
     for failure in result.failures:
         _write(f"failed: {failure.name}: {failure.message}")
     if result.failed > len(result.failures):
         _write(f"and {result.failed - len(result.failures)} more: see {result.results}")
+
+
+def show_library(result: Library) -> None:
+    _write(f"{result.folder}: add it to Blender's preferences, File Paths > Asset Libraries")
 
 
 def show_downloaded(result: protocol.DownloadResult) -> None:
@@ -213,10 +251,18 @@ def _tell_failure(error: Exception, as_json: bool) -> int:
     if as_json:
         _write(json.dumps({"error": {"code": int(answer.code), "message": answer.message, "data": answer.data}}))
     else:
-        missing = isinstance(error, WeightsMissing)
-        advice = f" (python3 -m envs run download {error.network})" if missing else ""
-        sys.stderr.write(f"{answer.message}{advice}\n")
+        sys.stderr.write(f"{answer.message}{_advice(error)}\n")
     return CANCELLED if isinstance(error, Cancelled) else FAILED
+
+
+def _advice(error: Exception) -> str:
+    """What to type, where that would help."""
+    match error:
+        case WeightsMissing():
+            return f" (python3 -m envs run download {error.network})"
+        case Unsure():
+            return f" (--{error.option.replace('_', '-')})"
+    return ""
 
 
 def _write(line: str) -> None:
@@ -336,6 +382,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_batch(commands, common)
     _add_refine(commands, common)
+    _add_improve(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
 
@@ -359,9 +406,14 @@ def _add_making(command: argparse.ArgumentParser) -> None:
         metavar="OPTION=VALUE",
         help="set an option, for example --set solid=true; may be repeated",
     )
+    anyway = "of several photos: go on where less than two thirds of them have found their place"
+    command.add_argument("--allow-partial", action="store_true", help=anyway)
     without = "fetch no network: work with those that ship"
     command.add_argument("--included", action="store_true", help=without)
     command.add_argument("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
+
+
+_WITH_BLENDER = "Blender, or a Python with bpy: makes an asset library of the results"
 
 
 def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -371,8 +423,15 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("source", metavar="SOURCE", help=what)
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
+    command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
+
+    command = _command(
+        commands, "library", "make an asset library of what batch has made", common, library, show_library
+    )
+    command.add_argument("folder", metavar="RESULTS")
+    command.add_argument("--blender", required=True, metavar="PROGRAM", help=_WITH_BLENDER)
 
 
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -382,6 +441,19 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+
+
+def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
+    what = "make a mesh better in rounds: sides that no picture shows are painted, shape and texture follow"
+    command = _command(commands, "improve", what, common, improve, show_generated)
+    command.add_argument("mesh", metavar="MESH.glb")
+    command.add_argument("picture", nargs="+", metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("--preset", default="balanced", help="fast, balanced or high")
+    command.add_argument("--rounds", type=int, default=0, metavar="R", help="how many; else as the preset says")
+    command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
 
 
 def _command(

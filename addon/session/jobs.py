@@ -15,10 +15,12 @@ from ...worker.core.options import Value
 from ...worker.core.texts import shortened
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
+    BatchParams,
     DownloadParams,
     FetchParams,
     GenerateParams,
     HistoryEntry,
+    ImproveParams,
     MethodInfo,
     NetworkInfo,
     RefineParams,
@@ -82,7 +84,17 @@ class Job:
     """
 
     method: str
-    params: GenerateParams | DownloadParams | SelectParams | FetchParams | RemoveParams | SequenceParams | RefineParams
+    params: (
+        GenerateParams
+        | DownloadParams
+        | SelectParams
+        | FetchParams
+        | RemoveParams
+        | SequenceParams
+        | RefineParams
+        | ImproveParams
+        | BatchParams
+    )
     stage: str
     environment: str
     folder: Path | None = None
@@ -111,16 +123,18 @@ class Finished:
 
 @dataclass(frozen=True)
 class Coarse:
-    """A first guess at the mesh that the job makes whose folder this is."""
+    """A first guess at the mesh that the job makes whose folder this is. `instead`: as in Job."""
 
     file: glb.Reading
     folder: Path
+    instead: Instead | None = None
 
 
 class Results:
     """The meshes, and the sequences, that wait for their import, and how the last mesh that was imported turned out.
     `cancelled` is what the user gave up last, None where something was begun or has come since. `note`: why what comes
-    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too."""
+    with the set-up is not here, "" where it is or nobody has asked. `coarse` waits for its import, too. `batch`: how
+    the last one went."""
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
@@ -129,6 +143,7 @@ class Results:
         self.note = ""
         self.sequences: list[protocol.SequenceResult] = []
         self.coarse: Coarse | None = None
+        self.batch: protocol.BatchResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""
@@ -148,8 +163,9 @@ def problem(message: str, error: protocol.WireError | None, log: str) -> Problem
         return Problem(message, log=log)
     network = error.data.get("network") if error.code is protocol.ErrorCode.WEIGHTS_MISSING else None
     missing = DownloadParams(network) if isinstance(network, str) else None
-    told = error.data.get("log")
-    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing)
+    told, option = error.data.get("log"), error.data.get("option")
+    option = option if error.code is protocol.ErrorCode.UNSURE and isinstance(option, str) else ""
+    return Problem(message, error.code, told if isinstance(told, str) and told else log, missing, option)
 
 
 def selection(recipe: Recipe, environment: str) -> Job:
@@ -182,6 +198,11 @@ def sequence(method: MethodInfo, params: SequenceParams, title: str) -> Job:
     return Job("sequence", params, "starting", method.environment, label=label)
 
 
+def batch(params: BatchParams, title: str, environment: str) -> Job:
+    """Makes a thing of each of many pictures, in a folder of the user's."""
+    return Job("batch", params, "starting", environment, label=Label(title, f"many pictures, {params.preset}"))
+
+
 def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:
     """Brings a result that is kept again. Raises OSError where no folder can be made."""
     folder = _folder(temporary)
@@ -197,6 +218,16 @@ def refinement(picture: str, instead: Instead, environment: str, temporary: Path
     params = RefineParams(str(folder / "mesh.glb"), picture, str(folder / "result.glb"))
     label = Label(instead.name, "refining", picture)
     return Job("refine", params, "starting", environment, folder, label=label, instead=instead)
+
+
+def improvement(pictures: tuple[str, ...], preset: str, instead: Instead, environment: str, temporary: Path) -> Job:
+    """Makes a mesh, which is to be written to `params.mesh`, better in rounds, by pictures of the thing. Raises OSError
+    where no folder can be made."""
+    folder = _folder(temporary)
+    files = str(folder / "mesh.glb"), pictures, str(folder / "result.glb")
+    params = ImproveParams(*files, preset=preset, previews=str(folder))
+    label = Label(instead.name, f"improving, {preset}", pictures[0])
+    return Job("improve", params, "starting", environment, folder, label=label, instead=instead)
 
 
 def removal(params: RemoveParams, environment: str) -> Job:

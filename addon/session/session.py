@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...worker.wire import protocol
 from ...worker.wire.protocol import (
+    BatchParams,
     ErrorCode,
     EstimateParams,
     EstimateResult,
@@ -114,7 +116,8 @@ class Session:
     @property
     def can_end_early(self) -> bool:
         """What the running job has so far can be made the result; it has not been asked yet."""
-        return self.state is State.BUSY and bool(self._progress.preview) and not self._progress.enough
+        some = self._progress.preview or self._progress.rounds
+        return self.state is State.BUSY and bool(some) and not self._progress.enough
 
     @property
     def elapsed(self) -> float:
@@ -178,20 +181,23 @@ class Session:
     def refine(self, picture: str, instead: jobs.Instead, send: Callable[[str], None]) -> bool:
         """Gives a mesh, which `send` writes to a path, what a picture shows; `results` gets it. Returns whether it is
         begun, or waits for its turn. What `send` raises is raised."""
-        job = self._made(lambda: jobs.refinement(picture, instead, self._any_environment, self._settings().temporary))
-        if job is None:
-            return False
-        try:
-            send(job.params.mesh)
-        except Exception:
-            job.discard()
-            raise
-        return self._begin(job)
+        make = partial(jobs.refinement, picture, instead)
+        return self._begin_with_mesh(make, send)
+
+    def improve(
+        self, pictures: tuple[str, ...], preset: str, instead: jobs.Instead, send: Callable[[str], None]
+    ) -> bool:
+        """As `refine`, in rounds, each of which leaves a mesh that stands in for the result."""
+        return self._begin_with_mesh(partial(jobs.improvement, pictures, preset, instead), send)
 
     def sequence(self, params: SequenceParams, title: str) -> None:
         """Gives each frame its depth; `results.sequences` gets it."""
         method = next(each for each in self.methods if each.makes == "DepthMap")
         self._begin(jobs.sequence(method, params, title))
+
+    def batch(self, params: BatchParams, title: str) -> None:
+        """Makes a thing of each of many pictures; `results.batch` gets it."""
+        self._begin(jobs.batch(params, title, self._any_environment))
 
     def remove(self, params: RemoveParams) -> None:
         """Removes results that are kept."""
@@ -329,6 +335,17 @@ class Session:
             self._fail(f"no temporary folder could be made: {error.strerror or error}")
             return None
 
+    def _begin_with_mesh(self, make: Callable[[str, Path], Job], send: Callable[[str], None]) -> bool:
+        job = self._made(lambda: make(self._any_environment, self._settings().temporary))
+        if job is None:
+            return False
+        try:
+            send(job.params.mesh)
+        except Exception:
+            job.discard()
+            raise
+        return self._begin(job)
+
     def _begin(self, job: Job) -> bool:
         """Begins it, now or when it is its turn; whether there was room for it."""
         if not self.can_add:
@@ -424,7 +441,10 @@ class Session:
             case Progress(token, fraction, stage, message, remaining) if self.line.is_running(token):
                 self._progress = self._progress.at(fraction, stage, message, remaining)
             case Preview(token, file) if self.line.is_running(token) and file.endswith(".glb"):
-                self.results.coarse = jobs.Coarse(Reading(file), self.line.job.folder)
+                job = self.line.job
+                self.results.coarse = jobs.Coarse(Reading(file), job.folder, job.instead)
+                if job.method == "improve":
+                    self._progress = replace(self._progress, rounds=self._progress.rounds + 1)
             case Preview(token, file) if self.line.is_running(token):
                 self._progress = replace(self._progress, preview=file)
             case Answered(_, "initialize", result) if wrong := _unlike_us(result):
@@ -462,13 +482,15 @@ class Session:
         elif job.method == "select":
             if generation := self._generation(job.recipe, result.network):
                 self._bring_up(generation)
-        elif job.method in ("generate", "history/fetch", "refine"):
+        elif job.method in ("generate", "history/fetch", "refine", "improve"):
             beside = job.recipe.beside if job.recipe else ""
             self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside, job.instead))
             self.history.stale = True
             self.estimate.forget()
         elif job.method == "sequence":
             self.results.sequences.append(result)
+        elif job.method == "batch":
+            self.results.batch, self.history.stale = result, True
         elif job.method == "networks/download" and self.link.client:
             self.results.note = result.note
             self.link.client.request("catalogue", protocol.Empty())

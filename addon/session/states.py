@@ -70,20 +70,23 @@ MOVING = frozenset(State) - {State.ABSENT, State.IDLE, State.READY}
 
 @dataclass(frozen=True)
 class Problem:
-    """Why something failed. `missing` is the download that would help, `log` the end of the process's stderr."""
+    """Why something failed. `missing` is the download that would help, `log` the end of the process's stderr. `option`:
+    the name of the one that is set to go on nevertheless, "" where there is none."""
 
     message: str
     code: ErrorCode | None = None
     log: str = ""
     missing: DownloadParams | None = None
+    option: str = ""
 
 
 @dataclass(frozen=True)
 class Shown:
     """How far the running thing is. `fraction` is from 0 to 1; `bytes` of `of` are here, where that is known.
 
-    `preview`: a picture file of what is made so far, "" while there is none. `enough`: the user has asked to finish
-    with that. `remaining`: seconds that it will still take about, None while nobody knows.
+    `preview`: a picture file of what is made so far, "" while there is none. `rounds`: how many are over that each left
+    a mesh. `enough`: the user has asked to finish with what there is. `remaining`: seconds that it will still take
+    about, None while nobody knows.
     """
 
     fraction: float
@@ -92,6 +95,7 @@ class Shown:
     bytes: int | None = None
     of: int | None = None
     preview: str = ""
+    rounds: int = 0
     enough: bool = False
     remaining: float | None = None
 

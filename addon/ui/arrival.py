@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...worker.core.sequence_info import SequenceResult
+from ...worker.wire.protocol import Provenance
 from ..session import provenance
 from ..session.jobs import Coarse, Finished
 from . import preferences, scene
@@ -22,7 +23,9 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     things = scene.add_meshes(context, finished.file, result.name)
     largest = things[-1]  # what is behind a thing is around it
     instead = finished.instead
-    if stood is not None:
+    if stood is not None and instead:
+        replacing.standing_at(things[0], instead.name, instead.name, instead.turned, stood)
+    elif stood is not None:
         largest.matrix_world = stood
     elif not (instead and replacing.replaced(context, things[0], instead.name, instead.turned)):
         neighbour = context.scene.objects.get(finished.beside)
@@ -45,8 +48,12 @@ def bring_in_coarse(context: bpy.types.Context, first: Coarse) -> bool:
             [thing] = scene.add_meshes(context, first.file, "")
         except (scene.CannotAdd, ValueError):  # a look less
             return False
+        stood, instead = coarse.taken_away(context, str(first.folder)), first.instead
         coarse.mark(thing, str(first.folder))
-        place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
+        if stood is not None and instead:
+            replacing.standing_at(thing, instead.name, instead.name, instead.turned, stood)
+        elif not (instead and replacing.replaced(context, thing, instead.name, instead.turned)):
+            place.stand(thing, context.scene.cursor.location.copy(), place.in_the_way(context, (thing,)))
         _show(context, thing)
     return True
 
@@ -68,14 +75,15 @@ def _show(context: bpy.types.Context, thing: bpy.types.Object) -> None:
 
 def mark_as_asset(thing: bpy.types.Object) -> None:
     """Offers the object in the asset browser, with what is known of it."""
-    made = provenance.parsed(kept.kept(thing))
-    if made is None:
-        asset.mark(thing, asset.About(author=preferences.preferences().author))
-        return
-    about = asset.About(
+    made, author = provenance.parsed(kept.kept(thing)), preferences.preferences().author
+    asset.mark(thing, about(made, author) if made else asset.About(author=author))
+
+
+def about(made: Provenance, author: str) -> asset.About:
+    """What the asset browser says of what was made so."""
+    return asset.About(
         description=f"Made by {made.label} of {provenance.readable(made)['Picture']}",
-        author=preferences.preferences().author,
+        author=author,
         licence=made.licence,
         tags=("Image to 3D", made.category, made.label),
     )
-    asset.mark(thing, about)

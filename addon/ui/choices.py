@@ -64,6 +64,19 @@ def for_depth(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[str | Non
     return network, properties.preset(own, method), properties.changed(own, method)
 
 
+def for_batch(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[str, str | None, str, dict[str, Value]]:
+    """Category, network (None: the worker's choice for each), preset and options for many pictures, each its own thing;
+    where the worker chooses, the options that all methods have which it may choose."""
+    offered = of_category(methods, own.category)
+    network = properties.of_the_category(own).network
+    if network != properties.AUTOMATIC:
+        method, info = find(methods, network)
+        return own.category, info.name, properties.preset(own, method), properties.changed(own, method)
+    suitable = [method for method in offered if suits(method, own.batch_sets)] or [*offered]
+    options = {method.name: properties.changed(own, method) for method in suitable}
+    return own.category, None, properties.preset(own, suitable[0]), _of_all(suitable, options)
+
+
 def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: bool = True, beside: str = "") -> Recipe:
     """The recipe of a result that there was: the same again, but for options that are `changed`."""
     question = SelectParams(made.pictures, made.category, made.network, {})

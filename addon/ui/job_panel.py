@@ -29,8 +29,8 @@ def draw_card(layout: UILayout, context: Context, session: Session) -> None:
     parts = wording.clock(session.elapsed), wording.remaining(shown.remaining), shown.message
     drawing.note(box, context, " \u00b7 ".join(part for part in parts if part))
     icon = previews.making.icon()
-    if icon:
-        label = "Finishing" if shown.enough else "Stop and Mesh Now"
+    if icon or shown.rounds:
+        label = "Finishing" if shown.enough else "Stop and Keep" if shown.rounds else "Stop and Mesh Now"
         box.operator("image_to_3d.enough", text=label, icon="CHECKMARK")
     row = box.row(align=True)
     row.scale_y = 1.4
@@ -118,6 +118,11 @@ def _draw_problem(layout: UILayout, context: Context, problem: Problem) -> None:
     drawing.failure(box, context, "That did not work", problem.message)
     if problem.missing:
         box.operator("image_to_3d.download", icon="IMPORT").network = problem.missing.network
+    method = timer.chosen(context).method
+    for option in method.options:
+        if option.name == problem.option:
+            own = properties.of_method(properties.settings(context), method)
+            box.prop(own, properties.property_name(option))
     if environments.checking and problem.code is ErrorCode.WORKER_EXITED:
         drawing.text(box, context, "Trying its Python\u2026", "TIME")
     environment_panels.draw_log_and_report(box, properties.settings(context), environments, problem.log)

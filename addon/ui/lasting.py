@@ -11,7 +11,7 @@ from bpy.types import PropertyGroup
 
 from . import properties
 
-PASSING = ("picture", "others", "show_log", "clay", "shown")
+PASSING = ("picture", "others", "batch_source", "batch_folder", "show_log", "clay", "shown")
 """Settings that are not for the next start of Blender."""
 
 _remembered: dict[str, object] = {}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 from bpy.types import Context, Object, Operator
@@ -38,6 +40,16 @@ def why_not_again(context: Context) -> str:
         catalogue.find(timer.session().methods, found.network)
     except LookupError:
         return f"{found.label} is not offered any more"
+    return no_room(timer.session())
+
+
+def why_not_improved(context: Context) -> str:
+    """Why the active object cannot be improved by the chosen pictures, "" if it can."""
+    own = properties.settings(context)
+    if reason := why_not_mesh(context):
+        return reason
+    if not own.picture or properties.kind(own) != "pictures":
+        return "choose one or more pictures of it first"
     return no_room(timer.session())
 
 
@@ -201,6 +213,31 @@ class IMAGE_TO_3D_OT_refine_selected(Operator):
         return {"FINISHED"}
 
 
+class IMAGE_TO_3D_OT_improve(Operator):
+    """Make this mesh better in rounds: what the chosen pictures do not show is painted, shape and colours follow. Each
+    round replaces the one before; this one is kept, hidden"""
+
+    bl_idname = "image_to_3d.improve"
+    bl_label = "Improve"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return not grey(cls, why_not_improved(context))
+
+    def execute(self, context: Context) -> Returned:
+        thing, own = context.active_object, properties.settings(context)
+        try:
+            instead = Instead(thing.name, tuple(map(tuple, sending.turned(thing))))
+            send = partial(sending.send, context, thing)
+            timer.session().improve(properties.pictures(own), own.rounds, instead, send)
+        except scene.CannotChange as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        timer.wake()
+        return {"FINISHED"}
+
+
 class IMAGE_TO_3D_OT_make_printable(_OfMesh, Operator):
     """Make a closed solid with a flat base, as large as is said here, to be printed. This one is kept, hidden"""
 
@@ -258,6 +295,7 @@ CLASSES = (
     IMAGE_TO_3D_OT_mark_asset,
     IMAGE_TO_3D_OT_retopologise,
     IMAGE_TO_3D_OT_refine_selected,
+    IMAGE_TO_3D_OT_improve,
     IMAGE_TO_3D_OT_make_printable,
     IMAGE_TO_3D_OT_levels_of_detail,
 )

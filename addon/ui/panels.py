@@ -12,6 +12,7 @@ from bpy.types import Context, Panel, UILayout
 from ..session.catalogue import categories, of_category
 from ..session.session import Session
 from . import (
+    batch_operators,
     choice_panel,
     drawing,
     environment_panels,
@@ -139,6 +140,15 @@ class IMAGE_TO_3D_PT_frames(_Sidebar, Panel):
         sequence_operators.draw(self.layout, context)
 
 
+class IMAGE_TO_3D_PT_batch(_Sidebar, Panel):
+    bl_label = "Batch"
+    bl_parent_id = "IMAGE_TO_3D_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        batch_operators.draw(self.layout, context)
+
+
 class IMAGE_TO_3D_PT_history(_Sidebar, Panel):
     bl_label = "History"
     bl_parent_id = "IMAGE_TO_3D_PT_main"
@@ -210,6 +220,7 @@ CLASSES = (
     IMAGE_TO_3D_PT_options,
     IMAGE_TO_3D_PT_frames,
     IMAGE_TO_3D_PT_scene,
+    IMAGE_TO_3D_PT_batch,
     IMAGE_TO_3D_PT_history,
 )
 

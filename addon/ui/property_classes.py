@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, 
 from bpy.types import PropertyGroup
 
 from ...worker.core.options import Option
+from ...worker.core.refining import ROUNDS
 from ...worker.wire.protocol import MethodInfo
 from ..session.catalogue import Methods, categories, of_category, shape
 from . import menus, properties
@@ -73,6 +74,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
         ),
         **_result_properties(),
         **_frame_properties(),
+        **_batch_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
         "shown": IntProperty(name="Shown", description="How many results are shown", default=4, min=1),
         "show_log": BoolProperty(name="Details", description="Show the end of the log"),
@@ -102,6 +104,28 @@ def _frame_properties() -> dict[str, object]:
     }
 
 
+def _batch_properties() -> dict[str, object]:
+    """Of which pictures many things are made, and where they come."""
+    return {
+        "batch_source": StringProperty(
+            name="Pictures",
+            description="A folder of pictures, or a list of them (.txt, .csv, .jsonl)",
+            subtype="FILE_PATH",
+        ),
+        "batch_folder": StringProperty(
+            name="Results", description="Where files come. Empty: into a folder beside the pictures", subtype="DIR_PATH"
+        ),
+        "batch_sets": BoolProperty(
+            name="Each Folder Is One Thing", description="Each folder in it holds several photos of one thing"
+        ),
+        "batch_library": BoolProperty(
+            name="Asset Library",
+            description="Make .blend files of marked assets with previews, by a Blender without a window",
+            default=True,
+        ),
+    }
+
+
 def _result_properties() -> dict[str, object]:
     """How results are made, and what comes with them."""
     return {
@@ -127,6 +151,15 @@ def _result_properties() -> dict[str, object]:
             name="Not from the Cache",
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=properties.on_change,
+        ),
+        "rounds": EnumProperty(
+            name="Rounds",
+            description="How far Improve goes: more rounds, views and pixels",
+            items=[
+                (name, name.capitalize(), f"{count} rounds" if count > 1 else "1 round")
+                for name, count in ROUNDS.items()
+            ],
+            default="balanced",
         ),
         "variations": IntProperty(
             name="Variations", description="How many others Vary makes", default=4, min=1, max=16

@@ -64,6 +64,9 @@ class IMAGE_TO_3D_PT_work_on(_OfObject, Panel):
     def draw(self, context: Context) -> None:
         column = self.layout.column(align=True)
         column.operator("image_to_3d.refine_selected", icon="SHADING_TEXTURE")
+        row = column.row(align=True)
+        row.operator("image_to_3d.improve", icon="MOD_SMOOTH")
+        row.prop(properties.settings(context), "rounds", text="")
         column.operator("image_to_3d.retopologise", icon="MESH_GRID")
         column.operator("image_to_3d.make_printable", icon="MESH_CUBE")
         column.operator("image_to_3d.levels_of_detail", icon="MOD_DECIM")

@@ -9,7 +9,15 @@ from datetime import datetime
 
 from ...worker.core.file_types import VIDEO_FRAMES
 from ...worker.core.sequence_info import SequenceResult
-from ...worker.wire.protocol import Estimate, EstimateResult, GenerateResult, HistoryEntry, MethodInfo, NetworkInfo
+from ...worker.wire.protocol import (
+    BatchResult,
+    Estimate,
+    EstimateResult,
+    GenerateResult,
+    HistoryEntry,
+    MethodInfo,
+    NetworkInfo,
+)
 from ..session.check import CheckResult, Entry
 from ..session.jobs import Label
 from ..session.launch import Standing
@@ -126,13 +134,21 @@ def duration_about(seconds: float) -> str:
 def made(result: GenerateResult) -> str:
     """How a job ended well."""
     time = "from the cache" if result.from_cache else f"in {duration(sum(result.seconds.values()))}"
-    by = result.provenance.label if result.provenance else result.network or "refined"
+    by = result.provenance.label if result.provenance else result.network or f"{result.method}d"
     return f"{result.name}: {result.faces:,} faces {time}, {by}"
 
 
 def made_of_frames(found: SequenceResult) -> str:
     """How a sequence ended well."""
     return f"{found.name}: {found.frames} frames, {found.label}"
+
+
+def made_of_many(found: BatchResult) -> str:
+    """How a batch ended."""
+    parts = [f"{found.made} made in {duration(found.seconds)}"]
+    parts += [f"{found.kept} there before"] if found.kept else []
+    parts += [f"{found.failed} failed"] if found.failed else []
+    return ", ".join(parts)
 
 
 def cancelled(label: Label) -> str:

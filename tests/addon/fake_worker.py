@@ -105,8 +105,8 @@ def result_of(request: dict) -> dict:
             return {**OFFERED, "version": request["params"]["version"]}
         case "generate":
             return {**DONE, "glb": request["params"]["output"]}
-        case "refine":
-            named = {"name": "picture", "method": "refine", "network": ""}
+        case "refine" | "improve" as method:
+            named = {"name": "picture", "method": method, "network": ""}
             return {**DONE, **named, "glb": request["params"]["output"]}
         case "select":
             return {"method": "depth", "network": request["params"]["network"] or "included"}

@@ -217,6 +217,13 @@ def test_missing_weights_say_what_to_download(session, follow):
     assert session.problem.missing == DownloadParams("big")
 
 
+def test_what_the_worker_is_unsure_of_says_which_option_goes_on(session, follow):
+    follow({"generate": [{"error": [-32014, "only 2 of 9 are placed", {"option": "allow_partial"}]}]})
+    generate(session)
+    wait_for(session, State.READY)
+    assert (session.problem.code, session.problem.option) == (ErrorCode.UNSURE, "allow_partial")
+
+
 def test_a_download_asks_again_what_is_here(session, follow):
     listed = catalogue.shipped()[:1]
     follow({"catalogue": [{"result": {"methods": [dataclasses.asdict(method) for method in listed]}}]})

@@ -28,14 +28,14 @@ def found(state: str = "absent", **more) -> dict:
 
 
 class Layout:
-    """Stands for a UILayout: keeps the texts that were drawn, and the buttons with their texts.
+    """Stands for a UILayout: keeps the texts that were drawn, the buttons with their texts, and the names of settings.
 
     As in Blender, a panel has one `operator_context` for all of its parts.
     """
 
     def __init__(self, whole: "Layout | None" = None) -> None:
-        parts = (whole.texts, whole.buttons, whole.pressed) if whole else ([], {}, [])
-        self.texts, self.buttons, self.pressed = parts
+        parts = (whole.texts, whole.buttons, whole.pressed, whole.settings) if whole else ([], {}, [], [])
+        self.texts, self.buttons, self.pressed, self.settings = parts
         self.root = whole.root if whole else self
         if not whole:
             self.context = "INVOKE_DEFAULT"
@@ -63,6 +63,7 @@ class Layout:
 
     def prop(self, own: object, name: str, **_) -> None:
         getattr(own, name)
+        self.settings.append(name)
 
     def progress(self, text: str, **_) -> None:
         self.texts.append(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from image_to_3d.tests.blender.conftest import run_until
 from image_to_3d.tests.blender.test_addon import chosen, own_settings
+from image_to_3d.tests.blender.test_environments import Layout, Region
 
 KEPT_OPTIONS = {"faces": 4321, "fov": 40.0, "size": 1.5, "solid": True}
 
@@ -70,6 +71,40 @@ def test_another_file_during_a_job_is_said_and_the_mesh_comes_into_it(bpy, addon
     (tmp_path / "go").touch()
     run_until(addon, lambda session: session.results.last)
     assert len(bpy.data.objects) == 1 and not addon("ui.timer").opened_another_file()
+
+
+# ---- what the worker is unsure of
+
+
+def outcome(bpy, addon) -> Layout:
+    @dataclasses.dataclass
+    class Context:
+        preferences = bpy.context.preferences
+        window_manager = bpy.context.window_manager
+        region = Region()
+
+    layout = Layout()
+    addon("ui.job_panel").draw_outcome(layout, Context(), session(addon))
+    return layout
+
+
+def test_a_few_placed_photos_bring_a_tick_and_with_it_the_next_try_goes_on(bpy, addon, fake_worker, picture, other):
+    refused = {"error": [-32014, "only 3 of 12 pictures have found their place", {"option": "allow_partial"}]}
+    fake_worker({"initialize": [{"shipped": True}], "generate": [refused]})
+    own = own_settings(bpy)
+    own.category, own.picture, own.others = "NeRF", picture, other
+    own.category_NeRF.network = "photos"
+    bpy.ops.image_to_3d.generate()
+    run_until(addon, lambda session: session.problem)
+    run_until(addon, lambda session: not session.moving)
+    drawn = outcome(bpy, addon)
+    assert "only 3 of 12" in drawn.said.lower() and drawn.settings == ["option_allow_partial"]
+    own.method_photos.option_allow_partial = True
+    bpy.ops.image_to_3d.generate()
+    assert session(addon).problem is None
+    run_until(addon, lambda session: session.problem)
+    sent = [each["params"]["options"].get("allow_partial") for each in fake_worker.requests("generate")]
+    assert sent == [None, True]
 
 
 # ---- the history

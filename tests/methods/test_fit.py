@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several photos to a field and back from what is kept of it: the same mesh, the same pixels."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.tests.methods import ball
-from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable
+from image_to_3d.worker.cameras.estimate import registered
+from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable, Unsure
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
@@ -17,6 +19,7 @@ from image_to_3d.worker.methods.method import Task
 from image_to_3d.worker.methods.multiview_fit import METHODS, Options, fit, grid_training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 from image_to_3d.worker.pictures.gather import Inputs
+from image_to_3d.worker.pictures.load import load
 from image_to_3d.worker.store import cache
 from image_to_3d.worker.store.weights import WeightStore
 from PIL import Image
@@ -56,7 +59,8 @@ def bent(inputs: Inputs) -> Inputs:
 
 def task(inputs: Inputs, network: str = "photos") -> Task:
     [row] = [row for method in METHODS for row in method.networks if row.name == network]
-    return Task(inputs, row, Options("fast", "auto"), "cpu", WeightStore(Path("none")))
+    cameras = registered(inputs, job()) if inputs.cameras else None
+    return Task(inputs, row, Options("fast", "auto"), "cpu", WeightStore(Path("none")), cameras=cameras)
 
 
 def fitted(inputs: Inputs) -> Field:
@@ -67,6 +71,16 @@ def through_a_file(field: Field, inputs: Inputs, tmp_path: Path) -> Field:
     kept = cache.Cache(tmp_path / "cache")
     kept.save_arrays("key", field.to_arrays())
     return fit.restored(kept.load_arrays("key"), task(inputs), job())
+
+
+def of_files(inputs: Inputs, allow: bool, missing: int) -> Task:
+    """The same without the list: with the cameras of all photos, but for the first few."""
+    asked = task(inputs)
+    pictures = tuple(load(inputs.cameras.parent / name) for name in asked.cameras.pictures)
+    parts = {name: getattr(asked.cameras, name)[missing:] for name in ("lenses", "rotations", "positions")}
+    cameras = dataclasses.replace(asked.cameras, pictures=tuple(range(missing, len(pictures))), **parts)
+    options = Options("fast", "auto", allow)
+    return dataclasses.replace(asked, inputs=Inputs(pictures), cameras=cameras, options=options)
 
 
 def mesh_bytes(field: Field) -> list[bytes]:
@@ -120,8 +134,27 @@ def test_masks_that_were_told_by_a_dark_backdrop_are_kept(photos, tmp_path):
     assert "brightness" in field.notes[-1] and field.notes == again.notes
 
 
+def test_below_two_thirds_of_the_photos_nothing_is_made_unless_that_is_allowed(photos):
+    with pytest.raises(Unsure) as caught:
+        fit.run(of_files(photos, False, 5), None, job())
+    said = str(caught.value)
+    assert said.startswith("only 7 of 12 pictures have found their place")
+    assert "not placed: 00, 01, 02, 03, 04: take more photos between" in said and "go on with the 7" in said
+    assert caught.value.option == "allow_partial" in {each.name for each in dataclasses.fields(Options)}
+    assert len(fit.run(of_files(photos, True, 5), None, job()).views) == 7
+    assert len(fit.run(of_files(photos, False, 4), None, job()).views) == 8  # just two thirds
+
+
+def test_what_is_kept_of_a_part_of_the_photos_is_asked_about_again(photos):
+    allowed = of_files(photos, True, 5)
+    arrays = fit.run(allowed, None, job()).to_arrays()
+    assert len(fit.restored(arrays, allowed, job()).views) == 7
+    with pytest.raises(Unsure):
+        fit.restored(arrays, of_files(photos, False, 5), job())
+
+
 @pytest.mark.parametrize("engine", ["nerfacto", "neus-facto"])
-def test_a_network_that_is_not_here_is_refused_before_cameras_are_looked_for(engine, monkeypatch):
+def test_a_network_that_is_not_here_is_refused(engine, monkeypatch):
     monkeypatch.setattr(fit, "find_spec", lambda name: None)
     with pytest.raises(MethodUnavailable, match=f"the network {engine} needs nerfstudio.*--name nerf"):
         fit.run(task(Inputs(()), engine), None, job())

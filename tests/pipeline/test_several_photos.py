@@ -3,13 +3,17 @@
 
 import json
 import math
+import os
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
-from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.methods.multiview_fit import grid_training, training
+from image_to_3d.worker.methods.multiview_fit import fit, grid_training, training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+from image_to_3d.worker.pipeline import code, work
 from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
@@ -55,15 +59,23 @@ def ball(pose: np.ndarray) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     plan = Plan(SIDE, 1024, (Stage("density", 24, 60), Stage("surface", 32, 80)))
-    monkeypatch.setattr(grid_training, "PRESETS", {"fast": plan})
+    monkeypatch.setattr(grid_training, "PRESETS", dict.fromkeys(("fast", "balanced"), plan))
+
+
+@pytest.fixture
+def looked(monkeypatch) -> list[str]:
+    """An entry for each time that cameras were found, or read."""
+    found, calls = work.registered, []
+    monkeypatch.setattr(work, "registered", lambda inputs, job: calls.append("looked") or found(inputs, job))
+    return calls
 
 
 OPTIONS = {"grid": 48, "faces": 3000, "texture": 256}
 
 
-def run(shots, tmp_path, job=None, options=OPTIONS, **more) -> GenerateResult:
+def run(shots, tmp_path, job=None, options=OPTIONS, preset="fast", **more) -> GenerateResult:
     params = GenerateParams(
-        (str(shots),), str(tmp_path / "out.glb"), "fast", **{"category": "nerf", **more}, options=options
+        (str(shots),), str(tmp_path / "out.glb"), preset, **{"category": "nerf", **more}, options=options
     )
     machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
     return protocol.read(GenerateResult, generate(params, machine, job or Job(lambda *_: None)))
@@ -121,6 +133,62 @@ def test_the_mesh_alone_is_made_anew_where_only_its_options_change(shots, tmp_pa
         and "network" not in done.seconds
         and done.faces <= 500
     )
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Stands in for nerfstudio, which is in another Python."""
+    name = "nerfstudio_training"
+    fake = ModuleType(f"{fit.__package__}.{name}")
+    fake.PLANS = grid_training.PRESETS
+    fake.train = lambda capture, name, *rest: grid_training.train(capture, *rest)
+    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    monkeypatch.delattr(sys.modules[fit.__package__], name, raising=False)
+    monkeypatch.setattr(fit, "find_spec", lambda name: True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"preset": "balanced"},
+        {"options": {**OPTIONS, "subject": "scene"}},
+        {"options": {**OPTIONS, "texture": 128}},
+        {"network": "nerfacto"},
+    ],
+)
+def test_cameras_are_found_once_for_all_presets_subjects_textures_and_engines(shots, tmp_path, looked, engine, other):
+    assert "cameras" in run(shots, tmp_path).seconds and looked == ["looked"]
+    done = run(shots, tmp_path, **other)
+    assert not done.from_cache and "cameras" not in done.seconds and looked == ["looked"]
+    assert len(done.cameras) == 12
+
+
+def test_cameras_are_kept_though_what_is_learned_from_them_is_given_up(shots, tmp_path, looked):
+    def hear(progress: float, stage: str, *_: object) -> None:
+        if stage == "learning the shape":
+            job.cancel()
+
+    job = Job(hear)
+    with pytest.raises(Cancelled):
+        run(shots, tmp_path, job)
+    assert run(shots, tmp_path).faces and looked == ["looked"]
+
+
+@pytest.mark.parametrize("changed", ["pictures", "code", "no cache"])
+def test_cameras_are_found_anew_where_they_may_be_others(shots, tmp_path, looked, monkeypatch, changed):
+    run(shots, tmp_path, cached=changed != "no cache")
+    if changed == "code":
+        monkeypatch.setattr(code, "of_cameras", lambda: "other")
+    if changed == "pictures":
+        os.utime(shots / "00.png", (0, 0))  # of a list of cameras, whose pictures are many, time and size tell
+    run(shots, tmp_path, preset="balanced", options={**OPTIONS, "subject": "scene"})
+    assert looked == ["looked"] * 2
+
+
+def test_no_cameras_are_looked_for_where_the_engine_is_not_here(shots, tmp_path, looked):
+    with pytest.raises(MethodUnavailable, match="needs nerfstudio"):
+        run(shots, tmp_path, network="nerfacto")
+    assert not looked
 
 
 def test_what_is_learned_is_shown_and_can_be_enough_and_is_then_not_kept(shots, tmp_path, monkeypatch):

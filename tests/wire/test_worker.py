@@ -19,7 +19,7 @@ SCRIPT = """
 import ctypes, os, sys, time
 from worker.wire import stdio
 source, sink = stdio.claim()
-from worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable
+from worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable, Unsure
 from worker.wire.protocol import Empty, GenerateResult
 from worker.wire.server import Server
 
@@ -48,7 +48,7 @@ def generate(params, job):
     if what == "noisy":
         sys.stderr.write("x" * 1000000)
     raised = {"unable": Unable("no"), "missing": WeightsMissing("no", "m", 5, "MIT"), "memory": OutOfMemory("no", 2, 1),
-              "bug": KeyError("oops"), "full": MemoryError()}.get(what)
+              "bug": KeyError("oops"), "full": MemoryError(), "unsure": Unsure("no", "anyway")}.get(what)
     if raised:
         raise raised
     return GenerateResult("o.glb", "o", "m", "n", 1, 2, {"a": 1.0}, False)
@@ -166,6 +166,7 @@ def test_a_job_that_is_cancelled_while_it_waits_is_answered_without_being_run(wo
         ("missing", ErrorCode.WEIGHTS_MISSING, {"network": "m", "bytes": 5, "licence": "MIT"}),
         ("memory", ErrorCode.OUT_OF_MEMORY, {"needed": 2, "free": 1}),
         ("full", ErrorCode.OUT_OF_MEMORY, {}),
+        ("unsure", ErrorCode.UNSURE, {"option": "anyway"}),
         ("bug", ErrorCode.INTERNAL_ERROR, {}),
     ],
 )

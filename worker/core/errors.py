@@ -36,5 +36,13 @@ class OutOfMemory(Unable):
         self.needed, self.free = needed, free
 
 
+class Unsure(Unable):
+    """Could be done, but is hardly what is wanted: `option` is the bool one that the user sets to go on with it."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class Cancelled(Exception):
     """The user asked to stop. Not an error."""

@@ -84,7 +84,8 @@ class View:
     mask: (H, W) uint8, how much of each pixel is the thing and not what is behind it; None where all is, or nobody
     knows. name: the picture's, "" where it has no other than the thing. exact: whether the pose is known; else it is
     where to begin to look for it. turns: where else to begin: (up, sideways) in degrees that the camera is swung around
-    the thing, as the camera sees up and sideways.
+    the thing, as the camera sees up and sideways. confidence: (H, W) float32 in [0, 1], how far the picture is to be
+    believed at each pixel; None: everywhere, as photos are.
     """
 
     camera: PinholeCamera
@@ -95,12 +96,17 @@ class View:
     name: str = ""
     exact: bool = True
     turns: tuple[tuple[float, float], ...] = ()
+    confidence: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         size = self.camera.height, self.camera.width
-        if any(values is not None and values.shape[:2] != size for values in (self.rgb, self.mask)):
-            shapes = [None if values is None else values.shape for values in (self.rgb, self.mask)]
-            raise ValueError(f"a camera of {size} pixels for a picture and a mask of {shapes}")
+        if any(values is not None and values.shape[:2] != size for values in self._pictures):
+            shapes = [None if values is None else values.shape for values in self._pictures]
+            raise ValueError(f"a camera of {size} pixels for a picture, a mask and confidence of {shapes}")
+
+    @property
+    def _pictures(self) -> tuple[np.ndarray | None, ...]:
+        return self.rgb, self.mask, self.confidence
 
     def with_fov(self, fov_degrees: float) -> PinholeCamera:
         """The camera, with another field of view across the longer side where one is given (not 0)."""

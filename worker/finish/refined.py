@@ -85,17 +85,13 @@ def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
     mesh, mask = found.mesh, view.mask >= 128
     with job.timed("camera"):
         job.report(0.0, "finding the picture's place")
-        fit = fitted_from(mesh.vertices, mesh.faces, mask, _starts(mesh, view))
-    if fit.iou < LEAST_IOU:
-        message = f"the outline of {found.name} agrees with the picture's by {100 * fit.iou:.0f} % only"
-        raise Unable(f"{message}: choose a picture of the same thing; nothing was changed")
-    camera = replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position)
+        camera, iou = located(found, view)
     with job.timed("outline"):
         job.report(0.2, "following the outline")
-        mesh, note = _followed(mesh, mask, camera, fit.iou, job)
+        mesh, note = _followed(mesh, mask, camera, iou, job)
     with job.timed("texture"):
         job.report(0.4, "unwrapping")
-        mesh = _painted(mesh.with_normals(), found, camera, texture, job.span(0.5, 1.0))
+        mesh = painted(mesh.with_normals(), found, camera, texture, job.span(0.5, 1.0))
     at_rest = Placed(mesh, 1.0, np.zeros(3))
     return Asset(mesh, (camera_info(camera, at_rest),), False, (*found.notes, note))
 
@@ -110,7 +106,18 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
     return replace(mesh, vertices=vertices), note
 
 
-def _painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
+def located(found: Found, view: View) -> tuple[View, float]:
+    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where they do not fit."""
+    mesh = found.mesh
+    fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
+    if fit.iou < LEAST_IOU:
+        message = f"the outline of {found.name} agrees with the picture's by {100 * fit.iou:.0f} % only"
+        raise Unable(f"{message}: choose a picture of the same thing; nothing was changed")
+    place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
+    return replace(view, **place), fit.iou
+
+
+def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
     """The mesh with the picture on what it sees, its own colours or else the picture's mirror images on the rest."""
     colour = None
     if found.colours is not None:

@@ -36,15 +36,15 @@ def pulled(
 ) -> np.ndarray:
     """Vertices (V, 3) float32 of which the outline is the mask's, (H, W) bool, in the view, as far as that goes. faces:
     (F, 3), welded, of any kind: neither closed nor of one piece. check: called between the rounds, may raise."""
-    few, triangles = _reduced(vertices, faces)
-    small, outline = _framed(mask, few, view)
+    few, triangles = reduced(vertices, faces, _FACES)
+    small, outline = framed(mask, few, view)
     inward = ndimage.distance_transform_edt(outline) - ndimage.distance_transform_edt(~outline)
     inward = ndimage.gaussian_filter(inward, 1.0)
-    bending, start = _bending(triangles, len(few)), few
+    bending, start = bending_of(triangles, len(few)), few
     for stiff in _STIFF:
         check()
         place = projected(few, small)
-        rim, wanted = _wanted(few, triangles, small, place[:, :2], outline, inward)
+        rim, wanted = rim_wanted(few, triangles, small, place[:, :2], outline, inward)
         if not len(rim):
             break
         pull = sparse.csr_array((np.ones(len(rim)), (rim, rim)), shape=bending.shape)
@@ -52,10 +52,10 @@ def pulled(
         right[rim] = wanted - place[rim, :2]
         system = (stiff * bending + pull + _STAY * sparse.eye_array(len(few))).tocsc()
         few = few + _across(splu(system).solve(right), place[:, 2], small)
-    return (vertices + _followed(few - start, start, vertices)).astype(np.float32)
+    return (vertices + followed(few - start, start, vertices)).astype(np.float32)
 
 
-def _wanted(
+def rim_wanted(
     few: np.ndarray, triangles: np.ndarray, view: View, place: np.ndarray, outline: np.ndarray, inward: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The points of the rim, (N,) numbers, and where (N, 2) each is to be seen: half-way between the nearest place on
@@ -84,7 +84,7 @@ def _read(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     return ndimage.map_coordinates(values, place.T[::-1] - 0.5, order=1, mode="nearest")
 
 
-def _bending(faces: np.ndarray, count: int) -> sparse.csr_array:
+def bending_of(faces: np.ndarray, count: int) -> sparse.csr_array:
     """(count, count): the square of how far each point is from the middle of its neighbours."""
     ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     graph = sparse.csr_array((np.ones(2 * len(ends)), (ends.ravel(), ends[:, ::-1].ravel())), shape=(count, count))
@@ -100,7 +100,7 @@ def _across(moved: np.ndarray, depth: np.ndarray, view: View) -> np.ndarray:
     return steps @ view.rotation[:2]
 
 
-def _followed(moved: np.ndarray, at: np.ndarray, points: np.ndarray) -> np.ndarray:
+def followed(moved: np.ndarray, at: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(P, 3) how points (P, 3) move where those at (V, 3) move like this, (V, 3)."""
     if len(at) == len(points):
         return moved
@@ -110,16 +110,16 @@ def _followed(moved: np.ndarray, at: np.ndarray, points: np.ndarray) -> np.ndarr
     return np.einsum("pk,pkc->pc", weight, moved[nearest])
 
 
-def _reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if len(faces) <= _FACES:
+def reduced(vertices: np.ndarray, faces: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    if len(faces) <= most:
         return vertices.astype(np.float64), faces
     points, triangles = fast_simplification.simplify(
-        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), target_count=_FACES
+        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), target_count=most
     )
     return points.astype(np.float64), triangles
 
 
-def _framed(mask: np.ndarray, points: np.ndarray, view: View) -> tuple[View, np.ndarray]:
+def framed(mask: np.ndarray, points: np.ndarray, view: View) -> tuple[View, np.ndarray]:
     """What the view shows of mask and points, with a margin: the view of that, and the mask (h, w) bool in it."""
     place = projected(points, view)[:, :2]
     rows, columns = np.nonzero(mask)

@@ -7,6 +7,8 @@ is imported on use, and mostly brings torch:
     load(network, folder, device) -> Any                     where it has networks to load; folder: None, or the weights
     run(task, loaded, job) -> Representation                 raises Unable and its kin; hears a cancel at each report
     restored(arrays, task, job) -> Representation            of what `to_arrays` gave for the same task
+    require(network)                                         where it needs more than every Python here has; raises
+                                                             MethodUnavailable
 
 Must not know requests, meshes or other methods.
 """
@@ -31,6 +33,7 @@ from .runtime import memory, places
 if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's first answer
     import numpy as np
 
+    from ..cameras.registration import Registration
     from ..core.representations import Front, Representation
     from ..pictures.gather import Inputs
     from ..pictures.load import Picture
@@ -188,6 +191,11 @@ class Method:
     def module(self) -> ModuleType:
         return import_module(self.runner)
 
+    def require(self, network: Network) -> None:
+        """Raises MethodUnavailable where this Python lacks what the network needs."""
+        if hasattr(self.module(), "require"):
+            self.module().require(network.name)
+
     def run(self, task: Task, job: Job | Span) -> Representation:
         """The representation of the task's pictures, by the network that is loaded for it."""
         module = self.module()
@@ -208,7 +216,7 @@ class Method:
 class Task:
     """What a runner is asked for. options: the method's dataclass. on_preview: hears pictures (H, W, 3) uint8 sRGB of
     what is made so far. on_coarse: hears a first guess of what will be made, soon. known: of the thing, by methods that
-    can be told."""
+    can be told. cameras: of several pictures, which have to be there when it runs."""
 
     inputs: Inputs
     network: Network
@@ -218,6 +226,7 @@ class Task:
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
     on_coarse: Callable[[Representation], None] = lambda coarse: None
     known: Front | None = None
+    cameras: Registration | None = None
 
     @property
     def runs_on(self) -> str:

@@ -19,6 +19,7 @@ WORKER = Path(__file__).parent.parent
 SHARED = ("core", "pictures", "cameras", "methods/runtime", "methods/matting", "methods/method.py")
 """What every method may import beside its own folder."""
 
+PLACING = ("core", "pictures", "cameras")
 FINISHING = ("core", "pictures", "geometry", "finish")
 
 TOLD = "pipeline/work.py"
@@ -29,6 +30,11 @@ def of_method(method: Method) -> str:
     """The digest of the code that makes a method's representation."""
     own = [Path(find_spec(each.package).origin).parent for each in (method, *under(method))]
     return _digest((*(WORKER / room for room in SHARED), *own))
+
+
+def of_cameras() -> str:
+    """The digest of the code that finds or reads the cameras of several pictures."""
+    return _digest(tuple(WORKER / room for room in PLACING))
 
 
 def of_finish() -> str:

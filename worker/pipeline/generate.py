@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole way of one `generate`, as a list of steps: pictures -> representation -> asset -> GLB.
+"""The whole way of one `generate`, as a list of steps: pictures (-> cameras) -> representation -> asset -> GLB.
 
 Knows pictures, the table of methods, finish and the store; must not know pipes, threads, torch or how progress is
 shown.
@@ -52,6 +52,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     choice = select(subject, request.category, request.network, request.options, machine.weights)
     work = Work.of(request, machine, inputs, choice, store, output, job)
     steps = [
+        *([Step("cameras", work.find_cameras, work.kept_cameras, work.keep_cameras, usual=0.2)] * work.is_of_several),
         Step("network", work.represent, work.kept_representation, work.keep_representation, usual=0.6, improves=True),
         Step("mesh", work.finish, usual=0.35),
         Step("writing", work.write, work.kept_file, work.keep_file, usual=0.05),

@@ -8,6 +8,7 @@ finish and the store; must not know pipes, threads, torch or how progress is sho
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,15 +47,15 @@ def refine(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         check_shows_something(picture)
     job.report(0.05, "cutting the object out")
     with job.timed("cutting out"):
-        view = _seen(picture, machine)
+        view = seen(picture, machine)
     asset = refined(found, view, request.texture, job.span(0.1, 0.95))
     job.report(0.95, "writing the GLB")
     with job.timed("writing"):
         write(asset, output, found.name)
-    return _facts(asset, found.name, output, picture, job)
+    return facts(asset, found.name, "refine", output, [picture], job)
 
 
-def _seen(picture: Picture, machine: Machine) -> View:
+def seen(picture: Picture, machine: Machine) -> View:
     """The picture's view with the thing's mask. Raises Unable where it shows no thing."""
     if picture.background is None:
         thing = finder(machine.weights, machine.device)(picture)
@@ -65,16 +66,20 @@ def _seen(picture: Picture, machine: Machine) -> View:
     return matte.thing_view(picture, alpha, picture.view(FOV).camera, name=picture.name, exact=False)
 
 
-def _facts(asset: Asset, name: str, output: Path, picture: Picture, job: Job) -> dict[str, Any]:
+def facts(
+    asset: Asset, name: str, method: str, output: Path, pictures: Sequence[Picture], job: Job, network: str = ""
+) -> dict[str, Any]:
+    """What there is to say about an asset that was made of another one: the fields of `GenerateResult`, as JSON."""
+    notes = (*(note for picture in pictures for note in picture.notes), *asset.warnings)
     return {
         "glb": str(output),
         "name": readable(name),
-        "method": "refine",
-        "network": "",
+        "method": method,
+        "network": network,
         "vertices": len(asset.mesh.vertices),
         "faces": len(asset.mesh.faces),
         "seconds": job.seconds,
         "from_cache": False,
         "cameras": [dataclasses.asdict(camera) | {"name": readable(camera.name)} for camera in asset.cameras],
-        "warnings": [*map(readable, (*picture.notes, *asset.warnings))],
+        "warnings": [*map(readable, notes)],
     }

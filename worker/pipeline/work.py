@@ -22,6 +22,8 @@ import numpy as np
 from PIL import Image
 
 from .. import __version__
+from ..cameras.estimate import registered
+from ..cameras.registration import Registration
 from ..core.errors import Unable
 from ..core.file_types import is_camera_list
 from ..core.job import Job, Span
@@ -107,6 +109,13 @@ class Making:
         return [*(picture.digest for picture in inputs.pictures), *_digests(inputs.cameras)]
 
     @cached_property
+    def cameras_key(self) -> str:
+        """All that cameras of several pictures depend on; names are in what is told of them."""
+        inputs = self.task.inputs
+        names = [picture.name for picture in inputs.pictures]
+        return cache.key(cameras_of=self.digests, names=names, ordered=inputs.ordered, code=code.of_cameras())
+
+    @cached_property
     def key(self) -> str:
         """All that the representation's arrays depend on."""
         method, inputs = self.choice.method, self.task.inputs
@@ -124,10 +133,11 @@ class Making:
     def run(
         self,
         job: Span,
+        cameras: Registration | None,
         on_preview: Callable[[np.ndarray], None],
         on_coarse: Callable[[Representation], None] = lambda found: None,
     ) -> Representation:
-        task = dataclasses.replace(self.task, on_preview=on_preview, on_coarse=on_coarse)
+        task = dataclasses.replace(self.task, cameras=cameras, on_preview=on_preview, on_coarse=on_coarse)
         return self.choice.method.run(task, job)
 
     def kept(self, store: cache.Cache, job: Span) -> Representation | None:
@@ -166,14 +176,34 @@ class Work:
         name = readable(_name(inputs, request.pictures))
         return cls(request, making, thing, inputs, store, output, name, job.seconds)
 
+    # ---- several pictures -> cameras
+
+    @property
+    def is_of_several(self) -> bool:
+        return self.making.choice.method.pictures == "several"
+
+    def find_cameras(self, before: None, job: Span) -> Registration:
+        """Raises MethodUnavailable before anything is looked for where the network could not use them."""
+        self.making.choice.method.require(self.making.choice.network)
+        with job.timed("cameras"):
+            return registered(self.making.task.inputs, job)
+
+    def kept_cameras(self, job: Span) -> Registration | None:
+        arrays = self.store.load_arrays(self.making.cameras_key) if self.store else None
+        return Registration.from_arrays(arrays) if arrays else None
+
+    def keep_cameras(self, found: Registration) -> None:
+        if self.store:
+            self.store.save_arrays(self.making.cameras_key, found.to_arrays())
+
     # ---- pictures -> representation
 
-    def represent(self, before: None, job: Span) -> Representation:
+    def represent(self, cameras: Registration | None, job: Span) -> Representation:
         show = _previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, show, self._offerer(job))
+            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, cameras, show, self._offerer(job))
             if self.thing:
-                found = Apart(self.thing.run(job.span(0.6, 1.0), show), found)
+                found = Apart(self.thing.run(job.span(0.6, 1.0), None, show), found)
         job.show(None)
         return found
 

@@ -11,6 +11,7 @@ Requests and their answers (`REQUESTS`), each answered exactly once, a cancelled
     generate          GenerateParams   -> GenerateResult      pictures to one GLB file
     batch             BatchParams      -> BatchResult         many pictures to a GLB file each; resumes what was cut off
     refine            RefineParams     -> GenerateResult      a mesh and a picture of the same thing to one GLB file
+    improve           ImproveParams    -> GenerateResult      a mesh and pictures of it to a better one, in rounds
     sequence          SequenceParams   -> SequenceResult      a video or a folder of frames to the depth of each
     estimate          EstimateParams   -> EstimateResult      what each preset takes on this machine, if it is known
     catalogue         Empty            -> Catalogue           what is offered, and which weights are here now
@@ -170,7 +171,8 @@ class BatchParams:
     """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
     photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
     row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
-    `cluster`: of Ray, "" for this machine.
+    `cluster`: of Ray, "" for this machine. `blender`: the program, or a Python with the module bpy, that makes an asset
+    library of the results, "" for none.
     """
 
     source: str
@@ -183,6 +185,7 @@ class BatchParams:
     cached: bool = True
     jobs: int = 1
     cluster: str = ""
+    blender: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +199,9 @@ class Failure:
 @dataclass(frozen=True)
 class BatchResult:
     """Of the things that were asked for, `made` now, `kept` from before, or failed; `failures` names the first of them.
-    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML."""
+
+    `results`: a file of JSON lines, one for each; `sheet`: a page of HTML; `library`: a folder of assets, "" for none.
+    """
 
     folder: str
     results: str
@@ -207,6 +212,7 @@ class BatchResult:
     seconds: float
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
+    library: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,22 @@ class RefineParams:
     picture: str
     output: str
     texture: int = 2048
+
+
+@dataclass(frozen=True)
+class ImproveParams:
+    """As RefineParams, of one or several `pictures`. `rounds`: 0: as many as the preset says. `repainter`: the name of
+    what paints the sides that no picture shows. `previews`: the folder for the mesh that each round leaves, "" for
+    none."""
+
+    mesh: str
+    pictures: tuple[str, ...]
+    output: str
+    preset: str = "balanced"
+    rounds: int = 0
+    repainter: str = "included"
+    seed: int = 0
+    previews: str = ""
 
 
 @dataclass(frozen=True)
@@ -416,6 +438,7 @@ REQUESTS: dict[str, tuple[type, type]] = {
     "generate": (GenerateParams, GenerateResult),
     "batch": (BatchParams, BatchResult),
     "refine": (RefineParams, GenerateResult),
+    "improve": (ImproveParams, GenerateResult),
     "sequence": (SequenceParams, SequenceResult),
     "estimate": (EstimateParams, EstimateResult),
     "catalogue": (Empty, Catalogue),

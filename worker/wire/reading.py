@@ -35,6 +35,7 @@ class ErrorCode(IntEnum):
     METHOD_UNAVAILABLE = -32011
     WEIGHTS_MISSING = -32012  # data: network, bytes, licence
     OUT_OF_MEMORY = -32013  # data: needed, free (bytes, where known)
+    UNSURE = -32014  # data: option (of kind bool: where it is set, the same goes on)
 
 
 class WireError(Exception):

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from ..core.errors import Cancelled, Invalid, MethodUnavailable, OutOfMemory, Unable, WeightsMissing
+from ..core.errors import Cancelled, Invalid, MethodUnavailable, OutOfMemory, Unable, Unsure, WeightsMissing
 from ..core.job import Job
 from ..core.texts import shortened
 from .protocol import (
@@ -198,6 +198,8 @@ def _told(error: BaseException) -> WireError:
             return WireError(ErrorCode.WEIGHTS_MISSING, str(error), data)
         case OutOfMemory():
             return WireError(ErrorCode.OUT_OF_MEMORY, str(error), {"needed": error.needed, "free": error.free})
+        case Unsure():
+            return WireError(ErrorCode.UNSURE, str(error), {"option": error.option})
         case MethodUnavailable():
             return WireError(ErrorCode.METHOD_UNAVAILABLE, str(error))
         case Invalid():

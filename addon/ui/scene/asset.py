@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +34,58 @@ class About:
 
 def mark(thing: bpy.types.Object, about: About) -> None:
     """Makes the object an asset with a preview, or says anew what it is."""
+    describe(thing, about)
+    thing.asset_generate_preview()
+    name_catalogue()
+
+
+def describe(thing: bpy.types.Object, about: About, within: str = "") -> None:
+    """Makes the object an asset, without a preview. within: a catalogue in ours, with `/` between its parts."""
     thing.asset_mark()
     data = thing.asset_data
-    data.catalog_id = CATALOGUE
+    data.catalog_id = _id(within)
     data.description, data.author, data.license = about.description, about.author, about.licence
     for tag in about.tags:
         data.tags.new(tag, skip_if_exists=True)
-    thing.asset_generate_preview()
-    name_catalogue()
+
+
+def show(thing: bpy.types.Object, path: Path) -> None:
+    """Makes a picture file the object's preview; where it cannot be read, there is none."""
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError:
+        return
+    preview = thing.preview_ensure()
+    preview.image_size = image.size
+    preview.image_pixels_float.foreach_set(image.pixels[:])
+    bpy.data.images.remove(image)
+
+
+def name_catalogues(folder: Path, parts: Iterable[str]) -> None:
+    """Writes the names of our catalogue, and of those in it, for the .blend files in the folder. Raises OSError."""
+    inner = {part[:end] for part in parts for end in (*_ends(part), len(part))} - {""}
+    lines = [_LINE, *(f"{_id(part)}:Image to 3D/{_plain(part)}:{_plain(part, '-')}\n" for part in sorted(inner))]
+    _write(folder / CATALOGUES, _HEAD + "".join(lines))
+
+
+def _ends(part: str) -> Iterator[int]:
+    return (place for place, letter in enumerate(part) if letter == "/")
+
+
+def _id(part: str) -> str:
+    """Of a catalogue within ours: the same in all files."""
+    return str(uuid.uuid5(uuid.UUID(CATALOGUE), part)) if part else CATALOGUE
+
+
+def _plain(part: str, slash: str = "/") -> str:
+    """Without what has a meaning in a file of catalogues."""
+    return part.replace(":", "-").replace("/", slash)
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(text, "utf-8", "replace")
+    os.replace(part, path)
 
 
 @bpy.app.handlers.persistent
@@ -53,9 +99,7 @@ def name_catalogue(*_: object) -> None:
     with suppress(OSError):  # a folder that is not to be written to: the asset has no catalogue then
         before = path.read_text("utf-8") if path.exists() else _HEAD
         if CATALOGUE not in before:
-            part = path.with_suffix(".part")
-            part.write_text(before.rstrip("\n") + "\n" + _LINE, "utf-8")
-            os.replace(part, path)
+            _write(path, before.rstrip("\n") + "\n" + _LINE)
 
 
 def _is_ours(thing: bpy.types.Object) -> bool:

@@ -20,10 +20,15 @@ def replaced(context: bpy.types.Context, new: bpy.types.Object, name: str, turne
     old = context.scene.objects.get(name)
     if old is None or old == new:
         return False
-    new.data.transform(Matrix(turned).inverted())
-    new.matrix_world = old.matrix_world
     mesh = old.data.name
     old.name, old.data.name = f"{name} {BEFORE}", f"{mesh} {BEFORE}"
-    new.name, new.data.name = name, mesh
+    standing_at(new, name, mesh, turned, old.matrix_world)
     put_away(old)
     return True
+
+
+def standing_at(new: bpy.types.Object, name: str, mesh: str, turned: Sequence[Sequence[float]], place: Matrix) -> None:
+    """Gives an object, and its mesh, these names and that place. turned: as for `replaced`."""
+    new.data.transform(Matrix(turned).inverted())
+    new.matrix_world = place
+    new.name, new.data.name = name, mesh

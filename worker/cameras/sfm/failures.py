@@ -57,11 +57,26 @@ def why_not(
     return f"{fitting} of {count} pictures fit together, and three are the least: {ADVICE}; {NEWSPAPER}"
 
 
+def too_few_placed(names: Sequence[str], placed: Sequence[int]) -> str:
+    """What to say where only the pictures `placed`, by their numbers, of those with these names have a camera, and no
+    mesh is made of so few unless that is asked for."""
+    missing = [name for number, name in enumerate(names) if number not in placed]
+    return (
+        f"only {len(placed)} of {len(names)} pictures have found their place, so no mesh is made of them yet; not "
+        f"placed: {_listed(missing)}: take more photos between these and the others, {NEWSPAPER}, or allow a part of "
+        f"the photos to go on with the {len(placed)}"
+    )
+
+
 def left_out(names: Sequence[str]) -> list[str]:
     """A note on pictures that have found no place, if there are any."""
     if not names:
         return []
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     has, is_ = ("has", "is") if len(names) == 1 else ("have", "are")
     advice = "more photos between them and the others would help"
-    return [f"{', '.join(names[:_NAMED])}{more} {has} found no place and {is_} left out: {advice}"]
+    return [f"{_listed(names)} {has} found no place and {is_} left out: {advice}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -70,6 +70,8 @@ class Sight:
         angle[~inside] = 0.0
         asked = np.flatnonzero(angle > 0)
         angle[asked] *= (mixed + (1.0 - mixed) * self._unmixed(place[asked])) * self._first(place[asked])
+        if view.confidence is not None:
+            angle[asked] *= sampled(view.confidence[..., None], place[asked])[:, 0]
         return angle.astype(np.float32), place[:, :2]
 
     def painter(self, texels: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -38,11 +38,12 @@ def spread(values: np.ndarray, known: np.ndarray, edges: sparse.csr_matrix, far:
     system = edges + sparse.diags(known + pull)
     right = values * known[:, None] + far * pull
     start = np.where(known[:, None] > 0, values, far)
-    return _solved(system.tocsr(), right, start)
+    return conjugate_gradients(system.tocsr(), right, start)
 
 
-def _solved(system: sparse.csr_matrix, right: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Conjugate gradients (Hestenes and Stiefel 1952) on all columns (V, C) at once, scaled by the diagonal.
+def conjugate_gradients(system: sparse.csr_matrix, right: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(V, C) of which `system` (V, V), symmetric and positive, makes `right` (V, C), looked for from x (V, C) on:
+    conjugate gradients (Hestenes and Stiefel 1952) on all columns at once, scaled by the diagonal.
 
     Written out because scipy's goes column by column and through threaded products of short vectors, which wait for
     each other where other work keeps the processor busy.

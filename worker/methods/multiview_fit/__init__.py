@@ -30,6 +30,12 @@ class Options:
         choices=("auto", "object", "scene"),
         group="picture",
     )
+    allow_partial: bool = option(
+        False,
+        "Allow a Part of the Photos",
+        "Goes on where less than two thirds of the photos have found their place, with those that have.",
+        group="picture",
+    )
 
 
 _PRESETS = {
@@ -37,6 +43,7 @@ _PRESETS = {
     "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
     "high": {"training": "high", "grid": 512, "faces": 100_000, "texture": 2048},
 }
+_LATE = ("allow_partial",)  # asked again of what is kept
 _RUNNER = f"{__name__}.fit"
 
 
@@ -66,6 +73,7 @@ METHODS = (
         runner=_RUNNER,
         options=Options,
         presets=_PRESETS,
+        late=_LATE,
     ),
     Method(
         "nerfstudio",
@@ -82,6 +90,7 @@ METHODS = (
         runner=_RUNNER,
         options=Options,
         presets=_PRESETS,
+        late=_LATE,
         environment="nerf",
     ),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several photos to a field: cameras found, the thing cut out, a grid or one of nerfstudio's networks fitted.
+"""Several photos and their cameras to a field: the thing cut out, a grid or one of nerfstudio's networks fitted.
 
 The runner of both methods (see ..method). Brings torch. Must not know JSON or meshes.
 """
@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 
 from ...cameras.capture import Capture
-from ...cameras.estimate import capture_of, registered, views_of
+from ...cameras.estimate import capture_of, views_of
 from ...cameras.registration import Registration
-from ...core.errors import MethodUnavailable
+from ...cameras.sfm.failures import too_few_placed
+from ...core.errors import MethodUnavailable, Unsure
 from ...core.job import Job, Span
 from ...core.representations import Field
 from ...core.view import View
@@ -32,27 +33,31 @@ from .training import Trained
 GRID = "photos"
 """The network that is a grid of our own; the others are nerfstudio's."""
 
+ENOUGH = 2 / 3
+"""Of the photos that were chosen: where fewer have found their place, one is asked before a mesh is made of them."""
+
 
 def run(task: Task, loaded: None, job: Job | Span) -> Field:
     """The field of what the task's inputs show, with the straightened photos as its views.
 
     Ends early with what there is where the job says that it is enough. Raises MethodUnavailable where the network is
-    not installed, Unable where cameras cannot be found.
+    not installed, Unable where there is no thing where one is meant, Unsure where few photos have a camera.
     """
     require(task.network.name)
+    _require_enough(task.cameras, task)
     device = devices.pick(task.device)
-    registration = registered(task.inputs, job.span(0.0, 0.22))
-    capture = capture_of(task.inputs, registration, job.span(0.22, 0.25))
-    job.report(0.25, "cutting the object out")
+    capture = capture_of(task.inputs, task.cameras, job.span(0.0, 0.04))
+    job.report(0.04, "cutting the object out")
     capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
     with memory.guard(device, memory.FASTER):
-        trained = _trained(task, capture, device, job.span(0.3, 1.0))
-    return _field(trained.model, trained.gains, registration.posed_as(capture.views), capture.views, capture.notes)
+        trained = _trained(task, capture, device, job.span(0.1, 1.0))
+    return _field(trained.model, trained.gains, task.cameras.posed_as(capture.views), capture.views, capture.notes)
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:
     """The same field of its arrays and the same inputs: whose pixels are read and straightened again."""
     registration = Registration.from_arrays(arrays)
+    _require_enough(registration, task)
     views = tuple(
         dataclasses.replace(view, mask=_decoded(arrays[f"mask{number}"]) if f"mask{number}" in arrays else None)
         for number, view in enumerate(views_of(task.inputs, registration, job))
@@ -68,6 +73,13 @@ def require(network: str) -> None:
             f"the network {network} needs nerfstudio, which is not in this Python: run the worker in the environment "
             f"nerf (`python3 -m envs run --name nerf ...`), or choose the network {GRID}"
         )
+
+
+def _require_enough(cameras: Registration, task: Task) -> None:
+    pictures = task.inputs.pictures  # none of a list, whose pictures somebody has placed
+    if not task.options.allow_partial and len(cameras.pictures) < ENOUGH * len(pictures):
+        names = [picture.name for picture in pictures]
+        raise Unsure(too_few_placed(names, cameras.pictures), "allow_partial")
 
 
 def _trained(task: Task, capture: Capture, device: torch.device, job: Span) -> Trained:

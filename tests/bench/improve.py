@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What rounds of `improve` do to an asset, round by round, against the truth.
+
+    python tests/bench/improve.py [--every N --first N --views 1] [--repainter NAME ...] [--rounds 3] [--table OUT.md]
+
+YCB's scans as in objects.py, without shading, so that there is one true texture. The asset of round 0 is Diffusion's or
+Hybrid's, with its own finish. Repainters: `oracle0.1`, the true render with Gaussian noise of that deviation (sRGB of
+1) in each pixel: what the loop is worth where the painting is good; `nothing`, which gives each render back: what the
+loop alone does; `included`, the product's own.
+
+F at 0.02 and 0.05 as in objects.py; clay and skin as in eye.py; texture: PSNR of eight views at 256 pixels, where
+either thing is, before the colour that the loop chose. Seconds are those of a processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import checkout  # noqa: F401 - first: it names the package
+import eye
+import numpy as np
+import objects
+import trimesh
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.view import View
+from image_to_3d.worker.finish import improved
+from image_to_3d.worker.finish.asset import Asset, write
+from image_to_3d.worker.finish.dispatch import finished
+from image_to_3d.worker.finish.options import LayersOptions
+from image_to_3d.worker.geometry.around import looking
+from image_to_3d.worker.geometry.mesh import Mesh
+from image_to_3d.worker.geometry.texturing.seen import Seen, pictured
+from image_to_3d.worker.methods import with_network
+from image_to_3d.worker.methods.method import Task
+from image_to_3d.worker.pictures.gather import Inputs
+from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.rounds import Round, rounds
+from image_to_3d.worker.store.weights import WeightStore
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+JOB = Job(lambda *_: None)
+SIDE, EIGHT = 256, [(45.0 * step, 15.0) for step in range(8)]
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One view of one thing. start: the asset's mesh; photo: its view; truth: the scan in the asset's axes."""
+
+    name: str
+    start: Mesh
+    photo: View
+    truth: Mesh
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, path: Path, number: int, network: str) -> Trial:
+        shape = objects.load(path)
+        view = objects.render.orbit_view(shape, *objects.VIEWS[number], objects.PIXELS, objects.FOV)
+        drawn = objects.render.render(shape, view, (0, 0, 0), samples=2).colour
+        seen = np.isfinite(objects.render.render(shape, view).depth)
+        picture = Picture(drawn, np.where(seen, 255, 0).astype(np.uint8), objects.FOV, "", path.stem)
+        asset = made(picture, network)
+        photo = placed(asset, picture)
+        points = objects.outside_points(shape, 0)
+        local = [(each - view.position) @ view.rotation for each in (shape.vertices, points)]
+        here = Mesh(np.float32(local[0]), shape.faces.astype(np.int32))
+        straight = View(photo.camera, np.diag([1.0, -1.0, -1.0]))
+        ratio = np.median(Seen.of(asset.mesh, photo).depth) / np.median(Seen.of(here, straight).depth)
+        turn = photo.rotation.T @ straight.rotation
+        vertices, points = (ratio * each @ turn.T + photo.position for each in local)
+        truth = Mesh(
+            np.float32(vertices), here.faces, np.float32(shape.uv), None, np.ascontiguousarray(shape.texture[..., :3])
+        )
+        return cls(f"{path.stem} {number}", asset.mesh, photo, truth, points)
+
+
+def made(picture: Picture, network: str) -> Asset:
+    method, row = with_network(network)
+    task = Task(Inputs((picture,)), row, method.options(), "cpu", WeightStore(Path("none")))
+    return finished(method.run(task, JOB), LayersOptions(texture=1024), JOB)
+
+
+def placed(asset: Asset, picture: Picture) -> View:
+    """The picture's view in the asset's axes."""
+    [info] = asset.cameras
+    w, *axis = info.rotation
+    turn = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_quat([*axis, w]).as_matrix().T
+    return View(picture.view(objects.FOV).camera, turn, np.array(info.position), picture.rgb, picture.alpha)
+
+
+class Oracle:
+    """Paints the truth, with noise in it."""
+
+    def __init__(self, trial: Trial, noise: float) -> None:
+        self.trial, self.noise, self.behind = trial, noise, improved.plain([trial.photo])
+        self.asks: list[improved.Asked] = []
+        self.watched = improved.asked
+
+    def __enter__(self) -> Oracle:
+        def spy(*arguments: object) -> list[improved.Asked]:
+            self.asks = self.watched(*arguments)
+            return self.asks
+
+        improved.asked = spy
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        improved.asked = self.watched
+
+    def repaint(self, picture, unknown, references, strength, seed, job) -> np.ndarray:
+        [view] = [ask.view for ask in self.asks if ask.picture is picture]
+        true = pictured(self.trial.truth, view, self.behind)[0] / 255.0
+        noisy = true + self.noise * np.random.default_rng(seed).normal(size=true.shape)
+        return np.rint(255.0 * np.clip(noisy, 0.0, 1.0)).astype(np.uint8)
+
+
+class Nothing:
+    """Gives back what it is given."""
+
+    def __enter__(self) -> Nothing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def repaint(self, picture, unknown, references, strength, seed, job) -> np.ndarray:
+        return picture
+
+
+def repainter(name: str, trial: Trial):
+    if name.startswith("oracle"):
+        return Oracle(trial, float(name.removeprefix("oracle")))
+    return {"nothing": Nothing}[name]()
+
+
+@dataclass(frozen=True)
+class Score:
+    f_002: float
+    f_005: float
+    clay: float
+    skin: float
+    texture: float
+    photo: float
+    outline: float
+    seconds: float
+
+
+def scored(trial: Trial, mesh: Mesh, seconds: float) -> Score:
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    own = np.asarray(trimesh.sample.sample_surface(solid, objects.POINTS, seed=1)[0])
+    target = objects.unit(trial.points)
+    moved = objects.fitted(objects.unit(own), target)
+    there, back = cKDTree(target).query(moved)[0], cKDTree(moved).query(target)[0]
+
+    def f(limit: float) -> float:
+        precision, recall = (there < limit).mean(), (back < limit).mean()
+        return 2 * precision * recall / max(precision + recall, 1e-9)
+
+    true = trimesh.Trimesh(trial.truth.vertices, trial.truth.faces, process=False)
+    behind = improved.plain([trial.photo])
+    photo = improved.likeness(mesh, trial.photo)
+    return Score(
+        f(0.02),
+        f(0.05),
+        eye.clay(solid, true),
+        eye.skin(solid),
+        texture(mesh, trial.truth, behind),
+        photo[1],
+        photo[0],
+        seconds,
+    )
+
+
+def texture(mesh: Mesh, truth: Mesh, behind: np.ndarray) -> float:
+    """Mean PSNR in dB over EIGHT views."""
+    found = []
+    for yaw, pitch in EIGHT:
+        view = looking(truth, yaw, pitch, SIDE)
+        (own, here), (true, there) = (pictured(each, view, behind) for each in (mesh, truth))
+        both = (here >= 128) | (there >= 128)
+        error = np.square(own[both] / 255.0 - true[both] / 255.0).mean()
+        found.append(-10.0 * np.log10(max(error, 1e-9)))
+    return float(np.mean(found))
+
+
+def plans(options: argparse.Namespace) -> list[improved.Plan]:
+    strengths = (1.0, 0.6, 0.35)
+    return [
+        improved.Plan(options.size * 2**n, options.views, strengths[n], 0.5, options.grid + 48 * n, 20_000, 1024)
+        for n in range(options.rounds)
+    ]
+
+
+def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callable[[int, Score, Mesh], None]) -> None:
+    start = time.process_time()
+    spent = 0.0
+
+    def hear(number: int, made: Round) -> None:
+        nonlocal spent
+        seconds = time.process_time() - start - spent
+        before = time.process_time()
+        note(number, scored(trial, made.asset.mesh, seconds), made.asset.mesh)
+        spent += time.process_time() - before
+
+    with repainter(name, trial) as painter:
+        last, why = rounds(Asset(trial.start, (), False), [trial.photo], plans(options), painter, 0, JOB, hear)
+    if why:
+        sys.stderr.write(f"{trial.name} {name}: {why}\n")
+
+
+def table(scores: dict[tuple[str, int], list[Score]]) -> str:
+    lines = [
+        "| repainter, round | F@0.02 | F@0.05 | clay | skin | texture | photo | outline | seconds | of |",
+        "|" + " --- |" * 10,
+    ]
+    for (name, number), found in scores.items():
+        m = Score(*np.mean([list(vars(score).values()) for score in found], axis=0))
+        lines.append(
+            f"| {name} {number} | {m.f_002:.3f} | {m.f_005:.3f} | {m.clay:.2f} | {m.skin:.2f} | {m.texture:.2f} | "
+            f"{m.photo:.2f} | {m.outline:.3f} | {m.seconds:.1f} | {len(found)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def one(trial: Trial, scores: dict[tuple[str, int], list[Score]], options: argparse.Namespace) -> None:
+    """Everything of one trial."""
+
+    def note(number: int, score: Score, mesh: Mesh, name: str) -> None:
+        scores.setdefault((name, number), []).append(score)
+        words = " ".join(f"{key} {value:.3f}" for key, value in vars(score).items())
+        sys.stderr.write(f"{trial.name} {name} {number}: {words}\n")
+        if options.meshes:
+            write(Asset(mesh, (), False), options.meshes / f"{trial.name} {name} {number}.glb", "thing")
+
+    note(0, scored(trial, trial.start, 0.0), trial.start, "start")
+    if options.meshes:
+        write(Asset(trial.truth, (), False), options.meshes / f"{trial.name} truth.glb", "thing")
+    for name in options.repainter:
+        measured(trial, name, options, partial(note, name=name))
+
+
+def main() -> None:
+    """Write what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--angles", type=int, default=1, help="photos of each thing")
+    parser.add_argument("--start", default="included-generator", help="the network that makes round 0")
+    parser.add_argument("--repainter", nargs="+", default=["oracle0.1"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--views", type=int, default=10)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--grid", type=int, default=96)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--meshes", type=Path)
+    options = parser.parse_args()
+    folder = objects.shared_folder() / "data" / "assets" / "ycb"
+    scores: dict[tuple[str, int], list[Score]] = {}
+    for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
+        for angle in range(options.angles):
+            one(Trial.of(path, angle, options.start), scores, options)
+    text = table(scores)
+    sys.stdout.write(text)
+    if options.table:
+        options.table.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rounds of improving a mesh: with somebody who knows the truth it gets near it, and nobody makes it worse."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from image_to_3d.worker.core.errors import Invalid, Unable
+from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.view import View
+from image_to_3d.worker.finish import improved
+from image_to_3d.worker.finish.asset import Asset
+from image_to_3d.worker.geometry.around import looking
+from image_to_3d.worker.geometry.mesh import Mesh
+from image_to_3d.worker.geometry.texturing.bake import baked
+from image_to_3d.worker.geometry.texturing.seen import pictured
+from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
+from image_to_3d.worker.pipeline import rounds as loop
+from image_to_3d.worker.pipeline.improve import improve
+from image_to_3d.worker.pipeline.rounds import rounds
+from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.store.weights import WeightStore
+from image_to_3d.worker.wire import protocol
+from PIL import Image
+
+JOB = Job(lambda *_: None)
+PLAN = improved.Plan(96, 6, 1.0, 0.5, 40, 4000, 256)
+SIZE = np.array([1.0, 0.8, 0.5])
+
+
+def ball(size) -> Mesh:
+    made = trimesh.creation.icosphere(3)
+    return Mesh(np.float32(made.vertices * size), np.int32(made.faces))
+
+
+def coloured(mesh: Mesh) -> Mesh:
+    """Red in front, green behind, brighter above."""
+
+    def colour(points: np.ndarray) -> np.ndarray:
+        front = points[:, 2:] > 0
+        return np.float32(np.where(front, [0.8, 0.2, 0.1], [0.1, 0.6, 0.2]) + 0.15 * points[:, 1:2])
+
+    return baked(unwrapped(mesh, 256), 256, colour, [])
+
+
+class Knowing:
+    """Paints the truth from wherever the last renders were asked for."""
+
+    def __init__(self, truth: Mesh, monkeypatch) -> None:
+        self.truth, self.asks, asked = truth, [], improved.asked
+
+        def noted(*arguments):
+            self.asks = asked(*arguments)
+            return self.asks
+
+        monkeypatch.setattr(improved, "asked", noted)
+        self.told = []
+
+    def repaint(self, picture, unknown, references, strength, seed, job) -> np.ndarray:
+        [ask] = [each for each in self.asks if each.picture is picture]
+        self.told.append((unknown, references, strength, seed))
+        return pictured(self.truth, ask.view, picture[0, 0] / 255.0)[0]
+
+
+@pytest.fixture(scope="module")
+def truth() -> Mesh:
+    return coloured(ball(SIZE))
+
+
+@pytest.fixture(scope="module")
+def photo(truth) -> View:
+    view = looking(truth, 0.0, 0.0, 128)
+    rgb, mask = pictured(truth, view, np.zeros(3))
+    return replace(view, rgb=rgb, mask=mask)
+
+
+@pytest.fixture(scope="module")
+def start() -> Asset:
+    """Far too thick, and grey behind."""
+    mesh = coloured(ball(SIZE * [1.0, 1.0, 1.8]))
+    return Asset(replace(mesh, texture=np.full_like(mesh.texture, 128)), (), False)
+
+
+def thickness(asset: Asset) -> float:
+    return float(np.ptp(asset.mesh.vertices[:, 2]))
+
+
+def test_with_an_oracle_shape_and_colours_get_near_the_truth(start, truth, photo, monkeypatch):
+    knowing = Knowing(truth, monkeypatch)
+    heard = []
+    last, why = rounds(
+        start, [photo], [PLAN, replace(PLAN, strength=0.5, views=4)], knowing, 7, JOB, lambda *r: heard.append(r)
+    )
+    assert why == "" and [number for number, _ in heard] == [1, 2] and heard[-1][1] is last
+    assert thickness(start) > 1.7 and thickness(last.asset) == pytest.approx(1.0, abs=0.06)
+    back = looking(truth, 180.0, 0.0, 96)
+    own, true = (pictured(mesh, back, np.zeros(3))[0].astype(float) for mesh in (last.asset.mesh, truth))
+    assert np.abs(own - true).mean() < 8
+    assert trimesh.Trimesh(*[last.asset.mesh.vertices, last.asset.mesh.faces], process=True).is_watertight
+    unknown, references, strength, seed = knowing.told[0]
+    assert unknown.shape == (96, 96) and unknown.max() == 1.0 and unknown[0, 0] == 0.0 and unknown.dtype == np.float32
+    assert references[0].shape == (128, 128, 3) and (strength, seed) == (1.0, 7)
+    assert knowing.told[6][2] == 0.5
+
+
+def test_the_photos_own_side_is_nothing_that_is_unknown(truth, photo):
+    ask = improved._asked(truth, [photo], looking(truth, 0.0, 0.0, 96), PLAN, np.zeros(3))
+    assert ask.unknown[44:52, 44:52].max() < 0.05
+    behind = improved._asked(truth, [photo], looking(truth, 180.0, 0.0, 96), PLAN, np.zeros(3))
+    assert behind.unknown[44:52, 44:52].min() > 0.95
+
+
+def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, monkeypatch):
+    class Spoiling:
+        def repaint(self, picture, *_):
+            return picture
+
+    shaped = improved.shaped
+
+    def thinner(*arguments):
+        mesh = shaped(*arguments)
+        return replace(mesh, vertices=mesh.vertices * np.float32([0.7, 1.0, 1.0]))
+
+    monkeypatch.setattr(improved, "shaped", thinner)
+    last, why = rounds(start, [photo], [PLAN], Spoiling(), 0, JOB)
+    assert last.asset is start and "round 1 would have made the photo's own view worse" in why
+
+
+def test_who_has_enough_keeps_the_round_before(start, truth, photo, monkeypatch):
+    job, knowing = Job(lambda *_: None), Knowing(truth, monkeypatch)
+    heard = []
+    last, why = rounds(
+        start, [photo], [PLAN] * 3, knowing, 0, job, lambda number, made: (heard.append(made), job.end_early())
+    )
+    assert len(heard) == 1 and last is heard[0] and why == loop._EARLY
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+def test_an_outline_is_found_in_a_noisy_picture(truth, noise):
+    ask = improved._asked(truth, [], looking(truth, 90.0, 0.0, 128), PLAN, np.zeros(3))
+    noisy = ask.picture / 255.0 + noise * np.random.default_rng(0).normal(size=ask.picture.shape)
+    view = improved.taken(ask, np.uint8(255 * np.clip(noisy, 0.0, 1.0)), PLAN, np.zeros(3))
+    own, true = view.mask >= 128, ask.share >= 128
+    assert (own & true).sum() / (own | true).sum() > 0.9
+    assert view.confidence[~own].max() == 0.0 and 0.0 < view.confidence.max() <= 0.5
+
+
+def test_presets_double_the_pixels_and_fall_in_strength():
+    plans = improved.plans("high")
+    assert [plan.size for plan in plans] == [256, 512, 1024]
+    assert [plan.strength for plan in plans] == sorted((plan.strength for plan in plans), reverse=True)
+    assert len(improved.plans("fast", 5)) == 5 and improved.plans("fast", 8)[-1].size == improved.LARGEST
+    with pytest.raises(Invalid, match="no preset 'best': choose one of fast, balanced, high"):
+        improved.plans("best")
+
+
+def asked(tmp_path, **changed) -> protocol.ImproveParams:
+    made = trimesh.creation.icosphere(3)
+    made.apply_scale([2.0, 1.6, 1.0])
+    made.export(tmp_path / "mesh.glb")
+    rows, columns = np.indices((120, 120)) - 59.5
+    inside = (columns / 50) ** 2 + (rows / 40) ** 2 < 1
+    rgba = np.dstack([np.broadcast_to(np.uint8([200, 40, 30]), (120, 120, 3)), np.uint8(255 * inside)])
+    Image.fromarray(rgba).save(tmp_path / "photo.png")
+    own = {"mesh": str(tmp_path / "mesh.glb"), "pictures": (str(tmp_path / "photo.png"),)}
+    return protocol.ImproveParams(**(own | {"output": str(tmp_path / "out.glb"), "preset": "fast"} | changed))
+
+
+def ran(params: protocol.ImproveParams, tmp_path) -> protocol.GenerateResult:
+    machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
+    return protocol.read(protocol.GenerateResult, improve(params, machine, Job(lambda *_: None)))
+
+
+def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_path, monkeypatch):
+    monkeypatch.setitem(improved.PRESETS, "fast", PLAN)
+    made = ran(asked(tmp_path, previews=str(tmp_path)), tmp_path)
+    assert trimesh.load(made.glb, force="mesh").is_watertight or made.faces > 500
+    assert (tmp_path / "round-1.glb").is_file() and len(made.cameras) == 1
+    assert "what no picture shows is imagined" in made.warnings and made.method == "improve"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"repainter": "nobody"}, "no repainter 'nobody'"),
+        ({"pictures": ()}, "choose 1 to 24 pictures"),
+        ({"previews": "/nowhere/at/all"}, "there is no folder"),
+        ({"preset": "best"}, "no preset 'best'"),
+    ],
+)
+def test_bad_wishes_are_told_in_a_sentence(tmp_path, changed, message):
+    with pytest.raises(Unable, match=message):
+        ran(asked(tmp_path, **changed), tmp_path)

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One round of making an asset better by pictures of it from sides that no photo shows: which are asked for, and what
+becomes of shape and texture once they are painted.
+
+Knows views and geometry; must not know networks, methods or requests. Meshes and views are in glTF axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from ..core.errors import Invalid
+from ..core.job import Job, Span
+from ..core.refining import ROUNDS
+from ..core.representations import Field
+from ..core.texts import shortened
+from ..core.view import View
+from ..geometry.around import worst_known
+from ..geometry.mesh import Mesh, used_only
+from ..geometry.oriented import Cloud, Outline, within
+from ..geometry.place import Placed
+from ..geometry.texturing.bake import baked
+from ..geometry.texturing.consensus import agreed
+from ..geometry.texturing.photo import Sight
+from ..geometry.texturing.projection import silhouette_iou
+from ..geometry.texturing.seen import Seen, pictured
+from ..geometry.texturing.spread import welded
+from ..geometry.texturing.unwrap import unwrapped
+from ..geometry.views_pull import pulled
+from .asset import Asset
+from .field import camera_info, surface
+from .options import FieldOptions
+
+ALIKE = 34.0
+"""dB: pictures that agree better look the same."""
+
+BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
+"""Colours, sRGB in [0, 1], before which a thing is shown: that one which its photos have least of."""
+
+_MIXED = 3  # pixels beside an outline of a photo that mix colours
+_PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
+_ROOM = 0.05  # of the box that a surface is looked for in, on each side
+_SMOOTH = 5  # rounds of smoothing, which takes the stairs of marching cubes
+_RIM = (0.01, 0.12)  # of a picture's side: how far its outline may move at strength 0 and 1
+_FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its plain colour, and its noise
+_TOLD = 0.06  # sRGB of 1 by which a colour differs from the plain one at least
+_SURE = 3.0  # deviations of the noise by which it does
+_SMEARED = 12.0  # pixels of blur per sRGB of 1 of noise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of one round. size: pixels along a view's side. views: how many are made. strength: how far a repainter may go,
+    confidence: how far it is believed beside a photo's 1. grid: cells along the thing; faces: at most; texture:
+    texels along the side."""
+
+    size: int
+    views: int
+    strength: float
+    confidence: float
+    grid: int
+    faces: int
+    texture: int
+
+
+STRENGTHS = (1.0, 0.6, 0.35, 0.2)
+"""How far a repainter may go in each round: first it invents, then it sharpens. Later rounds have the last."""
+
+CONFIDENCE = 0.5
+"""How far what was painted is believed, beside a photo: of two that differ, the photo wins."""
+
+PRESETS = {
+    "fast": Plan(192, 6, 1.0, CONFIDENCE, 96, 10_000, 1024),
+    "balanced": Plan(256, 8, 1.0, CONFIDENCE, 128, 25_000, 2048),
+    "high": Plan(256, 10, 1.0, CONFIDENCE, 160, 60_000, 4096),
+}
+"""Of each, the first round's plan: the next has twice the size."""
+
+LARGEST = 1024
+"""Pixels along a view's side, at most."""
+
+
+def plans(preset: str, rounds: int = 0) -> list[Plan]:
+    """Of each round. rounds: 0: as many as the preset says. Raises Invalid."""
+    if preset not in PRESETS:
+        raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(PRESETS)}")
+    first, found = PRESETS[preset], []
+    for number in range(rounds or ROUNDS[preset]):
+        strength = STRENGTHS[min(number, len(STRENGTHS) - 1)]
+        found.append(replace(first, size=min(first.size * 2**number, LARGEST), strength=strength))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A picture that is to be painted. picture: (H, W, 3) uint8 before one colour; unknown: (H, W) float32, as a
+    repainter takes it; facing: (H, W) float32 cosine between the surface and the line of sight."""
+
+    view: View
+    picture: np.ndarray
+    unknown: np.ndarray
+    share: np.ndarray
+    facing: np.ndarray
+
+
+def plain(photos: Sequence[View]) -> np.ndarray:
+    """(3,) float32, the colour of BEHIND that differs most from the photos'."""
+    colours = np.concatenate([photo.rgb[photo.mask >= 128][::97] for photo in photos]) / 255.0
+    nearest = [np.percentile(np.linalg.norm(colours - behind, axis=1), 2.0) for behind in BEHIND]
+    return np.float32(BEHIND[int(np.argmax(nearest))])
+
+
+def before(photo: View, behind: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: the thing of a photo before one colour (3,)."""
+    share = photo.mask[..., None] / np.float32(255.0)
+    return np.rint(photo.rgb * share + 255.0 * behind * (1.0 - share)).astype(np.uint8)
+
+
+def asked(mesh: Mesh, photos: Sequence[View], plan: Plan, behind: np.ndarray) -> list[Asked]:
+    """The views that are known worst, as far as they are known."""
+    return [_asked(mesh, photos, view, plan, behind) for view in worst_known(mesh, photos, plan.views, plan.size)]
+
+
+def _asked(mesh: Mesh, photos: Sequence[View], view: View, plan: Plan, behind: np.ndarray) -> Asked:
+    picture, share = pictured(mesh, view, behind)
+    seen = Seen.of(mesh, view)
+    points, normals = seen.points, seen.normals
+    best = np.zeros(len(points), np.float32)
+    for photo in photos:
+        np.maximum(best, Sight(photo, mesh.vertices, mesh.faces).trust(points, normals)[0], out=best)
+    ray = view.position - points
+    facing = np.abs((ray * normals).sum(axis=1)) / np.maximum(np.linalg.norm(ray, axis=1), 1e-12)
+    reach = _rim(plan)
+    inside = share >= 128
+    near = ndimage.distance_transform_edt(~inside) < reach
+    unknown = seen.laid(1.0 - best, np.float32(0.0))
+    rim = near & (ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] < reach)
+    unknown = np.where(rim & ~(inside & (unknown < 0.5)), np.maximum(unknown, 1.0), unknown)
+    return Asked(view, picture, unknown.astype(np.float32), share, seen.laid(facing.astype(np.float32), 0.0))
+
+
+def _rim(plan: Plan) -> float:
+    """Pixels by which an outline may move."""
+    return max(2.0, plan.size * (_RIM[0] + (_RIM[1] - _RIM[0]) * plan.strength))
+
+
+def taken(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> View:
+    """The view with what was painted, (H, W, 3) uint8, its outline, and how far each pixel is believed."""
+    mask = _outlined(ask, painted, plan, behind)
+    believed = np.where(ask.unknown > 0.5, plan.confidence, 1.0) * np.where(ask.facing > 0, ask.facing, 0.5)
+    believed = np.where(mask >= 128, believed, 0.0)
+    return replace(ask.view, rgb=painted, mask=mask, confidence=believed.astype(np.float32))
+
+
+def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 of the thing in what was painted before one colour, which may be noisy."""
+    inside, reach = ask.share >= 128, _rim(plan)
+    away = ndimage.distance_transform_edt(~inside) > _FAR_OFF * reach
+    colours = painted / np.float32(255.0)
+    apart = colours - (colours[away].mean(axis=0) if away.any() else behind)
+    noise = float(apart[away].std()) if away.any() else 0.0
+    blur = min(_SMEARED * noise, 4.0)
+    smooth = ndimage.gaussian_filter(apart, (blur, blur, 0)) if blur > 0.3 else apart
+    left = noise / max(2.0 * np.sqrt(np.pi) * blur, 1.0)
+    shown = np.linalg.norm(smooth, axis=2) > max(_TOLD, _SURE * left * np.sqrt(3.0))
+    found = np.where(ask.unknown > 0.0, shown, inside)
+    found = ndimage.binary_opening(ndimage.binary_closing(found, iterations=1), iterations=1)
+    labels, count = ndimage.label(found)
+    if count > 1:
+        sizes = np.bincount(labels.ravel())[1:]
+        found = np.isin(labels, 1 + np.flatnonzero(sizes >= 0.02 * sizes.max()))
+    return np.where(found, 255, 0).astype(np.uint8)
+
+
+def shaped(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
+    """The mesh, without a texture, as the outlines of all views show it."""
+    job.report(0.0, "following the outlines")
+    whole = _welded(mesh)
+    weighted = [*((photo, 1.0) for photo in photos), *((view, plan.confidence) for view in views)]
+    moved = pulled(whole.vertices, whole.faces, weighted, job.check)
+    cloud = Cloud.of(replace(whole, vertices=moved, normals=None))
+    outlines = [Outline(view) for view in (*photos, *views)]
+    low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
+    room = _ROOM * float((high - low).max())
+
+    def value(points: np.ndarray) -> np.ndarray:
+        return np.minimum(cloud.value(points), within(points, outlines))
+
+    field = Field(value, None, np.stack([low - room, high + room]).astype(np.float64), np.eye(3), dict)
+    job.report(0.4, "making the surface")
+    return surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 1.0))
+
+
+def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
+    """The mesh with the texture on which all views agree best."""
+    job.report(0.0, "unwrapping")
+    flat = unwrapped(mesh, plan.texture)
+    every = [*map(_smaller(max(2 * plan.size, _PHOTO)), photos), *views]
+    first = baked(flat, plan.texture, None, every, job.span(0.1, 0.5).report)
+    return agreed(first, every, job.span(0.5, 1.0).report)
+
+
+def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) -> Asset:
+    """The mesh where it is, with the photos' cameras."""
+    at_rest = Placed(mesh, 1.0, np.zeros(3))
+    return Asset(mesh, tuple(camera_info(photo, at_rest) for photo in photos), False, notes)
+
+
+def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
+    """How the mesh agrees with a photo: outlines (IoU), and colours where both are for sure (PSNR in dB)."""
+    small = _smaller(512)(photo)
+    iou = silhouette_iou(mesh.vertices, mesh.faces, photo.mask >= 128, photo, 512)
+    seen = Seen.of(mesh, small)
+    both = ndimage.binary_erosion(seen.where & (small.mask >= 128), iterations=_MIXED)
+    if not both.any():
+        return iou, 0.0
+    error = np.square(seen.laid(seen.colours, 0.0)[both] - small.rgb[both] / 255.0).mean()
+    return iou, min(float(-10.0 * np.log10(max(error, 1e-9))), ALIKE)
+
+
+def _smaller(most: int):
+    """Makes views of at most so many pixels along the longer side."""
+
+    def make(view: View) -> View:
+        longer = max(view.camera.width, view.camera.height)
+        if longer <= most:
+            return view
+        size = tuple(max(1, round(side * most / longer)) for side in (view.camera.width, view.camera.height))
+        rgb, mask = (
+            np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)) for values in (view.rgb, view.mask)
+        )
+        return replace(view, camera=view.camera.scaled(*size), rgb=rgb, mask=mask)
+
+    return make
+
+
+def _welded(mesh: Mesh) -> Mesh:
+    """The same triangles, of which corners at one place are one."""
+    number = welded(mesh.vertices)
+    vertices = np.empty((int(number.max()) + 1, 3), np.float32)
+    vertices[number] = mesh.vertices
+    faces = number[mesh.faces].astype(np.int32)
+    whole = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    vertices, faces, _ = used_only(vertices, faces[whole])
+    return Mesh(vertices, faces)
