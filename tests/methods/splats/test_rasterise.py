@@ -72,7 +72,7 @@ def test_a_thousand_splats_look_as_the_reference_says(degree):
     assert np.abs(found.colours.numpy() - wanted[..., :3]).max() < 1e-4
     assert np.abs(found.depths.numpy() - wanted[..., 3]).max() < 1e-3
     assert np.abs(found.opacities.numpy() - wanted[..., 4]).max() < 1e-4
-    assert wanted[..., 4].mean() > 0.2
+    assert wanted[..., 4].mean() > 0.1
 
 
 def test_gradients_are_those_of_finite_differences():
@@ -94,7 +94,7 @@ def test_gradients_are_those_of_finite_differences():
     score(*values).backward()
     random = np.random.default_rng(0)
     for value in values:
-        for _ in range(6):
+        for _ in range(12):
             place = tuple(random.integers(0, size) for size in value.shape)
             ends = []
             for step in (1e-6, -1e-6):

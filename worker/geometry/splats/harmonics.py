@@ -7,7 +7,12 @@ Condon-Shortley phase: odd orders have a minus.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+Array = Any  # numpy's or torch's
 
 CONSTANT = 0.28209479177387814
 """Of degree 0."""
@@ -20,10 +25,11 @@ HALF_TURN = np.array([1, -1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], n
 """The factor of each coefficient where space is turned by 180 degrees about x: y and z change their signs."""
 
 
-def basis(directions: np.ndarray, degree: int) -> np.ndarray:
-    """(N, (degree + 1)^2) of unit vectors (N, 3), in the order of degrees and, within one, of orders."""
-    x, y, z = np.moveaxis(np.asarray(directions), -1, 0)
-    rows = [np.full_like(x, CONSTANT)]
+def basis(directions: Array, degree: int, stack: Callable[..., Array] = np.stack) -> Array:
+    """(N, (degree + 1)^2) of unit vectors (N, 3), in the order of degrees and, within one, of orders. stack: that of
+    the library whose arrays they are."""
+    x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
+    rows = [0.0 * x + CONSTANT]
     if degree > 0:
         rows += [-_1 * y, _1 * z, -_1 * x]
     if degree > 1:
@@ -34,7 +40,7 @@ def basis(directions: np.ndarray, degree: int) -> np.ndarray:
         rows += [-a * y * (3 * x * x - y * y), b * x * y * z, -c * y * (4 * z * z - x * x - y * y)]
         rows += [d * z * (2 * z * z - 3 * x * x - 3 * y * y), -c * x * (4 * z * z - x * x - y * y)]
         rows += [e * z * (x * x - y * y), -a * x * (x * x - 3 * y * y)]
-    return np.stack(rows, -1)
+    return stack(rows, -1)
 
 
 def colours(harmonics: np.ndarray, directions: np.ndarray) -> np.ndarray:

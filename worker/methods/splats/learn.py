@@ -22,6 +22,7 @@ from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.representations import Splats
 from ...core.view import View
+from ...geometry.splats.harmonics import basis
 from . import rasterise
 from .rasterise import Camera, Seen
 from .start import Start, begun
@@ -297,8 +298,6 @@ def _multiplied(one: Tensor, other: Tensor) -> Tensor:
 def _turned(harmonics: np.ndarray) -> np.ndarray:
     """Coefficients (N, K, 3) of the same colours in glTF's axes: fitted exactly, as turned harmonics are harmonics of
     the same degree."""
-    from ...geometry.splats.harmonics import basis
-
     degree = round(harmonics.shape[1] ** 0.5) - 1
     directions = np.random.default_rng(0).normal(size=(64, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

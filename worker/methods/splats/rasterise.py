@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...core.view import View
-from ...geometry.splats.harmonics import CONSTANT
+from ...geometry.splats.harmonics import basis
 
 TILE = 8
 """Pixels along a tile's side. A step with 20,000 splats at 200 pixels took .31 s of a processor with 8 and .70 with 16:
@@ -103,13 +103,7 @@ def render(
 
 def colours_of(harmonics: Tensor, directions: Tensor) -> Tensor:
     """(N, 3) sRGB of coefficients (N, K, 3) along unit vectors (N, 3), at least 0. As geometry/splats/harmonics.py."""
-    from ...geometry.splats.harmonics import basis
-
-    if harmonics.shape[1] == 1:
-        return (harmonics[:, 0] * CONSTANT + 0.5).clamp_min(0.0)
-    with torch.no_grad():
-        found = torch.from_numpy(basis(directions.detach().cpu().numpy(), round(harmonics.shape[1] ** 0.5) - 1))
-        found = found.to(harmonics)
+    found = basis(directions, round(harmonics.shape[1] ** 0.5) - 1, torch.stack)
     return (torch.einsum("nk,nkc->nc", found, harmonics) + 0.5).clamp_min(0.0)
 
 
