@@ -6,7 +6,7 @@ import pytest
 from image_to_3d.worker.core.representations import DepthMap, Layers
 from image_to_3d.worker.core.view import PinholeCamera, View, Window
 from image_to_3d.worker.methods.hybrid.fronts import front_of, settled
-from image_to_3d.worker.methods.hybrid.fusion import fused
+from image_to_3d.worker.methods.hybrid.fusion import apart, behind, fused
 
 PIXELS, SIZE, FOV, RADIUS = 160, 64, 35.0, 0.8
 CAMERA = PinholeCamera.from_fov(PIXELS, PIXELS, FOV)
@@ -106,3 +106,30 @@ def test_without_sure_detail_the_large_shape_stays_and_beyond_the_outline_too():
     found = fused(-height, height, np.zeros_like(height), np.zeros_like(inside), inside)
     np.testing.assert_allclose(found, -height, atol=0.03)
     assert (found[~inside] == -height[~inside]).all()
+
+
+def test_where_one_part_stands_before_another_the_seen_step_stays():
+    _, inside = ball(SIZE)
+    hollow = np.where(np.mgrid[:SIZE, :SIZE][0] < SIZE // 2, 0.8, -0.2)  # as a cup's far wall behind its rim
+    found = fused(hollow, hollow, inside.astype(float), inside, inside)
+    assert np.abs(found - hollow)[inside].max() < 0.02
+
+
+def test_the_back_follows_another_front_where_the_thing_is_thin_and_not_in_its_detail():
+    inside, ripple = np.ones((SIZE, SIZE), bool), np.indices((SIZE, SIZE)).sum(axis=0) % 2 * 0.1
+    own = np.zeros((SIZE, SIZE))
+    for thick, moved in ((0.02, 0.4), (1.0, 0.0)):
+        back = behind(own + 0.35 + ripple, own, own + thick, inside)
+        np.testing.assert_allclose(back - thick, moved, atol=0.02)
+    lonely = np.zeros((SIZE, SIZE), bool)
+    lonely[30:34, 30:34] = True
+    np.testing.assert_allclose(behind(own + 0.4, own, own, lonely)[lonely], 0.4)  # not less beside nothing
+
+
+def test_nothing_lies_inside_out_and_what_is_seen_stays():
+    front, back = np.full((4, 4), 0.5), np.full((4, 4), 0.3)
+    where = np.zeros((4, 4), bool)
+    where[:2] = True
+    found, behind_it = apart(front, back, where, np.ones((4, 4), bool))
+    assert (behind_it > found).all()
+    assert (found[where] == 0.5).all() and (behind_it[~where] == 0.3).all()

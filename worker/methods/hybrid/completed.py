@@ -22,7 +22,7 @@ from .. import with_network
 from ..matting import matte
 from ..method import Method, Network, Task
 from .fronts import front_of, settled
-from .fusion import continued, enlarged, fused
+from .fusion import apart, behind, continued, enlarged, fused
 
 GENERATOR, DEPTH = "included-generator", "included"
 """Networks of the methods that are used."""
@@ -76,8 +76,9 @@ def _together(made: Layers, front: Front, share: float) -> Layers:
     large = np.where(front.where, share * seen + (1.0 - share) * own, own)
     sure = np.full(seen.shape, np.sqrt(share))
     both = fused(large, continued(seen, front.where), sure, front.where, inside)
+    both, back = apart(both, behind(both, own, back, inside), front.where, inside)
     colour = Image.fromarray(made.back_colour).resize((size, size), Image.Resampling.BICUBIC)
-    return replace(made, front=both, back=back, back_colour=np.asarray(colour))
+    return replace(made, front=both.astype(np.float32), back=back.astype(np.float32), back_colour=np.asarray(colour))
 
 
 def guessed(task: Task, picture: Picture, job: Job | Span) -> Layers:

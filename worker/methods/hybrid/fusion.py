@@ -15,8 +15,14 @@ from scipy.sparse.linalg import spsolve
 LARGE = 1 / 8
 """Of the window's side: what is larger is the large shape's. The generator's flow samples as coarsely."""
 
+THIN, FOLLOWED = 0.3, 1 / 40
+"""Half sides of thickness up to which the back follows another front, and of the window's side over which it is evened
+out: detail does not go through. On 20 views of YCB with the true front the back was off by .098 half sides without, by
+.093 with half to twice of both; up to 3 % of a thing lay inside out, which at a can's lid was a ragged lip."""
+
+THINNEST = 0.012  # half sides: front and back do not come nearer
+
 _HELD = 1e-6  # of a slope's weight: where nobody says how deep it is, so that the system has one solution
-_STEEPEST = 8.0  # cells of depth per cell: a larger step is where one part stands in front of another
 _EVEN = 1.0  # cells over which what is continued is evened out
 _BINOMIAL = np.outer([1, 2, 1], [1, 2, 1]) / 16.0
 
@@ -36,7 +42,7 @@ def fused(large: np.ndarray, detail: np.ndarray, sure: np.ndarray, where: np.nda
         steps = share * (detail[there] - detail[here]) + (1.0 - share) * (large[there] - large[here])
         left.append(number[here][both])
         right.append(number[there][both])
-        slope.append(np.clip(steps[both], -2 * _STEEPEST / size, 2 * _STEEPEST / size))
+        slope.append(steps[both])
     a, b, wanted = map(np.concatenate, (left, right, slope))
     count = int(number.max()) + 1
     edges = sparse.coo_array((np.repeat([-1.0, 1.0], len(a)), (np.tile(np.arange(len(a)), 2), np.concatenate([a, b]))))
@@ -46,6 +52,26 @@ def fused(large: np.ndarray, detail: np.ndarray, sure: np.ndarray, where: np.nda
     result = large.astype(np.float32).copy()
     result[inside] = found
     return result
+
+
+def behind(front: np.ndarray, own: np.ndarray, back: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The back (S, S) of a thing whose front (S, S) is another than the one, own, that the back was made for. inside:
+    (S, S) bool, within the outline.
+
+    The generator says where the back is, and how thick the thing is; both cannot be kept. Where it is thin, the
+    thickness is what it knows better: there the back follows what the fronts differ by on the whole.
+    """
+    sigma = FOLLOWED * len(front)
+    share = np.maximum(ndimage.gaussian_filter(inside.astype(np.float64), sigma), 1e-6)
+    differs = ndimage.gaussian_filter(np.where(inside, front - own, 0.0), sigma) / share
+    return back + np.exp(-((np.maximum(back - own, 0.0) / THIN) ** 2)) * differs
+
+
+def apart(front: np.ndarray, back: np.ndarray, where: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Front and back (S, S) without what lies inside out: where the front is known, (S, S) bool, the back gives way,
+    else the front does."""
+    front = np.where(inside & ~where, np.minimum(front, back - THINNEST), front)
+    return front, np.maximum(back, front + THINNEST)
 
 
 def continued(front: np.ndarray, where: np.ndarray) -> np.ndarray:
