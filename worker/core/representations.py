@@ -227,6 +227,8 @@ class Splats:
     float32 in (0, 1], at the centre. harmonics: (N, K, 3) float32 with K = 1, 4, 9 or 16: coefficients of the real
     spherical harmonics of degree 0 to 3, in the order and with the signs of the published code (see
     geometry/splats/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
+    views: what they were made of, in glTF's axes. seen: of a view, what it sees of them: depth along its axis (H, W),
+    not divided by the opacity, and opacity (H, W); None where nobody renders them.
     """
 
     centres: np.ndarray
@@ -236,6 +238,7 @@ class Splats:
     harmonics: np.ndarray
     views: tuple[View, ...] = ()
     notes: tuple[str, ...] = ()
+    seen: Callable[[View], tuple[np.ndarray, np.ndarray]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.centres)

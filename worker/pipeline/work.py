@@ -31,7 +31,7 @@ from ..core.options import Value
 from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..core.whole_file import WholeFile
-from ..finish.asset import Asset, write
+from ..finish.asset import ENCODED, Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
 from ..finish.options import ApartOptions, of_type
@@ -259,9 +259,9 @@ class Work:
     # ---- asset -> GLB
 
     def write(self, asset: Asset, job: Span) -> dict[str, Any]:
-        job.report(0.0, "writing the GLB")
+        job.report(0.0, "writing the file")
         with job.timed("writing"):
-            write(asset, self.output, self.name)
+            splats = write(asset, self.output, self.name)
         choice, weights, meshes = self.making.choice, self.making.task.weights, asset.meshes
         notes = (*self.read.notes, *self._remarks, *asset.warnings, *choice.network.remarks(weights))
         facts = {
@@ -272,6 +272,7 @@ class Work:
             "faces": sum(len(mesh.faces) for mesh in meshes),
             "cameras": [dataclasses.asdict(camera) | {"name": readable(camera.name)} for camera in asset.cameras],
             "warnings": [*map(readable, notes)],
+            "splats": splats,
         }
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
@@ -290,7 +291,8 @@ class Work:
         return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        facts = self.store.load_glb(self.file_key, self.output) if self.store and not self.request.maps else None
+        drawn_anew = self.request.maps or (self.request.thumbnail and self.output.suffix.lower() in ENCODED)
+        facts = self.store.load_glb(self.file_key, self.output) if self.store and not drawn_anew else None
         if facts is None:
             return None
         return {
@@ -336,10 +338,10 @@ class Work:
 
     @cached_property
     def file_key(self) -> str:
-        """All that the GLB depends on."""
+        """All that the file depends on."""
         options = [dataclasses.asdict(self.making.task.options), dataclasses.asdict(self._finish_options)]
         made = {"made_of": self.representation_key, "name": self.name, "remarks": self._remarks}
-        return cache.key(**made, options=options, code=code.of_finish())
+        return cache.key(**made, options=options, code=code.of_finish(), ending=self.output.suffix.lower())
 
     @property
     def photos_key(self) -> str:
