@@ -23,7 +23,7 @@ from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Splats
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.geometry.splats import spz
-from image_to_3d.worker.methods.splats import learn, rasterise
+from image_to_3d.worker.methods.multiview_fit.splats import learn, rasterise
 from PIL import Image
 
 

@@ -226,7 +226,7 @@ class Splats:
     rotations: (N, 4) float32 unit quaternions (w, x, y, z) from the splat's axes to the scene's. opacities: (N,)
     float32 in (0, 1], at the centre. harmonics: (N, K, 3) float32 with K = 1, 4, 9 or 16: coefficients of the real
     spherical harmonics of degree 0 to 3, in the order and with the signs of the published code (see
-    geometry/splats/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
+    core/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
     views: what they were made of, in glTF's axes. seen: of a view, what it sees of them: depth along its axis (H, W),
     not divided by the opacity, and opacity (H, W); None where nobody renders them.
     """

@@ -10,7 +10,8 @@ import struct
 import numpy as np
 import pytest
 from image_to_3d.tests.geometry.splats import some
-from image_to_3d.worker.geometry.splats import gltf, harmonics, ply, spz
+from image_to_3d.worker.core import harmonics
+from image_to_3d.worker.geometry.splats import gltf, ply, spz
 
 DEGREES = pytest.mark.parametrize("degree", [0, 1, 2, 3])
 

@@ -12,9 +12,9 @@ import struct
 
 import numpy as np
 
+from ...core.harmonics import CONSTANT
 from ...core.representations import Splats
 from ..glb import container
-from .harmonics import CONSTANT
 
 _NAME = "KHR_gaussian_splatting"
 _FLOAT, _BYTE, _ARRAY_BUFFER, _POINTS = 5126, 5121, 34962, 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...core.harmonics import of_colours
 from ...core.representations import Splats
 from ..mesh import Mesh
-from .harmonics import of_colours
 
 _WIDER = 1.6
 """So many times a piece's own deviations are its splat's: with 1 there are dark seams between pieces, with 2 the

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.harmonics import HALF_TURN
 from ...core.representations import Splats
-from .harmonics import HALF_TURN
 
 _LIMIT = 1e-6
 """An opacity is no nearer to 1 than this, whose logit would not be finite."""

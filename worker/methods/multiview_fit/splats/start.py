@@ -10,10 +10,10 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ...cameras.capture import Capture
-from ...core.errors import Unable
-from ...core.view import View
-from ...geometry.splats.harmonics import of_colours
+from ....cameras.capture import Capture
+from ....core.errors import Unable
+from ....core.harmonics import of_colours
+from ....core.view import View
 
 _OPACITY = 0.1
 """At the beginning, as published."""

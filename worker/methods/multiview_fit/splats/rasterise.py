@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...core.view import View
-from ...geometry.splats.harmonics import basis
+from ....core.harmonics import basis
+from ....core.view import View
 
 TILE = 8
 """Pixels along a tile's side. A step with 20,000 splats at 200 pixels took .31 s of a processor with 8 and .70 with 16:
@@ -102,7 +102,7 @@ def render(
 
 
 def colours_of(harmonics: Tensor, directions: Tensor) -> Tensor:
-    """(N, 3) sRGB of coefficients (N, K, 3) along unit vectors (N, 3), at least 0. As geometry/splats/harmonics.py."""
+    """(N, 3) sRGB of coefficients (N, K, 3) along unit vectors (N, 3), at least 0. As core/harmonics.py."""
     found = basis(directions, round(harmonics.shape[1] ** 0.5) - 1, torch.stack)
     return (torch.einsum("nk,nkc->nc", found, harmonics) + 0.5).clamp_min(0.0)
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...cameras.capture import TO_GLTF, Capture
-from ...core.errors import Unable
-from ...core.job import Job, Span
-from ...core.representations import Splats
-from ...core.view import View
-from ...geometry.splats.harmonics import basis
+from ....cameras.capture import TO_GLTF, Capture
+from ....core.errors import Unable
+from ....core.harmonics import basis
+from ....core.job import Job, Span
+from ....core.representations import Splats
+from ....core.view import View
+from ..training import Teller
 from . import rasterise
 from .rasterise import Camera, Seen
 from .start import Start, begun
@@ -96,14 +97,14 @@ def learn(
 
 class _Learning:
     def __init__(self, capture, start: Start, plan: Plan, job, device, on_preview, stop):
-        self.capture, self.plan, self.job, self.device = capture, plan, job, device
-        self.on_preview, self.stop = on_preview, stop
+        self.capture, self.plan, self.device, self.stop = capture, plan, device, stop
         self.random = torch.Generator().manual_seed(plan.seed)
         self.values = {name: value.to(device).requires_grad_() for name, value in start.tensors(plan.degree).items()}
         self.adam = torch.optim.Adam(
             [{"params": [value], "lr": _RATES[name], "name": name} for name, value in self.values.items()], eps=1e-15
         )
-        self.total, self.done, self.error = sum(plan.steps), 0, math.nan
+        self.total, self.done = sum(plan.steps), 0
+        self.teller = Teller(job, self.total, on_preview)
 
     def result(self) -> Learned:
         stopped = False
@@ -119,7 +120,7 @@ class _Learning:
             splats = _as_splats(self._rendered(), self.capture)
         if not len(splats):
             raise Unable("nothing was left of what was learned: more photos, or more of the thing in them, would help")
-        return Learned(splats, -10.0 * math.log10(max(self.error, 1e-10)), self.done, stopped)
+        return Learned(splats, self.teller.psnr, self.done, stopped)
 
     def _rendered(self) -> dict[str, Tensor]:
         """The values as `rasterise.render` takes them."""
@@ -148,13 +149,10 @@ class _Learning:
         self.adam.step()
         self.done += 1
         error = float((made.detach() - wanted).square().mean())
-        self.error = error if math.isnan(self.error) else 0.95 * self.error + 0.05 * error
         self._wander(rate)
         if self.done % _EVERY == 0 and share < 0.9:
             self._move()
-        self.job.report(self.done / self.total, "learning the splats", f"step {self.done} of {self.total}")
-        if self.done % 100 == 0:
-            self.on_preview(_picture(seen))
+        self.teller.step(error, lambda: _picture(seen))
 
     @torch.no_grad()
     def _wander(self, rate: float) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from image_to_3d.tests.geometry.splats import some
+from image_to_3d.worker.core.harmonics import colours
 from image_to_3d.worker.core.view import PinholeCamera, View
-from image_to_3d.worker.geometry.splats.harmonics import colours
-from image_to_3d.worker.methods.splats import rasterise
+from image_to_3d.worker.methods.multiview_fit.splats import rasterise
 
 NAMES = ("centres", "scales", "rotations", "opacities", "harmonics")
 
