@@ -28,7 +28,7 @@ from ..store.timings import Timings
 from .select import Subject, select
 from .steps import Step, run
 from .subject import Thing, finder
-from .work import PICTURES, THUMBNAIL, Machine, Request, Work, png_of
+from .work import PICTURES, SPLATS, THUMBNAIL, Machine, Request, Work, png_of
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 
@@ -125,6 +125,8 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     facts = store.load_glb(key, path) if key.isalnum() else None
     if facts is None:
         raise Unable("that result is not kept any more: make it again")
+    if facts.get("splats"):
+        path = path.replace(path.with_suffix(SPLATS))
     kept = (store.load_arrays(facts.get("photos_key", "")) if photos else None) or {}
     found = with_photos({**without_bookkeeping(facts), "photos": kept}, photos)
     return {**found, "glb": str(path), "seconds": {}, "from_cache": True}

@@ -55,6 +55,10 @@ THUMBNAIL = 256
 COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
 """Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
 
+SPLATS = ".spz"
+KEPT = (".glb", SPLATS)
+"""Endings of files that are kept: of splats the smaller kind, from which a history shows them."""
+
 PICTURES = ("photos", "thumbnails")
 """Of the facts, what is kept as files of its own."""
 
@@ -276,7 +280,7 @@ class Work:
         }
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
-        facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
+        facts |= {"provenance": self._provenance(), "key": self.file_key if self._keeps else ""}
         if (self.store and self.request.previews) or self.request.thumbnail:
             facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
@@ -300,8 +304,12 @@ class Work:
             "photos": (self.store.load_arrays(self.photos_key) if self.request.photos else None) or {},
         }
 
+    @property
+    def _keeps(self) -> bool:
+        return self.store is not None and self.output.suffix.lower() in KEPT
+
     def keep_file(self, facts: Mapping[str, Any]) -> None:
-        if self.store:
+        if self._keeps:
             if facts["photos"]:
                 self.store.save_arrays(self.photos_key, facts["photos"])
             if "thumbnails" in facts:
