@@ -259,7 +259,7 @@ def _rotated(rotations: Tensor, vectors: Tensor) -> Tensor:
 
 
 def _inverse(rotations: Tensor) -> Tensor:
-    return rotations * rotations.new_tensor([1.0, -1.0, -1.0, -1.0])
+    return rotations * torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=rotations.dtype, device=rotations.device)
 
 
 def _picture(seen: Seen) -> np.ndarray:

@@ -90,7 +90,7 @@ def render(
     conics, widened = _conics(covariances)
     opacities = opacities * widened
     middles = torch.stack([local[:, 0] * camera.fx, local[:, 1] * camera.fy], 1) / local[:, 2:]
-    middles = middles + middles.new_tensor([camera.cx, camera.cy])
+    middles = middles + torch.tensor([camera.cx, camera.cy], dtype=middles.dtype, device=middles.device)
     directions = functional.normalize(centres[shown] - camera.position, dim=1)
     values = torch.cat([colours_of(harmonics[shown], directions), local[:, 2:], torch.ones_like(local[:, 2:])], 1)
     with torch.no_grad():
@@ -176,7 +176,7 @@ class _Tiles:
     @classmethod
     def of(cls, camera: Camera, middles: Tensor, radii: Tensor, depths: Tensor) -> _Tiles:
         across, down = math.ceil(camera.width / TILE), math.ceil(camera.height / TILE)
-        limits = middles.new_tensor([across, down])
+        limits = torch.tensor([across, down], dtype=middles.dtype, device=middles.device)
         low = ((middles - radii[:, None]) / TILE).floor().clamp_min(0.0).minimum(limits).long()
         high = ((middles + radii[:, None]) / TILE).floor().add(1.0).clamp_min(0.0).minimum(limits).long()
         spans = (high - low).clamp_min(0) * (radii > 0.0)[:, None]
@@ -195,7 +195,7 @@ class _Tiles:
     def groups(self) -> list[tuple[Tensor, int]]:
         """Tiles of similar counts, so many together that their pairs fit: indices and the largest count."""
         order = self.counts.argsort(descending=True)
-        sizes, found, start = self.counts[order].tolist(), [], 0
+        sizes, found, start = self.counts[order].cpu().tolist(), [], 0
         while start < len(sizes) and sizes[start] > 0:
             most = sizes[start]
             many = max(_PAIRS // (most * TILE * TILE), 1)
@@ -224,7 +224,11 @@ def _blend(tiles: _Tiles, middles: Tensor, conics: Tensor, opacities: Tensor, va
         splats = tiles.splats[(starts[chosen, None] + slots).clamp_max(len(tiles.splats) - 1)]
         corner = torch.stack([chosen % tiles.across, chosen // tiles.across], 1) * TILE + TILE / 2.0
         powers = _powers(middles[splats] - corner[:, None], conics[splats], logs[splats])
-        powers = torch.where(here[..., None], powers, powers.new_tensor([0.0, 0.0, 0.0, 0.0, 0.0, -1e4]))
+        powers = torch.where(
+            here[..., None],
+            powers,
+            torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, -1e4], dtype=powers.dtype, device=powers.device),
+        )
         parts.append(_Blended.apply(pixels, powers, values[splats]))
         places.append(chosen)
     empty = values.new_zeros(len(tiles.counts), TILE * TILE, values.shape[1])
