@@ -71,8 +71,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(command: argparse.ArgumentParser) -> None:
-    names = "the environment for the worker's commands: core, or nerf, which has nerfstudio's engines"
-    command.add_argument("--name", default="core", choices=("core", "nerf"), help=names)
+    names = "the environment for the worker's commands: core; nerf has nerfstudio's engines, farm has Ray"
+    command.add_argument("--name", default="core", choices=("core", "nerf", "farm"), help=names)
+    ready = "say so where the environment is not ready, and make none"
+    command.add_argument("--only-ready", action="store_true", help=ready)
     commands = "the worker's generate, models, doctor, serve; test; test-blender [--bpy VERSION]"
     command.add_argument("command", help=commands)
     command.add_argument("arguments", nargs=argparse.REMAINDER, help="handed on as they are")
@@ -164,7 +166,8 @@ def _run(options: argparse.Namespace) -> int:
         chosen, rest = blender.parse_known_args(options.arguments)
         os.environ.setdefault(WORKER_VARIABLE, str(_make_ready(options.root, "core")))
         return _run_pytest(options.root, f"blender-{chosen.bpy}", rest or ["tests/blender"])
-    command = worker_command(_make_ready(options.root, options.name), [options.command, *options.arguments])
+    make = _found_ready if options.only_ready else _make_ready
+    command = worker_command(make(options.root, options.name), [options.command, *options.arguments])
     return run(command, with_package(process_environment(options.root, options.name)))
 
 
@@ -179,6 +182,14 @@ def _make_ready(root: Path, name: str) -> Path:
     """The interpreter of ``name``, made first if need be."""
     now = status(root, name)
     return now.python or installer.create(root, name, Terminal(sys.stderr)).python
+
+
+def _found_ready(root: Path, name: str) -> Path:
+    """The interpreter of ``name``. Raises EnvironmentProblem where it is not ready."""
+    now = status(root, name)
+    if now.python is None:
+        raise EnvironmentProblem(f"{now.reason}: python3 -m envs create {name}")
+    return now.python
 
 
 def _absolute(path: Path) -> Path:

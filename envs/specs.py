@@ -89,6 +89,12 @@ def nerf() -> Spec:
     return Spec("nerf", "Many photos (NeRF)", path, imports, torch=True, worker=True, exact=True, licence=_LICENCE)
 
 
+def farm() -> Spec:
+    """What core has, and Ray for several machines."""
+    imports = (*_CORE_IMPORTS.split(), "ray")
+    return Spec("farm", "Several machines (Ray)", lock_path("farm"), imports, torch=True, worker=True, licence=_LICENCE)
+
+
 def test() -> Spec:
     imports = (*_CORE_IMPORTS.split(), "pytest", "pytest_timeout")
     return Spec("test", "Tests", lock_path("test"), imports, torch=True, worker=True, licence=_LICENCE)
@@ -116,6 +122,7 @@ def _blenders_python(version: str) -> str:
 TABLE: dict[str, Callable[[], Spec]] = {
     "core": core,
     "nerf": nerf,
+    "farm": farm,
     "test": test,
     **{f"blender-{version}": functools.partial(blender, version) for version in BLENDERS},
 }

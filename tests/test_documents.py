@@ -78,7 +78,8 @@ def ran(command: str, place: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=place, env=variables, capture_output=True, text=True, timeout=110)
 
 
-WORKING = sorted(c for c in mentioned() if re.match(r"python3 -m envs run (generate|batch|models|doctor)", c))
+HERE = re.compile(r"python3 -m envs run (generate|batch|models|doctor)(?!.* --on )")
+WORKING = sorted(filter(HERE.match, mentioned()))
 FETCHING = sorted(c for c in mentioned() if c.startswith("python3 -m envs run download"))
 OTHERS = sorted(mentioned() - set(WORKING) - set(FETCHING))
 

@@ -37,6 +37,19 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
     if len(sys.argv) == 1:
         return serve()
+    if sys.argv[1:] == ["far"]:  # started by ssh (elsewhere/far.py)
+        from .elsewhere import far
+
+        return far.serve()
+    if sys.argv[1] == "ray":  # the program of the environment farm, which makes a cluster
+        from ray.scripts.scripts import main as ray
+
+        sys.argv.pop(1)
+        return ray()
+    if sys.argv[1] == "near":  # started by Blender, by whatever Python there is
+        from .elsewhere import near
+
+        return near.serve(*sys.argv[2:4])
     hush()
     from .cli import main as terminal
 

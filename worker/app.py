@@ -117,13 +117,21 @@ class App:
 
     def batch(self, params: protocol.BatchParams, job: Job) -> protocol.BatchResult:
         """Many pictures to one GLB file each."""
+        from .executors.cluster import cluster
+        from .executors.elsewhere import elsewhere
         from .executors.here import here  # on use, as above
         from .executors.workers import fitting, workers
         from .pipeline import batch, generate
 
+        if not 1 <= params.part <= params.parts:
+            raise Invalid(f"there is no part {params.part} of {params.parts}: parts are counted from 1")
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
         count = fitting(params.jobs, self._most_memory(params.network)) if params.jobs > 1 else 1
-        if count > 1:
+        if params.cluster:
+            execute = cluster(params.cluster, self._initialized)
+        elif params.on:
+            execute = elsewhere(params.on, self._initialized, job)
+        elif count > 1:
             execute = workers(count, self._initialized, job)
         else:
             execute = here(lambda asked, own: generate.generate(asked, machine, own), job)

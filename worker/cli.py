@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 could not be done, 2 wrong usage, 130 cancelled. With --js
 from __future__ import annotations
 
 import argparse
+import atexit
 import dataclasses
 import json
 import logging
@@ -15,6 +16,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,11 +26,15 @@ from .app import App
 from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
 from .core.job import Job, Notify
 from .core.options import parsed
+from .elsewhere.near import Near
 from .hello import Greeting, greet
 from .wire import protocol
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
+
+TOLD_AFTER = 5.0
+"""Seconds until a log has another line of a stage that goes on."""
 
 OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
 """Variables by which one says to tools like these that they are not to go online."""
@@ -46,7 +52,7 @@ def main(arguments: list[str]) -> int:
         _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
-    failed = isinstance(result, protocol.BatchResult) and result.failed
+    failed = isinstance(result, protocol.BatchResult) and result.failed and not options.failures_later
     return result.exit_code if isinstance(result, Report) else FAILED if failed else DONE
 
 
@@ -55,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
     app = _started(options, online=not options.included)
-    category, network = app.named(options.model, options.backend)
+    category, network = App().named(options.model, options.backend)
     params = protocol.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
@@ -67,15 +73,15 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         maps=str(Path(options.maps).absolute()) if options.maps else "",
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
-    missed = _brought_along(app, options) if network is None and deep else ""
-    if options.frames:
+    missed = _brought_along(app, options) if network is None and deep and not options.on else ""
+    if options.frames and not options.on:
         if (category or "depth").lower() != "depth":
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
         shared = {name: getattr(params, name) for name in ("pictures", "preset", "network", "options")}
         with _job(quiet=options.json) as job:
             return app.sequence(protocol.SequenceParams(folder=params.output, **shared, **options.frames), job)
     with _job(quiet=options.json) as job:
-        made = app.generate(params, job)
+        made = app.refused(params, job) if options.frames else app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
 
 
@@ -94,7 +100,9 @@ def _brought_along(app: App, options: argparse.Namespace) -> str:
 
 
 def batch(options: argparse.Namespace) -> protocol.BatchResult:
-    app = _started(options, online=not options.included)
+    if options.on and options.set_up:
+        _started(options)  # makes the environment there
+    app = _started_here(options, online=not options.included)
     category, network = app.named(options.model)
     params = protocol.BatchParams(
         source=str(Path(options.source).absolute()),
@@ -106,9 +114,14 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         sets=options.sets,
         cached=not options.no_cache,
         jobs=options.jobs,
+        on=options.on or "",
+        cluster=options.cluster or "",
         blender=options.blender or "",
+        part=options.part[0],
+        parts=options.part[1],
     )
-    missed = _brought_along(app, options) if network is None and (category or "depth").lower() != "nerf" else ""
+    deep = network is None and (category or "depth").lower() != "nerf"
+    missed = _brought_along(app, options) if deep and not options.on else ""
     with _job(quiet=options.json, lines=_counted_lines) as job:
         made = app.batch(params, job)
     return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made
@@ -202,7 +215,7 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
 
 def show_batch(result: protocol.BatchResult) -> None:
     counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
-    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet}")
+    _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet or result.results}")
     if result.library:
         show_library(Library(result.library))
     for note in result.notes:
@@ -274,11 +287,24 @@ def _write(line: str) -> None:
 # ------------------------------------------------------------------------------------------------ jobs in a terminal
 
 
-def _started(options: argparse.Namespace, online: bool = False) -> App:
+def _started(options: argparse.Namespace, online: bool = False) -> App | Near:
+    """What the command is asked of: the worker here, or one on another machine."""
+    if not getattr(options, "on", None):
+        return _started_here(options, online)
+    near = Near(options.on, make=options.set_up)
+    atexit.register(near.close)
+    near.initialize(_settings(options, online), _silent_job())
+    return near
+
+
+def _started_here(options: argparse.Namespace, online: bool = False) -> App:
     app = App()
-    settings = protocol.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
-    app.initialize(settings, _silent_job())
+    app.initialize(_settings(options, online), _silent_job())
     return app
+
+
+def _settings(options: argparse.Namespace, online: bool) -> protocol.InitializeParams:
+    return protocol.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
 
 
 def _silent_job() -> Job:
@@ -321,15 +347,17 @@ def _left(remaining: float | None) -> str:
 
 
 def _stage_lines() -> Notify:
-    """For a log or a pipe: one line per stage."""
-    last = ""
+    """For a log or a pipe: one line per stage, and where one takes long how far it is."""
+    last, due = "", 0.0
 
     def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
-        nonlocal last
-        if stage != last:
-            sys.stderr.write(f"{progress:4.0%} {stage}\n")
+        nonlocal last, due
+        now = time.monotonic()
+        if stage != last or now >= due:
+            told = f"{stage}, {message}" if stage == last and message else stage
+            sys.stderr.write(f"{progress:4.0%} {told}\n")
             sys.stderr.flush()
-        last = stage
+            last, due = stage, now + TOLD_AFTER
 
     return show
 
@@ -381,18 +409,26 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
+    _add_elsewhere(command)
 
     _add_batch(commands, common)
     _add_refine(commands, common)
     _add_improve(commands, common)
     command = _command(commands, "download", "fetch the weights of a network", common, download, show_downloaded)
     command.add_argument("network")
+    _add_elsewhere(command)
 
     what = "list what is offered: licence, size, here or not"
-    _command(commands, "models", what, common, catalogue, show_catalogue)
+    _add_elsewhere(_command(commands, "models", what, common, catalogue, show_catalogue))
     _command(commands, "doctor", "tell what works on this machine and what is missing", common, doctor, show_report)
     _command(commands, "hello", "tell whether a worker can be started: one line of JSON", common, hello, show_greeting)
     return parser
+
+
+def _add_elsewhere(command: argparse.ArgumentParser) -> None:
+    what = "do it on a machine that ssh reaches: user@host, or user@host:folder of the program there"
+    command.add_argument("--on", metavar="HOST", help=what)
+    command.add_argument("--set-up", action="store_true", help="with --on: make the environment there first")
 
 
 def _add_making(command: argparse.ArgumentParser) -> None:
@@ -426,8 +462,15 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
     command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
+    what = "have a cluster of Ray's make them: auto, or ray://HOST:10001 (in the environment farm)"
+    command.add_argument("--cluster", metavar="ADDRESS", help=what)
+    what = "every Nth thing from the Kth on, for one of N machines; the whole afterwards finds all of them"
+    command.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help=what)
+    what = "end well although some failed: the whole batch tries them again, and tells of them"
+    command.add_argument("--failures-later", action="store_true", help=what)
     command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
+    _add_elsewhere(command)
 
     command = _command(
         commands, "library", "make an asset library of what batch has made", common, library, show_library
@@ -443,6 +486,7 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+    _add_elsewhere(command)
 
 
 def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -475,6 +519,14 @@ def _range(text: str) -> dict[str, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form all, 10-50 or 10-50:2")
     last = found[2] or ("0" if "-" in text else found[1])
     return {"first": int(found[1]), "last": int(last), "step": int(found[3] or 1)}
+
+
+def _part(text: str) -> tuple[int, int]:
+    """Of `3/10`."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form 3/10")
+    return int(found[1]), int(found[2])
 
 
 def setting(text: str) -> tuple[str, protocol.Value]:

@@ -6,6 +6,7 @@ Builds on `..envs`: a cheap look at a marker file; what takes longer is a task (
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class Settings:
 
     `root` holds environments, weights and caches; `python` is an interpreter to use instead of an environment of ours;
     `wheelhouse` is a folder of packages that are installed without a network; `temporary` is where job folders are
-    made; `logs` and `catalogue` are a folder and a file of the add-on's own.
+    made; `logs` and `catalogue` are a folder and a file of the add-on's own. `host`: the machine that works, reached by
+    ssh, "" for this one.
     """
 
     root: Path
@@ -36,6 +38,7 @@ class Settings:
     wheelhouse: Path | None = None
     online: bool = False
     device: str = "auto"
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Interpreter:
 
 def find(settings: Settings, name: str = CORE) -> Interpreter:
     """The Python for the environment `name`, from the settings or finished. Reads a marker file, starts nothing."""
+    if settings.host:
+        return Interpreter(Path(sys.executable))  # what talks to the worker there needs the standard library only
     if settings.python:
         missing = Interpreter(None, f"there is no Python at {settings.python}")
         return Interpreter(settings.python) if settings.python.is_file() else missing
@@ -64,6 +69,11 @@ def find(settings: Settings, name: str = CORE) -> Interpreter:
 
 def worker_command(python: Path) -> list[str]:
     return [str(python), "-m", "worker"]
+
+
+def elsewhere_command(python: Path, host: str, name: str) -> list[str]:
+    """The command of what hands all on to a worker on that machine, in its environment of that name."""
+    return [*worker_command(python), "near", host, name]
 
 
 def worker_variables(settings: Settings, name: str = CORE) -> dict[str, str]:

@@ -16,7 +16,7 @@ from .launch import Settings
 
 def wanted(settings: Settings, python: Path | None) -> tuple[Any, ...]:
     """What decides that a worker is another one."""
-    return python, settings.root, settings.online, settings.device
+    return python, settings.root, settings.online, settings.device, settings.host
 
 
 class Link:
@@ -30,6 +30,8 @@ class Link:
     def start(self, settings: Settings, name: str, python: Path) -> None:
         """Starts one in the environment of that name and asks what it offers. Raises CannotStart."""
         command, variables = launch.worker_command(python), launch.worker_variables(settings, name)
+        if settings.host:
+            command = launch.elsewhere_command(python, settings.host, name)
         self.client = Client(command, launch.PACKAGE, settings.logs / "worker.log", variables, self._clock)
         self.introduced, self._since, self._wanted = False, self._clock(), wanted(settings, python)
         self.client.request("initialize", protocol.InitializeParams(protocol.VERSION, settings.online, settings.device))

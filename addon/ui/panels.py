@@ -185,6 +185,7 @@ def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context:
     column.prop(own, "folder", placeholder=str(preferences.root()))
     column.prop(own, "wheelhouse")
     column.prop(own, "device")
+    column.prop(own, "host", placeholder="This machine")
     column.prop(own, "python")
     result_panels.draw_preferences(own, column)
     if preferences.has_variable():

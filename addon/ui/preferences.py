@@ -57,6 +57,12 @@ class IMAGE_TO_3D_AP_preferences(bpy.types.AddonPreferences):
         update=_on_change,
     )
     device: EnumProperty(name="Device", description="What the networks run on", items=_DEVICES)
+    host: StringProperty(
+        name="Run On",
+        description="Another machine that does the work, as ssh reaches it: user@host, or user@host:folder where the "
+        "program lies there. Empty: this machine",
+        update=_on_change,
+    )
     python: StringProperty(
         name="Python",
         description="For developers: a Python that has all the packages, used instead of the add-on's own",
@@ -114,6 +120,7 @@ def settings() -> Settings:
         wheelhouse=Path(bpy.path.abspath(wheelhouse)) if wheelhouse else None,
         online=bpy.app.online_access,
         device=preferences().device,
+        host=preferences().host.strip(),
     )
 
 

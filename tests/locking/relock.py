@@ -29,7 +29,7 @@ _UV_PLATFORMS = {
     "macos-arm64": "aarch64-apple-darwin",
 }
 PLATFORMS = tuple(_UV_PLATFORMS)
-INPUTS = {"core": ("core",), "test": ("core", "test"), "nerf": ("nerf",)}
+INPUTS = {"core": ("core",), "test": ("core", "test"), "nerf": ("nerf",), "farm": ("core", "farm")}
 
 
 def relock(root: Path, platforms: Sequence[str], report: Report) -> list[Path]:

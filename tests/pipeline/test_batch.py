@@ -150,6 +150,20 @@ def test_several_workers_make_the_same(app, folder, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+def test_parts_are_made_apart_and_the_whole_finds_them(app, folder, tmp_path):
+    out = tmp_path / "out"
+    parts = [ran(app, folder, out, part=part, parts=2) for part in (1, 2)]
+    assert [(part.made, part.failed, part.sheet) for part in parts] == [(2, 0, ""), (0, 1, "")]
+    assert not (out / "results.jsonl").exists() and len([*out.glob("results-*")]) == 2
+    assert ran(app, folder, out, part=1, parts=2).kept == 2
+    whole = ran(app, folder, out)
+    assert (whole.made, whole.kept, whole.failed) == (0, 2, 1) and not [*out.glob("results-*")]
+    assert list(entries(out)) == ["a", "bad", "deep er/b"]
+    assert ran(app, folder, out, part=1, parts=3).kept == 1  # of the whole
+    with pytest.raises(Unable, match="no part 3 of 2"):
+        ran(app, folder, out, part=3, parts=2)
+
+
 def test_no_more_workers_than_memory_has_room_for(monkeypatch):
     monkeypatch.setattr("image_to_3d.worker.executors.workers.available", lambda: 3 * BESIDE)
     assert [fitting(8, 0), fitting(2, 0), fitting(8, 10 * BESIDE), fitting(8, BESIDE // 2)] == [3, 2, 1, 2]

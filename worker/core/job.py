@@ -48,6 +48,10 @@ class Job:
         """Whether what can be improved for ever is good enough for the user."""
         return self._enough.is_set()
 
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
     def check(self) -> None:
         """Raises Cancelled if the work should stop."""
         if self._cancelled.is_set():

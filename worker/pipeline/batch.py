@@ -48,6 +48,8 @@ class Request(Protocol):
     options: dict[str, Value]
     sets: bool
     cached: bool
+    part: int
+    parts: int
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,22 @@ def batch(request: Request, execute: Execute, job: Job) -> dict[str, Any]:
     concerns all; what is wrong with one thing is told of it."""
     start, folder = time.monotonic(), path_of(request.folder).absolute()
     job.report(0.0, "looking for pictures")
-    rows = rows_of(path_of(request.source).absolute(), request.sets, folder)
-    run = _Run(request, rows, _ledger(folder), folder, job)
+    rows = rows_of(path_of(request.source).absolute(), request.sets, folder)[request.part - 1 :: request.parts]
+    results = folder / (RESULTS if request.parts == 1 else f"results-{request.part}-of-{request.parts}.jsonl")
+    ledger, beside = _ledger(folder, results)
+    run = _Run(request, rows, ledger, folder, job)
     run.through(execute, range(len(rows)))
     run.through(execute, [*run.failed])
-    job.report(1.0, "writing the contact sheet")
-    run.ledger.settle([row.name for row in rows])
-    written(folder / SHEET, [run.ledger[row.name] for row in rows], job.check)
+    ledger.settle([row.name for row in rows])
+    if request.parts == 1:
+        job.report(1.0, "writing the contact sheet")
+        written(folder / SHEET, [ledger[row.name] for row in rows], job.check)
+        for each in beside:  # all that they told is told here now
+            each.unlink(missing_ok=True)
     return {
         "folder": str(folder),
-        "results": str(folder / RESULTS),
-        "sheet": str(folder / SHEET),
+        "results": str(results),
+        "sheet": str(folder / SHEET) if request.parts == 1 else "",
         "made": run.made,
         "kept": run.kept,
         "failed": len(run.failed),
@@ -111,12 +118,14 @@ def batch(request: Request, execute: Execute, job: Job) -> dict[str, Any]:
     }
 
 
-def _ledger(folder: Path) -> Ledger:
+def _ledger(folder: Path, results: Path) -> tuple[Ledger, list[Path]]:
+    """The ledger of a batch or of a part of it, and those of the other parts and the whole beside it."""
     try:
         (folder / THUMBNAILS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unable(f"the folder {folder} cannot be made ({error.strerror}): choose another") from None
-    return Ledger(folder / RESULTS)
+    beside = [folder / RESULTS] if results.name != RESULTS else sorted(folder.glob("results-*-of-*.jsonl"))
+    return Ledger(results, beside), beside
 
 
 class _Run:
@@ -150,8 +159,10 @@ class _Run:
             try:
                 asked = self._asked(row)
                 self._keys[number] = self._key(row, asked)
-                if self._is_there(row.name, self._keys[number]):
+                if entry := self._there(row.name, self._keys[number]):
                     self.kept += 1
+                    if entry is not self.ledger[row.name]:
+                        self.ledger.add(entry)
                     self._tell(0.0)
                     continue
                 Path(asked.output).parent.mkdir(parents=True, exist_ok=True)
@@ -191,14 +202,14 @@ class _Run:
         wanted = {name: getattr(asked, name) for name in ("preset", "category", "network", "options")}
         return cache.key(name=row.name, pictures=pictures, code=code.of_all(), **wanted)
 
-    def _is_there(self, name: str, key: str) -> bool:
-        """Whether it is made, and its file is still as large as it was."""
-        entry = self.ledger[name]
-        if not key or entry.get("key") != key or entry.get("status") != "done":
-            return False
-        with suppress(OSError, TypeError):
-            return (self._folder / entry["glb"]).stat().st_size == entry["bytes"]
-        return False
+    def _there(self, name: str, key: str) -> dict[str, Any] | None:
+        """What is told of it if it is made, and its file is still as large as it was."""
+        for entry in self.ledger.known(name) if key else ():
+            if entry.get("key") == key and entry.get("status") == "done":
+                with suppress(OSError, TypeError, KeyError):
+                    if (self._folder / entry["glb"]).stat().st_size == entry["bytes"]:
+                        return entry
+        return None
 
     def _note(self, outcome: Outcome) -> None:
         number, row = outcome.number, self._rows[outcome.number]

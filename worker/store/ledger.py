@@ -17,21 +17,22 @@ from .files import parsed
 
 class Ledger:
     """The file at `path`: one object for each name, the last one counts. A line is written at once, so that whoever is
-    killed has told of all that was done; one that was cut off is not found. Raises Unable where it cannot be written.
+    killed has told of all that was done; one that was cut off is not found. beside: ledgers of others, which are only
+    read. Raises Unable where it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._entries = path, {}
-        with suppress(FileNotFoundError):
-            for line in path.read_bytes().splitlines():
-                with suppress(ValueError, KeyError, TypeError):
-                    entry = parsed(line)
-                    self._entries[str(entry["name"])] = entry
+    def __init__(self, path: Path, beside: Iterable[Path] = ()) -> None:
+        self._path, self._entries = path, _read(path)
+        self._beside = [_read(each) for each in beside]
         self.settle(())
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         """What is known of it, nothing where it is new."""
         return self._entries.get(name, {})
+
+    def known(self, name: str) -> list[dict[str, Any]]:
+        """What this one and those beside it say of it."""
+        return [entries[name] for entries in (self._entries, *self._beside) if name in entries]
 
     def add(self, entry: dict[str, Any]) -> None:
         """Writes down what became of `entry["name"]`."""
@@ -57,6 +58,16 @@ class Ledger:
 
     def _unable(self, error: OSError) -> Unable:
         return Unable(f"{self._path} could not be written ({error.strerror or error}): free space, or choose another")
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    found = {}
+    with suppress(FileNotFoundError):
+        for line in path.read_bytes().splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                entry = parsed(line)
+                found[str(entry["name"])] = entry
+    return found
 
 
 def _line(entry: dict[str, Any]) -> bytes:

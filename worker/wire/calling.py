@@ -53,7 +53,7 @@ class Called:
     def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker
         self._answers: queue.SimpleQueue[protocol.Message | None] = queue.SimpleQueue()
-        self._last_id = 0
+        self._last_id, self._gone = 0, threading.Event()
         pipe = subprocess.PIPE
         own_group = {"start_new_session": True}  # Ctrl-C is heard by who asks, and becomes a cancel
         if sys.platform == "win32":
@@ -76,7 +76,7 @@ class Called:
         id, given_up_at = self._last_id, None
         self._say(protocol.Request(id, method, params))
         while True:
-            if job and given_up_at is None and _is_cancelled(job):
+            if job and given_up_at is None and job.is_cancelled:
                 given_up_at = time.monotonic() + CANCEL_GRACE
                 self._say(protocol.Notification(protocol.CANCELLED, protocol.Cancelled(id)))
             if given_up_at and time.monotonic() > given_up_at:
@@ -91,7 +91,8 @@ class Called:
                     case protocol.Error(answered, code, message, data) if answered == id:
                         raise Cancelled if code == ErrorCode.CANCELLED else _error(code, message, data)
                     case protocol.Notification(_, protocol.Progress() as progress) if told:
-                        told(progress)
+                        with suppress(Cancelled):  # the worker hears it first
+                            told(progress)
 
     def close(self) -> None:
         """Ends the worker, and whatever it does."""
@@ -109,9 +110,18 @@ class Called:
             self._process.stdin.write(protocol.encode(message))
 
     def _read(self) -> None:
-        for line in self._process.stdout:
-            with suppress(WireError):  # what a library printed
-                self._answers.put(protocol.decode(line))
+        with suppress(OSError, ValueError, EOFError):
+            for line in self._process.stdout:
+                self._heard(line)
+        self._over()
+
+    def _heard(self, line: bytes) -> None:
+        with suppress(WireError):  # what a library printed
+            self._answers.put(protocol.decode(line))
+
+    def _over(self) -> None:
+        """Nothing will be heard any more."""
+        self._gone.set()
         self._answers.put(None)
 
     def _ended(self) -> WireError:
@@ -123,14 +133,6 @@ class Called:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
-
-
-def _is_cancelled(job: Job) -> bool:
-    try:
-        job.check()
-    except Cancelled:
-        return True
-    return False
 
 
 def _error(code: int, message: str, data: dict[str, Any]) -> WireError:

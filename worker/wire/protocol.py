@@ -170,9 +170,12 @@ class GenerateParams:
 class BatchParams:
     """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
     photos of one thing. `folder`: where results come. `preset` to `cached`: as in GenerateParams, of each picture whose
-    row in the list says nothing else. `jobs`: worker processes at the same time, fewer where memory is short.
-    `cluster`: of Ray, "" for this machine. `blender`: the program, or a Python with the module bpy, that makes an asset
-    library of the results, "" for none.
+    row in the list says nothing else.
+
+    `jobs`: worker processes at the same time, fewer where memory is short. `on`: `[user@]host[:folder]` of a machine
+    that ssh reaches, "" for this one. `cluster`: the address of one of Ray's, "" for none. `blender`: the program, or a
+    Python with the module bpy, that makes an asset library of the results, "" for none. `part` of `parts`: of all
+    things every so manieth, as for several machines; the whole batch afterwards finds what the parts have made.
     """
 
     source: str
@@ -184,8 +187,11 @@ class BatchParams:
     sets: bool = False
     cached: bool = True
     jobs: int = 1
+    on: str = ""
     cluster: str = ""
     blender: str = ""
+    part: int = 1
+    parts: int = 1
 
 
 @dataclass(frozen=True)
