@@ -149,6 +149,17 @@ class SplatsOptions:
 
 
 @dataclass(frozen=True)
+class ViewsOptions:
+    """Of a thing seen from several sides. grid: cells along the longest side of its box."""
+
+    grid: int = option(160, "Grid", "Cells along the thing from which its surface is made: finer, more time.", 32, 512)
+    faces: int = _faces(25_000)
+    texture: int = _texture(2048)
+    size: float = _size("as the views say.")
+    origin: str = _origin()
+
+
+@dataclass(frozen=True)
 class ApartOptions:
     """Of a thing and the scene that it stands in; size and origin are the scene's, of both together."""
 
@@ -170,6 +181,7 @@ TABLE = {
     "Apart": Finish(ApartOptions, ".apart"),
     "Field": Finish(FieldOptions, ".field"),
     "Splats": Finish(SplatsOptions, ".splats"),
+    "Views": Finish(ViewsOptions, ".views"),
 }
 """By the name of the representation (core.representations): its type decides, here and nowhere else."""
 

@@ -165,7 +165,7 @@ class Method:
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
     applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
-    names of the methods that it is a list of steps over.
+    names of the methods that it is a list of steps over. rooms: of the worker, whose code it needs beside what all do.
     """
 
     name: str
@@ -182,6 +182,7 @@ class Method:
     late: tuple[str, ...] = ()
     environment: str = "core"
     over: tuple[str, ...] = ()
+    rooms: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
