@@ -96,6 +96,13 @@ def test_where_ray_is_not_that_is_told(monkeypatch):
 
 
 @needs_ray
+def test_where_nobody_listens_there_is_no_cluster():
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(Unable, match="no cluster at"):
+            cluster(address, InitializeParams(VERSION))
+
+
+@needs_ray
 @pytest.mark.timeout(2 * LIMIT)
 def test_a_node_that_is_lost_costs_no_result(tmp_path, monkeypatch):
     """Two nodes on this machine; one goes when two things are made."""
