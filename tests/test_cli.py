@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker import cli
 from image_to_3d.worker.app import App
 from image_to_3d.worker.cli import main
 from image_to_3d.worker.core.errors import Unsure
@@ -207,6 +208,15 @@ def test_what_is_unsure_says_what_to_type_and_goes_on_where_that_is_typed(monkey
     assert main(command) == 1 and main([*command, "--allow-partial", "--set", "texture=256"]) == 1
     assert asked == [{}, {"texture": 256, "allow_partial": True}]
     assert capsys.readouterr().err.splitlines()[0].endswith("have found their place (--allow-partial)")
+
+
+def test_a_log_tells_how_far_a_stage_is_that_takes_long(monkeypatch, capsys):
+    clock = iter(range(0, 100, 2))
+    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(clock)))
+    show = cli._stage_lines()
+    for number in range(5):
+        show(0.1 * number, "comparing", f"pair {number} of 5", None)
+    assert capsys.readouterr().err.splitlines() == ["  0% comparing", " 30% comparing, pair 3 of 5"]
 
 
 def test_doctor_names_what_works_and_what_is_missing(run, tmp_path):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from image_to_3d.worker.methods import TABLE
+from image_to_3d.worker.methods import TABLE, all_methods
 from image_to_3d.worker.pipeline import code
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +42,7 @@ ALLOWED = {
     "worker/methods/multiview_fit": (*FOR_METHODS, "worker.cameras"),
     "worker/methods/triposg": (*FOR_METHODS, "worker.methods.with_network"),
     "worker/methods/hybrid": (*FOR_METHODS, "worker.methods.with_network"),
+    "worker/methods/views": (*FOR_METHODS, "worker.methods.with_network", "worker.geometry"),
     "worker/finish": ("worker.core", "worker.pictures", "worker.geometry"),
     "worker/pipeline": (
         "worker.__version__",
@@ -246,7 +247,8 @@ def test_only_one_room_of_the_addon_touches_blenders_data():
 @pytest.mark.parametrize("folder", METHOD_ROOMS)
 def test_a_methods_key_covers_all_code_that_it_imports(folder):
     own = folder.replace("/", ".")
-    covered = (own, *(f"worker.{room.removesuffix('.py').replace('/', '.')}" for room in code.SHARED))
+    rooms = {room for method in all_methods() if method.package.endswith(own) for room in method.rooms}
+    covered = (own, *(f"worker.{room.removesuffix('.py').replace('/', '.')}" for room in (*code.SHARED, *rooms)))
     weights = ("worker.store.weights",)  # how files are found changes nothing about what is in them
     weights += ("worker.methods.with_network",)  # what it leads to is in `over`, whose code the key covers too
     for path in files(folder):
@@ -269,7 +271,7 @@ def test_no_function_is_longer_than_forty_lines(folder):
 
 
 def test_types_of_representations_are_told_apart_in_one_place():
-    kinds = {"DepthMap", "Layers", "Field", "Apart"}
+    kinds = {"DepthMap", "Layers", "Field", "Apart", "Views"}
     for path in files("worker"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":

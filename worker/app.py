@@ -15,7 +15,7 @@ from . import __version__
 from .core.errors import Invalid, Unable
 from .core.job import Job
 from .core.texts import path_of, shortened
-from .methods import all_methods, along, with_network
+from .methods import all_methods, along, network_named, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, named, select, settings
 from .store import folders
@@ -192,7 +192,7 @@ class App:
 
     def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""
-        _, network = with_network(params.network)
+        network = network_named(params.network)
         if params.along:
             return protocol.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
         return protocol.DownloadResult(network.name, network.download(self._weights, job))
@@ -248,6 +248,7 @@ def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
         all_options(method),
         {name: dict(values) for name, values in method.presets.items()},
         method.environment,
+        method.refines,
     )
 
 

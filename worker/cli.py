@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,9 @@ from .wire import protocol
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
+
+TOLD_AFTER = 5.0
+"""Seconds until a log has another line of a stage that goes on."""
 
 OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
 """Variables by which one says to tools like these that they are not to go online."""
@@ -137,7 +141,13 @@ def library(options: argparse.Namespace) -> Library:
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
     params = protocol.RefineParams(
-        str(Path(options.mesh).absolute()), options.picture, str(Path(options.output).absolute()), options.texture
+        str(Path(options.mesh).absolute()),
+        options.picture,
+        str(Path(options.output).absolute()),
+        options.texture,
+        options.network,
+        options.preset,
+        dict(options.set),
     )
     with _job(quiet=options.json) as job:
         return _started(options).refine(params, job)
@@ -341,15 +351,17 @@ def _left(remaining: float | None) -> str:
 
 
 def _stage_lines() -> Notify:
-    """For a log or a pipe: one line per stage."""
-    last = ""
+    """For a log or a pipe: one line per stage, and where one takes long how far it is."""
+    last, due = "", 0.0
 
     def show(progress: float, stage: str, message: str, remaining: float | None) -> None:
-        nonlocal last
-        if stage != last:
-            sys.stderr.write(f"{progress:4.0%} {stage}\n")
+        nonlocal last, due
+        now = time.monotonic()
+        if stage != last or now >= due:
+            told = f"{stage}, {message}" if stage == last and message else stage
+            sys.stderr.write(f"{progress:4.0%} {told}\n")
             sys.stderr.flush()
-        last = stage
+            last, due = stage, now + TOLD_AFTER
 
     return show
 
@@ -478,6 +490,17 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+    by = "triposg or detailgen3d: the shape is refined by that network; else it follows the picture's outline"
+    command.add_argument("--with", dest="network", default="", metavar="NETWORK", help=by)
+    command.add_argument("--preset", default="balanced", help="with a network: fast, balanced or high")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="OPTION=VALUE",
+        help="with a network: strength, guidance, trust, seed, steps, faces or grid; may be repeated",
+    )
     _add_elsewhere(command)
 
 

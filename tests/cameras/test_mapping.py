@@ -16,7 +16,9 @@ from image_to_3d.worker.cameras.sfm.two_view import verified
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.pictures.load import Picture
 
-pytest.importorskip("pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment")
+pycolmap = pytest.importorskip(
+    "pycolmap", reason="cameras are found with COLMAP's library, which is not in this environment"
+)
 
 
 def empty(count: int) -> Features:
@@ -54,6 +56,19 @@ def test_cameras_that_hardly_any_point_holds_and_points_that_fit_badly_are_left_
     )  # fmt: skip
     found = mapping.reconstruction_of(model)
     assert found.pictures == (1, 2) and found.points[:, 0].tolist() == [0.0, 1.0]
+
+
+def test_colmaps_own_words_never_reach_the_terminal(capfd):
+    """Pictures that match, but of which nothing can be made: its library says so with each try."""
+    pycolmap.logging.minloglevel = pycolmap.logging.Level.INFO.value
+    views, points, looks = synthetic.ring(2, 0.0), synthetic.cloud(40), synthetic.looks(40)
+    each = [synthetic.features(view, points, looks) for view in views]
+    seen = synthetic.observations(each)
+    cameras = [seen.groups[0].camera(CameraPrior(1.4, False), 1)] * 2
+    pairs = verified(each, cameras, seen.compared, synthetic.job())
+    assert pairs
+    assert mapping.mapped(dataclasses.replace(seen, matched=pairs), CameraPrior(1.4, False), synthetic.job()) is None
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("shown, is_registered", [(11, False), (17, False), (26, True)])

@@ -60,6 +60,18 @@ def job() -> Job:
     return Job(lambda *_: None)
 
 
+class Told(Job):
+    """A job that keeps all reports, also those that come too soon after another to be shown."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda *_: None)
+        self.reports: list[tuple[float, str]] = []
+
+    def report(self, progress: float, stage: str, message: str = "") -> None:
+        super().report(progress, stage, message)
+        self.reports.append((progress, message))
+
+
 def seen(features: list[Features]) -> Observations:
     return Observations([CameraGroup(240, 240, 40.0, tuple(range(len(features))))], features, [], [], 1)
 
@@ -75,10 +87,17 @@ def errors(found: Registration) -> np.ndarray:
 
 
 def test_pictures_that_were_left_out_are_registered_on_a_thing_with_a_print_on_two_sides(printed_twice):
-    found = completed(solution(START), seen(printed_twice.features), printed_twice.silhouettes, job())
+    told = Told()
+    found = completed(solution(START), seen(printed_twice.features), printed_twice.silhouettes, told)
     assert found.pictures == tuple(range(COUNT))
     assert errors(found).max() < 2.5
     assert len(found.points) > 300 and found.error < 1.5
+    progress = [fraction for fraction, _ in told.reports]
+    assert all(later >= before - 0.1 for before, later in zip(progress, progress[1:])) and progress[0] < 0.1
+    pairs = [message for _, message in told.reports if message.startswith("pair")]
+    assert len(pairs) > COUNT * (COUNT - 1) / 2 and "pair 6 of 6" in pairs  # each pair, of the four at first
+    assert sum("adjusting" in message for _, message in told.reports) > 5  # again and again while COLMAP works
+    assert any("looking at" in message for _, message in told.reports)
 
 
 def test_a_picture_of_another_thing_is_left_out(box):

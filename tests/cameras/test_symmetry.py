@@ -3,8 +3,10 @@ import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.registration import Registration
+from image_to_3d.worker.cameras.sfm import symmetry
+from image_to_3d.worker.cameras.sfm.mapping import Observations
 from image_to_3d.worker.cameras.sfm.rotation_search import largest_component, searched
-from image_to_3d.worker.cameras.sfm.symmetry import _astray
+from image_to_3d.worker.cameras.sfm.symmetry import _astray, symmetry_checked
 from image_to_3d.worker.cameras.sfm.view_graph import TOLERANCE, ViewGraph, likeness_of
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
@@ -80,6 +82,21 @@ def test_cameras_that_are_turned_otherwise_than_is_likely_are_named_whatever_the
     rotations[3] = rotations[3] @ Rotation.from_rotvec([0.0, 2.0, 0.0]).as_matrix()
     found = Registration((0, 1, 2, 4, 5), (), rotations, np.zeros((5, 3)))
     assert _astray(found, np.arange(COUNT), TRUE) == {4}
+
+
+FOLDED = np.concatenate([TRUE[:8], TRUE[:8]])
+
+
+@pytest.mark.parametrize("rotations, is_doubted", [(TRUE, False), (FOLDED, True), (TRUE[:8], False)])
+def test_that_sides_look_alike_is_told_only_where_cameras_are_contradicted(monkeypatch, rotations, is_doubted):
+    """And not where what contradicts them is of pictures that were left out."""
+    count = len(rotations)
+    found = Registration(tuple(range(count)), (), rotations, np.zeros((count, 3)))
+    monkeypatch.setattr(symmetry, "view_graph", lambda *_: printed_twice())
+    monkeypatch.setattr(symmetry, "_intrinsics", lambda *_: [])
+    monkeypatch.setattr(symmetry, "_likelier", lambda found, *_: found)
+    seen = Observations([], [None] * COUNT, [], [], 1)
+    assert bool(symmetry_checked(found, seen, job())[1]) is is_doubted
 
 
 def alike_from_three_sides(seed: int) -> tuple[ViewGraph, np.ndarray]:

@@ -12,13 +12,14 @@ from image_to_3d.worker.cameras.capture import Capture
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import PinholeCamera, View
-from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, hollows, outlines
+from image_to_3d.worker.methods.multiview_fit import agreement, grid_result, grid_training, hollows, outlines
 from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 
 BOUNDS = np.array([[-0.55] * 3, [0.55] * 3])
 LATTICE = Lattice.over(BOUNDS, 56)
 RADIUS, HEIGHT, WALL, FLOOR = 0.4, 0.4, 0.07, 0.56  # of a cup, half its height, and how deep it is
+DENT = 0.09  # deep
 PIXELS, STEPS = 80, 240
 JOB = Job(lambda *_: None)
 
@@ -32,6 +33,11 @@ def cup(points: np.ndarray) -> np.ndarray:
     return np.maximum(block(points), -np.maximum(room, HEIGHT - FLOOR - points[..., 2]))
 
 
+def dented(points: np.ndarray) -> np.ndarray:
+    """A block with a dent in its side that no outline shows."""
+    return np.maximum(block(points), 0.3 - np.linalg.norm(points - (0.0, RADIUS + 0.3 - DENT, 0.0), axis=-1))
+
+
 def looking(yaw: float, pitch: float) -> View:
     position = 2.2 * np.array([math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)])
     right = np.cross(-position, [0.0, 0.0, 1.0])
@@ -41,8 +47,10 @@ def looking(yaw: float, pitch: float) -> View:
     return View(camera, np.stack([right, np.cross(ahead, right), ahead]), position)
 
 
-def photo(shape: Callable[[np.ndarray], np.ndarray], view: View) -> View:
-    """Of a shape whose colours change slowly from place to place."""
+def photo(
+    shape: Callable[[np.ndarray], np.ndarray], view: View, print_size: float = 7.0, contrast: float = 90.0
+) -> View:
+    """Of a shape whose colours change from place to place, by default slowly."""
     camera = view.camera
     row, column = np.mgrid[:PIXELS, :PIXELS] + 0.5
     rays = np.stack([(column - camera.cx) / camera.fx, (row - camera.cy) / camera.fy, np.ones_like(row)], 2)
@@ -51,12 +59,13 @@ def photo(shape: Callable[[np.ndarray], np.ndarray], view: View) -> View:
         new = ~hit & (shape(view.position + rays * along) <= 0.0)
         depth[new], hit = along, hit | new
     places = view.position + rays * depth[..., None]
-    colour = 128.0 + 90.0 * np.sin(7.0 * places + (0.0, 1.0, 2.0))
+    colour = 128.0 + contrast * np.sin(print_size * places + (0.0, 1.0, 2.0))
     return replace(view, rgb=np.uint8(colour * hit[..., None]), mask=np.uint8(255 * hit))
 
 
-def photos(shape: Callable[[np.ndarray], np.ndarray]) -> tuple[View, ...]:
-    return tuple(photo(shape, looking(2.4 * k, math.radians((10.5, -15.0, 40.0, 60.0)[k % 4]))) for k in range(20))
+def photos(shape: Callable[[np.ndarray], np.ndarray], *colours: float) -> tuple[View, ...]:
+    angles = ((2.4 * k, math.radians((10.5, -15.0, 40.0, 60.0)[k % 4])) for k in range(20))
+    return tuple(photo(shape, looking(*each), *colours) for each in angles)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +122,29 @@ def test_a_cup_is_opened_as_deep_as_it_is(of_cup, hull):
 def test_what_has_a_lid_keeps_it(of_block):
     hull = outlines.hull_distance(of_block, LATTICE, JOB)
     assert hollows.opened(of_block, hull, LATTICE, JOB) is hull
+
+
+def test_a_hole_in_one_mask_is_not_drilled_through_the_thing(of_cup, hull):
+    mask = of_cup[0].mask.copy()
+    mask[40, 40] = 0
+    found = outlines.hull_distance((replace(of_cup[0], mask=mask), *of_cup[1:]), LATTICE, JOB)
+    assert ((found < 0.0) == (hull < 0.0)).all()
+
+
+def test_a_dent_that_no_outline_shows_is_found_by_its_print(hull):
+    found = agreement.agreed(photos(dented, 40.0), hull, hull, LATTICE, JOB)
+    true, places = true_on(dented), LATTICE.corners(torch.device("cpu")).numpy().reshape(*LATTICE.samples, 3)
+    middle = (np.linalg.norm(places - (0.0, RADIUS, 0.0), axis=-1) < 0.12) & (np.abs(true) < 1.0)
+    assert (true - hull)[middle].mean() > 2.5
+    assert np.abs(found - true)[middle].mean() < 1.0
+    assert (found >= hull - 1e-3)[np.abs(hull) < 1.5].all()
+    opposite = (places[..., 1] < 0.0) & (np.abs(true) < 1.0)
+    assert np.abs(found - hull)[opposite].mean() < 0.2
+
+
+def test_a_plain_surface_stays_on_its_hull(hull):
+    found = agreement.agreed(photos(dented, 40.0, 0.0), hull, hull, LATTICE, JOB)
+    assert np.abs(found - hull)[np.abs(hull) < 1.5].max() < 0.05
 
 
 def test_a_thing_with_outlines_learns_colours_and_is_as_smooth_as_its_outlines(of_block):

@@ -3,6 +3,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +72,12 @@ def test_the_thing_that_all_photos_go_around_is_cut_out_and_becomes_the_world(ro
     assert ((found.views[3].mask >= 128) == truth).mean() > 0.97
 
 
+def assert_a_place(found: Capture, before: Capture) -> None:
+    """With all that the photos show, and a word about it."""
+    assert found.views == before.views and found.unbounded
+    assert len(found.notes) == 1 and "of a place" in found.notes[0] and "set the subject to object" in found.notes[0]
+
+
 def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypatch, network, tmp_path):
     dice = np.random.default_rng(1)
 
@@ -81,7 +88,7 @@ def test_what_is_another_thing_in_each_photo_is_left_in_its_place(room, monkeypa
         return seen
 
     monkeypatch.setattr(saliency, "matte", astray)
-    assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
+    assert_a_place(photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos"), room)
     with pytest.raises(Unable, match="do not agree on one object"):
         photo_mattes.cut_out(room, "object", WeightStore(tmp_path), "photos")
 
@@ -96,7 +103,42 @@ def test_a_thing_with_another_one_beside_it_in_each_photo_is_left_in_its_place(r
         return seen
 
     monkeypatch.setattr(saliency, "matte", half_astray)
-    assert photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos") is room
+    assert_a_place(photo_mattes.cut_out(room, "auto", WeightStore(tmp_path), "photos"), room)
+
+
+@pytest.mark.parametrize(
+    "degrees, agreement, ground, is_thing",
+    [
+        (360, 0.88, False, True),
+        (360, 0.83, False, False),
+        (360, 0.83, True, True),
+        (132, 0.88, False, True),  # about where one threshold of the arc made a fox a scene
+        (126, 0.88, False, True),
+        (90, 0.88, False, False),
+        (90, 0.9, True, True),
+        (90, 0.96, False, True),
+        (50, 1.0, True, False),
+    ],
+)
+def test_thing_or_place_is_told_by_arc_outlines_and_ground_together(
+    monkeypatch, network, tmp_path, degrees, agreement, ground, is_thing
+):
+    views = [
+        replace(looking(math.radians(k * degrees / 12), 0.3), rgb=np.zeros((SIDE, SIDE, 3), np.uint8))
+        for k in range(12)
+    ]
+    monkeypatch.setattr(photo_mattes.matte, "subject_alpha", lambda *_: np.full((SIDE, SIDE), 255, np.uint8))
+    hull = SimpleNamespace(agreement=agreement, box=np.array([[-1.0] * 3, [1.0] * 3]))
+    monkeypatch.setattr(photo_mattes.Hull, "of", lambda *_: hull)
+    dice = np.random.default_rng(0)
+    points = dice.uniform(-4.0, 4.0, (400, 3))
+    points[:200, 2] = -1.0 if ground else points[:200, 2]
+    capture = Capture(tuple(views), points, np.array([[-4.0] * 3, [4.0] * 3]), True)
+    found = photo_mattes.cut_out(capture, "auto", WeightStore(tmp_path), "photos")
+    if is_thing:
+        assert not found.unbounded and f"{100 * agreement:.0f} % of its outlines agree" in found.notes[-1]
+    else:
+        assert_a_place(found, capture)
 
 
 def test_a_scene_is_not_cut_out(room, network, tmp_path):

@@ -25,7 +25,7 @@ from image_to_3d.worker.wire import protocol
 from PIL import Image
 
 JOB = Job(lambda *_: None)
-PLAN = improved.Plan(96, 6, 1.0, 0.5, 40, 4000, 256)
+PLAN = improved.Plan(80, 5, 1.0, 0.5, 28, 1200, 128)
 SIZE = np.array([1.0, 0.8, 0.5])
 
 
@@ -41,7 +41,7 @@ def coloured(mesh: Mesh) -> Mesh:
         front = points[:, 2:] > 0
         return np.float32(np.where(front, [0.8, 0.2, 0.1], [0.1, 0.6, 0.2]) + 0.15 * points[:, 1:2])
 
-    return baked(unwrapped(mesh, 256), 256, colour, [])
+    return baked(unwrapped(mesh, 128), 128, colour, [])
 
 
 class Knowing:
@@ -87,53 +87,68 @@ def thickness(asset: Asset) -> float:
 
 
 def test_with_an_oracle_shape_and_colours_get_near_the_truth(start, truth, photo, monkeypatch):
-    knowing = Knowing(truth, monkeypatch)
-    heard = []
-    last, why = rounds(
-        start, [photo], [PLAN, replace(PLAN, strength=0.5, views=4)], knowing, 7, JOB, lambda *r: heard.append(r)
-    )
-    assert why == "" and [number for number, _ in heard] == [1, 2] and heard[-1][1] is last
-    assert thickness(start) > 1.7 and thickness(last.asset) == pytest.approx(1.0, abs=0.06)
-    back = looking(truth, 180.0, 0.0, 96)
+    knowing, heard = Knowing(truth, monkeypatch), []
+    last, why = rounds(start, [photo], [PLAN], knowing, 7, JOB, lambda *made: heard.append(made))
+    assert why == "" and heard == [(1, last)] and len(last.views) == 5
+    assert thickness(start) > 1.7 and thickness(last.asset) == pytest.approx(1.0, abs=0.1)
+    back = looking(truth, 180.0, 0.0, 80)
     own, true = (pictured(mesh, back, np.zeros(3))[0].astype(float) for mesh in (last.asset.mesh, truth))
-    assert np.abs(own - true).mean() < 8
-    assert trimesh.Trimesh(*[last.asset.mesh.vertices, last.asset.mesh.faces], process=True).is_watertight
+    assert np.abs(own - true).mean() < 10
+    solid = trimesh.Trimesh(last.asset.mesh.vertices, last.asset.mesh.faces)
+    solid.merge_vertices(merge_tex=True, merge_norm=True)
+    assert solid.is_watertight
     unknown, references, strength, seed = knowing.told[0]
-    assert unknown.shape == (96, 96) and unknown.max() == 1.0 and unknown[0, 0] == 0.0 and unknown.dtype == np.float32
+    assert unknown.shape == (80, 80) and unknown.max() == 1.0 and unknown[0, 0] == 0.0 and unknown.dtype == np.float32
     assert references[0].shape == (128, 128, 3) and (strength, seed) == (1.0, 7)
-    assert knowing.told[6][2] == 0.5
 
 
 def test_the_photos_own_side_is_nothing_that_is_unknown(truth, photo):
-    ask = improved._asked(truth, [photo], looking(truth, 0.0, 0.0, 96), PLAN, np.zeros(3))
-    assert ask.unknown[44:52, 44:52].max() < 0.05
-    behind = improved._asked(truth, [photo], looking(truth, 180.0, 0.0, 96), PLAN, np.zeros(3))
-    assert behind.unknown[44:52, 44:52].min() > 0.95
+    ask = improved._asked(truth, [photo], looking(truth, 0.0, 0.0, 80), PLAN, np.zeros(3))
+    assert ask.unknown[36:44, 36:44].max() < 0.05
+    behind = improved._asked(truth, [photo], looking(truth, 180.0, 0.0, 80), PLAN, np.zeros(3))
+    assert behind.unknown[36:44, 36:44].min() > 0.95
 
 
-def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, monkeypatch):
-    class Spoiling:
-        def repaint(self, picture, *_):
-            return picture
+class Nothing:
+    def repaint(self, picture, *_):
+        return picture
 
-    shaped = improved.shaped
 
-    def thinner(*arguments):
-        mesh = shaped(*arguments)
-        return replace(mesh, vertices=mesh.vertices * np.float32([0.7, 1.0, 1.0]))
+@pytest.fixture
+def quick(start, monkeypatch):
+    """Rounds that leave the mesh as it was, but for what is done to its width."""
+    done = {"width": 1.0}
+    monkeypatch.setattr(improved, "shaped", lambda mesh, *_: mesh)
 
-    monkeypatch.setattr(improved, "shaped", thinner)
-    last, why = rounds(start, [photo], [PLAN], Spoiling(), 0, JOB)
+    def painted(mesh, *_):
+        return replace(mesh, vertices=mesh.vertices * np.float32([done["width"], 1.0, 1.0]))
+
+    monkeypatch.setattr(improved, "painted", painted)
+    return done
+
+
+def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, quick):
+    quick["width"] = 0.7
+    last, why = rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
     assert last.asset is start and "round 1 would have made the photo's own view worse" in why
 
 
-def test_who_has_enough_keeps_the_round_before(start, truth, photo, monkeypatch):
-    job, knowing = Job(lambda *_: None), Knowing(truth, monkeypatch)
-    heard = []
-    last, why = rounds(
-        start, [photo], [PLAN] * 3, knowing, 0, job, lambda number, made: (heard.append(made), job.end_early())
-    )
-    assert len(heard) == 1 and last is heard[0] and why == loop._EARLY
+def test_who_has_enough_keeps_the_round_before(start, photo, quick):
+    job, heard = Job(lambda *_: None), []
+
+    def hear(number, made) -> None:
+        heard.append(made)
+        job.end_early()
+
+    last, why = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, hear)
+    assert heard == [last] and why == loop._EARLY
+
+
+def test_who_has_enough_at_once_keeps_what_there_was(start, photo, quick):
+    job = Job(lambda *_: None)
+    job.end_early()
+    last, why = rounds(start, [photo], [PLAN], Nothing(), 0, job)
+    assert last.asset is start and why == loop._EARLY
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])

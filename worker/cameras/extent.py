@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.view import View
 from .hull import hull_box, pixels_of
-from .orient import focus, goes_around
+from .orient import FRONT, focus, one_sidedness
 
 MARGIN = 0.03
 """A box is larger than what was found by this share of its longest side, on each side."""
@@ -38,7 +38,7 @@ def extent(
     trusted = trusted if len(trusted) >= 20 else points
     if len(trusted) < 8:
         return _box_of_cameras(views, rotations, positions), True
-    around = goes_around(rotations, positions)
+    around = one_sidedness(rotations, positions) < FRONT
     common = trusted[_seen_by(views, trusted) >= _COMMON] if around else trusted
     box = _box_of(common if len(common) >= 0.2 * len(trusted) else trusted, 1.0 if around else 2.0)
     outside = ((points < box[0]) | (points > box[1])).any(1).mean()

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .view import View, Window
+from .view import PinholeCamera, View, Window
 
 
 class Representation(Protocol):
@@ -173,6 +173,20 @@ class Front:
 
 
 @dataclass(frozen=True, eq=False)
+class Begun:
+    """A shape that is there before a method refines it, in axes with y up.
+
+    vertices: (V, 3). faces: (F, 3), counter-clockwise seen from outside. view: a picture of the thing with its mask and
+    its camera. seen: (N, 3) points of its surface that depth shows in the picture; none where nothing does.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    view: View
+    seen: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Apart:
     """A thing, and the scene that it stands in, of one picture. scene: with the thing still in it."""
 
@@ -215,6 +229,57 @@ class Field:
 
     def to_arrays(self) -> Mapping[str, np.ndarray]:
         return self.arrays()
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Pictures of one thing from several sides, in one world with glTF's axes (+Y up, the front faces +Z).
+
+    pictures: each with its camera, colours, mask, and confidence; a photo has no confidence, and is believed
+    everywhere. depths: of each, (H, W) float32 along the optical axis in the world's unit, inf where nothing is.
+    """
+
+    pictures: tuple[View, ...]
+    depths: tuple[np.ndarray, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shapes = [(view.camera.height, view.camera.width) for view in self.pictures]
+        if shapes != [depth.shape for depth in self.depths]:
+            raise ValueError(f"views of {shapes} pixels with depths of {[depth.shape for depth in self.depths]}")
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The photos."""
+        return tuple(view for view in self.pictures if view.confidence is None)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        found = {"notes": _kept(self.notes), "count": np.array(len(self.pictures))}
+        for number, (view, depth) in enumerate(zip(self.pictures, self.depths)):
+            camera = view.camera
+            found[f"camera {number}"] = np.array([*(camera.fx, camera.fy, camera.cx, camera.cy), *_pose(view)])
+            found |= {f"depth {number}": depth, f"mask {number}": view.mask}
+            if view.confidence is not None:  # of a photo its method makes the same again
+                found |= {f"rgb {number}": view.rgb, f"confidence {number}": view.confidence}
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], photo: np.ndarray) -> Views:
+        """photo: (H, W, 3) uint8 sRGB, the picture of the views that have no confidence."""
+        pictures, depths = [], []
+        for number in range(int(arrays["count"])):
+            depth, values = arrays[f"depth {number}"], arrays[f"camera {number}"]
+            camera = PinholeCamera(depth.shape[1], depth.shape[0], *map(float, values[:4]))
+            pose = values[4:13].reshape(3, 3), values[13:]
+            rgb, mask = arrays.get(f"rgb {number}", photo), arrays[f"mask {number}"]
+            pictures.append(View(camera, *pose, rgb, mask, confidence=arrays.get(f"confidence {number}")))
+            depths.append(depth)
+        return cls(tuple(pictures), tuple(depths), tuple(arrays["notes"].tolist()))
+
+
+def _pose(view: View) -> np.ndarray:
+    """(12,) float64: the rotation's rows, then the position."""
+    return np.concatenate([view.rotation.ravel(), view.position])
 
 
 def _kept(notes: tuple[str, ...]) -> np.ndarray:

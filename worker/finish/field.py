@@ -38,12 +38,14 @@ from .asset import Asset
 from .behind import imagined
 from .options import FieldOptions
 from .photos import with_square_pixels
+from .seen import only_seen
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _FRAGMENT = 0.1
 """Parts of a smaller share are mistakes too where there are more parts than the outlines show apart; a larger one is
 rather a limb that is too thin where it hangs on. Of 21 cut-outs' parts the smallest that was truly apart had .028."""
 
+_RIM = 1.5  # cells over which smoothing rounds where a place was closed at its box
 _SLIVER = 0.1  # of a cell: shorter edges are drawn together
 _LEAST_IOU = 0.6
 """Outlines that agree less than this are those of different things: a photo would be smeared over the wrong places."""
@@ -68,11 +70,11 @@ def finished(field: Field, options: FieldOptions, job: Job | Span) -> Asset:
     placed = place(mesh, options.size or None, options.origin)
     cameras = tuple(camera_info(view, placed) for view in views)
     photos = views if all(view.rgb is not None for view in views) else ()
-    return Asset(placed.mesh, cameras, double_sided=False, warnings=(*field.notes, *said), photos=photos)
+    return Asset(placed.mesh, cameras, double_sided=_is_place(field), warnings=(*field.notes, *said), photos=photos)
 
 
 def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
-    """The clean mesh in glTF axes, without a texture."""
+    """The clean mesh in glTF axes, without a texture: of a place, only what its photos saw."""
     try:
         found = isosurface(field.value, field.bounds, options.grid, job.span(0.0, 0.8).report)
     except ValueError as error:
@@ -85,8 +87,15 @@ def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     job.report(0.9, "simplifying")
     vertices, faces = decimated(vertices, faces, options.faces)
     vertices, faces = without_short_edges(vertices, faces)
+    if _is_place(field):
+        vertices, faces = only_seen(vertices, faces, field.views, field.bounds, _RIM * found.spacing)
     vertices, faces = without_small_parts(vertices, faces, *alone)  # where it was thinner than its triangles
     return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()
+
+
+def _is_place(field: Field) -> bool:
+    """Whether the field is all that several photos show, not a thing that was cut out of them."""
+    return len(field.views) > 1 and all(view.mask is None for view in field.views)
 
 
 def _most_parts(views: tuple[View, ...]) -> int | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from skimage.registration import optical_flow_ilk
 
 from ..core.errors import Invalid
 from ..core.job import Job, Span
@@ -31,7 +32,8 @@ from ..geometry.texturing.projection import silhouette_iou
 from ..geometry.texturing.seen import Seen, pictured
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
-from ..geometry.views_pull import pulled
+from ..geometry.views_pull import Drift, pulled
+from ..pictures.silhouette import large_parts
 from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
@@ -45,9 +47,13 @@ BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
 _MIXED = 3  # pixels beside an outline of a photo that mix colours
 _PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
 _ROOM = 0.05  # of the box that a surface is looked for in, on each side
-_SMOOTH = 5  # rounds of smoothing, which takes the stairs of marching cubes
+_SMOOTH = 15  # rounds of smoothing, which takes the stairs of marching cubes
 _RIM = (0.01, 0.12)  # of a picture's side: how far its outline may move at strength 0 and 1
 _FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its plain colour, and its noise
+_WINDOW, _SOFT, _FLAT = 0.025, 1.0, 2e-4
+"""Of drifts: the window's radius, of the picture's side; pixels of blur; squared slope below which nothing is told."""
+
+_SPECK, _HOLE = 0.02, 0.01  # of the thing's pixels: smaller pieces, and holes, are mistakes
 _TOLD = 0.06  # sRGB of 1 by which a colour differs from the plain one at least
 _SURE = 3.0  # deviations of the noise by which it does
 _SMEARED = 12.0  # pixels of blur per sRGB of 1 of noise
@@ -121,9 +127,10 @@ def before(photo: View, behind: np.ndarray) -> np.ndarray:
     return np.rint(photo.rgb * share + 255.0 * behind * (1.0 - share)).astype(np.uint8)
 
 
-def asked(mesh: Mesh, photos: Sequence[View], plan: Plan, behind: np.ndarray) -> list[Asked]:
-    """The views that are known worst, as far as they are known."""
-    return [_asked(mesh, photos, view, plan, behind) for view in worst_known(mesh, photos, plan.views, plan.size)]
+def asked(mesh: Mesh, photos: Sequence[View], plan: Plan, behind: np.ndarray, number: int = 0) -> list[Asked]:
+    """The views that are known worst, as far as they are known. number: of the round; each has other places."""
+    views = worst_known(mesh, photos, plan.views, plan.size, number)
+    return [_asked(mesh, photos, view, plan, behind) for view in views]
 
 
 def _asked(mesh: Mesh, photos: Sequence[View], view: View, plan: Plan, behind: np.ndarray) -> Asked:
@@ -140,7 +147,7 @@ def _asked(mesh: Mesh, photos: Sequence[View], view: View, plan: Plan, behind: n
     near = ndimage.distance_transform_edt(~inside) < reach
     unknown = seen.laid(1.0 - best, np.float32(0.0))
     rim = near & (ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1] < reach)
-    unknown = np.where(rim & ~(inside & (unknown < 0.5)), np.maximum(unknown, 1.0), unknown)
+    unknown = np.where(rim, 1.0, unknown)  # a photo tells the colours there, and not how deep they lie
     return Asked(view, picture, unknown.astype(np.float32), share, seen.laid(facing.astype(np.float32), 0.0))
 
 
@@ -157,6 +164,28 @@ def taken(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> Vi
     return replace(ask.view, rgb=painted, mask=mask, confidence=believed.astype(np.float32))
 
 
+def drifted(ask: Asked, painted: np.ndarray, plan: Plan) -> Drift:
+    """Where what was painted lies beside what was rendered, as far as both show the same (optical flow by iterative
+    Lucas-Kanade: Le Besnerais and Champagnat 2005)."""
+    radius = max(4, round(_WINDOW * plan.size))
+    one, other = (ndimage.gaussian_filter(each.mean(axis=2) / 255.0, _SOFT) for each in (ask.picture, painted))
+    down, right = optical_flow_ilk(one, other, radius=radius)
+    places = np.indices(one.shape) + np.stack([down, right])
+    rest = ndimage.gaussian_filter(np.square(ndimage.map_coordinates(other, places, order=1) - one), radius / 2.0)
+    slopes = np.gradient(one)
+    xx, xy, yy = (ndimage.gaussian_filter(a * b, radius / 2.0) for a, b in _pairs(slopes))
+    least = (xx + yy) / 2.0 - np.sqrt(np.square((xx - yy) / 2.0) + xy**2)  # of the structure tensor
+    inside = ndimage.distance_transform_edt(ask.share >= 128) > radius / 2.0
+    short = np.hypot(down, right) < _rim(plan)
+    sure = np.where(inside & short, least / (least + _FLAT + 0.1 * rest), 0.0)
+    return Drift(ask.view, np.stack([right, down], axis=2), (plan.confidence * sure).astype(np.float32))
+
+
+def _pairs(slopes: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    down, right = slopes
+    return [(down, down), (down, right), (right, right)]
+
+
 def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> np.ndarray:
     """(H, W) uint8 of the thing in what was painted before one colour, which may be noisy."""
     inside, reach = ask.share >= 128, _rim(plan)
@@ -167,22 +196,24 @@ def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -
     blur = min(_SMEARED * noise, 4.0)
     smooth = ndimage.gaussian_filter(apart, (blur, blur, 0)) if blur > 0.3 else apart
     left = noise / max(2.0 * np.sqrt(np.pi) * blur, 1.0)
-    shown = np.linalg.norm(smooth, axis=2) > max(_TOLD, _SURE * left * np.sqrt(3.0))
-    found = np.where(ask.unknown > 0.0, shown, inside)
+    apart = np.linalg.norm(smooth, axis=2)
+    beside = ndimage.maximum_filter(apart, 2 * round(3.0 * max(blur, 0.7)) + 1)  # the thing's own, half of it at a rim
+    shown = apart > np.maximum(max(_TOLD, _SURE * left * np.sqrt(3.0)), beside / 2.0)
+    found = np.where(ask.unknown > 0.0, shown, inside | shown)
     found = ndimage.binary_opening(ndimage.binary_closing(found, iterations=1), iterations=1)
-    labels, count = ndimage.label(found)
-    if count > 1:
-        sizes = np.bincount(labels.ravel())[1:]
-        found = np.isin(labels, 1 + np.flatnonzero(sizes >= 0.02 * sizes.max()))
+    found = large_parts(found, _SPECK * found.mean())
+    found = ~large_parts(~found, _HOLE * found.mean())  # of the plain colour are also highlights and labels
     return np.where(found, 255, 0).astype(np.uint8)
 
 
-def shaped(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
-    """The mesh, without a texture, as the outlines of all views show it."""
+def shaped(
+    mesh: Mesh, photos: Sequence[View], views: Sequence[View], drifts: Sequence[Drift], plan: Plan, job: Job | Span
+) -> Mesh:
+    """The mesh, without a texture, as the outlines of all views show it, and what has drifted in them."""
     job.report(0.0, "following the outlines")
     whole = _welded(mesh)
     weighted = [*((photo, 1.0) for photo in photos), *((view, plan.confidence) for view in views)]
-    moved = pulled(whole.vertices, whole.faces, weighted, job.check)
+    moved = pulled(whole.vertices, whole.faces, weighted, drifts, job.check)
     cloud = Cloud.of(replace(whole, vertices=moved, normals=None))
     outlines = [Outline(view) for view in (*photos, *views)]
     low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
@@ -193,7 +224,9 @@ def shaped(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan
 
     field = Field(value, None, np.stack([low - room, high + room]).astype(np.float64), np.eye(3), dict)
     job.report(0.4, "making the surface")
-    return surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 1.0))
+    made = surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 0.9))
+    vertices = pulled(made.vertices, made.faces, weighted, check=job.check)  # smoothing has taken the rims back
+    return replace(made, vertices=vertices).with_normals()
 
 
 def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:

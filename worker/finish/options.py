@@ -132,6 +132,17 @@ class FieldOptions:
 
 
 @dataclass(frozen=True)
+class ViewsOptions:
+    """Of a thing seen from several sides. grid: cells along the longest side of its box."""
+
+    grid: int = option(160, "Grid", "Cells along the thing from which its surface is made: finer, more time.", 32, 512)
+    faces: int = _faces(25_000)
+    texture: int = _texture(2048)
+    size: float = _size("as the views say.")
+    origin: str = _origin()
+
+
+@dataclass(frozen=True)
 class ApartOptions:
     """Of a thing and the scene that it stands in; size and origin are the scene's, of both together."""
 
@@ -152,6 +163,7 @@ TABLE = {
     "Layers": Finish(LayersOptions, ".layers"),
     "Apart": Finish(ApartOptions, ".apart"),
     "Field": Finish(FieldOptions, ".field"),
+    "Views": Finish(ViewsOptions, ".views"),
 }
 """By the name of the representation (core.representations): its type decides, here and nowhere else."""
 

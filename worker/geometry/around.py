@@ -21,8 +21,11 @@ FOV = 30.0
 """Degrees in which a camera around a thing sees the sphere around it."""
 
 _FILLED = 0.75  # of the picture's side by the thing
-_PITCHES, _STEP = (10.0, 50.0, -35.0), 45.0  # degrees from above, and between two cameras of a ring
-_POLES = (85.0, -85.0)
+_PITCHES, _STEP = ((10.0, 50.0, -35.0), (-12.0, 32.0, -55.0)), 45.0
+"""Degrees from above of rings of cameras, of one round and the next, and between two cameras of a ring."""
+
+_POLES, _TURN = (85.0, -85.0), 20.0
+"""Degrees from above and from below; and by which a round's rings are turned against the one before's."""
 _SIDE = 96  # pixels in which it is counted what a camera sees
 _KEPT = 0.35  # of what is not known is left to be known of a face that a chosen camera sees head-on
 
@@ -61,10 +64,11 @@ def known(mesh: Mesh, photos: Sequence[View]) -> np.ndarray:
     return best
 
 
-def worst_known(mesh: Mesh, photos: Sequence[View], count: int, size: int) -> list[View]:
-    """`count` views, of size x size pixels, each of which sees most of what neither photos nor those before show."""
-    yaw = angles(mesh, photos[0])[0] if photos else 0.0
-    places = [(yaw + step * _STEP, pitch) for pitch in _PITCHES for step in range(int(360.0 / _STEP))]
+def worst_known(mesh: Mesh, photos: Sequence[View], count: int, size: int, turn: int = 0) -> list[View]:
+    """`count` views, of size x size pixels, each of which sees most of what neither photos nor those before show. turn:
+    another number gives other places."""
+    yaw, rings = (angles(mesh, photos[0])[0] if photos else 0.0) + turn * _TURN, _PITCHES[turn % len(_PITCHES)]
+    places = [(yaw + step * _STEP, pitch) for pitch in rings for step in range(int(360.0 / _STEP))]
     places += [(yaw, pitch) for pitch in _POLES]
     seen = [_shown(mesh, *place) for place in places]
     missing, area = 1.0 - known(mesh, photos), mesh.face_areas()

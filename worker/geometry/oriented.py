@@ -20,19 +20,25 @@ from ..core.view import View
 from .mesh import Mesh, face_vectors
 from .texturing.rasterise import projected
 
-_NEIGHBOURS = 6
+_NEIGHBOURS = 6  # of a place: of points that are exact
 _POINTS = 80_000  # that stand for a mesh
-_RAGGED = 1.5  # pixels over which the outline of a picture that is no photo is evened out
+_RAGGED, _SLACK = 2.5, 0.6
+"""Pixels over which the outline of a picture that is no photo is evened out, and by which it may be too narrow."""
 _FAR = 4.0  # times as far as points are apart: beyond, the plane says the side alone
 
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """points, normals: (N, 3), these of length 1 and outwards. weights: (N,) how far each is to be believed."""
+    """Points of a surface.
+
+    points, normals: (N, 3), these of length 1 and outwards. weights: (N,) how far each is to be believed. even: times
+    as far as points are apart, over which they are averaged.
+    """
 
     points: np.ndarray
     normals: np.ndarray
     weights: np.ndarray
+    even: float = 1.0
 
     @classmethod
     def of(cls, mesh: Mesh, seed: int = 0) -> Cloud:
@@ -57,8 +63,8 @@ class Cloud:
 
     def value(self, points: np.ndarray) -> np.ndarray:
         """(N,) float32 distance to the surface, positive inside."""
-        far, near = self._tree.query(points, k=_NEIGHBOURS)
-        weight = self.weights[near] * np.exp(-np.square(far / np.maximum(far[:, :1] * 1.5, self.spacing)))
+        far, near = self._tree.query(points, k=round(_NEIGHBOURS * self.even**2))
+        weight = self.weights[near] * np.exp(-np.square(far / np.maximum(far[:, :1] * 1.5, self.even * self.spacing)))
         steps = self.points[near] - points[:, None]
         inside = np.einsum("nkc,nkc->nk", steps, self.normals[near])
         found = (weight * inside).sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-12)
@@ -78,7 +84,7 @@ class Outline:
         mask = np.pad(self.view.mask >= 128, 1)
         inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
         found = np.where(mask, inside - 0.5, 0.5 - outside)[1:-1, 1:-1].astype(np.float32)
-        return found if self.view.confidence is None else ndimage.gaussian_filter(found, _RAGGED)
+        return found if self.view.confidence is None else ndimage.gaussian_filter(found, _RAGGED) + _SLACK
 
     def value(self, points: np.ndarray) -> np.ndarray:
         """(N,) float32 how far within the lines of sight at the outline; large where the picture does not reach."""

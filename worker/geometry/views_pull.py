@@ -2,12 +2,14 @@
 """Pulls a mesh until its outlines are those of pictures from several sides. Must not know colours or files.
 
 As `outline_pull` does it for one picture: what each outline says of the points that are seen at it holds across its own
-lines of sight, and one displacement, as smooth as it can be, is found for all (sparse least squares).
+lines of sight, and one displacement, as smooth as it can be, is found for all (sparse least squares). So does what the
+surface between the outlines is seen to have drifted by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -15,25 +17,40 @@ from scipy.sparse.linalg import splu
 
 from ..core.view import View
 from .outline_pull import bending_of, followed, framed, reduced, rim_wanted
-from .texturing.rasterise import projected
+from .texturing.rasterise import depth_buffer, projected
 
 _FACES = 5_000  # of the mesh on which it is worked out
 _STIFF = (300.0, 100.0, 30.0, 10.0)  # of each round, against bending, beside 1 for each point of a rim
 _STAY = 1e-3  # against moving at all, where nothing pulls
+_DRIFTS = 1.0  # of a point of a rim counts one that has drifted
+_SEEN = 0.01  # of the depth: farther behind the first surface a point is hidden
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """What a picture shows elsewhere than it is. flow: (H, W, 2) pixels, right and down, from where the mesh has it;
+    sure: (H, W) in [0, 1], how surely."""
+
+    view: View
+    flow: np.ndarray
+    sure: np.ndarray
 
 
 def pulled(
     vertices: np.ndarray,
     faces: np.ndarray,
     views: Sequence[tuple[View, float]],
+    drifts: Sequence[Drift] = (),
     check: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Vertices (V, 3) float32 whose outlines are those of the views' masks, as far as that goes. faces: (F, 3), welded.
-    views: each with a mask, and how much it counts beside a photo's 1. check: called between the rounds, may raise."""
+    views: each with a mask, and how much it counts beside a photo's 1. drifts: of the mesh as it comes. check: called
+    between the rounds, may raise."""
     few, triangles = reduced(vertices, faces, _FACES)
     outlines = [_Outline(view, weight, few) for view, weight in views if (view.mask >= 128).any()]
     if not outlines:
         return vertices
+    outlines += [_Drifted(drift, few, triangles) for drift in drifts]
     bending, start = sparse.kron(bending_of(triangles, len(few)), sparse.eye_array(3)).tocsr(), few
     scale = float(np.mean([outline.scale(few) for outline in outlines])) ** 2  # all else is in pixels
     for stiff in _STIFF:
@@ -63,11 +80,42 @@ class _Outline:
         """Rows (R, 3 V) of what steps (V, 3) do to the rim in the picture, and what they are to do (R,), in pixels."""
         place = projected(points, self.view)
         rim, wanted = rim_wanted(points, faces, self.view, place[:, :2], self.outline, self.inward)
-        camera, strength = self.view.camera, np.sqrt(self.weight)
-        across = self.view.rotation[:2] * np.array([[camera.fx], [camera.fy]]) * strength
-        values = across[None] / place[rim, 2, None, None]
-        columns = np.broadcast_to(3 * rim[:, None, None] + np.arange(3), values.shape)
-        rows = np.broadcast_to(np.arange(2 * len(rim)).reshape(-1, 2, 1), values.shape)
-        shape = (2 * len(rim), 3 * len(points))
-        found = sparse.csr_array((values.ravel(), (rows.ravel(), columns.ravel())), shape=shape)
-        return found, (strength * (wanted - place[rim, :2])).ravel()
+        weight = np.full(len(rim), self.weight)
+        return _rows(self.view, rim, place, weight, len(points)), _wanted(wanted - place[rim, :2], weight)
+
+
+class _Drifted:
+    """One picture's drift: what it asks of the points that it sees."""
+
+    def __init__(self, drift: Drift, points: np.ndarray, faces: np.ndarray) -> None:
+        self.view, place = drift.view, projected(points, drift.view)
+        depth = depth_buffer(points, faces, drift.view)
+        where = place[:, 1::-1].T - 0.5
+        first = ndimage.map_coordinates(np.where(np.isfinite(depth), depth, 0.0), where, order=0, mode="constant")
+        sure = ndimage.map_coordinates(drift.sure, where, order=1, mode="constant")
+        self.points = np.flatnonzero((place[:, 2] < first * (1.0 + _SEEN)) & (sure > 0.05))
+        flow = [ndimage.map_coordinates(drift.flow[..., k], where, order=1, mode="nearest") for k in (0, 1)]
+        self.wanted = (place[:, :2] + np.stack(flow, axis=1))[self.points]
+        self.weight = _DRIFTS * sure[self.points]
+
+    def scale(self, points: np.ndarray) -> float:
+        return self.view.camera.fx / float(projected(points, self.view)[:, 2].mean())
+
+    def asked(self, points: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+        """As an outline's, of the points that it sees."""
+        place = projected(points, self.view)
+        rows = _rows(self.view, self.points, place, self.weight, len(points))
+        return rows, _wanted(self.wanted - place[self.points, :2], self.weight)
+
+
+def _rows(view: View, chosen: np.ndarray, place: np.ndarray, weight: np.ndarray, count: int) -> sparse.csr_array:
+    """(2 N, 3 V) what steps of the chosen (N,) of so many points do to their places in the picture, weighted (N,)."""
+    across = view.rotation[:2] * np.array([[view.camera.fx], [view.camera.fy]])
+    values = across[None] * np.sqrt(weight)[:, None, None] / place[chosen, 2, None, None]
+    columns = np.broadcast_to(3 * chosen[:, None, None] + np.arange(3), values.shape)
+    rows = np.broadcast_to(np.arange(2 * len(chosen)).reshape(-1, 2, 1), values.shape)
+    return sparse.csr_array((values.ravel(), (rows.ravel(), columns.ravel())), shape=(2 * len(chosen), 3 * count))
+
+
+def _wanted(steps: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return (np.sqrt(weight)[:, None] * steps).ravel()

@@ -13,6 +13,7 @@ from importlib import import_module
 
 from ..core.errors import Invalid, MethodUnavailable
 from ..core.texts import shortened
+from . import repaint
 from .method import Method, Network
 
 TABLE = (
@@ -23,6 +24,7 @@ TABLE = (
     ".hybrid",
     ".triposg",
     ".shap_e",
+    ".views",
 )
 """Modules, of this package where they begin with a dot. Of several methods that fit, the first that is listed is taken
 by itself."""
@@ -48,6 +50,11 @@ def with_network(name: str) -> tuple[Method, Network]:
             return method, network
     names = ", ".join(network.name for _, network in known)
     raise MethodUnavailable(f"there is no network {shortened(name)!r}: choose one of {names}")
+
+
+def network_named(name: str) -> Network:
+    """A method's network, or one that repaints (`repaint`), of that name. Raises MethodUnavailable."""
+    return next((each for each in repaint.NETWORKS if each.name == name.lower()), None) or with_network(name)[1]
 
 
 def under(method: Method) -> list[Method]:

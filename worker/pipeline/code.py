@@ -29,7 +29,7 @@ TOLD = "pipeline/work.py"
 def of_method(method: Method) -> str:
     """The digest of the code that makes a method's representation."""
     own = [Path(find_spec(each.package).origin).parent for each in (method, *under(method))]
-    return _digest((*(WORKER / room for room in SHARED), *own))
+    return _digest((*(WORKER / room for room in (*SHARED, *method.rooms)), *own))
 
 
 def of_cameras() -> str:

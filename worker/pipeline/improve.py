@@ -22,6 +22,8 @@ from ..finish import improved
 from ..finish.asset import write
 from ..finish.refined import Found, located, opened, painted
 from ..finish.repainted import Patches
+from ..methods.method import LOADED
+from ..methods.repaint import named, painter
 from ..pictures.load import Picture, check_shows_something, load
 from .generate import checked_output
 from .refine import facts, seen
@@ -75,10 +77,10 @@ def improve(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
 
 
 def repainter_named(name: str, machine: Machine) -> Repainter:
-    """Raises Invalid where there is none of that name."""
+    """The one that ships, or a network's. Raises Invalid where there is none of that name, WeightsMissing."""
     if name.lower() == INCLUDED:
         return Patches()
-    raise Invalid(f"there is no repainter {shortened(name, 80)!r}: choose {INCLUDED}")
+    return LOADED.get(named(name), machine.weights, machine.device, painter.load)
 
 
 def read(paths: Sequence[str], job: Job) -> list[Picture]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +51,12 @@ def rounds(
     references = [improved.before(photo, behind) for photo in photos]
     for number, plan in enumerate(plans, 1):
         part = job.span((number - 1) / len(plans), number / len(plans))
-        asks = improved.asked(best.asset.mesh, photos, plan, behind)
-        views = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
-        if views is None:
+        asks = improved.asked(best.asset.mesh, photos, plan, behind, number)
+        new = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
+        if new is None:
             return best, _EARLY
-        shape = improved.shaped(best.asset.mesh, photos, views, plan, part.span(0.5, 0.75))
+        views, drifts = [*best.views, *(view for view, _ in new)], [drift for _, drift in new]
+        shape = improved.shaped(best.asset.mesh, photos, views, drifts, plan, part.span(0.5, 0.75))
         found = improved.finished(improved.painted(shape, photos, views, plan, part.span(0.75, 1.0)), photos)
         made = Round(found, _likeness(found, photos), tuple(views))
         if _worse(made, best):
@@ -74,8 +76,8 @@ def _painted(
     behind: np.ndarray,
     seed: int,
     job: Job | Span,
-) -> list[View] | None:
-    """The views, painted; None where the user has had enough before they were."""
+) -> list[tuple[View, Any]] | None:
+    """The views, painted, and what has drifted in each; None where the user has had enough before they were."""
     found = []
     for number, ask in enumerate(asks):
         if job.is_enough():
@@ -83,7 +85,7 @@ def _painted(
         part = job.span(number / len(asks), (number + 1) / len(asks))
         part.report(0.0, "painting", f"view {number + 1} of {len(asks)}")
         picture = repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed + number, part)
-        found.append(improved.taken(ask, picture, plan, behind))
+        found.append((improved.taken(ask, picture, plan, behind), improved.drifted(ask, picture, plan)))
     return found
 
 

@@ -7,9 +7,8 @@ Must not know colours or silhouettes. COLMAP's library triangulates and adjusts 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from ...core.job import Job, Span
 from ..registration import Registration
+from .colmap import library
 from .epipolar import MAX_ERROR, EpipolarGeometry, epipolar_matches
 from .features import Features
 from .mapping import CameraPrior, Observations, heard, lens_camera, reconstruction_of, write_database
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LEAST_COSINE = 0.1  # between two cameras' directions, under which their pictures have no point in common
 _LEAST_MATCHES = 6  # of a pair, under which they are chance
+_MATCHED, _ADJUSTING = 0.7, ("placing cameras", "adjusting all together")  # share of the time until then
 _ITERATIONS = 25  # of the adjustment
 _FIRM = 8  # fewer cameras fit a wrong focal length nearly as well: it stays as it is
 
@@ -52,10 +53,6 @@ class BundleAdjuster:
     _matches: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     _epipolar: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
-    @cached_property
-    def group_of(self) -> dict[int, int]:
-        return {member: number for number, group in enumerate(self.seen.groups) for member in group.members}
-
     def matches(self, first: int, second: int) -> np.ndarray:
         """(M, 2) int: which keypoints of both pictures are the same, whatever their cameras."""
         if first > second:
@@ -71,24 +68,28 @@ class BundleAdjuster:
 
         rough: whether some cameras were found just now and may miss by several pixels.
         """
-        import pycolmap
-
-        job.check()
-        ahead, limit = found.rotations[:, 2], MAX_ERROR[0 if rough else 1]
-        ends = zip(*np.nonzero(np.triu(ahead @ ahead.T > _LEAST_COSINE, 1)))
-        pairs = [pair for i, j in ends if (pair := self._pair(int(i), int(j), found, limit)) is not None]
+        pycolmap = library()
+        limit = MAX_ERROR[0 if rough else 1]
+        pairs = [pair for i, j in self._facing(found, job) if (pair := self._pair(i, j, found, limit)) is not None]
         token = pycolmap.CancellationToken()
         with tempfile.TemporaryDirectory(prefix="image-to-3d-") as folder:
             database = Path(folder) / "pairs.db"
             write_database(database, self.seen, pairs, CameraPrior(found.focal, False))
-            model = heard(lambda: self._model(found, database, token), token, job.check)
+            model = heard(lambda: self._model(found, database, token), token, lambda: job.report(_MATCHED, *_ADJUSTING))
         better = reconstruction_of(model)
         return None if better is None else (better, _tracks_of(model, self.seen.features))
 
+    def _facing(self, found: Registration, job: Job | Span) -> Iterator[tuple[int, int]]:
+        """The places in `found.pictures` of two that may show the same; it tells how many were matched."""
+        ahead = found.rotations[:, 2]
+        ends = np.argwhere(np.triu(ahead @ ahead.T > _LEAST_COSINE, 1)).tolist()
+        for number, (i, j) in enumerate(ends):
+            job.report(_MATCHED * number / len(ends), "placing cameras", f"pair {number + 1} of {len(ends)}")
+            yield i, j
+
     def _pair(self, first: int, second: int, found: Registration, limit: float) -> TwoView | None:
         """first, second: places in `found.pictures`. limit: of the epipolar error, in pixels of 1000."""
-        import pycolmap
-
+        pycolmap = library()
         ends = found.pictures[first], found.pictures[second]
         lines = EpipolarGeometry.between(found, first, second, self.seen.features)
         if ends not in self._epipolar:
@@ -103,44 +104,59 @@ class BundleAdjuster:
         return TwoView(*ends, geometry, False, 0.0)
 
     def _model(self, found: Registration, database: Path, token: pycolmap.CancellationToken) -> pycolmap.Reconstruction:
-        import pycolmap
-
         distorted, firm = any(lens.k1 for lens in found.lenses), len(found.pictures) >= _FIRM
-        threads = self.seen.threads
-        mapping = pycolmap.IncrementalPipelineOptions(num_threads=threads, random_seed=0, extract_colors=False)
-        mapping.triangulation.random_seed = mapping.mapper.random_seed = 0
-        mapping.ba_refine_extra_params, mapping.ba_refine_focal_length = distorted, firm
-        model = pycolmap.triangulate_points(
-            self._cameras(found), database, database.parent, database.parent, True, mapping, False, token
-        )
-        adjusting = pycolmap.BundleAdjustmentOptions(print_summary=False, refine_extra_params=distorted)
-        adjusting.refine_focal_length = firm
-        adjusting.ceres.loss_function_type = pycolmap.LossFunctionType.SOFT_L1
-        adjusting.ceres.solver_options.num_threads = threads
-        adjusting.ceres.solver_options.max_num_iterations = _ITERATIONS
-        everything = pycolmap.BundleAdjustmentConfig()
-        for number in model.reg_image_ids():
-            everything.add_image(number)
-        everything.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-        pycolmap.create_default_bundle_adjuster(adjusting, everything, model).solve()
-        model.update_point_3d_errors()
+        model = triangulated(self.seen, found, database, (firm, distorted), token)
+        adjust(model, (firm, distorted), self.seen.threads)
         return model
 
-    def _cameras(self, found: Registration) -> pycolmap.Reconstruction:
-        """COLMAP's model of the cameras alone, with the numbers that `write_database` gives."""
-        import pycolmap
 
-        model, written = pycolmap.Reconstruction(), set()
-        for number, lens, rotation, position in zip(found.pictures, found.lenses, found.rotations, found.positions):
-            camera = lens_camera(lens, self.group_of[number] + 1)
-            if camera.camera_id not in written:
-                written.add(camera.camera_id)
-                model.add_camera_with_trivial_rig(camera)
-            image = pycolmap.Image(name=f"{number:06}", camera_id=camera.camera_id, image_id=number + 1)
-            image.points2D = pycolmap.Point2DList([pycolmap.Point2D(at) for at in self.seen.features[number].keypoints])
-            pose = pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ position)
-            model.add_image_with_trivial_frame(image, pose)
-        return model
+def triangulated(
+    seen: Observations,
+    found: Registration,
+    database: Path,
+    refined: tuple[bool, bool],
+    token: pycolmap.CancellationToken,
+) -> pycolmap.Reconstruction:
+    """COLMAP's model of the cameras with the points of the pairs in the database. refined: whether focal lengths are,
+    and lens distortion."""
+    pycolmap = library()
+    options = pycolmap.IncrementalPipelineOptions(num_threads=seen.threads, random_seed=0, extract_colors=False)
+    options.triangulation.random_seed = options.mapper.random_seed = 0
+    options.ba_refine_focal_length, options.ba_refine_extra_params = refined
+    cameras = _cameras(seen, found)
+    return pycolmap.triangulate_points(cameras, database, database.parent, database.parent, True, options, False, token)
+
+
+def adjust(model: pycolmap.Reconstruction, refined: tuple[bool, bool], threads: int) -> None:
+    """Adjusts all of COLMAP's model together, robustly. refined: as above."""
+    pycolmap = library()
+    options = pycolmap.BundleAdjustmentOptions(print_summary=False)
+    options.refine_focal_length, options.refine_extra_params = refined
+    options.ceres.loss_function_type = pycolmap.LossFunctionType.SOFT_L1
+    options.ceres.solver_options.num_threads = threads
+    options.ceres.solver_options.max_num_iterations = _ITERATIONS
+    everything = pycolmap.BundleAdjustmentConfig()
+    for number in model.reg_image_ids():
+        everything.add_image(number)
+    everything.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, everything, model).solve()
+    model.update_point_3d_errors()
+
+
+def _cameras(seen: Observations, found: Registration) -> pycolmap.Reconstruction:
+    """COLMAP's model of the cameras alone, with the numbers that `write_database` gives."""
+    pycolmap = library()
+    model, written = pycolmap.Reconstruction(), set()
+    for number, lens, rotation, position in zip(found.pictures, found.lenses, found.rotations, found.positions):
+        camera = lens_camera(lens, seen.group_of[number] + 1)
+        if camera.camera_id not in written:
+            written.add(camera.camera_id)
+            model.add_camera_with_trivial_rig(camera)
+        image = pycolmap.Image(name=f"{number:06}", camera_id=camera.camera_id, image_id=number + 1)
+        image.points2D = pycolmap.Point2DList([pycolmap.Point2D(at) for at in seen.features[number].keypoints])
+        pose = pycolmap.Rigid3d(pycolmap.Rotation3d(rotation), -rotation @ position)
+        model.add_image_with_trivial_frame(image, pose)
+    return model
 
 
 def _tracks_of(model: pycolmap.Reconstruction, features: Sequence[Features]) -> Tracks:

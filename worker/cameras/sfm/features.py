@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ...pictures.load import Picture
+from .colmap import library
 
 MOST = 6000
 """At most so many keypoints are kept per picture, the ones with the largest scale: matching takes their square."""
@@ -49,9 +50,7 @@ class Detector:
     several times as long for each keypoint."""
 
     def __init__(self, threads: int, sensitive: bool, affine: bool = False) -> None:
-        import pycolmap
-
-        pycolmap.logging.minloglevel = pycolmap.logging.Level.ERROR.value  # it writes a line for each step otherwise
+        pycolmap = library()
         options = pycolmap.FeatureExtractionOptions(num_threads=threads, use_gpu=False)
         options.sift.max_num_features = MOST
         options.sift.estimate_affine_shape = affine

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +28,7 @@ from ...core.job import Job, Span
 from ...core.view import PinholeCamera
 from ..lens import Lens
 from ..registration import Registration
+from .colmap import library
 from .features import Features
 from .two_view import TwoView
 
@@ -65,8 +67,7 @@ class CameraGroup:
 
     def camera(self, prior: CameraPrior, number: int) -> pycolmap.Camera:
         """The camera as it is assumed to be, with `number` as its identity."""
-        import pycolmap
-
+        pycolmap = library()
         side = max(self.width, self.height)
         given = None if self.fov_degrees is None else 0.5 / np.tan(np.radians(self.fov_degrees) / 2.0)
         focal = side * (given or prior.focal)
@@ -86,11 +87,15 @@ class Observations:
     compared: Sequence[tuple[int, int]]
     threads: int
 
+    @cached_property
+    def group_of(self) -> dict[int, int]:
+        """By the picture's number, that of its group."""
+        return {member: number for number, group in enumerate(self.groups) for member in group.members}
+
 
 def mapped(seen: Observations, prior: CameraPrior, job: Job | Span) -> Registration | None:
     """The cameras of as many of the pictures as fit together, at least two of them, or None."""
-    import pycolmap
-
+    pycolmap = library()
     pycolmap.set_random_seed(0)
     registered, count = [0], len(seen.features)
 
@@ -127,8 +132,7 @@ def heard(work: Callable[[], T], token: pycolmap.CancellationToken, tell: Callab
 def _models(
     database: Path, prior: CameraPrior, threads: int, another: Callable[[], None], token: pycolmap.CancellationToken
 ) -> list[pycolmap.Reconstruction]:
-    import pycolmap
-
+    pycolmap = library()
     options = pycolmap.IncrementalPipelineOptions(
         num_threads=threads,
         random_seed=0,
@@ -149,8 +153,7 @@ def _models(
 
 def write_database(path: Path, seen: Observations, pairs: Sequence[TwoView], prior: CameraPrior) -> None:
     """COLMAP's database: what it would have found itself. Its numbers of pictures start at 1."""
-    import pycolmap
-
+    pycolmap = library()
     database = pycolmap.Database.open(path)
     for number, group in enumerate(seen.groups):
         camera, rig = group.camera(prior, number + 1), pycolmap.Rig()
@@ -163,7 +166,8 @@ def write_database(path: Path, seen: Observations, pairs: Sequence[TwoView], pri
             database.write_image(image, True)
             frame.rig_id = rig.rig_id
             frame.add_data_id(image.data_id)
-            database.write_frame(frame)
+            frame.frame_id = image.image_id  # as of a model's images: by themselves they are numbered by group
+            database.write_frame(frame, True)
             database.write_keypoints(image.image_id, seen.features[member].keypoints.astype(np.float32))
     for pair in pairs:
         database.write_matches(pair.first + 1, pair.second + 1, pair.geometry.inlier_matches)
@@ -191,8 +195,7 @@ def reconstruction_of(model: pycolmap.Reconstruction) -> Registration | None:
 
 def lens_camera(lens: Lens, number: int) -> pycolmap.Camera:
     """COLMAP's camera of a lens, with `number` as its identity."""
-    import pycolmap
-
+    pycolmap = library()
     pinhole = lens.camera
     camera = pycolmap.Camera.create_from_model_name(number, "SIMPLE_RADIAL", pinhole.fx, pinhole.width, pinhole.height)
     camera.params = [pinhole.fx, pinhole.cx, pinhole.cy, lens.k1]

@@ -18,6 +18,7 @@ from ..hull import Hull
 from ..lens import Lens
 from ..registration import Registration
 from .bundle_adjustment import BundleAdjuster, Tracks
+from .colmap import library
 from .mapping import lens_camera
 from .matching import clear_pairs
 from .silhouette_pose import silhouette_poses
@@ -92,8 +93,7 @@ def _pnp(
 ) -> tuple[PoseCandidate, np.ndarray] | None:
     """The camera that most of the matches of `keypoints` (M,) int with points (M, 3) fit, and which do; None where
     there are too few. at: (N, 2) pixels of all keypoints; one counts once. error: pixels of 1000."""
-    import pycolmap
-
+    pycolmap = library()
     if len(keypoints) < _LEAST_MATCHES:
         return None
     options = pycolmap.AbsolutePoseEstimationOptions()

@@ -22,6 +22,7 @@ from ..outline import outlines
 from ..registration import Registration
 from .failures import left_out, too_few, why_not
 from .features import Detector, Features
+from .focal import focal_doubts
 from .mapping import CameraGroup, CameraPrior, Observations, mapped
 from .matching import worth_matching
 from .resection import completed, silhouettes_agree
@@ -62,7 +63,7 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
     silhouettes = {number: shape for number, shape in enumerate(shapes) if shape is not None}
     best = _attempt(pictures, silhouettes, ordered, False, job.span(0.0, 0.5), threads)
     if not best.is_good and np.median([len(each.keypoints) for each in best.seen.features]) < SOME_KEYPOINTS:
-        other = _attempt(pictures, silhouettes, ordered, True, job.span(0.5, 1.0), threads)
+        other = _attempt(pictures, silhouettes, ordered, True, job.span(0.5, 0.98), threads)
         best = max(best, other, key=_Attempt.worth)
     found = best.found
     if found is None or best.count < LEAST_PICTURES:
@@ -72,7 +73,8 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
         f"{len(found.points)} points and a mean error of {found.error:.2f} pixels"
     )
     missing = [picture.name for number, picture in enumerate(pictures) if number not in found.pictures]
-    return replace(found, notes=(said, *left_out(missing), *best.doubts))
+    doubts = [*best.doubts, *focal_doubts(found, best.seen, job.span(0.98, 1.0))]
+    return replace(found, notes=(said, *left_out(missing), *doubts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,13 +79,13 @@ class _Resection:
     def completed(self, found: Registration) -> Registration:
         """What was found, with more pictures as long as some are clear."""
         begun, count = set(found.pictures), len(self.adjuster.seen.features)
-        scene = self._scene(self.adjuster.adjusted(found, False, self.job))
+        scene = self._scene(self.adjuster.adjusted(found, False, self.job.span(0.0, len(begun) / count)))
         while scene is not None:
             found = scene.found
             done = len(found.pictures)
-            self.job.report(done / count, "placing cameras", f"{done} of {count} pictures")
             clear = self._clearest(scene, count)
-            joined = self.adjuster.adjusted(self._joined(found, clear), True, self.job) if clear else None
+            part = self.job.span(done / count, (done + len(clear)) / count)
+            joined = self.adjuster.adjusted(self._joined(found, clear), True, part) if clear else None
             grown = self._scene(joined)
             if grown is None or len(grown.found.pictures) <= done:
                 break
@@ -110,8 +110,9 @@ class _Resection:
         self, left: Sequence[int], scene: Scene, pose_of: Callable[[int, Scene], PoseCandidate | None]
     ) -> dict[int, PoseCandidate]:
         clear = {}
-        for number in left:
-            self.job.check()
+        done, count = len(scene.found.pictures), len(self.adjuster.seen.features)
+        for which, number in enumerate(left):
+            self.job.report(done / count, "placing cameras", f"{done} of {count} pictures, looking at {which + 1} more")
             pose = pose_of(number, scene)
             if pose is not None:
                 clear[number] = pose
@@ -139,9 +140,9 @@ class _Resection:
 
     def _revisited(self, scene: Scene, added: set[int]) -> Registration:
         """What was found after each picture that was added was resected again, now that more points are known."""
-        found, moved = scene.found, {}
-        for number in sorted(added):
-            self.job.check()
+        found, moved, end = scene.found, {}, self.job.span(1.0, 1.0)
+        for which, number in enumerate(sorted(added)):
+            end.report(1.0, "placing cameras", f"looking again at {which + 1} of {len(added)}")
             others = _without(found, number)
             hull = hull_of(others, self.silhouettes)
             pose = None if hull is None else self.pose(number, dataclasses.replace(scene, found=others, hull=hull))
@@ -150,9 +151,9 @@ class _Resection:
                 moved[number] = pose
         for number in moved:
             found = _without(found, number)
-        said = self.adjuster.adjusted(self._joined(found, moved), True, self.job) if moved else None
+        said = self.adjuster.adjusted(self._joined(found, moved), True, end) if moved else None
         better = self._scene(said) or scene
-        last = self._scene(self.adjuster.adjusted(better.found, False, self.job))
+        last = self._scene(self.adjuster.adjusted(better.found, False, end))
         return (last or better).found
 
     def _joined(self, found: Registration, clear: Mapping[int, PoseCandidate]) -> Registration:
@@ -171,7 +172,7 @@ class _Resection:
 
     def _lens(self, number: int, found: Registration) -> Lens | None:
         """The lens of the pictures that were taken with the same camera, if one of them is registered."""
-        group_of = self.adjuster.group_of
+        group_of = self.adjuster.seen.group_of
         lenses = (lens for n, lens in zip(found.pictures, found.lenses) if group_of[n] == group_of[number])
         return next(lenses, None)
 

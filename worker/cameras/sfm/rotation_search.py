@@ -34,8 +34,8 @@ def searched(graph: ViewGraph, job: Job | Span) -> np.ndarray:
         trees.append((graph.cost(_spread(graph, tree)), number, tree))
     best = min(trees)[0], _spread(graph, min(trees)[2])
     for number, (_, _, tree) in enumerate(sorted(trees)[:_CLIMBS]):
-        job.report(number / _CLIMBS, "checking", "looking for cameras that agree")
-        best = min(best, _climbed(graph, tree, rng, job), key=lambda found: found[0])
+        climb = job.span(number / _CLIMBS, (number + 1) / _CLIMBS)
+        best = min(best, _climbed(graph, tree, rng, climb), key=lambda found: found[0])
     return best[1]
 
 
@@ -75,11 +75,12 @@ def _climbed(
 ) -> tuple[float, np.ndarray]:
     """The cost and rotations after exchanges of a tree's pairs that make the rotations likelier."""
     tree, rotations = list(tree), _spread(graph, tree)
-    cost, left, better = graph.cost(rotations), _STEPS * min(1.0, (32 / graph.size) ** 2), True
+    steps = _STEPS * min(1.0, (32 / graph.size) ** 2)
+    cost, left, better = graph.cost(rotations), steps, True
     while better and left > 0:
         better = False
         for index in rng.permutation(len(tree)):
-            job.check()
+            job.report(1.0 - max(left, 0.0) / steps, "checking", "looking for cameras that agree")
             side = _side(graph, tree, index)
             others = _crossing(graph, side, rotations)
             left -= len(others)

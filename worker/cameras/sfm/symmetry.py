@@ -50,8 +50,10 @@ def symmetry_checked(found: Registration, seen: Observations, job: Job | Span) -
     found = _likelier(found, seen, graph, part, likely, job.span(0.6, 1.0))
     if cost(graph, found) <= graph.among(part).cost(likely) + _MARGIN:
         return found, []
-    share = 100.0 * graph.among(found.pictures).contradicted(found.rotations)
-    return found, [NOTE.format(share=share)]
+    share = graph.among(found.pictures).contradicted(found.rotations)
+    if share < DOUBT:  # what contradicts the cameras is of pictures that were left out, which is told by itself
+        return found, []
+    return found, [NOTE.format(share=100.0 * share)]
 
 
 def _likelier(

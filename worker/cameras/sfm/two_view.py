@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...core.job import Job, Span
+from .colmap import library
 from .features import Features
 from .matching import matches
 
@@ -63,8 +64,7 @@ def verified(
 def _two_view(
     i: int, j: int, features: Sequence[Features], cameras: Sequence[pycolmap.Camera], common: np.ndarray
 ) -> TwoView | None:
-    import pycolmap
-
+    pycolmap = library()
     options = pycolmap.TwoViewGeometryOptions(min_num_inliers=LEAST_INLIERS, compute_relative_pose=True)
     options.ransac.random_seed, options.ransac.max_num_trials = 0, _TRIALS
     geometry = pycolmap.estimate_two_view_geometry(

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from ...core.job import Job, Span
+from .colmap import library
 from .mapping import Observations
 from .two_view import LEAST_INLIERS
 
@@ -108,8 +109,7 @@ def _links(
 ) -> Iterator[tuple[int, int, np.ndarray, float]]:
     """Both pictures, the second's turn from the first and the number of matches, measured anew with known focal
     lengths: what two-view geometry says with an assumed one, and by homographies, is wrong by several degrees."""
-    import pycolmap
-
+    pycolmap = library()
     cameras = [pycolmap.Camera.create_from_model_name(1, "SIMPLE_PINHOLE", *values) for values in intrinsics]
     options = pycolmap.RANSACOptions(max_num_trials=_TRIALS, min_num_trials=50, random_seed=0)
     for number, pair in enumerate(seen.matched):

@@ -98,3 +98,15 @@ def pictured(mesh: Mesh, view: View, behind: np.ndarray, finer: int = 2) -> tupl
     share = seen.laid(np.full(len(seen.under), 255, np.uint8), 0)
     size = camera.width, camera.height
     return tuple(np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BOX)) for each in (rgb, share))
+
+
+def middle_of(mesh: Mesh, view: View) -> float:
+    """The mean depth half-way between the first and the last surface that a view sees. Nothing may be behind it."""
+    place, camera = projected(mesh.vertices, view), view.camera
+    found = covered(place[mesh.faces][..., :2], camera.width, camera.height)
+    depth = (place[mesh.faces][found.face, :, 2] * found.weights).sum(axis=1)
+    first, last = np.full(camera.width * camera.height, np.inf), np.full(camera.width * camera.height, -np.inf)
+    np.minimum.at(first, found.pixel, depth)
+    np.maximum.at(last, found.pixel, depth)
+    there = np.isfinite(first)
+    return float((first[there] + last[there]).mean()) / 2.0

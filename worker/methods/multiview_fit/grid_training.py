@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fits a radiance field on a grid to views, and makes it a surface.
 
-A thing that is cut out of its pictures has the shape that its outlines tell, and only colours are learned: of a mug
-and an apple, learned shapes were rougher (by 14 degrees) and no nearer to the scans (F within 2 %).
+A thing that is cut out of its pictures has the shape that its outlines tell, with its hollows, moved to where photos
+agree, and only colours are learned: of a mug and an apple, learned shapes were rougher (by 14 degrees) and no nearer to
+the scans (F within 2 %).
 
 The shape of what has no outlines is learned, too. The stages of a plan follow each other, each with a finer grid: first
 as densities, which find the shape from nothing; then as signed distances, begun from what the cameras see in that
@@ -24,6 +25,7 @@ from ...cameras.capture import Capture
 from ...core.job import Job, Span
 from ..runtime import memory
 from . import grid_field
+from .agreement import agreed
 from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
@@ -66,7 +68,7 @@ Too small fails later, too large refuses what works."""
 _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
-_CUT, _SHAPED = 0.15, 0.5  # of the time, for the shape by outlines, and with its hollows
+_CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
 
@@ -173,12 +175,17 @@ class _Training:
     def _begun(self, stage: Stage, before: Model | None) -> Model:
         lattice = Lattice.over(self._capture.bounds, stage.cells)
         if stage.kind == "colours":
-            distance = hull_distance(self._capture.views, lattice, self._job.span(0.0, _CUT))
-            distance = opened(self._capture.views, distance, lattice, self._job.span(_CUT, _SHAPED))
-            return from_distance(distance, lattice, self._exposure.device)
+            return from_distance(self._shape(lattice), lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
+
+    def _shape(self, lattice: Lattice) -> np.ndarray:
+        """What outlines tell, with its hollows, moved to where photos agree."""
+        views, job = self._capture.views, self._job
+        hull = hull_distance(views, lattice, job.span(0.0, _CUT))
+        distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
+        return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
 
     def _learned(self, stage: Stage, model: Model) -> Model:
         length = self._plan.stride * model.lattice.spacing

@@ -13,7 +13,7 @@ import numpy as np
 from ...cameras.capture import Capture
 from ...cameras.extent import wider
 from ...cameras.hull import Hull
-from ...cameras.orient import goes_around
+from ...cameras.orient import FRONT, ORBIT, one_sidedness
 from ...cameras.outline import outline
 from ...core.errors import Unable
 from ...pictures.load import Picture
@@ -23,7 +23,16 @@ from ..matting import matte, saliency
 _TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _BY_NETWORK = "the thing was told apart from what is around it by the network {name}"
 _NO_THING = "the photos do not agree on one object: take them all around it, with all of it in each"
+_THING = (
+    "the photos are of one thing, as {share:.0f} % of its outlines agree: set the subject to scene for all they show"
+)
+_PLACE = "the photos are taken for those of a place, as {why}: set the subject to object to cut one thing out"
+_DISAGREE = "only {share:.0f} % of what a network sees as the thing agree"
+_ONE_SIDE = "they look at it from one side"
 _AGREED = 0.85  # share of each outline that the hull of all of them covers: less, and they are of different things
+_AGREED_ASIDE = 0.95  # the same at FRONT: outlines from nearby places agree by themselves
+_GROUND = 0.05  # less is asked of outlines whose thing stands on what lies around it
+_FLAT, _MUCH = 0.04, 0.3  # of the box's longest side from its foot; of the points beside it that lie so: a ground
 
 
 def cut_out(capture: Capture, subject: str, weights: WeightStore, network: str) -> Capture:
@@ -39,12 +48,37 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, network: str) 
         return dataclasses.replace(capture, unbounded=True)
     if not capture.unbounded and (found := _by_brightness(capture)):
         return found
-    if subject == "auto" and (saliency.installed(weights) is None or not _goes_around(capture)):
-        return capture
-    found = _by_network(capture, weights, network)
-    if found is None and subject == "object":
+    if subject == "auto":
+        return capture if saliency.installed(weights) is None else _explained(capture, weights, network)
+    found, share = _by_network(capture, weights, network)
+    if found is None or share < _AGREED:
         raise Unable(_NO_THING)
-    return found or capture
+    return found
+
+
+def _explained(capture: Capture, weights: WeightStore, network: str) -> Capture:
+    """A thing or a place, whichever explains the photos best: how far around they were taken, how far the outlines
+    agree that a network sees, and whether there is a ground below, together; with a sentence that says so."""
+    aside = one_sidedness(np.stack([v.rotation for v in capture.views]), np.stack([v.position for v in capture.views]))
+    if aside >= FRONT:
+        return _noted(capture, _PLACE.format(why=_ONE_SIDE))
+    thing, share = _by_network(capture, weights, network)
+    needed = float(np.interp(aside, (ORBIT, FRONT), (_AGREED, _AGREED_ASIDE)))
+    if thing is not None and share >= needed - (_GROUND if _stands_on_ground(thing) else 0.0):
+        return _noted(thing, _THING.format(share=100.0 * share))
+    return _noted(capture, _PLACE.format(why=_DISAGREE.format(share=100.0 * share)))
+
+
+def _stands_on_ground(thing: Capture) -> bool:
+    """Whether much of what was found beside the thing lies level with its foot."""
+    low, high = thing.bounds
+    beside = thing.points[((thing.points < low) | (thing.points > high)).any(1)]
+    level = np.abs(beside[:, 2] - low[2]) < _FLAT * (high - low).max()
+    return len(beside) > 0 and float(level.mean()) >= _MUCH
+
+
+def _noted(capture: Capture, note: str) -> Capture:
+    return dataclasses.replace(capture, notes=(*capture.notes, note))
 
 
 def _by_brightness(capture: Capture) -> Capture | None:
@@ -57,8 +91,9 @@ def _bright(rgb: np.ndarray) -> np.ndarray | None:
     return None if thing is None else np.uint8(255) * thing.astype(np.uint8)
 
 
-def _by_network(capture: Capture, weights: WeightStore, network: str) -> Capture | None:
-    """With the network's masks and the box of what they show, or None where they are not of one thing."""
+def _by_network(capture: Capture, weights: WeightStore, network: str) -> tuple[Capture | None, float]:
+    """With the network's masks and the box of what they show, and the share of the masks' outlines that agree; None
+    and 0 where they have nothing in common."""
     name = saliency.require(weights, network).name
     try:
         masks = [
@@ -66,19 +101,14 @@ def _by_network(capture: Capture, weights: WeightStore, network: str) -> Capture
             for view in capture.views
         ]
     except Unable:
-        return None
+        return None, 0.0
     hull = Hull.of(capture.views, [mask >= 128 for mask in masks])
-    if hull is None or hull.agreement < _AGREED:
-        return None
+    if hull is None:
+        return None, 0.0
     thing = dataclasses.replace(_with_masks(capture, masks, _BY_NETWORK.format(name=name)), unbounded=False)
-    return thing.reframed(wider(hull.box))
+    return thing.reframed(wider(hull.box)), hull.agreement
 
 
 def _with_masks(capture: Capture, masks: list[np.ndarray], note: str) -> Capture:
     views = tuple(dataclasses.replace(view, mask=mask) for view, mask in zip(capture.views, masks, strict=True))
     return dataclasses.replace(capture, views=views, notes=(*capture.notes, note))
-
-
-def _goes_around(capture: Capture) -> bool:
-    rotations, positions = ([getattr(v, name) for v in capture.views] for name in ("rotation", "position"))
-    return goes_around(np.stack(rotations), np.stack(positions))

@@ -22,6 +22,7 @@ from .grid_space import DISSENT, Lattice, ViewTensors, redistanced, tensor_of
 
 _BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 to 1.5 a bottle's skin stays within 0.5
 _PIXELS = 800  # longest side of the masks
+_PINHOLE = 0.001  # of an outline's area: smaller holes in it are its own faults, and would be drilled through the thing
 _LEAST = 2  # photos that must show a place of the thing
 
 
@@ -60,7 +61,7 @@ class _Outline:
 
     @classmethod
     def of(cls, view: ViewTensors) -> _Outline:
-        thing = view.mask.numpy() > 0.5
+        thing = _without_pinholes(view.mask.numpy() > 0.5)
         inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
         distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
         return cls(torch.from_numpy(distance), view.camera, view.rotation, view.position)
@@ -79,3 +80,10 @@ class _Outline:
         options = {"padding_mode": "border", "align_corners": False}
         found = functional.grid_sample(self.distance[None, None], place[None, None], **options).view(-1)
         return torch.where(seen, found * depth / camera.fx, -torch.inf)
+
+
+def _without_pinholes(thing: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the mask with what is enclosed in it and smaller than counts."""
+    labels, _ = ndimage.label(~thing)
+    sizes = np.bincount(labels.ravel())
+    return thing | (sizes < _PINHOLE * thing.sum())[labels]

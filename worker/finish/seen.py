@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Of the surface of a place only what its photos saw: no walls or lid where the box ends, nothing behind cameras.
+
+Must not know networks, methods or requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.view import View
+from ..geometry.mesh import face_vectors, used_only
+from ..geometry.texturing.rasterise import depth_buffer, projected
+
+_SIDE = 400  # pixels of the longest side of a depth buffer
+_BEHIND = 0.02  # of its distance, by which a corner may lie behind what is seen in its pixel
+
+
+def only_seen(
+    vertices: np.ndarray, faces: np.ndarray, views: Sequence[View], bounds: np.ndarray, near: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) and faces (F, 3) without the faces that lie as `near` to a side of the box (2, 3), and of whose
+    corners no view sees any from its front. All as it was where nothing would be left."""
+    border = np.stack([np.abs(vertices - side) < near for side in bounds])  # (2, V, 3)
+    kept = faces[~border[:, faces].all(axis=2).any(axis=(0, 2))]
+    seen = np.zeros(len(kept), bool)
+    for view in views:
+        seen |= _seen(vertices, faces, kept, view)
+    return used_only(vertices, kept[seen])[:2] if seen.any() else (vertices, faces)
+
+
+def _seen(vertices: np.ndarray, faces: np.ndarray, asked: np.ndarray, view: View) -> np.ndarray:
+    """(F,) whether a view sees a corner of each of the faces that are asked for, and the face's front."""
+    share = min(1.0, _SIDE / max(view.camera.width, view.camera.height))
+    size = (max(1, round(side * share)) for side in (view.camera.width, view.camera.height))
+    small = replace(view, camera=view.camera.scaled(*size), rgb=None, mask=None)
+    nearest, place = depth_buffer(vertices, faces, small), projected(vertices, small)
+    height, width = nearest.shape
+    column, row = np.floor(place[:, :2]).T
+    inside = (place[:, 2] > 0.0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    first = np.zeros(len(vertices), bool)
+    pixel = row[inside].astype(int), column[inside].astype(int)
+    first[inside] = place[inside, 2] <= nearest[pixel] * (1.0 + _BEHIND)
+    front = (face_vectors(vertices, asked) * (view.position - vertices[asked[:, 0]])).sum(axis=1) > 0.0
+    return first[asked].any(axis=1) & front
