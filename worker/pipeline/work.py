@@ -264,8 +264,12 @@ class Work:
 
     def write(self, asset: Asset, job: Span) -> dict[str, Any]:
         job.report(0.0, "writing the file")
-        with job.timed("writing"):
+        facts = self._facts(asset)
+        with job.timed("writing"):  # last, so that hardly anything is between the file and its facts
             splats = write(asset, self.output, self.name)
+        return {**facts, "splats": splats}
+
+    def _facts(self, asset: Asset) -> dict[str, Any]:
         choice, weights, meshes = self.making.choice, self.making.task.weights, asset.meshes
         notes = (*self.read.notes, *self._remarks, *asset.warnings, *choice.network.remarks(weights))
         facts = {
@@ -276,7 +280,6 @@ class Work:
             "faces": sum(len(mesh.faces) for mesh in meshes),
             "cameras": [dataclasses.asdict(camera) | {"name": readable(camera.name)} for camera in asset.cameras],
             "warnings": [*map(readable, notes)],
-            "splats": splats,
         }
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
