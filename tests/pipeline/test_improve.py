@@ -144,6 +144,11 @@ def test_who_has_enough_keeps_the_round_before(start, photo, quick):
     assert heard == [last] and why == loop._EARLY
 
 
+def test_it_ends_where_nothing_changes_any_more(start, photo, quick):
+    last, why = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB)
+    assert why == "nothing changed any more after round 1" and len(last.views) == PLAN.views
+
+
 def test_who_has_enough_at_once_keeps_what_there_was(start, photo, quick):
     job = Job(lambda *_: None)
     job.end_early()
@@ -193,6 +198,28 @@ def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_p
     assert trimesh.load(made.glb, force="mesh").is_watertight or made.faces > 500
     assert (tmp_path / "round-1.glb").is_file() and len(made.cameras) == 1
     assert "what no picture shows is imagined" in made.warnings and made.method == "improve"
+
+
+def test_a_pipeline_of_diffusers_paints_the_views(tmp_path, monkeypatch):
+    pytest.importorskip("diffusers", reason="diffusers is not installed")
+    from image_to_3d.tests.methods.repaint import tiny
+    from image_to_3d.worker.methods.repaint import painter
+
+    told, real = [], painter.Painter.repaint
+
+    def small(self, picture, unknown, references, strength, seed, job):
+        self.side = 64
+        painted = real(self, picture, unknown, references, strength, seed, job)
+        told.append((picture, unknown, painted, len(references)))
+        return painted
+
+    monkeypatch.setattr(painter.Painter, "repaint", small)
+    monkeypatch.setitem(improved.PRESETS, "fast", replace(PLAN, views=2))
+    made = ran(asked(tmp_path, repainter=str(tiny.write(tmp_path / "klein")), rounds=1), tmp_path)
+    assert made.faces > 100 and len(told) == 2
+    for picture, unknown, painted, references in told:
+        assert (painted[unknown == 0] == picture[unknown == 0]).all() and (painted != picture).any()
+        assert references == 1
 
 
 @pytest.mark.parametrize(

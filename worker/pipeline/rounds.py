@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,10 @@ WORSE = 0.01, 0.5
 up."""
 
 
+LEAST = 1.0
+"""Grey levels: who paints less than that anew has nothing to add."""
+
+_STILL = "nothing changed any more after round {}"
 _EARLY = "it was ended early, as you asked"
 
 
@@ -52,10 +55,14 @@ def rounds(
     for number, plan in enumerate(plans, 1):
         part = job.span((number - 1) / len(plans), number / len(plans))
         asks = improved.asked(best.asset.mesh, photos, plan, behind, number)
-        new = _painted(asks, plan, repainter, references, behind, seed, part.span(0.0, 0.5))
-        if new is None:
+        pictures = _painted(asks, plan, repainter, references, seed, part.span(0.0, 0.5))
+        if pictures is None:
             return best, _EARLY
-        views, drifts = [*best.views, *(view for view, _ in new)], [drift for _, drift in new]
+        if number > 1 and not _changed(asks, pictures):
+            return best, _STILL.format(number - 1)
+        drifts = [improved.drifted(ask, picture, plan) for ask, picture in zip(asks, pictures)]
+        new = [improved.taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)]
+        views = [*best.views, *new]
         shape = improved.shaped(best.asset.mesh, photos, views, drifts, plan, part.span(0.5, 0.75))
         found = improved.finished(improved.painted(shape, photos, views, plan, part.span(0.75, 1.0)), photos)
         made = Round(found, _likeness(found, photos), tuple(views))
@@ -73,20 +80,27 @@ def _painted(
     plan: Plan,
     repainter: Repainter,
     references: Sequence[np.ndarray],
-    behind: np.ndarray,
     seed: int,
     job: Job | Span,
-) -> list[tuple[View, Any]] | None:
-    """The views, painted, and what has drifted in each; None where the user has had enough before they were."""
+) -> list[np.ndarray] | None:
+    """The renders, painted, (H, W, 3) uint8; None where the user has had enough before they were."""
     found = []
     for number, ask in enumerate(asks):
         if job.is_enough():
             return None
         part = job.span(number / len(asks), (number + 1) / len(asks))
         part.report(0.0, "painting", f"view {number + 1} of {len(asks)}")
-        picture = repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed + number, part)
-        found.append((improved.taken(ask, picture, plan, behind), improved.drifted(ask, picture, plan)))
+        found.append(repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed + number, part))
     return found
+
+
+def _changed(asks: Sequence[Asked], pictures: Sequence[np.ndarray]) -> bool:
+    """Whether painting changed any render by more than LEAST where something was unknown, in the mean."""
+    found = []
+    for ask, picture in zip(asks, pictures):
+        where = np.asarray(ask.unknown) > 0.0
+        found.append(np.abs(picture.astype(np.float32) - ask.picture)[where].mean() if where.any() else 0.0)
+    return bool(max(found, default=0.0) > LEAST)
 
 
 def _likeness(asset: Asset, photos: Sequence[View]) -> tuple[tuple[float, float], ...]:
