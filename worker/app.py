@@ -248,6 +248,7 @@ def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
         all_options(method),
         {name: dict(values) for name, values in method.presets.items()},
         method.environment,
+        method.refines,
     )
 
 

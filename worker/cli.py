@@ -141,7 +141,13 @@ def library(options: argparse.Namespace) -> Library:
 
 def refine(options: argparse.Namespace) -> protocol.GenerateResult:
     params = protocol.RefineParams(
-        str(Path(options.mesh).absolute()), options.picture, str(Path(options.output).absolute()), options.texture
+        str(Path(options.mesh).absolute()),
+        options.picture,
+        str(Path(options.output).absolute()),
+        options.texture,
+        options.network,
+        options.preset,
+        dict(options.set),
     )
     with _job(quiet=options.json) as job:
         return _started(options).refine(params, job)
@@ -484,6 +490,17 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("picture", metavar="PICTURE", help="of the same thing")
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
+    by = "triposg or detailgen3d: the shape is refined by that network; else it follows the picture's outline"
+    command.add_argument("--with", dest="network", default="", metavar="NETWORK", help=by)
+    command.add_argument("--preset", default="balanced", help="with a network: fast, balanced or high")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="OPTION=VALUE",
+        help="with a network: strength, guidance, trust, seed, steps, faces or grid; may be repeated",
+    )
     _add_elsewhere(command)
 
 

@@ -66,6 +66,21 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class By:
+    """What refines a mesh: a network in its environment with its preset and options, or without a name the picture's
+    outline."""
+
+    network: str = ""
+    environment: str = ""
+    label: str = ""
+    preset: str = "balanced"
+    options: dict[str, Value] = field(default_factory=dict)
+
+
+OUTLINE = By()
+
+
+@dataclass(frozen=True)
 class Instead:
     """What a result comes in place of: the object of that name, which was turned and scaled so when it was sent, four
     rows of four numbers."""
@@ -211,13 +226,15 @@ def fetching(entry: HistoryEntry, environment: str, temporary: Path) -> Job:
     return Job("history/fetch", params, "fetching", environment, folder, label=label)
 
 
-def refinement(picture: str, instead: Instead, environment: str, temporary: Path) -> Job:
-    """Gives a mesh, which is to be written to `params.mesh`, the outline and the colours of a picture. Raises OSError
-    where no folder can be made."""
+def refinement(picture: str, instead: Instead, by: By, environment: str, temporary: Path) -> Job:
+    """Gives a mesh, which is to be written to `params.mesh`, the outline and the colours of a picture, or has a network
+    refine it. Raises OSError where no folder can be made."""
     folder = _folder(temporary)
-    params = RefineParams(str(folder / "mesh.glb"), picture, str(folder / "result.glb"))
-    label = Label(instead.name, "refining", picture)
-    return Job("refine", params, "starting", environment, folder, label=label, instead=instead)
+    files = str(folder / "mesh.glb"), picture, str(folder / "result.glb")
+    params = RefineParams(*files, network=by.network, preset=by.preset, options=by.options)
+    label = Label(instead.name, f"refining, {by.label}" if by.label else "refining", picture)
+    where = by.environment or environment
+    return Job("refine", params, "starting", where, folder, label=label, instead=instead)
 
 
 def improvement(pictures: tuple[str, ...], preset: str, instead: Instead, environment: str, temporary: Path) -> Job:

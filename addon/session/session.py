@@ -178,11 +178,12 @@ class Session:
         if job := self._made(lambda: jobs.fetching(entry, self._any_environment, self._settings().temporary)):
             self._begin(job)
 
-    def refine(self, picture: str, instead: jobs.Instead, send: Callable[[str], None]) -> bool:
+    def refine(
+        self, picture: str, instead: jobs.Instead, send: Callable[[str], None], by: jobs.By = jobs.OUTLINE
+    ) -> bool:
         """Gives a mesh, which `send` writes to a path, what a picture shows; `results` gets it. Returns whether it is
         begun, or waits for its turn. What `send` raises is raised."""
-        make = partial(jobs.refinement, picture, instead)
-        return self._begin_with_mesh(make, send)
+        return self._begin_with_mesh(partial(jobs.refinement, picture, instead, by), send)
 
     def improve(
         self, pictures: tuple[str, ...], preset: str, instead: jobs.Instead, send: Callable[[str], None]

@@ -35,7 +35,7 @@ def draw(layout: UILayout, context: Context) -> None:
 def _draw_result(box: UILayout, context: Context, result: BatchResult) -> None:
     drawing.text(box, context, wording.made_of_many(result), "ERROR" if result.failed else "CHECKMARK")
     for failure in result.failures[:FAILURES]:
-        drawing.note(box, context, wording.sentence(f"{failure.name}: {failure.message}"))
+        drawing.note(box, context, f"{failure.name}: {failure.message}.")
     for note in result.notes:
         drawing.note(box, context, wording.sentence(note))
     box.operator("image_to_3d.open_result", text="Contact Sheet", icon="IMGDISPLAY").path = result.sheet

@@ -12,6 +12,7 @@ from bpy.types import Context, UILayout
 
 from ...worker.core.options import Option
 from ...worker.wire.protocol import MethodInfo, NetworkInfo
+from ..session.catalogue import find
 from ..session.session import Session
 from . import advice, drawing, preferences, previews, properties, timer, wording
 from .advice import Fit
@@ -175,6 +176,22 @@ def draw_seed(layout: UILayout, context: Context, method: MethodInfo) -> None:
         row = layout.row(align=True)
         row.prop(properties.of_method(properties.settings(context), method), properties.property_name(seed))
         row.operator("image_to_3d.throw_dice", text="", icon="FILE_REFRESH")
+
+
+def draw_refining(layout: UILayout, context: Context) -> None:
+    """The options of what refines a mesh, where a network does."""
+    own = properties.settings(context)
+    if own.refine_by == properties.OUTLINE:
+        return
+    method, _ = find(timer.session().methods, own.refine_by)
+    group, changed = properties.of_method(own, method), properties.changed(own, method)
+    draw_seed(layout, context, method)
+    for option in method.options:
+        if option.group == "sampling":
+            if option.zero:
+                layout.prop(group, properties.zero_name(option), text=f"{option.label} {option.zero}")
+            if not option.zero or option.name in changed:
+                layout.prop(group, properties.property_name(option))
 
 
 def draw_options(layout: UILayout, context: Context, method: MethodInfo) -> None:

@@ -12,7 +12,7 @@ import bpy
 
 from ...worker.wire.protocol import MethodInfo, NetworkInfo, Provenance, SelectParams, SelectResult, Value
 from ..session.catalogue import Methods, find, of_category, suits
-from ..session.jobs import Label, Recipe
+from ..session.jobs import OUTLINE, By, Label, Recipe
 from . import properties, wording
 
 
@@ -49,6 +49,15 @@ def chosen(
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)
+
+
+def refining(own: bpy.types.PropertyGroup, methods: Methods) -> By:
+    """What the user wants a mesh refined by."""
+    if own.refine_by == properties.OUTLINE:
+        return OUTLINE
+    method, network = find(methods, own.refine_by)
+    preset, options = properties.preset(own, method), properties.changed(own, method)
+    return By(network.name, method.environment, network.label, preset, options)
 
 
 def depth_of(own: bpy.types.PropertyGroup, methods: Methods) -> tuple[MethodInfo, bpy.types.PropertyGroup]:

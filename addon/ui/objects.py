@@ -190,7 +190,8 @@ class IMAGE_TO_3D_OT_retopologise(_OfMesh, Operator):
 
 
 class IMAGE_TO_3D_OT_refine_selected(Operator):
-    """Give this mesh the outline and the colours of the chosen picture of it, in its place. This one is kept, hidden"""
+    """Give this mesh the outline and the colours of the chosen picture of it, in its place, or have a network refine
+    it. This one is kept, hidden"""
 
     bl_idname = "image_to_3d.refine_selected"
     bl_label = "Refine Selected"
@@ -205,7 +206,10 @@ class IMAGE_TO_3D_OT_refine_selected(Operator):
         [picture] = properties.pictures(properties.settings(context))
         try:
             instead = Instead(thing.name, tuple(map(tuple, sending.turned(thing))))
-            timer.session().refine(picture, instead, lambda path: sending.send(context, thing, path))
+            send = partial(sending.send, context, thing)
+            timer.session().refine(
+                picture, instead, send, choices.refining(properties.settings(context), timer.session().methods)
+            )
         except scene.CannotChange as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -27,6 +27,9 @@ from . import option_properties as drawn
 AUTOMATIC = "AUTOMATIC"
 """The network that stands for the worker's own choice: the best whose weights are here."""
 
+OUTLINE = "OUTLINE"
+"""What refines a mesh without a network."""
+
 PREFERRED_PRESET = "balanced"
 
 SAME = 1e-5

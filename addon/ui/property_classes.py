@@ -73,6 +73,7 @@ def _common_properties(methods: Methods) -> dict[str, object]:
             update=properties.on_change,
         ),
         **_result_properties(),
+        **_mesh_properties(methods),
         **_frame_properties(),
         **_batch_properties(),
         "clay": BoolProperty(name="Clay", description="Show the shapes alone, without their colours"),
@@ -152,6 +153,21 @@ def _result_properties() -> dict[str, object]:
             description="Make everything anew, and keep nothing of it: for comparing and measuring",
             update=properties.on_change,
         ),
+        "variations": IntProperty(
+            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
+        ),
+    }
+
+
+def _mesh_properties(methods: Methods) -> dict[str, object]:
+    """How a mesh that is there is made better."""
+    return {
+        "refine_by": EnumProperty(
+            name="By",
+            description="What Refine Selected follows",
+            items=[(properties.OUTLINE, "Outline", "The picture's outline and colours: no network is needed")]
+            + [(each.name, each.label, each.help) for method in methods if method.refines for each in method.networks],
+        ),
         "rounds": EnumProperty(
             name="Rounds",
             description="How far Improve goes: more rounds, views and pixels",
@@ -160,9 +176,6 @@ def _result_properties() -> dict[str, object]:
                 for name, count in ROUNDS.items()
             ],
             default="balanced",
-        ),
-        "variations": IntProperty(
-            name="Variations", description="How many others Vary makes", default=4, min=1, max=16
         ),
     }
 

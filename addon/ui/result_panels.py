@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from ..session import provenance
-from . import drawing, objects, properties
+from . import choice_panel, drawing, objects, properties
 from .preferences import IMAGE_TO_3D_AP_preferences
 from .scene import provenance as kept
 from .scene import view
@@ -63,10 +63,14 @@ class IMAGE_TO_3D_PT_work_on(_OfObject, Panel):
 
     def draw(self, context: Context) -> None:
         column = self.layout.column(align=True)
-        column.operator("image_to_3d.refine_selected", icon="SHADING_TEXTURE")
+        own = properties.settings(context)
+        row = column.row(align=True)
+        row.operator("image_to_3d.refine_selected", icon="SHADING_TEXTURE")
+        row.prop(own, "refine_by", text="")
+        choice_panel.draw_refining(column, context)
         row = column.row(align=True)
         row.operator("image_to_3d.improve", icon="MOD_SMOOTH")
-        row.prop(properties.settings(context), "rounds", text="")
+        row.prop(own, "rounds", text="")
         column.operator("image_to_3d.retopologise", icon="MESH_GRID")
         column.operator("image_to_3d.make_printable", icon="MESH_CUBE")
         column.operator("image_to_3d.levels_of_detail", icon="MOD_DECIM")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well focal lengths are found of pictures that do not say theirs, and whether a wrong one is told.
+"""What cameras are found of pictures that say nothing of theirs: how many, how wrong, and whether that is told.
 
     python tests/bench/focal.py [--sets FOLDER_OF_SETS] [--only plane mustard ...]
 
@@ -7,7 +7,8 @@ SETS holds folders as photograph.py makes them, here 004_sugar_box, 006_mustard_
 072-b_airplane; cameras are hidden. Also boxes that are painted by chance, of several fields of view, and parts of
 temple, dino and Sceaux castle (see poses.py), and of lego. One line for each: how many pictures were placed, the true
 field of view and the one found in degrees, the focal length's error, by how much the reprojection error grows with
-other focal lengths, and what was told.
+other focal lengths, whether a doubt of the field of view was told, and one that sides look alike; median and largest
+error of the rotations between the cameras, in degrees.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pictures.gather import gather
 from image_to_3d.worker.pictures.load import Picture, load
-from poses import data
+from poses import data, turned
 
-Taken = tuple[list[Picture], float]
-"""Pictures, and their true focal length in longer sides."""
+Taken = tuple[list[Picture], float, np.ndarray | None]
+"""Pictures, their true focal length in longer sides, and their rotations (N, 3, 3) as in View, where they are known."""
 
 QUIET = Job(lambda *_: None)
 
@@ -45,26 +46,30 @@ def listed(folder: Path, count: int = 0, heading: float = 0.0, height: float = 0
     near = np.argsort(-(places / np.linalg.norm(places, axis=1, keepdims=True)) @ towards)
     chosen = sorted(near[: count or len(frames)].tolist())
     pictures = [load((folder / frames[k]["file_path"]).with_suffix(".png")) for k in chosen]
-    return pictures, 0.5 / math.tan(content["camera_angle_x"] / 2.0)
+    matrices = np.array([frames[k]["transform_matrix"] for k in chosen])[:, :3, :3]
+    rotations = (matrices * (1.0, -1.0, -1.0)).transpose(0, 2, 1)
+    return pictures, 0.5 / math.tan(content["camera_angle_x"] / 2.0), rotations
 
 
 def box(fov: float, count: int = 12, degrees: float = 360.0, seed: int = 0, size: int = 480) -> Taken:
     away = 2.6 * math.tan(math.radians(20.0)) / math.tan(math.radians(fov / 2.0))  # as large in the picture each time
     views, shape = scene.ring(count, degrees, 25.0, size, fov, away), scene.painted_box(seed)
-    return [scene.photo(shape, view, f"{k}", True) for k, view in enumerate(views)], 0.5 / math.tan(
-        math.radians(fov / 2.0)
-    )
+    pictures = [scene.photo(shape, view, f"{k}", True) for k, view in enumerate(views)]
+    return pictures, 0.5 / math.tan(math.radians(fov / 2.0)), np.stack([view.rotation for view in views])
 
 
 def calibrated(folder: str, truth: str, files: str, some: slice = slice(None)) -> Taken:
     pictures = [load(path) for path in sorted((data() / folder).glob(files))]
-    lens = next(iter(middlebury.cameras(data() / folder / truth).values()))[0]
-    return pictures[some], float(np.asarray(lens)[0, 0]) / max(pictures[0].rgb.shape[:2])
+    cameras = {Path(name).stem: camera for name, camera in middlebury.cameras(data() / folder / truth).items()}
+    rotations = np.stack([cameras[picture.name][1] for picture in pictures])
+    lens = next(iter(cameras.values()))[0]
+    return pictures[some], float(np.asarray(lens)[0, 0]) / max(pictures[0].rgb.shape[:2]), rotations[some]
 
 
 def sceaux(some: slice = slice(None)) -> Taken:
     files = sorted((data() / "sceaux_castle").glob("*.JPG"))
-    return list(gather(files, QUIET).pictures)[some], float(np.loadtxt(data() / "sceaux_castle/K.txt")[0, 0]) / 2832
+    focal_length = float(np.loadtxt(data() / "sceaux_castle/K.txt")[0, 0]) / 2832
+    return list(gather(files, QUIET).pictures)[some], focal_length, None
 
 
 def cases(sets: Path) -> dict[str, Callable[[], Taken]]:
@@ -92,11 +97,11 @@ def cases(sets: Path) -> dict[str, Callable[[], Taken]]:
     for name, some in (("dino", slice(None)), ("dino first 8", slice(8))):
         found[name] = lambda some=some: calibrated("dino_sparse_ring", "dinoSR_par.txt", "*.png", some)
     found |= {"sceaux": sceaux, "sceaux 3 to 8": lambda: sceaux(slice(3, 8))}
-    found["lego"] = lambda: (lambda taken: (taken[0][:48:2], taken[1]))(listed(data() / "lego"))
+    found["lego"] = lambda: (lambda taken: (taken[0][:48:2], taken[1], taken[2][:48:2]))(listed(data() / "lego"))
     return found
 
 
-def line(name: str, pictures: Sequence[Picture], true: float) -> str:
+def line(name: str, pictures: Sequence[Picture], true: float, rotations: np.ndarray | None) -> str:
     grown = []
     usual = focal.growth
     focal.growth = lambda *asked: grown.append(usual(*asked)) or grown[-1]
@@ -106,11 +111,13 @@ def line(name: str, pictures: Sequence[Picture], true: float) -> str:
         return f"| {name} | none of {len(pictures)} | | | | {error} |"
     finally:
         focal.growth = usual
-    told = any("field of view" in note for note in found.notes)
+    told = [any(words in note for note in found.notes) for words in ("field of view", "looks alike")]
+    turns = "" if rotations is None else turned(found.rotations, rotations[list(found.pictures)])
     degrees = [math.degrees(2.0 * math.atan(0.5 / each)) for each in (true, found.focal)]
     error = 100.0 * (found.focal / true - 1.0)
     placed = f"{len(found.pictures)} of {len(pictures)}"
-    return f"| {name} | {placed} | {degrees[0]:.1f} | {degrees[1]:.1f} | {error:+.1f} % | {grown[0]:.3f} | {told} |"
+    fields = name, placed, *(f"{each:.1f}" for each in degrees), f"{error:+.1f} %", f"{grown[0]:.3f}", *told, turns
+    return f"| {' | '.join(map(str, fields))} |"
 
 
 def main() -> None:

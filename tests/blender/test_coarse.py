@@ -110,6 +110,20 @@ def test_a_refined_mesh_takes_the_place_the_size_and_the_name_and_one_undo_bring
     assert len(meshes(bpy)[0].data.polygons) == 6 and not meshes(bpy)[0].hide_get()
 
 
+def test_a_network_refines_it_with_the_options_that_were_set(bpy, addon, fake_worker, picture, quad):
+    fake_worker({"refine": [{"copy": quad}]})
+    standing(bpy)
+    own, properties = bpy.context.window_manager.image_to_3d, addon("ui.properties")
+    own.refine_by = "hybrid-triposg"
+    method, _ = addon("session.catalogue").find(addon("ui.timer").session().methods, "hybrid-triposg")
+    properties.of_method(own, method).option_strength = 0.25
+    properties.of_method(own, method).option_guidance = 3.0
+    refine(bpy, addon, picture)
+    [asked] = fake_worker.requests("refine")
+    assert asked["params"]["network"] == "hybrid-triposg" and asked["params"]["preset"] == "balanced"
+    assert asked["params"]["options"] == {"strength": 0.25, "guidance": 3.0}
+
+
 def test_what_is_sent_is_the_mesh_as_it_is_seen_with_its_texture(bpy, addon, quad, tmp_path):
     from mathutils import Vector
 

@@ -96,6 +96,13 @@ def test_where_ray_is_not_that_is_told(monkeypatch):
 
 
 @needs_ray
+def test_where_nobody_listens_there_is_no_cluster():
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(Unable, match="no cluster at"):
+            cluster(address, InitializeParams(VERSION))
+
+
+@needs_ray
 @pytest.mark.timeout(2 * LIMIT)
 def test_a_node_that_is_lost_costs_no_result(tmp_path, monkeypatch):
     """Two nodes on this machine; one goes when two things are made."""
@@ -108,7 +115,12 @@ def test_a_node_that_is_lost_costs_no_result(tmp_path, monkeypatch):
     for seed in range(8):
         picture(tmp_path / "in" / f"{seed}.png", seed)
     (tmp_path / "in" / "bad.jpg").write_bytes(b"bad")
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray gives its nodes half a minute, whoever is busy
+            raise
+        pytest.skip("this machine is too busy for Ray to start")
     try:
         second = nodes.add_node(num_cpus=1)
         options = ["--preset", "fast", "--included", "--no-cache", "--json", "--cluster", nodes.address]

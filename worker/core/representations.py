@@ -173,6 +173,20 @@ class Front:
 
 
 @dataclass(frozen=True, eq=False)
+class Begun:
+    """A shape that is there before a method refines it, in axes with y up.
+
+    vertices: (V, 3). faces: (F, 3), counter-clockwise seen from outside. view: a picture of the thing with its mask and
+    its camera. seen: (N, 3) points of its surface that depth shows in the picture; none where nothing does.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    view: View
+    seen: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Apart:
     """A thing, and the scene that it stands in, of one picture. scene: with the thing still in it."""
 

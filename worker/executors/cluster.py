@@ -8,6 +8,8 @@ holds no more than these.
 
 from __future__ import annotations
 
+import re
+import socket
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Unable
+from ..core.texts import shortened
 from ..core.whole_file import WholeFile
 from ..pipeline.batch import Asked, Execute, Outcome, Told
 from ..wire import protocol
@@ -28,6 +31,9 @@ RESTARTS, RETRIES = 5, 2
 
 ON_THEIR_WAY = 2
 """Things for each worker: the one that it makes, and the next."""
+
+ANSWERS_WITHIN = 10.0
+"""Seconds in which somebody must listen where a cluster is said to be."""
 
 _CARD = 0.5  # of a card for each worker: one that comes from a lost node still finds room
 _SAYS = "Ray is not in this environment: make one with `python3 -m envs create farm`, and use `run --name farm`"
@@ -68,10 +74,17 @@ def _connected(address: str) -> Any:
         raise Unable(_SAYS) from None
     if not ray.is_initialized():
         try:
+            _knock(address)
             ray.init(address, namespace="image-to-3d", log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise Unable(f"there is no cluster at {address}: {str(error).splitlines()[0]}") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise Unable(f"there is no cluster at {shortened(address)}: {str(error).splitlines()[0]}") from None
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at an address with a port; Ray would try for minutes."""
+    if found := re.fullmatch(r"(?:ray://)?(.+):(\d{1,5})", address):
+        socket.create_connection((found[1], int(found[2])), ANSWERS_WITHIN).close()
 
 
 def _crew(ray: Any, settings: protocol.InitializeParams) -> list[Any]:

@@ -18,7 +18,9 @@ from ..core.errors import OutOfMemory, Unable
 from ..core.free_memory import available
 from ..core.job import Job, Span
 from ..core.refining import MOST_FACES
+from ..core.representations import DepthMap
 from ..core.view import View
+from ..geometry.depth_points import points_on
 from ..geometry.glb_reading import Read, read_glb
 from ..geometry.mesh import Mesh, face_vectors, used_only
 from ..geometry.outline_pull import pulled
@@ -42,6 +44,7 @@ FEWEST_FACES = 2_000
 _BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
 """Of memory, about: 0.9 GB were measured at 200,000 faces and 2048 texels, with 0.2 GB before."""
 
+_OUTLINE = 512  # pixels of the outlines that are compared in the end
 _LEAST_GAIN = 0.002  # of the outlines' agreement: less is not worth that anything moves
 _YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
 _AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
@@ -96,10 +99,28 @@ def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
     return Asset(mesh, (camera_info(camera, at_rest),), False, (*found.notes, note))
 
 
+def shown(depth: DepthMap, found: Found, view: View) -> np.ndarray | None:
+    """(N, 3) points that a depth map shows of the mesh, which the view is in its place before; None where it
+    contradicts the mesh."""
+    return points_on(depth, found.mesh.vertices, found.mesh.faces, view)
+
+
+def remade(found: Found, mesh: Mesh, view: View, before: float, texture: int, job: Span) -> Asset:
+    """A mesh that a network made of `found`, in its place, with the picture's colours and the old one's own. view: in
+    its place before it. before: how far the old one's outline agrees with the picture's."""
+    after = silhouette_iou(mesh.vertices, mesh.faces, view.mask >= 128, view, _OUTLINE)
+    note = (
+        f"the refined shape's outline fits the picture by {100 * after:.1f} %, the one before by {100 * before:.1f} %"
+    )
+    with job.timed("texture"):
+        mesh = painted(mesh, found, view, texture, job)
+    return Asset(mesh, (camera_info(view, Placed(mesh, 1.0, np.zeros(3))),), False, (*found.notes, note))
+
+
 def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, str]:
     """The mesh with the picture's outline, and a sentence on that."""
     vertices = pulled(mesh.vertices, mesh.faces, mask, view, job.check)
-    after = silhouette_iou(vertices, mesh.faces, mask, view, 512) if np.isfinite(vertices).all() else 0.0
+    after = silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if np.isfinite(vertices).all() else 0.0
     if after < before + _LEAST_GAIN:
         return mesh, f"the outline fitted the picture already (by {100 * before:.1f} %), so only the colours are new"
     note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * before:.1f} %"

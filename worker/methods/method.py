@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # only named here: numpy and Pillow would slow the worker's f
     import numpy as np
 
     from ..cameras.registration import Registration
-    from ..core.representations import Front, Representation
+    from ..core.representations import Begun, Front, Representation
     from ..pictures.gather import Inputs
     from ..pictures.load import Picture
 
@@ -165,7 +165,8 @@ class Method:
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
     applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
-    names of the methods that it is a list of steps over. rooms: of the worker, whose code it needs beside what all do.
+    names of the methods that it is a list of steps over. refines: whether it can be told a shape (Begun) to refine.
+    rooms: of the worker, whose code it needs beside what all do.
     """
 
     name: str
@@ -182,6 +183,7 @@ class Method:
     late: tuple[str, ...] = ()
     environment: str = "core"
     over: tuple[str, ...] = ()
+    refines: bool = False
     rooms: tuple[str, ...] = ()
 
     @property
@@ -226,7 +228,7 @@ class Task:
     weights: WeightStore
     on_preview: Callable[[np.ndarray], None] = lambda picture: None
     on_coarse: Callable[[Representation], None] = lambda coarse: None
-    known: Front | None = None
+    known: Front | Begun | None = None
     cameras: Registration | None = None
 
     @property

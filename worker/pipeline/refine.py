@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole way of one `refine`: a mesh of anybody's, and a picture of the same thing -> the mesh as that shows it.
 
-No network is needed but for cutting the thing out of a picture before a background. Knows pictures, methods' matting,
+By its outline, for which no network is needed but for cutting the thing out of a picture before a background, or by a
+network that refines shapes (see refining_network.py). Knows pictures, methods' matting,
 finish and the store; must not know pipes, threads, torch or how progress is shown.
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.errors import Unable
 from ..core.job import Job
+from ..core.options import Value
 from ..core.texts import path_of, readable
 from ..core.view import View
 from ..finish.asset import Asset, write
@@ -21,6 +24,7 @@ from ..finish.refined import opened, refined
 from ..methods.matting import matte
 from ..pictures.load import Picture, check_shows_something, load
 from .generate import checked_output
+from .refining_network import Refiner
 from .subject import finder
 from .work import Machine
 
@@ -35,11 +39,15 @@ class Request(Protocol):
     picture: str
     output: str
     texture: int
+    network: str
+    preset: str
+    options: dict[str, Value]
 
 
 def refine(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     """Makes request.output, and returns the fields of `GenerateResult`, as JSON. Raises Unable and its kin."""
     output = checked_output(request.output)
+    network = Refiner.of(request, machine) if request.network else None
     job.report(0.0, "reading")
     with job.timed("reading"):
         found = opened(path_of(request.mesh), request.texture)
@@ -48,11 +56,12 @@ def refine(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     job.report(0.05, "cutting the object out")
     with job.timed("cutting out"):
         view = seen(picture, machine)
-    asset = refined(found, view, request.texture, job.span(0.1, 0.95))
+    make = partial(network, picture) if network else refined
+    asset = make(found, view, request.texture, job.span(0.1, 0.95))
     job.report(0.95, "writing the GLB")
     with job.timed("writing"):
         write(asset, output, found.name)
-    return facts(asset, found.name, "refine", output, [picture], job)
+    return facts(asset, found.name, "refine", output, [picture], job, network.name if network else "")
 
 
 def seen(picture: Picture, machine: Machine) -> View:

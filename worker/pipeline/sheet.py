@@ -32,7 +32,7 @@ _HEAD = """<!doctype html>
 body { font: 14px system-ui, sans-serif; margin: 24px; background: #f4f4f2; color: #222 }
 main { display: grid; grid-template-columns: repeat(auto-fill, 412px); gap: 16px }
 figure { margin: 0; background: #fff; border: 1px solid #ddd; border-radius: 6px; overflow: hidden }
-.pair { display: flex; height: 206px; background: #e6e6e3 }
+.pair { display: flex; height: 206px; background: #fff } .failed .pair { background: #eee }
 .pair span { width: 206px; display: flex; align-items: center; justify-content: center; color: #777 }
 .pair img { max-width: 200px; max-height: 200px }
 figcaption { padding: 8px 10px; overflow-wrap: anywhere } small { color: #666; display: block }

@@ -260,8 +260,12 @@ class Work:
 
     def write(self, asset: Asset, job: Span) -> dict[str, Any]:
         job.report(0.0, "writing the GLB")
+        facts = self._facts(asset)
         with job.timed("writing"):
-            write(asset, self.output, self.name)
+            write(asset, self.output, self.name)  # last, so that hardly anything is between the file and its facts
+        return facts
+
+    def _facts(self, asset: Asset) -> dict[str, Any]:
         choice, weights, meshes = self.making.choice, self.making.task.weights, asset.meshes
         notes = (*self.read.notes, *self._remarks, *asset.warnings, *choice.network.remarks(weights))
         facts = {

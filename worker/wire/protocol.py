@@ -82,7 +82,8 @@ class MethodInfo:
 
     category: what the panel files it under. pictures: how many it takes. cut_out: whether it makes a thing alone, not
     all that a picture shows. makes: the name of its representation. presets: of each preset's name, the option values
-    that it sets. environment: the Python that has its packages (`python3 -m envs check` lists them).
+    that it sets. environment: the Python that has its packages (`python3 -m envs check` lists them). refines: whether
+    its networks refine a mesh that is there.
     """
 
     name: str
@@ -96,6 +97,7 @@ class MethodInfo:
     options: tuple[Option, ...]
     presets: dict[str, dict[str, Value]]
     environment: str = "core"
+    refines: bool = False
 
 
 # ------------------------------------------------------------------------------------------------ params and results
@@ -224,12 +226,16 @@ class BatchResult:
 @dataclass(frozen=True)
 class RefineParams:
     """`mesh`: a GLB of anybody's; `picture`: of the same thing; `output`: the GLB to write, in which it has its place
-    and its size. `texture`: pixels along the side of the new texture."""
+    and its size. `texture`: pixels along the side of the new texture. `network`: one that refines shapes makes it anew,
+    with `preset` and `options` as in GenerateParams; "": it follows the picture's outline."""
 
     mesh: str
     picture: str
     output: str
     texture: int = 2048
+    network: str = ""
+    preset: str = "balanced"
+    options: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

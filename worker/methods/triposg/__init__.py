@@ -171,6 +171,7 @@ METHODS = (
         runner=f"{__name__}.refining",
         options=RefiningOptions,
         over=("hybrid", "depth", "generator"),
+        refines=True,
         presets=FIELD_PRESETS,
     ),
 )
