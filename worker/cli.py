@@ -203,7 +203,9 @@ def show_generated(result: protocol.GenerateResult) -> None:
     seconds = ", ".join(f"{stage} {value:.2f}" for stage, value in result.seconds.items())
     origin = "from the cache" if result.from_cache else f"{sum(result.seconds.values()):.1f} s: {seconds}"
     made_by = result.network or result.method
-    _write(f"{result.glb}: {result.vertices:,} vertices, {result.faces:,} faces, {made_by} ({origin})")
+    mesh = f"{result.vertices:,} vertices, {result.faces:,} faces"
+    what = f"{result.splats:,} splats" if result.splats else mesh
+    _write(f"{result.glb}: {what}, {made_by} ({origin})")
     for warning in result.warnings:
         _write(f"note: {warning}")
 

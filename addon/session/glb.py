@@ -81,8 +81,12 @@ class Shape:
     name: str = ""
 
 
+SPLATS = ".spz"
+"""How the name of a file ends that Blender itself reads, and not we."""
+
+
 class Reading:
-    """A file that is being read, from the moment that this is made."""
+    """A file that is being read, from the moment that this is made; of splats nothing is."""
 
     def __init__(self, path: str) -> None:
         self.path, self._found = path, Unreadable("it was not read to its end")
@@ -102,7 +106,7 @@ class Reading:
 
     def _read(self) -> None:
         try:
-            self._found = read(self.path)
+            self._found = () if self.path.endswith(SPLATS) else read(self.path)
         except Unreadable as error:
             self._found = error
 

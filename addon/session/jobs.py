@@ -54,7 +54,8 @@ class Label:
 class Recipe:
     """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
     each method that may be selected, by its name. `cached`: as in GenerateParams. `beside`: what the object is called
-    beside which the result is to stand, "" for none. `maps`: as in GenerateParams."""
+    beside which the result is to stand, "" for none. `maps`: as in GenerateParams. `splats`: whether Blender shows
+    splats, of which a mesh is made else."""
 
     question: SelectParams
     presets: dict[str, str]
@@ -63,6 +64,7 @@ class Recipe:
     label: Label = field(default=Label(""), compare=False)
     beside: str = field(default="", compare=False)
     maps: str = ""
+    splats: bool = False
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,10 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     """Turns pictures into a GLB in a new folder below `temporary`. Raises OSError where none can be made."""
     pictures, preset, options = recipe.question.pictures, recipe.presets[method.name], recipe.options[method.name]
     folder = _folder(temporary)
-    glb, beside = str(folder / "result.glb"), str(folder)
+    ending = glb.SPLATS if recipe.splats and method.makes == "Splats" else ".glb"
+    output, beside = str(folder / f"result{ending}"), str(folder)
     params = GenerateParams(
-        pictures, glb, preset, method.category, network.name, options, beside, beside, recipe.cached, recipe.maps
+        pictures, output, preset, method.category, network.name, options, beside, beside, recipe.cached, recipe.maps
     )
     seed = f", seed {options[SEED]}" if SEED in options else ""
     label = Label(recipe.label.title, f"{network.label}, {preset}{seed}", recipe.label.picture)

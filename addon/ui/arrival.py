@@ -18,9 +18,10 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
     """Adds the result to the scene: one object, or a thing with the scene behind it. Returns the first. Raises
     scene.CannotAdd."""
     result = finished.result
-    scene.check(finished.file)
+    if not result.splats:
+        scene.check(finished.file)
     stood = coarse.taken_away(context, str(finished.folder))
-    things = scene.add_meshes(context, finished.file, result.name)
+    things = _added(context, finished)
     largest = things[-1]  # what is behind a thing is around it
     instead = finished.instead
     if stood is not None and instead:
@@ -39,6 +40,13 @@ def bring_in(context: bpy.types.Context, finished: Finished) -> bpy.types.Object
                 mark_as_asset(thing)
     _show(context, things[0])
     return things[0]
+
+
+def _added(context: bpy.types.Context, finished: Finished) -> list[bpy.types.Object]:
+    """The objects of what was made. Raises scene.CannotAdd."""
+    if finished.result.splats:
+        return scene.add_splats(context, finished.result.glb, finished.result.name)
+    return scene.add_meshes(context, finished.file, finished.result.name)
 
 
 def bring_in_coarse(context: bpy.types.Context, first: Coarse) -> bool:

@@ -17,6 +17,7 @@ from ..session.session import Session
 from . import advice, drawing, preferences, previews, properties, timer, wording
 from .advice import Fit
 from .choices import Choice
+from .scene.splats import can_show
 
 THUMBNAIL_SCALE = 6.0
 SHEET_SCALE = 2.6
@@ -94,6 +95,13 @@ def _draw_how(layout: UILayout, context: Context, method: MethodInfo) -> None:
         row = column.row(align=True)
         row.prop(properties.of_method(own, method), properties.property_name(option), expand=True)
     layout.row(align=True).prop(properties.of_the_category(own), "preset", expand=True)
+    if method.makes == "Splats":
+        here = (
+            "Shown as splats, by Blender itself."
+            if can_show()
+            else "Blender 5.3 shows splats: here they become a mesh."
+        )
+        drawing.note(layout, context, here)
     known = timer.session().estimate.answer
     if text := wording.estimate(known, properties.preset(own, method)):
         drawing.note(layout, context, wording.sentence(text).removesuffix("."))

@@ -14,6 +14,7 @@ from ...worker.wire.protocol import MethodInfo, NetworkInfo, Provenance, SelectP
 from ..session.catalogue import Methods, find, of_category, suits
 from ..session.jobs import OUTLINE, By, Label, Recipe
 from . import properties, wording
+from .scene.splats import can_show
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def chosen(
     presets = {each.name: properties.preset(own, each) for each in offered}
     label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
     maps = bpy.path.abspath(own.maps) if own.maps else ""
-    recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps)
+    recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps, splats=can_show())
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)
@@ -91,7 +92,7 @@ def as_made(made: Provenance, changed: dict[str, Value] | None = None, cached: b
     question = SelectParams(made.pictures, made.category, made.network, {})
     label = _label(made.pictures, made.label, made.preset)
     options = {made.method: made.options | (changed or {})}
-    return Recipe(question, {made.method: made.preset}, options, cached, label, beside)
+    return Recipe(question, {made.method: made.preset}, options, cached, label, beside, splats=can_show())
 
 
 def _label(pictures: tuple[str, ...], network: str, preset: str) -> Label:

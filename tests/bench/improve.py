@@ -34,7 +34,8 @@ from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish import improved
 from image_to_3d.worker.finish.asset import Asset, write
 from image_to_3d.worker.finish.dispatch import finished
-from image_to_3d.worker.finish.options import LayersOptions
+from image_to_3d.worker.finish.options import TABLE
+from image_to_3d.worker.finish.repainted import Patches
 from image_to_3d.worker.geometry.around import looking
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.seen import Seen, pictured
@@ -87,7 +88,8 @@ class Trial:
 def made(picture: Picture, network: str) -> Asset:
     method, row = with_network(network)
     task = Task(Inputs((picture,)), row, method.options(), "cpu", WeightStore(Path("none")))
-    return finished(method.run(task, JOB), LayersOptions(texture=1024), JOB)
+    options = TABLE[method.makes].options(texture=1024)
+    return finished(method.run(task, JOB), options, JOB)
 
 
 def placed(asset: Asset, picture: Picture) -> View:
@@ -137,10 +139,14 @@ class Nothing:
         return picture
 
 
+class Included(Patches, Nothing):
+    """The product's own."""
+
+
 def repainter(name: str, trial: Trial):
     if name.startswith("oracle"):
         return Oracle(trial, float(name.removeprefix("oracle")))
-    return {"nothing": Nothing}[name]()
+    return {"nothing": Nothing, "included": Included}[name]()
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,7 @@ def table(scores: dict[tuple[str, int], list[Score]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def one(trial: Trial, scores: dict[tuple[str, int], list[Score]], options: argparse.Namespace) -> None:
+def one(trial: Trial, start: str, scores: dict[tuple[str, int], list[Score]], options: argparse.Namespace) -> None:
     """Everything of one trial."""
 
     def note(number: int, score: Score, mesh: Mesh, name: str) -> None:
@@ -245,7 +251,7 @@ def one(trial: Trial, scores: dict[tuple[str, int], list[Score]], options: argpa
         if options.meshes:
             write(Asset(mesh, (), False), options.meshes / f"{trial.name} {name} {number}.glb", "thing")
 
-    note(0, scored(trial, trial.start, 0.0), trial.start, "start")
+    note(0, scored(trial, trial.start, 0.0), trial.start, start)
     if options.meshes:
         write(Asset(trial.truth, (), False), options.meshes / f"{trial.name} truth.glb", "thing")
     for name in options.repainter:
@@ -258,8 +264,8 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--angles", type=int, default=1, help="photos of each thing")
-    parser.add_argument("--start", default="included-generator", help="the network that makes round 0")
-    parser.add_argument("--repainter", nargs="+", default=["oracle0.1"])
+    parser.add_argument("--start", nargs="+", default=["included-generator"], help="networks that make round 0")
+    parser.add_argument("--repainter", nargs="*", default=["oracle0.1"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--views", type=int, default=10)
     parser.add_argument("--size", type=int, default=128)
@@ -271,7 +277,8 @@ def main() -> None:
     scores: dict[tuple[str, int], list[Score]] = {}
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
         for angle in range(options.angles):
-            one(Trial.of(path, angle, options.start), scores, options)
+            for start in options.start:
+                one(Trial.of(path, angle, start), start, scores, options)
     text = table(scores)
     sys.stdout.write(text)
     if options.table:

@@ -101,6 +101,18 @@ def training(device: str) -> tuple[np.ndarray, dict]:
     return trained.model.colours.cpu().numpy(), {"previews": len(shown), "psnr": trained.psnr}
 
 
+def splats() -> dict:
+    """A ball that is cut out, as splats."""
+    from image_to_3d.worker.methods.multiview_fit.splats import learn
+
+    plan = learn.Plan((24,), (60,), 600, 1)
+    found = learn.learn(ball.capture(), plan, Job(lambda *_: None), torch.device(KIND))
+    told = {"psnr": found.psnr, "count": len(found.splats), "peak": pretend.STATE.peak}
+    del found
+    memory.release()
+    return {**told, "alive": pretend.STATE.alive}
+
+
 def engine(name: str) -> dict:
     """One of nerfstudio's, on a ball that is cut out."""
     from image_to_3d.worker.methods.multiview_fit import grid_result, nerfstudio_training
@@ -185,6 +197,8 @@ def main() -> dict:
             return full(text[KIND])
         if WHAT.startswith("refined "):
             return refined(WHAT.removeprefix("refined "))
+        if WHAT == "splats":
+            return splats()
         if WHAT.startswith("repainted "):
             return repainted(WHAT == "repainted whole")
         if WHAT in ("nerfacto", "neus-facto"):

@@ -83,7 +83,7 @@ def ran(tool, weights):
 NETWORKS = "moge-2", "triposr", "triposg", "shap-e"
 NETWORKS += "hybrid-included", "hybrid-triposg", "hybrid-detailgen3d"
 SMALL = "included", "included-object", "included-generator"  # which run on the processor
-LEARNED = "photos", "nerfacto", "neus-facto"
+LEARNED = "photos", "nerfacto", "neus-facto", "splats"
 SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
 KINDS = pytest.mark.parametrize("kind", ["cuda", "mps"])
 
@@ -132,6 +132,13 @@ def test_photos_are_learned_there_with_previews_from_the_same_random_numbers(ran
     found = ran(kind, "photos")
     assert found["previews"] > 0 and found["psnr"] > 5.0
     assert found["difference"] < 0.05  # rounding alone
+
+
+@KINDS
+def test_splats_are_learned_there_as_they_are_here(ran, kind):
+    found = ran(kind, "splats")
+    assert found["psnr"] > 15.0 and found["peak"] > 0 and found["count"] > 100
+    assert found["alive"] < 0.1 * found["peak"] + 1e5
 
 
 @KINDS

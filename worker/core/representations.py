@@ -232,6 +232,61 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
+class Splats:
+    """A scene as coloured Gaussians (Kerbl et al. 2023, arXiv:2308.04079), in glTF's axes (x right, y up, z back) and
+    in metres; all values are what is rendered, not logarithms or logits.
+
+    centres: (N, 3) float32. scales: (N, 3) float32, standard deviations along the splat's own axes, positive.
+    rotations: (N, 4) float32 unit quaternions (w, x, y, z) from the splat's axes to the scene's. opacities: (N,)
+    float32 in (0, 1], at the centre. harmonics: (N, K, 3) float32 with K = 1, 4, 9 or 16: coefficients of the real
+    spherical harmonics of degree 0 to 3, in the order and with the signs of the published code (see
+    core/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
+    views: what they were made of, in glTF's axes. seen: of a view, what it sees of them: depth along its axis (H, W),
+    not divided by the opacity, and opacity (H, W); None where nobody renders them.
+    """
+
+    centres: np.ndarray
+    scales: np.ndarray
+    rotations: np.ndarray
+    opacities: np.ndarray
+    harmonics: np.ndarray
+    views: tuple[View, ...] = ()
+    notes: tuple[str, ...] = ()
+    seen: Callable[[View], tuple[np.ndarray, np.ndarray]] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.centres)
+        wanted = {"centres": (count, 3), "scales": (count, 3), "rotations": (count, 4), "opacities": (count,)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} of shape {getattr(self, name).shape} for {count} splats")
+        if self.harmonics.shape[0] != count or self.harmonics.shape[1:] not in ((1, 3), (4, 3), (9, 3), (16, 3)):
+            raise ValueError(f"harmonics of shape {self.harmonics.shape} for {count} splats")
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    @property
+    def degree(self) -> int:
+        """Of the harmonics, 0 to 3."""
+        return round(self.harmonics.shape[1] ** 0.5) - 1
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        names = ("centres", "scales", "rotations", "opacities", "harmonics")
+        return {**{name: getattr(self, name) for name in names}, "notes": _kept(self.notes)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], views: tuple[View, ...]) -> Splats:
+        names = ("centres", "scales", "rotations", "opacities", "harmonics")
+        return cls(*(arrays[name] for name in names), views, tuple(arrays["notes"].tolist()))
+
+    def chosen(self, which: np.ndarray) -> Splats:
+        """Those that an index or a mask names."""
+        names = ("centres", "scales", "rotations", "opacities", "harmonics")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
+
+
+@dataclass(frozen=True, eq=False)
 class Views:
     """Pictures of one thing from several sides, in one world with glTF's axes (+Y up, the front faces +Z).
 

@@ -132,6 +132,23 @@ class FieldOptions:
 
 
 @dataclass(frozen=True)
+class SplatsOptions:
+    """Of splats, and of the mesh that is made of them where the file is a GLB. grid: cells along the longest side."""
+
+    grid: int = option(
+        128,
+        "Grid",
+        "Cells along the longest side from which a mesh is made of the splats: finer detail, more time.",
+        32,
+        512,
+    )
+    faces: int = _faces(50_000)
+    texture: int = _texture(1024)
+    size: float = _size("as the splats say.")
+    origin: str = _origin()
+
+
+@dataclass(frozen=True)
 class ViewsOptions:
     """Of a thing seen from several sides. grid: cells along the longest side of its box."""
 
@@ -163,6 +180,7 @@ TABLE = {
     "Layers": Finish(LayersOptions, ".layers"),
     "Apart": Finish(ApartOptions, ".apart"),
     "Field": Finish(FieldOptions, ".field"),
+    "Splats": Finish(SplatsOptions, ".splats"),
     "Views": Finish(ViewsOptions, ".views"),
 }
 """By the name of the representation (core.representations): its type decides, here and nowhere else."""

@@ -77,7 +77,7 @@ def encode_glb(parts: Sequence[Part], jpeg_quality: int = 92) -> bytes:
     document = {name: value for name, value in document.items() if value != []}
     document |= {"accessors": binary.accessors, "bufferViews": binary.views}
     document["buffers"] = [{"byteLength": len(binary.data)}]
-    return _container(document, bytes(binary.data))
+    return container(document, bytes(binary.data))
 
 
 def _add(document: dict, binary: _Binary, part: Part, jpeg_quality: int) -> None:
@@ -211,7 +211,8 @@ def _clean(name: str) -> str:
     return text or "picture"
 
 
-def _container(document: dict, binary: bytes) -> bytes:
+def container(document: dict, binary: bytes) -> bytes:
+    """The bytes of a GLB with that JSON and that buffer."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)

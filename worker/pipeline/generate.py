@@ -8,7 +8,7 @@ shown.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
 from ..core.whole_file import WholeFile, writable_mode
+from ..finish.asset import ENCODED
 from ..finish.photos import written
 from ..finish.thumbnail import drawn_of
 from ..pictures.gather import Inputs, gather
@@ -27,7 +28,7 @@ from ..store.timings import Timings
 from .select import Subject, select
 from .steps import Step, run
 from .subject import Thing, finder
-from .work import PICTURES, THUMBNAIL, Machine, Request, Work, png_of
+from .work import PICTURES, SPLATS, THUMBNAIL, Machine, Request, Work, png_of
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 
@@ -40,7 +41,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
 
     What was made before of the same, by the same code and weights, is not made again.
     """
-    output = checked_output(request.output)
+    output = checked_output(request.output, ENCODED)
     for folder in filter(None, (request.previews, request.photos, request.maps, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
@@ -124,16 +125,20 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     facts = store.load_glb(key, path) if key.isalnum() else None
     if facts is None:
         raise Unable("that result is not kept any more: make it again")
+    if facts.get("splats"):
+        path = path.replace(path.with_suffix(SPLATS))
     kept = (store.load_arrays(facts.get("photos_key", "")) if photos else None) or {}
     found = with_photos({**without_bookkeeping(facts), "photos": kept}, photos)
     return {**found, "glb": str(path), "seconds": {}, "from_cache": True}
 
 
-def checked_output(output: str) -> Path:
-    """The path to write to, checked before any work is done for it. A link is followed."""
+def checked_output(output: str, splats: Collection[str] = ()) -> Path:
+    """The path to write to, checked before any work is done for it. A link is followed. splats: endings that are
+    allowed beside a GLB's."""
     path = path_of(output)
-    if path.suffix.lower() != ".glb":
-        raise Unable(f"the result is a GLB file, so {shortened(path.name)!r} should end in .glb")
+    if path.suffix.lower() not in (".glb", *splats):
+        also = f", or {' or '.join(splats)} for splats" if splats else ""
+        raise Unable(f"the result is a GLB file, so {shortened(path.name)!r} should end in .glb{also}")
     if path.is_dir():
         raise Unable(f"{path} is a folder: name a file in it")
     folder = Path(os.path.realpath(path)).parent

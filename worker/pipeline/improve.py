@@ -34,6 +34,7 @@ MOST_ROUNDS, MOST_PICTURES = 8, 24
 INCLUDED = "included"
 
 IMAGINED = "what no picture shows is imagined"
+STAND_IN = "the painter that ships adds no more than the photo shows: a network that repaints makes more of it"
 NOTHING = "nothing would have become better, so the shape stays as it was"
 
 
@@ -69,7 +70,7 @@ def improve(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         last, why = rounds(
             start, photos, planned, repainter, request.seed, job.span(0.15, 0.98), _offerer(request, found.name, job)
         )
-    asset = improved.finished(last.asset.mesh, photos, (*found.notes, *_said(last.asset is start, why)))
+    asset = improved.finished(last.asset.mesh, photos, (*found.notes, *_said(request, last.asset is start, why)))
     job.report(0.98, "writing the GLB")
     with job.timed("writing"):
         write(asset, output, found.name)
@@ -114,5 +115,6 @@ def _offerer(request: Request, name: str, job: Job) -> Any:
     return offer if request.previews else lambda number, made: None
 
 
-def _said(unchanged: bool, why: str) -> tuple[str, ...]:
-    return (*([why] if why else []), NOTHING if unchanged else IMAGINED)
+def _said(request: Request, unchanged: bool, why: str) -> tuple[str, ...]:
+    stand_in = [STAND_IN] if request.repainter.lower() == INCLUDED else []
+    return (*([why] if why else []), NOTHING if unchanged else IMAGINED, *stand_in)

@@ -31,7 +31,7 @@ from ..core.options import Value
 from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..core.whole_file import WholeFile
-from ..finish.asset import Asset, write
+from ..finish.asset import ENCODED, Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
 from ..finish.options import ApartOptions, of_type
@@ -54,6 +54,10 @@ THUMBNAIL = 256
 
 COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
 """Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
+
+SPLATS = ".spz"
+KEPT = (".glb", SPLATS)
+"""Endings of files that are kept: of splats the smaller kind, from which a history shows them."""
 
 PICTURES = ("photos", "thumbnails")
 """Of the facts, what is kept as files of its own."""
@@ -259,11 +263,11 @@ class Work:
     # ---- asset -> GLB
 
     def write(self, asset: Asset, job: Span) -> dict[str, Any]:
-        job.report(0.0, "writing the GLB")
+        job.report(0.0, "writing the file")
         facts = self._facts(asset)
-        with job.timed("writing"):
-            write(asset, self.output, self.name)  # last, so that hardly anything is between the file and its facts
-        return facts
+        with job.timed("writing"):  # last, so that hardly anything is between the file and its facts
+            splats = write(asset, self.output, self.name)
+        return {**facts, "splats": splats}
 
     def _facts(self, asset: Asset) -> dict[str, Any]:
         choice, weights, meshes = self.making.choice, self.making.task.weights, asset.meshes
@@ -279,7 +283,7 @@ class Work:
         }
         pictures = self.read.pictures
         wanted = asset.photos if self.store or self.request.photos else ()
-        facts |= {"provenance": self._provenance(), "key": self.file_key if self.store else ""}
+        facts |= {"provenance": self._provenance(), "key": self.file_key if self._keeps else ""}
         if (self.store and self.request.previews) or self.request.thumbnail:
             facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
@@ -294,7 +298,8 @@ class Work:
         return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        facts = self.store.load_glb(self.file_key, self.output) if self.store and not self.request.maps else None
+        drawn_anew = self.request.maps or (self.request.thumbnail and self.output.suffix.lower() in ENCODED)
+        facts = self.store.load_glb(self.file_key, self.output) if self.store and not drawn_anew else None
         if facts is None:
             return None
         return {
@@ -302,8 +307,12 @@ class Work:
             "photos": (self.store.load_arrays(self.photos_key) if self.request.photos else None) or {},
         }
 
+    @property
+    def _keeps(self) -> bool:
+        return self.store is not None and self.output.suffix.lower() in KEPT
+
     def keep_file(self, facts: Mapping[str, Any]) -> None:
-        if self.store:
+        if self._keeps:
             if facts["photos"]:
                 self.store.save_arrays(self.photos_key, facts["photos"])
             if "thumbnails" in facts:
@@ -340,10 +349,10 @@ class Work:
 
     @cached_property
     def file_key(self) -> str:
-        """All that the GLB depends on."""
+        """All that the file depends on."""
         options = [dataclasses.asdict(self.making.task.options), dataclasses.asdict(self._finish_options)]
         made = {"made_of": self.representation_key, "name": self.name, "remarks": self._remarks}
-        return cache.key(**made, options=options, code=code.of_finish())
+        return cache.key(**made, options=options, code=code.of_finish(), ending=self.output.suffix.lower())
 
     @property
     def photos_key(self) -> str:

@@ -343,7 +343,7 @@ class GenerateResult:
     """`seconds` per stage in the order in which they ran; `warnings` are sentences for the user.
 
     `cameras`: of all photos whose place is known, in the order in which they were given. `key`: its HistoryEntry's,
-    "" if it was not kept.
+    "" if it was not kept. `glb`: the file, which holds `splats` Gaussian splats where that is not 0, and else a mesh.
     """
 
     glb: str
@@ -358,6 +358,7 @@ class GenerateResult:
     key: str = ""
     cameras: tuple[CameraInfo, ...] = ()
     warnings: tuple[str, ...] = ()
+    splats: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,5 +8,6 @@ from .cameras import add_cameras
 from .errors import CannotAdd, CannotChange
 from .mesh import add_meshes, check
 from .sequence import add_sequence
+from .splats import add_splats
 
-__all__ = ["CannotAdd", "CannotChange", "add_cameras", "add_meshes", "add_sequence", "check"]
+__all__ = ["CannotAdd", "CannotChange", "add_cameras", "add_meshes", "add_sequence", "add_splats", "check"]

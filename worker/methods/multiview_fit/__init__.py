@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Several photos of a thing to a field that is fitted to what they show. Must not know JSON, meshes or other methods.
+"""Several photos of a thing to a field, or to splats, fitted to what they show. Must not know JSON, meshes or
+other methods.
 
 Cameras are found or read; then a grid of our own learns, or one of nerfstudio's two networks (Tancik et al. 2023,
 arXiv:2302.04264), which need an environment of their own. That is the difference between the two methods here.
@@ -92,5 +93,32 @@ METHODS = (
         presets=_PRESETS,
         late=_LATE,
         environment="nerf",
+    ),
+    Method(
+        "splats",
+        "Several photos, splats",
+        "NeRF",
+        "One object or place from several photos as Gaussian splats, which Blender 5.3 shows: experimental.",
+        pictures="several",
+        cut_out=False,
+        makes="Splats",
+        networks=(
+            Network(
+                "splats",
+                "Gaussian splats (experimental)",
+                OWN_LICENCE,
+                "Looks like the photos from where they were taken; its mesh is rougher than the field's.",
+                also=MATTING,
+                automatic=False,
+                takes=1_000_000_000,
+            ),
+        ),
+        runner=f"{__name__}.splats.fit",
+        options=Options,
+        presets={
+            "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
+            "balanced": {"training": "balanced", "grid": 160, "faces": 50_000, "texture": 1024},
+            "high": {"training": "high", "grid": 256, "faces": 100_000, "texture": 2048},
+        },
     ),
 )

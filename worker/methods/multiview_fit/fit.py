@@ -44,14 +44,19 @@ def run(task: Task, loaded: None, job: Job | Span) -> Field:
     not installed, Unable where there is no thing where one is meant, Unsure where few photos have a camera.
     """
     require(task.network.name)
-    _require_enough(task.cameras, task)
     device = devices.pick(task.device)
-    capture = capture_of(task.inputs, task.cameras, job.span(0.0, 0.04))
-    job.report(0.04, "cutting the object out")
-    capture = cut_out(capture, task.options.subject, task.weights, task.network.name)
+    capture = captured(task, job.span(0.0, 0.1))
     with memory.guard(device, memory.FASTER):
         trained = _trained(task, capture, device, job.span(0.1, 1.0))
     return _field(trained.model, trained.gains, task.cameras.posed_as(capture.views), capture.views, capture.notes)
+
+
+def captured(task: Task, job: Job | Span) -> Capture:
+    """The photos with their cameras, the thing cut out where it is meant. Raises Unable and Unsure as `run`."""
+    _require_enough(task.cameras, task)
+    capture = capture_of(task.inputs, task.cameras, job.span(0.0, 0.4))
+    job.report(0.4, "cutting the object out")
+    return cut_out(capture, task.options.subject, task.weights, task.network.name)
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Field:

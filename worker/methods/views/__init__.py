@@ -30,7 +30,7 @@ INCLUDED_VIEWS = Network(
     "views-included",
     "Views around",
     OWN_LICENCE,
-    "Our own small generator looks at the thing from eight sides in turn, and what it sees is joined: no download.",
+    "Our own small generator looks from eight sides in turn: an experiment, less exact than Diffusion or Hybrid.",
     file=INCLUDED / "generator.safetensors",
     also=MATTING,
     takes=1_200_000_000,  # Hybrid's, with which it begins

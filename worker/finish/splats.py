@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Splats at the size and place that are wished, and the mesh of what they show.
+
+The mesh: depths of the splats seen from the photos' places, fused to a signed distance (Curless and Levoy 1996), whose
+surface is textured from the photos as a field's is. Must not know networks, methods or requests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.errors import Unable
+from ..core.job import Job, Span
+from ..core.representations import Field, Splats
+from ..core.view import View
+from ..geometry.place import place
+from . import field
+from .asset import Asset
+from .options import FieldOptions, SplatsOptions
+
+_BAND = 4.0
+"""Cells on either side of a seen surface in which its distance is believed."""
+
+_SEEN_FROM, _PIXELS = 48, 256
+"""Places at most from which depths are taken, and their pictures' longer side."""
+
+_SOLID = 0.5
+"""Opacity of a pixel that shows a surface."""
+
+_MARGIN = 0.05
+"""Of the splats' extent, around them; of the splats 1 % on each side are left out, which float."""
+
+_SMOOTH = 10
+"""Rounds of smoothing: depths of splats are less even than a field's."""
+
+
+def finished(splats: Splats, options: SplatsOptions, job: Job | Span) -> Asset:
+    """Both. Raises Unable where the splats show no surface."""
+    with job.timed("fusing"):
+        found = fused(splats, options.grid, job.span(0.0, 0.5))
+    whole = FieldOptions(options.grid, options.faces, options.texture, True, _SMOOTH, 0.0, "centre")
+    asset = field.finished(found, whole, job.span(0.5, 1.0))
+    return _placed(asset, splats, options)
+
+
+def _placed(asset: Asset, splats: Splats, options: SplatsOptions) -> Asset:
+    """Both at the wished size and place: the mesh was moved to its middle, and the splats were not."""
+    moved = np.asarray(asset.cameras[0].position) - splats.views[0].position
+    final = place(asset.mesh, options.size or None, options.origin)
+    centres = final.scale * (splats.centres + moved) + final.offset
+    cameras = tuple(
+        dataclasses.replace(camera, position=tuple((final.scale * np.asarray(camera.position) + final.offset).tolist()))
+        for camera in asset.cameras
+    )
+    own = dataclasses.replace(
+        splats, centres=centres.astype(np.float32), scales=splats.scales * np.float32(final.scale), seen=None
+    )
+    return dataclasses.replace(asset, mesh=final.mesh, cameras=cameras, splats=own)
+
+
+def fused(splats: Splats, grid: int, job: Span) -> Field:
+    """A signed distance in glTF's axes of what the splats' views see of them. Raises Unable where that is nothing."""
+    low, high = np.percentile(splats.centres, (1.0, 99.0), axis=0)
+    margin = _MARGIN * float((high - low).max())
+    bounds = np.stack([low - margin, high + margin]).astype(np.float64)
+    cell = float((bounds[1] - bounds[0]).max()) / grid
+    shape = np.maximum(np.ceil((bounds[1] - bounds[0]) / cell).astype(int) + 1, 2)
+    points = bounds[0] + cell * np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1).reshape(-1, 3)
+    total, weight = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
+    empty = np.zeros(len(points), bool)
+    views = splats.views[:: max(-(-len(splats.views) // _SEEN_FROM), 1)]
+    for number, view in enumerate(views):
+        job.report(number / len(views), "fusing depths", f"view {number + 1} of {len(views)}")
+        distance, opacity = _along(splats, _small(view), points)
+        near = (opacity > _SOLID) & (distance > -_BAND * cell)
+        total[near] += np.minimum(distance[near], _BAND * cell)
+        weight[near] += 1.0
+        empty |= (opacity >= 0.0) & (opacity < 0.1)
+    value = np.where(weight > 0.0, -total / np.maximum(weight, 1.0), _BAND * cell)
+    value = np.where(empty & (weight == 0.0), -_BAND * cell, value).reshape(shape)
+    if not (weight > 0.0).any():
+        raise Unable("the splats show no surface from the photos' places: more photos, or longer training, would help")
+    value = ndimage.gaussian_filter(value.astype(np.float32), 0.7)
+
+    def ask(where: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(value, ((where - bounds[0]) / cell).T, order=1, mode="nearest").astype(
+            np.float32
+        )
+
+    return Field(ask, None, bounds, np.eye(3), splats.to_arrays, splats.views, splats.notes)
+
+
+def _small(view: View) -> View:
+    scale = min(1.0, _PIXELS / max(view.camera.width, view.camera.height))
+    size = (max(round(length * scale), 1) for length in (view.camera.width, view.camera.height))
+    return View(view.camera.scaled(*size), view.rotation, view.position)
+
+
+def _along(splats: Splats, view: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far in front of what is seen each point lies, along the axis, and how opaque that is; -1 outside of the
+    picture."""
+    depth, opacity = splats.seen(view)
+    local, camera = (points - view.position) @ view.rotation.T, view.camera
+    z = np.maximum(local[:, 2], 1e-9)
+    column, row = camera.fx * local[:, 0] / z + camera.cx, camera.fy * local[:, 1] / z + camera.cy
+    inside = (local[:, 2] > 1e-6) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    column, row = (
+        np.clip(values.astype(int), 0, most - 1) for values, most in ((column, camera.width), (row, camera.height))
+    )
+    shown = opacity[row, column]
+    distance = depth[row, column] / np.maximum(shown, 1e-6) - local[:, 2]
+    return distance.astype(np.float32), np.where(inside, shown, -1.0).astype(np.float32)

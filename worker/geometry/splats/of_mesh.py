@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A textured surface as splats: flat ones that lie in it, each as large as the piece that it stands for.
+
+A triangle is cut into n x n alike ones; a piece's splat has its middle, its second moments (of a triangle with corners
+p_i about its middle m: sum (p_i - m)(p_i - m)^T / 12) and the texture's colour there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from ...core.harmonics import of_colours
+from ...core.representations import Splats
+from ..mesh import Mesh
+
+_WIDER = 2.4
+"""So many times a piece's own deviations are its splat's: less lets through what is behind, more is soft. A street and
+a room of true depth seen 12 degrees aside: 28.9 and 27.4 dB with 2, 33.5 and 27.9 with 2.5, 33.1 and 26.8 with 3."""
+
+_FLAT = 1e-3
+"""Of the surface's piece, how thick a splat is: not nothing, whose logarithm no format holds."""
+
+_OPACITY = 0.97
+
+
+def splats_of(meshes: tuple[Mesh, ...], most: int) -> Splats:
+    """At most about so many splats of the meshes' surfaces. ValueError where they have none."""
+    total = sum(mesh.area for mesh in meshes)
+    if not total > 0.0:
+        raise ValueError("no surface of which splats could be made")
+    parts = [_pieces(mesh, max(int(most * mesh.area / total), 1)) for mesh in meshes]
+    centres, moments, colours = (np.concatenate(values) for values in zip(*parts))
+    scales, rotations = _axes(moments)
+    opacities = np.full(len(centres), _OPACITY, np.float32)
+    return Splats(centres.astype(np.float32), scales, rotations, opacities, of_colours(colours))
+
+
+def _pieces(mesh: Mesh, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles (N, 3), second moments (N, 3, 3) and sRGB (N, 3) in [0, 1]."""
+    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    areas = _shown(mesh)
+    across = np.ceil(np.sqrt(areas / areas.sum() * most)).astype(int)
+    while (across**2).sum() > 1.3 * most and across.max() > 1:  # a triangle that is one piece counts, however small
+        across = np.maximum((across * 0.9).astype(int), 1)
+    across[areas <= 0.0] = 0
+    faces, weights = _cut(across)
+    middles = np.einsum("nk,nkd->nd", weights, corners[faces])
+    about = corners - corners.mean(1, keepdims=True)
+    moments = np.einsum("fkd,fke->fde", about, about) / 12.0
+    moments = moments[faces] / (across[faces] ** 2)[:, None, None]
+    return middles, moments, _coloured(mesh, faces, weights)
+
+
+def _shown(mesh: Mesh) -> np.ndarray:
+    """(F,) how much each triangle shows: of the texture where it has one, whose far parts are large and show little;
+    none of those that have no surface."""
+    areas = mesh.face_areas()
+    if mesh.texture is None or mesh.uv is None:
+        return areas
+    a, b, c = mesh.uv[mesh.faces].astype(np.float64).transpose(1, 0, 2)
+    u, v = b - a, c - a
+    texels = np.abs(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
+    return np.where(areas > 0.0, np.maximum(texels, 1e-12), 0.0)
+
+
+def _cut(across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of triangles that are cut into across x across: the face of each piece, and its middle's weights (N, 3)."""
+    faces, weights = [], []
+    for many in np.unique(across[across > 0]):
+        rows, columns = np.mgrid[:many, :many]
+        inside = rows + columns < many
+        upright = np.stack([rows[inside], columns[inside]], 1) + 1.0 / 3.0
+        turned = np.stack([rows[rows + columns < many - 1], columns[rows + columns < many - 1]], 1) + 2.0 / 3.0
+        first = np.concatenate([upright, turned]) / many
+        middle = np.concatenate([first, 1.0 - first.sum(1, keepdims=True)], 1)
+        here = np.flatnonzero(across == many)
+        faces.append(np.repeat(here, len(middle)))
+        weights.append(np.tile(middle, (len(here), 1)))
+    return np.concatenate(faces), np.concatenate(weights)
+
+
+def _coloured(mesh: Mesh, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The texture's nearest texel, or a middle grey without one."""
+    if mesh.texture is None or mesh.uv is None:
+        return np.full((len(faces), 3), 0.7)
+    places = np.einsum("nk,nkd->nd", weights, mesh.uv[mesh.faces[faces]].astype(np.float64))
+    height, width = mesh.texture.shape[:2]
+    columns = np.clip((places[:, 0] * width).astype(int), 0, width - 1)
+    rows = np.clip((places[:, 1] * height).astype(int), 0, height - 1)
+    return mesh.texture[rows, columns, :3] / 255.0
+
+
+def _axes(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Deviations (N, 3) and unit quaternions (N, 4) of the moments, a little wider than they are."""
+    values, vectors = np.linalg.eigh(moments)
+    vectors[:, :, 0] *= np.sign(np.linalg.det(vectors))[:, None]
+    deviations = np.sqrt(np.maximum(values, 0.0))
+    deviations = np.maximum(_WIDER * deviations, _FLAT * deviations.max(1, keepdims=True)).clip(1e-7)
+    return deviations.astype(np.float32), np.roll(Rotation.from_matrix(vectors).as_quat(), 1, axis=1).astype(np.float32)
