@@ -142,6 +142,14 @@ def test_a_dent_that_no_outline_shows_is_found_by_its_print(hull):
     assert np.abs(found - hull)[opposite].mean() < 0.2
 
 
+def test_no_photo_tears_a_thin_wall(hull):
+    opened = hollows.hollowed(hull, hollows.Hollow(2.5, 36.0))
+    found = agreement.agreed(photos(dented, 40.0), opened, hull, LATTICE, JOB)
+    depth = hollows.sides(hull)
+    wall = (depth < -0.6) & (depth > -1.4) & (hull < -0.6)
+    assert wall.sum() > 500 and (found < 0.0)[wall].mean() > 0.999
+
+
 def test_a_plain_surface_stays_on_its_hull(hull):
     found = agreement.agreed(photos(dented, 40.0, 0.0), hull, hull, LATTICE, JOB)
     assert np.abs(found - hull)[np.abs(hull) < 1.5].max() < 0.05

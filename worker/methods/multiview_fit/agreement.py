@@ -8,7 +8,7 @@ the surface then goes, smoothly, where it is found clearly, and stays elsewhere.
 no wall is made thinner than the lattice can hold.
 
 Imported on use: it brings torch. Points are in the capture's world; distances are in cells, positive outside. Must not
-know outlines, or how hollows are found.
+know outlines.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from torch.nn import functional
 from ...core.job import Job, Span
 from ...core.view import View
 from .grid_space import Lattice, ViewTensors, at, redistanced, tensors_of
+from .hollows import sides
 
 _PIXELS = 400  # longest side of the photos
 _POINTS = 112  # along the longest side: patches lie about so densely
 _ROUNDS, _REACH, _STEP = 2, 3.0, 0.5  # how often patches are moved, how far and how finely, in the points' distances
 _SIDE, _APART = 5, 0.7  # samples along a patch's side, and their distance
 _PHOTOS, _LEAST = 6, 3  # that look at a patch most squarely are compared; with fewer than the least it stays
+_FLAT = 0.7  # by how much, of the points' distance, a patch may leave the surface: else a bowl's rim was torn
 _FACING = 0.2  # cosine between a patch's normal and where it is seen from
 _NOISE = 1.5 / 255.0  # of brightness: weaker contrast is none
 _CHUNK = 2048  # patches at once
@@ -49,7 +51,7 @@ as well, and hulls got dents of a cell."""
 
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
 _STIFF, _KEPT = 1.0, 0.03  # weights of being as neighbours are, and of staying
-_THINNEST = 1.5  # cells of a wall that are left
+_THINNEST, _THIN = 1.7, 8.0  # cells of a hollow's wall that are left, and that a wall has at most
 _BAND = 5.0  # cells around the surface in which distances are moved with it
 
 
@@ -61,13 +63,13 @@ def agreed(
 
     hull: the signed distance that it is to stay within. job: hears each round.
     """
-    seen = tensors_of(views, _PIXELS, torch.device("cpu"))
+    seen, kept = tensors_of(views, _PIXELS, torch.device("cpu")), _walls(distance, hull)
     for number in range(_ROUNDS):
         patches = _Patches.of(distance, lattice)
         told = _agreement(patches, seen, lambda share, n=number: job.report((n + share) / _ROUNDS, "comparing photos"))
         hollow = at(torch.from_numpy(hull), lattice, patches.place) * lattice.spacing < -patches.apart
         moves = torch.minimum(_moves(patches, *told, hollow), patches.room())
-        distance = redistanced(np.maximum(_moved(distance, lattice, patches, moves), hull))
+        distance = redistanced(np.minimum(np.maximum(_moved(distance, lattice, patches, moves), hull), kept))
     return distance
 
 
@@ -116,6 +118,12 @@ class _Patches:
             thick[beyond] = deep
         return (thick - _THINNEST).clamp(min=0.0) * 0.5 * self.lattice.spacing / self.apart
 
+    def flat(self) -> Tensor:
+        """(N,) bool: patches that lie on the surface with all their samples, not over its edge."""
+        corners = self.samples(torch.arange(len(self.place)), torch.zeros(1)).view(-1, 3)
+        away = at(self.distance, self.lattice, corners).abs().view(len(self.place), -1).amax(1)
+        return away * self.lattice.spacing < _FLAT * self.apart
+
     def cosines(self, view: ViewTensors) -> Tensor:
         """(N,) cosine between each normal and where the view sees it from, 0 where it does not."""
         lattice, low = self.lattice, self.lattice.origin(self.place.device)
@@ -146,6 +154,17 @@ class _Patches:
         return self.place[some, None, None] - inwards[:, :, None] + flat[:, None]
 
 
+def _walls(distance: np.ndarray, hull: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) signed distance of what stays of a hollow's walls, whatever photos say; infinite elsewhere."""
+    solid = distance < 0.0
+    deep = ndimage.distance_transform_edt(solid) > _THIN / 2.0
+    thin = solid & (ndimage.distance_transform_edt(~deep) > _THIN / 2.0)
+    if (distance == hull).all() or not thin.any():
+        return np.full_like(hull, np.inf)
+    shell = np.maximum(hull, -sides(hull) - _THINNEST)
+    return np.where(ndimage.binary_dilation(thin, iterations=3), shell, np.inf)
+
+
 def _slopes(distance: np.ndarray) -> np.ndarray:
     """(X, Y, Z, 3) float32 gradient of distances that are evened out."""
     return np.stack(np.gradient(ndimage.gaussian_filter(distance, 1.0)), -1).astype(np.float32)
@@ -167,7 +186,7 @@ def _agreement(patches: _Patches, views: Sequence[ViewTensors], tell: Callable[[
             shown[rank, here] = (_seen(view, view.mask, points[here, len(_offsets()) // 2]) > 0.5).all(1)
         told.append(_correlated(looks, shown))
         enough.append(shown.sum(0) >= _LEAST)
-    return torch.cat(told), torch.cat(enough)
+    return torch.cat(told), torch.cat(enough) & patches.flat()
 
 
 def _offsets() -> Tensor:

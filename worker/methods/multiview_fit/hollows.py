@@ -70,15 +70,14 @@ def opened(views: Sequence[View], distance: np.ndarray, lattice: Lattice, job: J
     return distance if found is None else hollowed(distance, Hollow(found.wall * step, found.floor * step))
 
 
-def hollowed(distance: np.ndarray, hollow: Hollow, sides: np.ndarray | None = None) -> np.ndarray:
+def hollowed(distance: np.ndarray, hollow: Hollow, known: np.ndarray | None = None) -> np.ndarray:
     """The shape without what can be reached from straight above, farther than the wall from its sides and underside.
 
-    sides: as `_sides` makes of the distance, where that is known.
+    known: as `sides` makes of the distance.
     """
-    sides = _sides(distance) if sides is None else sides
     solid = distance < 0.0
     top = solid.any((0, 1)).nonzero()[0].max()
-    column = np.where(solid, sides + hollow.wall, -np.inf)
+    column = np.where(solid, (sides(distance) if known is None else known) + hollow.wall, -np.inf)
     beside = np.maximum.accumulate(column[:, :, ::-1], 2)[:, :, ::-1]  # the narrowest on the way up
     below = top - hollow.floor - np.arange(distance.shape[2])
     cavity = np.maximum(beside, below.astype(np.float32))
@@ -89,7 +88,7 @@ def hollowed(distance: np.ndarray, hollow: Hollow, sides: np.ndarray | None = No
     return np.where(solid, np.maximum(distance, -cavity), distance).astype(np.float32)
 
 
-def _sides(distance: np.ndarray) -> np.ndarray:
+def sides(distance: np.ndarray) -> np.ndarray:
     """(X, Y, Z) how far samples are from the outside that is not above the thing, negative inside.
 
     Above its top it is taken to go on: the hull's lid bulges, and says nothing of where the wall is.
@@ -106,7 +105,7 @@ class _Search:
 
     def __init__(self, views: Sequence[ViewTensors], distance: np.ndarray, lattice: Lattice, job: Job | Span) -> None:
         self._views, self._distance, self._lattice, self._job = views, distance, lattice, job
-        self._sides, self._tried = _sides(distance), 0
+        self._sides, self._tried = sides(distance), 0
         self._height = float(np.ptp((distance < 0.0).any((0, 1)).nonzero()[0]))
         self._rays = [view.rays() for view in views]
         self._depths = [self._entered(*rays, torch.from_numpy(distance)) for rays in self._rays]
