@@ -81,7 +81,7 @@ def ran(tool, weights):
 
 
 NETWORKS = "moge-2", "triposr", "triposg", "shap-e"
-NETWORKS += "hybrid-included", "hybrid-triposg", "hybrid-detailgen3d"
+NETWORKS += "views-included", "hybrid-included", "hybrid-triposg", "hybrid-detailgen3d"
 SMALL = "included", "included-object", "included-generator"  # which run on the processor
 LEARNED = "photos", "nerfacto", "neus-facto", "splats"
 SAME = "moge-2-base", "moge-2-large", "depth-anything-v2-small"  # by the code that runs another of the list
