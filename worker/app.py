@@ -176,7 +176,9 @@ class App:
         from .pipeline.improve import MOST_ROUNDS, improve
 
         if not 0 <= params.rounds <= MOST_ROUNDS:
-            raise Invalid(f"there are at most {MOST_ROUNDS} rounds, not {params.rounds}")
+            raise Invalid(f"there are 1 to {MOST_ROUNDS} rounds, or 0 for the preset's, not {params.rounds}")
+        if not 0 <= params.seed < 1 << 31:
+            raise Invalid(f"a seed is a number from 0 to {(1 << 31) - 1}, not {params.seed}")
         machine = Machine(self._weights, self._results, self._initialized.device)
         return protocol.read(protocol.GenerateResult, improve(params, machine, job))
 

@@ -254,6 +254,21 @@ def test_a_row_with_an_unknown_model_or_option_fails_alone(app, folder, tmp_path
     assert "no model 'abacus'" in told and "fov must be of kind" in told and "more or fewer cells" in told
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_among_the_pictures_fails_alone_and_is_not_waited_for(app, folder, tmp_path):
+    os.mkfifo(folder / "p.jpg")
+    told = ran(app, folder, tmp_path / "out")
+    assert (told.made, told.failed) == (2, 2)
+    assert "device or a pipe" in entries(tmp_path / "out")["p"]["error"]
+
+
+def test_what_a_batch_made_is_no_picture_of_another(tmp_path):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "before" / "thumbnails" / "a.png")
+    (tmp_path / "in" / "before" / "results.jsonl").write_text("")
+    assert [row.name for row in rows_of(tmp_path / "in", False, tmp_path / "out")] == ["a"]
+
+
 def test_names_differ_whatever_their_endings_and_letters(tmp_path):
     for name in ("a.png", "A.jpg", "b.png", "c/b.png"):
         picture(tmp_path / "in" / name)

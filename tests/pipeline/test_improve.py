@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.app import App
 from image_to_3d.worker.core.errors import Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
@@ -222,6 +223,15 @@ def test_a_pipeline_of_diffusers_paints_the_views(tmp_path, monkeypatch):
         assert references == 1
 
 
+@pytest.mark.parametrize("changed", [{"seed": -5}, {"seed": 1 << 40}, {"rounds": -1}, {"rounds": 99}])
+def test_numbers_out_of_range_are_told_before_anything_is_read(tmp_path, changed):
+    app = App()
+    places = {"weights": str(tmp_path / "weights"), "cache": str(tmp_path / "cache")}
+    app.initialize(protocol.InitializeParams(protocol.VERSION, device="cpu", **places), JOB)
+    with pytest.raises(Invalid, match="rounds|seed"):
+        app.improve(asked(tmp_path, mesh="gone.glb", **changed), JOB)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -229,6 +239,9 @@ def test_a_pipeline_of_diffusers_paints_the_views(tmp_path, monkeypatch):
         ({"pictures": ()}, "choose 1 to 24 pictures"),
         ({"previews": "/nowhere/at/all"}, "there is no folder"),
         ({"preset": "best"}, "no preset 'best'"),
+        ({"repainter": "~nobodyhere/x"}, "no repainter '~nobodyhere/x'"),
+        ({"repainter": "../.."}, "no repainter"),
+        ({"repainter": "nobody/here"}, "hf download nobody/here"),
     ],
 )
 def test_bad_wishes_are_told_in_a_sentence(tmp_path, changed, message):

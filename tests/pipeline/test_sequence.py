@@ -109,6 +109,13 @@ def test_a_range_is_what_it_says_and_one_without_frames_is_told(folder, machine,
         )
 
 
+def test_frames_of_two_sizes_are_told_before_anything_is_made(folder, machine, tmp_path):
+    Image.fromarray(picture(0).rgb[:-8]).save(folder / "9.png")
+    with pytest.raises(Unable, match="frames must be of one size"):
+        made(machine, folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_frame_of_a_video_is_taken(machine, tmp_path):
     path = tmp_path / "v.mp4"
     with av.open(str(path), "w") as video:

@@ -23,11 +23,11 @@ from ..pictures.look import files_below
 from ..store import cache
 from ..store.ledger import Ledger
 from . import code
-from .rows import Row, rows_of
+from .rows import RESULTS, Row, rows_of
 from .select import named
 from .sheet import written
 
-RESULTS, SHEET, THUMBNAILS = "results.jsonl", "contact_sheet.html", "thumbnails"
+SHEET, THUMBNAILS = "contact_sheet.html", "thumbnails"
 """In the folder of results."""
 
 TOLD = 20
@@ -243,6 +243,8 @@ class _Run:
 def _digest(path: Path) -> str:
     """sha256 of a file, or of all files in a folder with their names. Raises OSError, ValueError."""
     if not path.is_dir():
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} is a device or a pipe, which may have no end")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     listed = [f"{each.relative_to(path)} {_digest(each)}" for each in files_below(path)]

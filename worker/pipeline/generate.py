@@ -126,10 +126,19 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
     if facts is None:
         raise Unable("that result is not kept any more: make it again")
     if facts.get("splats"):
-        path = path.replace(path.with_suffix(SPLATS))
+        path = _as_splats(path)
     kept = (store.load_arrays(facts.get("photos_key", "")) if photos else None) or {}
     found = with_photos({**without_bookkeeping(facts), "photos": kept}, photos)
     return {**found, "glb": str(path), "seconds": {}, "from_cache": True}
+
+
+def _as_splats(path: Path) -> Path:
+    """Calls a file what it is. Raises Unable where another is called so."""
+    target = path.with_suffix(SPLATS)
+    if target.exists():
+        path.unlink(missing_ok=True)
+        raise Unable(f"{target} is not overwritten, and the result is splats: choose another name")
+    return path.replace(target)
 
 
 def checked_output(output: str, splats: Collection[str] = ()) -> Path:

@@ -23,6 +23,9 @@ from ..core.texts import path_of, readable, shortened
 from ..pictures.faults import named
 from ..pictures.look import is_video, masks_apart, may_be_picture
 
+RESULTS = "results.jsonl"
+"""The file of a batch's folder that tells what was made; a folder with it holds no pictures of the user's."""
+
 TABLES, LINES, TEXTS = (".csv", ".tsv"), (".jsonl", ".ndjson"), (".txt", ".lst")
 _PICTURE = ("picture", "photo", "pictures", "photos", "file", "image")
 """Names that the column of pictures may have; the first that is there counts."""
@@ -82,12 +85,15 @@ def _walked(folder: Path, results: Path) -> Iterator[tuple[Path, list[str]]]:
     """Each folder that holds files, and their names; without what is hidden."""
     own = os.path.realpath(results)
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            each for each in folders if not each.startswith(".") and os.path.realpath(Path(root, each)) != own
-        )
+        folders[:] = sorted(each for each in folders if _is_walked(Path(root, each), own))
         shown = sorted(name for name in files if not name.startswith("."))
         if shown:
             yield Path(root), shown
+
+
+def _is_walked(folder: Path, own: str) -> bool:
+    """Whether a folder may hold pictures of the user's: not where it is hidden, or holds what a batch made."""
+    return not folder.name.startswith(".") and os.path.realpath(folder) != own and not (folder / RESULTS).is_file()
 
 
 def _below(folder: Path, path: Path) -> str:

@@ -60,18 +60,21 @@ class Request(Protocol):
 def sequence(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     """Writes the maps and the colours of each frame into request.folder; the fields of `SequenceResult`."""
     folder = path_of(request.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unable(f"{folder} could not be made ({error.strerror or error}): choose another folder") from None
     paths = [path_of(path) for path in request.pictures]
     frames = []
     for frame in _frames(paths, request, job.span(0.0, 0.1)):
         frames.append(_reduced(frame))
         if len(frames) > MOST:
             raise Unable(f"more than {MOST} frames are too many at a time: choose a range of them, or every second one")
+    if len(sizes := {frame.rgb.shape for frame in frames}) > 1:
+        told = " and ".join(f"{width} x {height}" for height, width, _ in sorted(sizes)[:2])
+        raise Unable(f"frames must be of one size, and these are of {told} pixels: choose those of one video")
     if not frames:
         raise Unable(f"there is no frame in {request.first} to {request.last}: choose others")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unable(f"{folder} could not be made ({error.strerror or error}): choose another folder") from None
     seen = Seer.of(request, machine, frames[0])
     fov = seen.field_of_view(frames, job.span(0.1, 0.2))
     found = seen.maps(frames, fov, job.span(0.2, 0.8))

@@ -164,5 +164,6 @@ def test_what_a_user_names(folder, tmp_path, monkeypatch):
     assert "not known" in repaint.named(str(tiny.write(tmp_path / "bare", card=False))).licence
     elsewhere = repaint.named("someone/painter")
     assert elsewhere.licence == "see its page" and not elsewhere.is_here(WeightStore(tmp_path))
-    with pytest.raises(Invalid, match="no repainter"):
-        repaint.named("nobody knows this")
+    for name in ("nobody knows this", "../..", "./.", "~nobodyhere/x"):
+        with pytest.raises(Invalid, match="no repainter"):
+            repaint.named(name)

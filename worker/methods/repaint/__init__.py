@@ -7,6 +7,7 @@ What paints is in `painter`, which brings torch.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ KLEIN = Network(
 )
 NETWORKS = (KLEIN,)
 
-_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _LICENCE = re.compile(r"^license(?:_name)?:\s*[\"']?([\w .+-]+)", re.MULTILINE)
 
 
@@ -37,7 +38,7 @@ def named(text: str) -> Network:
     for network in NETWORKS:
         if network.name == text.lower():
             return network
-    folder = Path(text).expanduser()
+    folder = Path(os.path.expanduser(text))
     if (index := folder / "model_index.json").is_file():
         help = f"The pipeline of diffusers in {folder}."
         return Network(str(folder), folder.name, licence(folder), help, file=index, automatic=False)
@@ -46,7 +47,8 @@ def named(text: str) -> Network:
         wanted = f"{names}, a folder with a pipeline of diffusers (model_index.json), or a repository as OWNER/NAME"
         raise Invalid(f"there is no repainter {shortened(text, 80)!r}: choose one of {wanted}")
     page = HubPipeline(text, "main")
-    return Network(text, text, "see its page", f"The pipeline at {page.source}.", page, automatic=False, stored=text)
+    fetch = f"fetch it with `hf download {text} --local-dir FOLDER`, and name that folder"
+    return Network(text, text, "see its page", f"The pipeline at {page.source}.", page, automatic=False, by_hand=fetch)
 
 
 def licence(folder: Path) -> str:
