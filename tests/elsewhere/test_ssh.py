@@ -2,6 +2,7 @@
 """A worker on another machine: what travels, what is refused, and what a lost connection leaves, over a real sshd on
 the loopback where there is one."""
 
+import dataclasses
 import getpass
 import json
 import os
@@ -25,6 +26,7 @@ from image_to_3d.worker.core.errors import Cancelled, Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.elsewhere import far, frames, ssh
 from image_to_3d.worker.elsewhere.near import Near
+from image_to_3d.worker.geometry.splats import spz
 from image_to_3d.worker.wire.calling import Called, worker_variables
 from image_to_3d.worker.wire.protocol import (
     VERSION,
@@ -231,6 +233,14 @@ def test_a_picture_goes_there_and_its_mesh_comes_back_as_if_made_here(near, ther
     options = ["--preset", "fast", "--model", "included", "--device", "cpu"]
     subprocess.run([*command, *options], cwd=ROOT, env=variables, check=True, capture_output=True, timeout=LIMIT)
     assert (tmp_path / "here.glb").read_bytes() == Path(made.glb).read_bytes()
+
+
+@needs_sshd
+def test_splats_come_back_as_splats(near, tmp_path):
+    photo = picture(tmp_path / "in" / "a.png")
+    params = dataclasses.replace(asked(tmp_path, photo), output=str(tmp_path / "out.spz"))
+    made = near.generate(params, silent())
+    assert made.glb == params.output and len(spz.decode(Path(made.glb).read_bytes())) == made.splats > 0
 
 
 @needs_sshd

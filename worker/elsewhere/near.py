@@ -178,7 +178,7 @@ class Near:
         sent = dataclasses.replace(
             params,
             pictures=self._sent(params.pictures, job),
-            output=f"{there}/result.glb",
+            output=f"{there}/result{Path(params.output).suffix}",
             previews="",
             photos=there if params.photos else "",
             maps="",
@@ -303,7 +303,10 @@ class Near:
         pictures: tuple[str, ...] = (),
     ) -> protocol.GenerateResult:
         """The result with its files here, and the paths of this machine in it."""
-        self._ferry.get(f"{own}/result.glb", Path(params.output))
+        ending, output = Path(made.glb).suffix, Path(params.output)
+        if ending.lower() != output.suffix.lower():  # what was kept there are splats
+            output = output.with_suffix(ending)
+        self._ferry.get(f"{own}/result{ending}", output)
         cameras = []
         for camera in made.cameras:
             name = Path(camera.photo).name
@@ -313,7 +316,7 @@ class Near:
         provenance = made.provenance
         if provenance and pictures:
             provenance = dataclasses.replace(provenance, pictures=pictures)
-        return dataclasses.replace(made, glb=params.output, cameras=tuple(cameras), provenance=provenance)
+        return dataclasses.replace(made, glb=str(output), cameras=tuple(cameras), provenance=provenance)
 
 
 def with_it(path: Path) -> tuple[Path, list[Path]]:
