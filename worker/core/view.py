@@ -42,6 +42,13 @@ class PinholeCamera:
         sx, sy = width / self.width, height / self.height
         return PinholeCamera(width, height, self.fx * sx, self.fy * sy, self.cx * sx, self.cy * sy)
 
+    def at_most(self, pixels: int) -> PinholeCamera:
+        """The same view with no more pixels than that along the longer side."""
+        scale = min(1.0, pixels / max(self.width, self.height))
+        return (
+            self if scale == 1.0 else self.scaled(*(max(1, round(side * scale)) for side in (self.width, self.height)))
+        )
+
     @property
     def fov_degrees(self) -> float:
         """Field of view across the longer side."""

@@ -18,12 +18,11 @@ from skimage.registration import optical_flow_ilk
 from ..core.errors import Invalid
 from ..core.job import Job, Span
 from ..core.refining import ROUNDS
-from ..core.representations import Field
 from ..core.texts import shortened
 from ..core.view import View
 from ..geometry.around import worst_known
 from ..geometry.mesh import Mesh, used_only
-from ..geometry.oriented import Cloud, Outline, within
+from ..geometry.oriented import Cloud, Outline, bounded
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.consensus import agreed
@@ -46,7 +45,6 @@ BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
 
 _MIXED = 3  # pixels beside an outline of a photo that mix colours
 _PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
-_ROOM = 0.05  # of the box that a surface is looked for in, on each side
 _SMOOTH = 15  # rounds of smoothing, which takes the stairs of marching cubes
 _RIM = (0.01, 0.12)  # of a picture's side: how far its outline may move at strength 0 and 1
 _FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its plain colour, and its noise
@@ -216,13 +214,7 @@ def shaped(
     moved = pulled(whole.vertices, whole.faces, weighted, drifts, job.check)
     cloud = Cloud.of(replace(whole, vertices=moved, normals=None))
     outlines = [Outline(view) for view in (*photos, *views)]
-    low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
-    room = _ROOM * float((high - low).max())
-
-    def value(points: np.ndarray) -> np.ndarray:
-        return np.minimum(cloud.value(points), within(points, outlines))
-
-    field = Field(value, None, np.stack([low - room, high + room]).astype(np.float64), np.eye(3), dict)
+    field = bounded(cloud, outlines)
     job.report(0.4, "making the surface")
     made = surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 0.9))
     vertices = pulled(made.vertices, made.faces, weighted, check=job.check)  # smoothing has taken the rims back
@@ -260,14 +252,14 @@ def _smaller(most: int):
     """Makes views of at most so many pixels along the longer side."""
 
     def make(view: View) -> View:
-        longer = max(view.camera.width, view.camera.height)
-        if longer <= most:
+        camera = view.camera.at_most(most)
+        if camera == view.camera:
             return view
-        size = tuple(max(1, round(side * most / longer)) for side in (view.camera.width, view.camera.height))
+        size = camera.width, camera.height
         rgb, mask = (
             np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)) for values in (view.rgb, view.mask)
         )
-        return replace(view, camera=view.camera.scaled(*size), rgb=rgb, mask=mask)
+        return replace(view, camera=camera, rgb=rgb, mask=mask)
 
     return make
 

@@ -34,9 +34,7 @@ def only_seen(
 
 def _seen(vertices: np.ndarray, faces: np.ndarray, asked: np.ndarray, view: View) -> np.ndarray:
     """(F,) whether a view sees a corner of each of the faces that are asked for, and the face's front."""
-    share = min(1.0, _SIDE / max(view.camera.width, view.camera.height))
-    size = (max(1, round(side * share)) for side in (view.camera.width, view.camera.height))
-    small = replace(view, camera=view.camera.scaled(*size), rgb=None, mask=None)
+    small = replace(view, camera=view.camera.at_most(_SIDE), rgb=None, mask=None)
     nearest, place = depth_buffer(vertices, faces, small), projected(vertices, small)
     height, width = nearest.shape
     column, row = np.floor(place[:, :2]).T

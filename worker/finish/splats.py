@@ -17,6 +17,7 @@ from ..core.job import Job, Span
 from ..core.representations import Field, Splats
 from ..core.view import View
 from ..geometry.place import place
+from ..geometry.texturing.rasterise import projected
 from . import field
 from .asset import Asset
 from .options import FieldOptions, SplatsOptions
@@ -74,7 +75,8 @@ def fused(splats: Splats, grid: int, job: Span) -> Field:
     views = splats.views[:: max(-(-len(splats.views) // _SEEN_FROM), 1)]
     for number, view in enumerate(views):
         job.report(number / len(views), "fusing depths", f"view {number + 1} of {len(views)}")
-        distance, opacity = _along(splats, _small(view), points)
+        small = View(view.camera.at_most(_PIXELS), view.rotation, view.position)
+        distance, opacity = _along(splats, small, points)
         near = (opacity > _SOLID) & (distance > -_BAND * cell)
         total[near] += np.minimum(distance[near], _BAND * cell)
         weight[near] += 1.0
@@ -93,23 +95,14 @@ def fused(splats: Splats, grid: int, job: Span) -> Field:
     return Field(ask, None, bounds, np.eye(3), splats.to_arrays, splats.views, splats.notes)
 
 
-def _small(view: View) -> View:
-    scale = min(1.0, _PIXELS / max(view.camera.width, view.camera.height))
-    size = (max(round(length * scale), 1) for length in (view.camera.width, view.camera.height))
-    return View(view.camera.scaled(*size), view.rotation, view.position)
-
-
 def _along(splats: Splats, view: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far in front of what is seen each point lies, along the axis, and how opaque that is; -1 outside of the
     picture."""
     depth, opacity = splats.seen(view)
-    local, camera = (points - view.position) @ view.rotation.T, view.camera
-    z = np.maximum(local[:, 2], 1e-9)
-    column, row = camera.fx * local[:, 0] / z + camera.cx, camera.fy * local[:, 1] / z + camera.cy
-    inside = (local[:, 2] > 1e-6) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
-    column, row = (
-        np.clip(values.astype(int), 0, most - 1) for values, most in ((column, camera.width), (row, camera.height))
-    )
-    shown = opacity[row, column]
-    distance = depth[row, column] / np.maximum(shown, 1e-6) - local[:, 2]
+    place, camera = projected(points, view), view.camera
+    column, row = np.floor(place[:, :2]).T
+    inside = (place[:, 2] > 1e-6) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
+    pixel = tuple(np.where(inside, values, 0.0).astype(int) for values in (row, column))
+    shown = opacity[pixel]
+    distance = depth[pixel] / np.maximum(shown, 1e-6) - place[:, 2]
     return distance.astype(np.float32), np.where(inside, shown, -1.0).astype(np.float32)

@@ -12,10 +12,10 @@ from scipy import ndimage
 
 from ..core.errors import Unable
 from ..core.job import Job, Span
-from ..core.representations import Field, Views
+from ..core.representations import Views
 from ..core.view import View
 from ..geometry.fill import blurred
-from ..geometry.oriented import Cloud, Outline, within
+from ..geometry.oriented import Cloud, Outline, bounded
 from ..geometry.place import place
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.consensus import agreed
@@ -28,7 +28,6 @@ _POINTS = 60_000  # of all views, at most
 _GRAZING = 0.15  # cosine: what is seen at less is not believed
 _BLUR = 1.5  # pixels over which depth is averaged
 _JUMP = 0.03  # of the depth: between two pixels, where one part stands before another
-_ROOM = 0.05  # of the box that a surface is looked for in, on each side
 _EVEN = 2.5  # times as far as points are apart, over which they are averaged: several views never agree wholly
 _SMOOTH = 5  # rounds of smoothing
 
@@ -37,13 +36,7 @@ def finished(views: Views, options: ViewsOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
     with job.timed("surface"):
         cloud, outlines = _cloud(views), [Outline(view) for view in views.pictures if view.mask is not None]
-        low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
-        room = _ROOM * float((high - low).max())
-
-        def value(points: np.ndarray) -> np.ndarray:
-            return np.minimum(cloud.value(points), within(points, outlines))
-
-        field = Field(value, None, np.stack([low - room, high + room]), np.eye(3), dict, views.views)
+        field = bounded(cloud, outlines, views.views)
         mesh = surface(field, FieldOptions(options.grid, options.faces, smooth=_SMOOTH), job.span(0.0, 0.6))
     with job.timed("texture"):
         flat = unwrapped(mesh, options.texture)

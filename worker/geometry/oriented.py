@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from ..core.representations import Field
 from ..core.view import View
 from .mesh import Mesh, face_vectors
 from .texturing.rasterise import projected
@@ -24,6 +25,7 @@ _NEIGHBOURS = 6  # of a place: of points that are exact
 _POINTS = 80_000  # that stand for a mesh
 _RAGGED, _SLACK = 2.5, 0.6
 """Pixels over which the outline of a picture that is no photo is evened out, and by which it may be too narrow."""
+_ROOM = 0.05  # of the box that a surface is looked for in, on each side
 _FAR = 4.0  # times as far as points are apart: beyond, the plane says the side alone
 
 
@@ -102,3 +104,14 @@ def within(points: np.ndarray, outlines: Sequence[Outline]) -> np.ndarray:
     for outline in outlines:
         found = np.minimum(found, outline.value(points))
     return found
+
+
+def bounded(cloud: Cloud, outlines: Sequence[Outline], views: tuple[View, ...] = ()) -> Field:
+    """The solid that a cloud's points bound within outlines, as a field in the cloud's axes."""
+    low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
+    room = _ROOM * float((high - low).max())
+
+    def value(points: np.ndarray) -> np.ndarray:
+        return np.minimum(cloud.value(points), within(points, outlines))
+
+    return Field(value, None, np.stack([low - room, high + room]).astype(np.float64), np.eye(3), dict, views)

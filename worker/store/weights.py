@@ -38,16 +38,11 @@ class HubFile:
 
 
 @dataclass(frozen=True)
-class HubModel:
-    """A repository on the Hugging Face hub at one commit, and the files of it that are needed."""
+class HubRepository:
+    """A repository on the Hugging Face hub at one commit, branch or tag."""
 
     repo: str
     revision: str
-    files: tuple[HubFile, ...]
-
-    @property
-    def bytes(self) -> int:
-        return sum(file.bytes or 0 for file in self.files)
 
     @property
     def address(self) -> str:
@@ -58,6 +53,17 @@ class HubModel:
     def source(self) -> str:
         """The page that tells about it."""
         return f"https://huggingface.co/{self.repo}"
+
+
+@dataclass(frozen=True)
+class HubModel(HubRepository):
+    """One of which the files that are needed are known."""
+
+    files: tuple[HubFile, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes or 0 for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,10 @@ class WebModel:
 
 
 @dataclass(frozen=True)
-class HubPipeline:
-    """A pipeline of diffusers on the hub at one commit, branch or tag, whose files the hub itself names when they are
-    fetched (see pipelines.py). about: bytes of the download, as far as they are known before."""
+class HubPipeline(HubRepository):
+    """A pipeline of diffusers, whose files the hub itself names when they are fetched (see pipelines.py). about: bytes
+    of the download, as far as they are known before."""
 
-    repo: str
-    revision: str
     about: int = 0
 
     files = (HubFile("model_index.json", None, None),)
@@ -94,17 +98,9 @@ class HubPipeline:
         return self.about
 
     @property
-    def address(self) -> str:
-        return f"{_endpoint()}/{self.repo}/resolve/{self.revision}"
-
-    @property
     def listing(self) -> str:
         """Where the hub tells the files, their sizes and digests."""
         return f"{_endpoint()}/api/models/{self.repo}/revision/{self.revision}?blobs=true"
-
-    @property
-    def source(self) -> str:
-        return f"https://huggingface.co/{self.repo}"
 
 
 Published = HubModel | WebModel | HubPipeline
@@ -171,5 +167,5 @@ def _hub_cache() -> Path:
     return Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
 
 
-def _cache_name(hub: HubModel | HubPipeline) -> Path:
+def _cache_name(hub: HubRepository) -> Path:
     return Path("models--" + hub.repo.replace("/", "--")) / "snapshots" / hub.revision

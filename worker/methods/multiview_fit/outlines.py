@@ -18,6 +18,7 @@ from torch.nn import functional
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera, View
+from ...pictures.silhouette import large_parts
 from .grid_space import DISSENT, Lattice, ViewTensors, redistanced, tensor_of
 
 _BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 to 1.5 a bottle's skin stays within 0.5
@@ -61,7 +62,8 @@ class _Outline:
 
     @classmethod
     def of(cls, view: ViewTensors) -> _Outline:
-        thing = _without_pinholes(view.mask.numpy() > 0.5)
+        thing = view.mask.numpy() > 0.5
+        thing = ~large_parts(~thing, _PINHOLE * float(thing.mean()))
         inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
         distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
         return cls(torch.from_numpy(distance), view.camera, view.rotation, view.position)
@@ -80,10 +82,3 @@ class _Outline:
         options = {"padding_mode": "border", "align_corners": False}
         found = functional.grid_sample(self.distance[None, None], place[None, None], **options).view(-1)
         return torch.where(seen, found * depth / camera.fx, -torch.inf)
-
-
-def _without_pinholes(thing: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the mask with what is enclosed in it and smaller than counts."""
-    labels, _ = ndimage.label(~thing)
-    sizes = np.bincount(labels.ravel())
-    return thing | (sizes < _PINHOLE * thing.sum())[labels]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.nn import functional
 
@@ -267,30 +268,15 @@ def _picture(seen: Seen) -> np.ndarray:
 
 
 def _as_splats(values: dict[str, Tensor], capture: Capture) -> Splats:
-    """In glTF's axes, without what cannot be seen. The capture's world is turned a quarter about x."""
+    """In glTF's axes, without what cannot be seen."""
     keep = values["opacities"] > 4.0 * _FADED
     arrays = {name: value[keep].cpu().numpy() for name, value in values.items()}
-    turn = torch.tensor([[math.sqrt(0.5), -math.sqrt(0.5), 0.0, 0.0]])
-    rotations = _multiplied(turn, torch.from_numpy(arrays["rotations"])).numpy()
+    own = Rotation.from_quat(arrays["rotations"], scalar_first=True)
+    rotations = (Rotation.from_matrix(TO_GLTF) * own).as_quat(scalar_first=True).astype(np.float32)
     harmonics = _turned(arrays["harmonics"])
     centres = (arrays["centres"] @ TO_GLTF.T).astype(np.float32)
     splats = Splats(centres, arrays["scales"], rotations, arrays["opacities"], harmonics)
     return replace(splats, notes=capture.notes)
-
-
-def _multiplied(one: Tensor, other: Tensor) -> Tensor:
-    """Quaternions' products (N, 4): first the other rotation, then the one."""
-    aw, ax, ay, az = one.unbind(1)
-    bw, bx, by, bz = other.unbind(1)
-    return torch.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        1,
-    )
 
 
 def _turned(harmonics: np.ndarray) -> np.ndarray:

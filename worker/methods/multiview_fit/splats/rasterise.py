@@ -53,8 +53,7 @@ class Camera:
     @classmethod
     def of(cls, view: View, pixels: int, device: torch.device) -> Camera:
         """Of a view whose longer side becomes that many pixels, or stays."""
-        scale = min(1.0, pixels / max(view.camera.width, view.camera.height))
-        camera = view.camera.scaled(max(round(view.camera.width * scale), 1), max(round(view.camera.height * scale), 1))
+        camera = view.camera.at_most(pixels)
         rotation = torch.tensor(view.rotation, dtype=torch.float32, device=device)
         position = torch.tensor(view.position, dtype=torch.float32, device=device)
         return cls(camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, rotation, position)
