@@ -38,7 +38,7 @@ from .asset import Asset
 from .behind import imagined
 from .options import FieldOptions
 from .photos import with_square_pixels
-from .seen import marked, only_seen
+from .seen import marked, only_known, only_seen
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _FRAGMENT = 0.1
@@ -89,6 +89,8 @@ def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     vertices, faces = decimated(vertices, faces, options.faces)
     vertices, faces = without_short_edges(vertices, faces)
     if _is_place(field):
+        if field.known is not None:
+            vertices, faces = only_known(vertices, faces, field.known)
         vertices, faces = only_seen(vertices, faces, field.views, field.bounds, _RIM * found.spacing)
     vertices, faces = without_small_parts(vertices, faces, *alone)  # where it was thinner than its triangles
     return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()

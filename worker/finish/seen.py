@@ -7,7 +7,7 @@ Must not know networks, methods or requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,15 @@ from ..geometry.texturing.rasterise import depth_buffer, projected
 
 _SIDE = 400  # pixels of the longest side of a depth buffer
 _BEHIND = 0.02  # of its distance, by which a corner may lie behind what is seen in its pixel
+
+
+def only_known(
+    vertices: np.ndarray, faces: np.ndarray, known: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (V, 3) and faces (F, 3) without the faces in whose middle it is not known what is there. All as it was
+    where nothing would be left."""
+    kept = faces[known(vertices[faces].mean(axis=1).astype(np.float32))]
+    return used_only(vertices, kept)[:2] if len(kept) else (vertices, faces)
 
 
 def only_seen(
