@@ -191,7 +191,7 @@ def main() -> None:
     render, world = bpy.context.scene.render, bpy.context.scene.world.node_tree.nodes["Background"]
     render.film_transparent, render.image_settings.color_mode = False, "RGB"
     render.resolution_y = round(wanted.pixels / ACROSS)
-    bpy.context.scene.cycles.max_bounces, world.inputs[1].default_value = 2, LIGHT
+    bpy.context.scene.cycles.max_bounces, world.inputs[1].default_value = 1, LIGHT
     photograph.shot(wanted.out, LENS, [camera(number, wanted.views, middle, dice) for number in range(wanted.views)])
 
 
