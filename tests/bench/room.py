@@ -106,9 +106,7 @@ def furnished(dice: np.random.Generator) -> None:
     paint = material("paint", plaster * np.array((1.0, 0.97, 0.9)))
     for number in range(4):
         turn = Matrix.Rotation(number * math.pi / 2.0, 4, "Z")
-        wall = box(
-            f"wall {number}", Vector((HALF, -HALF, 0.0)), Vector((HALF + 0.1, HALF, WALL)), material("paint", paint)
-        )
+        wall = box(f"wall {number}", Vector((HALF, -HALF, 0.0)), Vector((HALF + 0.1, HALF, WALL)), paint)
         wall.matrix_world = turn @ wall.matrix_world
         for across in (-1.3, -0.1, 1.2):
             wide, low = dice.uniform(0.5, 0.9), dice.uniform(0.7, 1.2)
