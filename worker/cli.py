@@ -71,6 +71,7 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
+        views=str(Path(options.views).absolute()) if options.views else "",
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if network is None and deep and not options.on else ""
@@ -413,6 +414,8 @@ def _parser() -> argparse.ArgumentParser:
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
     command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
+    what = "also write the thing from all sides there: pictures, cameras (transforms.json), depth, confidence"
+    command.add_argument("--views", metavar="FOLDER", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
     _add_elsewhere(command)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 from skimage.registration import optical_flow_ilk
 
@@ -36,6 +35,7 @@ from ..pictures.silhouette import large_parts
 from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
+from .photos import resized
 
 ALIKE = 34.0
 """dB: pictures that agree better look the same."""
@@ -225,7 +225,7 @@ def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Pla
     """The mesh with the texture on which all views agree best."""
     job.report(0.0, "unwrapping")
     flat = unwrapped(mesh, plan.texture)
-    every = [*map(_smaller(max(2 * plan.size, _PHOTO)), photos), *views]
+    every = [*(_smaller(photo, max(2 * plan.size, _PHOTO)) for photo in photos), *views]
     first = baked(flat, plan.texture, None, every, job.span(0.1, 0.5).report)
     return agreed(first, every, job.span(0.5, 1.0).report)
 
@@ -238,7 +238,7 @@ def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) ->
 
 def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
     """How the mesh agrees with a photo: outlines (IoU), and colours where both are for sure (PSNR in dB)."""
-    small = _smaller(512)(photo)
+    small = _smaller(photo, 512)
     iou = silhouette_iou(mesh.vertices, mesh.faces, photo.mask >= 128, photo, 512)
     seen = Seen.of(mesh, small)
     both = ndimage.binary_erosion(seen.where & (small.mask >= 128), iterations=_MIXED)
@@ -248,20 +248,10 @@ def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
     return iou, min(float(-10.0 * np.log10(max(error, 1e-9))), ALIKE)
 
 
-def _smaller(most: int):
-    """Makes views of at most so many pixels along the longer side."""
-
-    def make(view: View) -> View:
-        camera = view.camera.at_most(most)
-        if camera == view.camera:
-            return view
-        size = camera.width, camera.height
-        rgb, mask = (
-            np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)) for values in (view.rgb, view.mask)
-        )
-        return replace(view, camera=camera, rgb=rgb, mask=mask)
-
-    return make
+def _smaller(view: View, most: int) -> View:
+    """The view with at most so many pixels along the longer side."""
+    camera = view.camera.at_most(most)
+    return view if camera == view.camera else resized(view, camera, view.rotation, view.position)
 
 
 def _welded(mesh: Mesh) -> Mesh:

@@ -44,7 +44,7 @@ from ..core.sequence_info import SequenceResult
 from ..core.texts import readable, shortened
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 10
+VERSION = 11
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"
@@ -151,6 +151,7 @@ class GenerateParams:
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
     their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
+    `views`: the folder for pictures of a thing from all sides with cameras, depth and confidence, "" for none.
     `cached` False: neither takes anything from the cache nor keeps anything there. `thumbnail`: the PNG file to write
     of what was made, "" for none.
     """
@@ -166,6 +167,7 @@ class GenerateParams:
     cached: bool = True
     maps: str = ""
     thumbnail: str = ""
+    views: str = ""
 
 
 @dataclass(frozen=True)
