@@ -164,6 +164,7 @@ def improve(options: argparse.Namespace) -> protocol.GenerateResult:
         options.repainter,
         options.seed,
         str(Path(options.each).absolute()) if options.each else "",
+        not options.no_cache,
     )
     with _job(quiet=options.json) as job:
         return _started(options).improve(params, job)
@@ -520,6 +521,7 @@ def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
+    command.add_argument("--no-cache", action="store_true", help="make every round anew, and keep nothing of it")
 
 
 def _command(

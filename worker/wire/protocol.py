@@ -244,7 +244,7 @@ class RefineParams:
 class ImproveParams:
     """As RefineParams, of one or several `pictures`. `rounds`: 0: as many as the preset says. `repainter`: the name of
     what paints the sides that no picture shows. `previews`: the folder for the mesh that each round leaves, "" for
-    none."""
+    none. `cached`: as in GenerateParams, of each round."""
 
     mesh: str
     pictures: tuple[str, ...]
@@ -254,6 +254,7 @@ class ImproveParams:
     repainter: str = "included"
     seed: int = 0
     previews: str = ""
+    cached: bool = True
 
 
 @dataclass(frozen=True)
