@@ -57,6 +57,7 @@ _LEAST = 0.03
 """Share of the thing's pixels that look under a lid: fewer tell nothing. Of an airplane .01 did, which left .85; of
 hollow things .1 to .6."""
 
+THINNEST = 1.7  # cells of a wall: thinner ones get holes
 _EVEN = 0.7  # cells over which distances from the sides are evened out
 
 
@@ -86,7 +87,10 @@ def opened(views: Sequence[View], distance: np.ndarray, lattice: Lattice, job: J
     coarse = Lattice(lattice.low, lattice.spacing * step, tuple(n - 1 for n in small.shape))
     seen = [tensor_of(view, _PIXELS, torch.device("cpu")) for view in views]
     found = _Search(seen, small, coarse, job).best()
-    return distance if found is None else hollowed(distance, found.times(step))
+    if found is None:
+        return distance
+    found = found.times(step)
+    return hollowed(distance, replace(found, wall=max(found.wall, THINNEST)))
 
 
 def hollowed(distance: np.ndarray, hollow: Hollow, known: np.ndarray | None = None) -> np.ndarray:
