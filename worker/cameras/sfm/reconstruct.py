@@ -20,6 +20,7 @@ from ...core.job import Job, Span
 from ...pictures.load import Picture
 from ..outline import outlines
 from ..registration import Registration
+from .coherence import coherent
 from .failures import left_out, too_few, why_not
 from .features import Detector, Features
 from .focal import focal_doubts
@@ -63,11 +64,13 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
     silhouettes = {number: shape for number, shape in enumerate(shapes) if shape is not None}
     best = _attempt(pictures, silhouettes, ordered, False, job.span(0.0, 0.5), threads)
     if not best.is_good and np.median([len(each.keypoints) for each in best.seen.features]) < SOME_KEYPOINTS:
-        other = _attempt(pictures, silhouettes, ordered, True, job.span(0.5, 0.98), threads)
+        other = _attempt(pictures, silhouettes, ordered, True, job.span(0.5, 0.9), threads)
         best = max(best, other, key=_Attempt.worth)
     found = best.found
     if found is None or best.count < LEAST_PICTURES:
         raise Unable(why_not(pictures, best.seen.features, best.seen.matched, best.count))
+    if best.agrees:
+        found = coherent(found, best.seen, silhouettes, job.span(0.9, 0.98))
     said = (
         f"{best.count} of {len(pictures)} pictures have found their place, with "
         f"{len(found.points)} points and a mean error of {found.error:.2f} pixels"
