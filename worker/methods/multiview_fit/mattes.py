@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is the thing in each of many photos: by plain or dark backdrops, else by a network where all photos agree.
+"""What is the thing in each of many photos: by plain or dark backdrops, by a network where all photos agree, else by
+the ground that it stands on.
 
 Imported on use by what learns several photos. Must not know how fields are learned.
 """
@@ -19,9 +20,11 @@ from ...core.errors import Unable
 from ...pictures.load import Picture
 from ...store.weights import WeightStore
 from ..matting import matte, saliency
+from . import ground
 
 _TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _BY_NETWORK = "the thing was told apart from what is around it by the network {name}"
+_FROM_GROUND = "the thing was told apart from the ground that it stands on, and from what is beside it, by its shape"
 _NO_THING = "the photos do not agree on one object: take them all around it, with all of it in each"
 _THING = (
     "the photos are of one thing, as {share:.0f} % of its outlines agree: set the subject to scene for all they show"
@@ -50,8 +53,11 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, network: str) 
         return found
     if subject == "auto":
         return capture if saliency.installed(weights) is None else _explained(capture, weights, network)
-    found, share = _by_network(capture, weights, network)
-    if found is None or share < _AGREED:
+    here = saliency.installed(weights) is not None
+    found, share = _by_network(capture, weights, network) if here else (None, 0.0)
+    found = found if share >= _AGREED else _on_ground(capture)
+    if found is None:
+        saliency.require(weights, network)
         raise Unable(_NO_THING)
     return found
 
@@ -105,8 +111,18 @@ def _by_network(capture: Capture, weights: WeightStore, network: str) -> tuple[C
     hull = Hull.of(capture.views, [mask >= 128 for mask in masks])
     if hull is None:
         return None, 0.0
-    thing = dataclasses.replace(_with_masks(capture, masks, _BY_NETWORK.format(name=name)), unbounded=False)
-    return thing.reframed(wider(hull.box)), hull.agreement
+    return _boxed(capture, masks, hull, _BY_NETWORK.format(name=name)), hull.agreement
+
+
+def _on_ground(capture: Capture) -> Capture | None:
+    """With the outlines of what stands on a ground where the cameras look, None where there is no such thing."""
+    masks = ground.outlines(capture)
+    hull = None if masks is None else Hull.of(capture.views, [mask >= 128 for mask in masks])
+    return None if hull is None else _boxed(capture, masks, hull, _FROM_GROUND)
+
+
+def _boxed(capture: Capture, masks: list[np.ndarray], hull: Hull, note: str) -> Capture:
+    return dataclasses.replace(_with_masks(capture, masks, note), unbounded=False).reframed(wider(hull.box))
 
 
 def _with_masks(capture: Capture, masks: list[np.ndarray], note: str) -> Capture:
