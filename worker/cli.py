@@ -71,6 +71,7 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         options=_options(options),
         cached=not options.no_cache,
         maps=str(Path(options.maps).absolute()) if options.maps else "",
+        views=str(Path(options.views).absolute()) if options.views else "",
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if network is None and deep and not options.on else ""
@@ -163,6 +164,7 @@ def improve(options: argparse.Namespace) -> protocol.GenerateResult:
         options.repainter,
         options.seed,
         str(Path(options.each).absolute()) if options.each else "",
+        not options.no_cache,
     )
     with _job(quiet=options.json) as job:
         return _started(options).improve(params, job)
@@ -412,7 +414,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
-    command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
+    maps = "also write depth, normals and mask there as OpenEXR files, or splats that are learned"
+    command.add_argument("--maps", metavar="FOLDER", help=maps)
+    what = "also write the thing from all sides there: pictures, cameras (transforms.json), depth, confidence"
+    command.add_argument("--views", metavar="FOLDER", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
     _add_elsewhere(command)
@@ -517,6 +522,7 @@ def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
+    command.add_argument("--no-cache", action="store_true", help="make every round anew, and keep nothing of it")
 
 
 def _command(

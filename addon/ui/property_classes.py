@@ -97,8 +97,15 @@ def _frame_properties() -> dict[str, object]:
         ),
         "maps": StringProperty(
             name="Depth Maps",
-            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files. Empty: "
-            "they are not",
+            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files, or "
+            "splats as SPZ, which Blender 5.3 and later show. Empty: they are not",
+            subtype="DIR_PATH",
+            update=properties.on_change,
+        ),
+        "views": StringProperty(
+            name="Views",
+            description="The folder in which pictures of a thing from all sides are saved, with cameras "
+            "(transforms.json), depth, and how far each pixel is believed. Empty: they are not",
             subtype="DIR_PATH",
             update=properties.on_change,
         ),

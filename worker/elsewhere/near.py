@@ -182,10 +182,11 @@ class Near:
             previews="",
             photos=there if params.photos else "",
             maps="",
+            views="",
             thumbnail=f"{there}/thumbnail.png" if params.thumbnail else "",
         )
-        if params.maps:
-            raise Unable("depth maps are saved by a worker on this machine only")
+        if params.maps or params.views:
+            raise Unable("depth maps and views are saved by a worker on this machine only")
         made = self._ask("generate", sent, job, whole=True)
         job.report(FETCHING, "fetching the result", self._host)
         if params.thumbnail:

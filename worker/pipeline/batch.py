@@ -67,6 +67,7 @@ class Asked:
     previews: str = ""
     photos: str = ""
     maps: str = ""
+    views: str = ""
 
 
 @dataclass(frozen=True)

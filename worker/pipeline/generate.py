@@ -42,7 +42,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = checked_output(request.output, SPLATS)
-    for folder in filter(None, (request.previews, request.photos, request.maps, request.thumbnail)):
+    for folder in filter(None, (request.previews, request.photos, request.maps, request.views, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
         raise Unable(f"there is no folder {shortened(request.maps)}: make it first, or choose another")
