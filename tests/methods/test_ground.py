@@ -9,6 +9,7 @@ from image_to_3d.tests import render
 from image_to_3d.tests.cameras import scene
 from image_to_3d.tests.methods.test_stereo import on_ground
 from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.methods.multiview_fit import ground, mattes
 from image_to_3d.worker.store.weights import WeightStore
@@ -49,3 +50,21 @@ def test_without_anything_in_common_there_is_no_ground(taken, monkeypatch):
     capture, _ = taken
     grey = tuple(replace(view, rgb=np.full_like(view.rgb, 90)) for view in capture.views[:4])
     assert ground.outlines(replace(capture, views=grey)) is None
+
+
+@pytest.mark.parametrize("seen, kept", [("sharper", False), ("another", True), ("nothing", True)])
+def test_a_network_that_is_shown_little_else_makes_the_outline_sharper(monkeypatch, tmp_path, seen, kept):
+    row, column = np.mgrid[:60, :80]
+    rough, sharp = (np.uint8(255 * (np.hypot(row - 30, column - 40) < radius)) for radius in (14.0, 15.0))
+    view = replace(scene.ring(1)[0], rgb=np.dstack([sharp] * 3))
+
+    def alpha(picture, *_):
+        if seen == "nothing":
+            raise Unable("nothing there")
+        found = picture.rgb[..., 0].copy()
+        found[:, -3:] = 255  # beside the thing
+        return found if seen == "sharper" else 255 - found
+
+    monkeypatch.setattr(mattes.matte, "subject_alpha", alpha)
+    found = mattes._sharper(view, rough, WeightStore(tmp_path), "photos")
+    assert np.array_equal(found, rough if kept else sharp)

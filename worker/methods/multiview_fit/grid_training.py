@@ -72,6 +72,7 @@ _COLOURED = 800
 
 _CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
 _COMPARED = 0.5  # the same, before few photos are compared with each other
+_FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
 _ENOUGH = 24  # photos whose outlines tell a shape: of fewer, as on a ring, they fill gaps that photos look through
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
@@ -207,19 +208,19 @@ class _Training:
         if len(views) >= _ENOUGH:
             return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
         distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
-        small, seen = self._seen(job.span(_COMPARED, _SHAPED))
+        small, seen = self._seen(job.span(_COMPARED, _SHAPED), max(self._plan.pixels, _FINE))
         return stereo.deepened(small, seen, distance, lattice)
 
-    def _seen(self, job: Span) -> tuple[list[ViewTensors], list[Tensor]]:
-        """The views as they are compared with each other, and how far each pixel then sees."""
-        views = tensors_of(self._capture.views, self._plan.pixels, torch.device("cpu"))
+    def _seen(self, job: Span, pixels: int) -> tuple[list[ViewTensors], list[Tensor]]:
+        """The views with so many pixels, and how far each sees, compared with others."""
+        views = tensors_of(self._capture.views, pixels, torch.device("cpu"))
         points, bounds = self._capture.points, self._capture.bounds
         return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
 
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
         anything."""
-        views, seen = self._seen(self._job.span(0.0, _OPENED))
+        views, seen = self._seen(self._job.span(0.0, _OPENED), self._plan.pixels)
         if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
             return None
         lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)

@@ -45,6 +45,9 @@ _DEEP, _MUCH = 0.03, 0.01
 """How deep photos look into a thing, of its lattice's longest side, and into how much of it, where its outlines are
 wrong about it: a tenth of the dinosaur of 16 photos, none of a bottle of 32, whose hull is near (F within 1 % .968) and
 of which photos that disagree with it are wrong (all of them believed: .827)."""
+_WIDE = 120
+"""Pixels that a thing spans in photos that tell of its gaps: half a pixel, seen from ten degrees aside, is three pixels
+of depth. A bottle of 70 was carved to F within 1 % .337, its hull having .618."""
 _LIKE = 0.25  # how alike windows must look: on what is plain any distance is as good as another
 _MARGIN = 0.8, 1.3  # of the nearest and the farthest point, where distances begin and end
 
@@ -93,9 +96,11 @@ def deepened(
     """The signed distance (X + 1, Y + 1, Z + 1) of a thing without what photos look through, in cells.
 
     distance: that of the thing as few outlines tell it, which fill the gap between two legs; it stays as it is unless
-    photos look deep into much of it, and nowhere grows. seen: as `distances` tells; where a view's mask leaves the
-    thing out it says nothing.
+    photos look deep into much of it from near enough, and nowhere grows. seen: as `distances` tells; where a view's
+    mask leaves the thing out it says nothing.
     """
+    if np.median([_span(view) for view in views]) < _WIDE:
+        return distance
     told = np.zeros((5, *lattice.samples), np.float32)
     masked = [torch.where(view.mask.view(-1) > 0.5, each, torch.nan) for view, each in zip(views, seen)]
     for number in range(lattice.samples[0]):
@@ -114,6 +119,12 @@ def deepened(
     )
     inner = np.maximum(distance, _mean_of(total, votes, 1.0))
     return redistanced(distance + share * (inner - distance))
+
+
+def _span(view: ViewTensors) -> int:
+    """The pixels of the longer side of what a view's mask shows."""
+    rows, columns = (view.mask > 0.5).nonzero(as_tuple=True)
+    return 0 if not len(rows) else int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
 
 
 def _votes(views: Sequence[ViewTensors], seen: Sequence[Tensor], points: Tensor, cell: float) -> Tensor:
