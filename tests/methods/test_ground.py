@@ -54,9 +54,9 @@ def test_without_anything_in_common_there_is_no_ground(taken, monkeypatch):
 
 @pytest.mark.parametrize("seen, kept", [("sharper", False), ("another", True), ("nothing", True)])
 def test_a_network_that_is_shown_little_else_makes_the_outline_sharper(monkeypatch, tmp_path, seen, kept):
-    row, column = np.mgrid[:60, :80]
+    row, column = np.mgrid[:80, :80]
     rough, sharp = (np.uint8(255 * (np.hypot(row - 30, column - 40) < radius)) for radius in (14.0, 15.0))
-    view = replace(scene.ring(1)[0], rgb=np.dstack([sharp] * 3))
+    view = replace(scene.ring(1, size=80)[0], rgb=np.dstack([sharp] * 3))
 
     def alpha(picture, *_):
         if seen == "nothing":
