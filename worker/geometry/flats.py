@@ -57,7 +57,7 @@ def flats(depth: np.ndarray, own: np.ndarray) -> list[Flat]:
         if len(found) == _MOST or free.sum() < max(least, 3):
             break
         flat = _largest(depth, slope, free, rng)
-        if not flat.on.any():
+        if flat.on.sum() < max(least, 1):  # of 23 things' sides none had a plane after that
             break
         free &= ~flat.on
         core = ndimage.binary_opening(flat.on, np.ones((3, 3)))

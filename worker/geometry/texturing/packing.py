@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from .rasterise import runs
 
@@ -111,7 +110,7 @@ def _lowest(floor: np.ndarray, low: np.ndarray) -> tuple[int, float]:
     What a few of its columns rest on is less or equal to what all do: places that lie higher even so are not looked at.
     """
     places = len(floor) - len(low) + 1
-    windows = as_strided(floor, (places, len(low)), floor.strides * 2, writeable=False)
+    windows = np.ndarray((places, len(low)), floor.dtype, floor, strides=floor.strides * 2)  # the floor from each on
     if len(low) <= _FEW:
         rest = (windows - low).max(axis=1)
         first = int(rest.argmin())
