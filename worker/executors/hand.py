@@ -68,7 +68,7 @@ class Hand:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             pictures = tuple(str(folder / each) for each in sent.chosen)
-            glb, thumbnail = folder / "result.glb", folder / "result.png"
+            glb, thumbnail = folder / f"result{Path(asked.output).suffix}", folder / "result.png"
             own = dataclasses.replace(asked, pictures=pictures, output=str(glb), thumbnail=str(thumbnail))
             try:
                 facts = dict(self._worker.make(own, Job(lambda *report: None)))
