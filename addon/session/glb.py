@@ -26,6 +26,9 @@ from typing import Any
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _CODES = {_FLOAT: "f", _UINT16: "H", _UINT32: "I"}
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
+UNSEEN = "_UNSEEN"
+"""What the attribute is called that says where no photo saw the surface, in the file and in Blender."""
+
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
 _ROUGHNESS = 0.9
 
@@ -69,7 +72,8 @@ class Shape:
 
     points: x, y, z of each vertex, float32. corners: three vertices per triangle, int32. starts: the first corner of
     each triangle, int32. uv: u, v of each corner, float32, v pointing up as in Blender; None without a texture.
-    creased: it has edges that are not to look round.
+    creased: it has edges that are not to look round. unseen: float32 for each vertex, 1 where no photo saw the surface;
+    None where that is not known.
     """
 
     points: memoryview
@@ -79,6 +83,7 @@ class Shape:
     creased: bool
     surface: Surface
     name: str = ""
+    unseen: memoryview | None = None
 
 
 SPLATS = ".spz"
@@ -189,7 +194,8 @@ def _shape(file: _File, node: dict[str, Any]) -> Shape:
     different = len(points) // 3 - len(seams)
     corners, uv = _corners(indices, _places(different, seams), coordinates)
     shape = points[: 3 * different], corners, _starts(len(corners)), uv, bool(extras.get("creased")), surface
-    return Shape(*shape, str(node.get("name", "")))
+    unseen = file.values(attributes[UNSEEN], (_FLOAT,), "SCALAR")[:different] if UNSEEN in attributes else None
+    return Shape(*shape, str(node.get("name", "")), unseen)
 
 
 def _steps(count: int) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ import json
 import struct
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,6 +39,15 @@ def test_split_vertices_become_one_and_corners_keep_their_places(tmp_path):
     surface = shape.surface
     assert (surface.texture.ending, surface.masked, surface.double_sided) == (".jpg", False, False)
     assert surface.colour == (1.0, 0.0, 0.0)
+
+
+def test_what_no_photo_saw_is_told_of_each_vertex(tmp_path):
+    mesh, path = split_tetrahedron(), tmp_path / "a.glb"
+    write_glb(mesh, path, "a")
+    assert glb.read(str(path))[0].unseen is None
+    write_glb(replace(mesh, unseen=mesh.vertices[:, 2]), path, "a")
+    shape = glb.read(str(path))[0]
+    assert shape.unseen.tolist() == np.reshape(shape.points, (-1, 3))[:, 2].tolist() != [0.0] * 4
 
 
 def test_two_meshes_are_told_by_their_names(tmp_path):

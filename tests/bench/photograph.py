@@ -79,6 +79,22 @@ def camera(number: int, views: int, dice: random.Random) -> Matrix:
     return Matrix.Translation(towards * dice.uniform(1.75, 2.05) + aim) @ turn
 
 
+def shot(out: Path, lens: float, poses: list[Matrix]) -> None:
+    """A picture from each place (camera to world), and the list of them. lens: millimetres on SENSOR."""
+    eye = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    eye.data.lens, eye.data.sensor_width = lens, SENSOR
+    scene, frames = bpy.context.scene, []
+    scene.collection.objects.link(eye)
+    scene.camera = eye
+    for number, pose in enumerate(poses):
+        eye.matrix_world = pose
+        scene.render.filepath = str(out / f"{number:03}.png")
+        bpy.ops.render.render(write_still=True)
+        frames.append({"file_path": f"{number:03}.png", "transform_matrix": [list(row) for row in pose]})
+    angle = 2.0 * math.atan(0.5 * SENSOR / lens)
+    (out / "transforms.json").write_text(json.dumps({"camera_angle_x": angle, "frames": frames}, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("thing", type=Path)
@@ -92,20 +108,8 @@ def main() -> None:
     placed(wanted.thing)
     bpy.ops.export_scene.gltf(filepath=str(wanted.out / "truth.glb"))
     lit(wanted.pixels, wanted.samples)
-    eye = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
-    eye.data.lens, eye.data.sensor_width = LENS, SENSOR
-    scene = bpy.context.scene
-    scene.collection.objects.link(eye)
-    scene.camera = eye
-    dice, frames = random.Random(wanted.thing.stem), []
-    for number in range(wanted.views):
-        eye.matrix_world = camera(number, wanted.views, dice)
-        scene.render.filepath = str(wanted.out / f"{number:03}.png")
-        bpy.ops.render.render(write_still=True)
-        matrix = [list(row) for row in eye.matrix_world]
-        frames.append({"file_path": f"{number:03}.png", "transform_matrix": matrix})
-    angle = 2.0 * math.atan(0.5 * SENSOR / LENS)
-    (wanted.out / "transforms.json").write_text(json.dumps({"camera_angle_x": angle, "frames": frames}, indent=1))
+    dice = random.Random(wanted.thing.stem)
+    shot(wanted.out, LENS, [camera(number, wanted.views, dice) for number in range(wanted.views)])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import math
+import struct
 import sys
 import time
 from pathlib import Path
@@ -86,6 +87,43 @@ def test_edges_look_like_edges_where_the_file_has_any(bpy, addon, tmp_path, crea
     mesh = addon("ui.scene.mesh")._mesh(shape, "rough")
     assert any(edge.use_edge_sharp for edge in mesh.edges) == creased
     assert all(face.use_smooth for face in mesh.polygons) and not mesh.has_custom_normals
+
+
+def marked(data: bytes) -> bytes:
+    """A GLB with the attribute that says where no photo saw the surface: in its upper half."""
+    size = struct.unpack_from("<I", data, 12)[0]
+    document, binary = json.loads(data[20 : 20 + size]), data[28 + size :]
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    position = document["accessors"][attributes["POSITION"]]
+    begin = document["bufferViews"][position["bufferView"]].get("byteOffset", 0)
+    heights = struct.unpack_from(f"<{3 * position['count']}f", binary, begin)[1::3]
+    attributes["_UNSEEN"] = len(document["accessors"])
+    accessor = {"componentType": 5126, "count": len(heights), "type": "SCALAR"}
+    document["accessors"].append(accessor | {"bufferView": len(document["bufferViews"])})
+    view = {"buffer": 0, "byteOffset": len(binary), "byteLength": 4 * len(heights)}
+    document["bufferViews"].append(view)
+    binary += struct.pack(f"<{len(heights)}f", *(float(height > 1.0) for height in heights))
+    document["buffers"][0]["byteLength"] = len(binary)
+    text = json.dumps(document).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(binary), b"BIN\0") + binary
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_no_photo_saw_is_an_attribute_of_the_mesh(bpy, addon, tmp_path, ours):
+    path = tmp_path / "ball.glb"
+    path.write_bytes(marked(ball(24)))
+    if ours:
+        thing = addon("ui.scene").add_meshes(bpy.context, addon("session.glb").Reading(str(path)), "ball")[0]
+    else:
+        bpy.ops.import_scene.gltf(filepath=str(path))
+        thing = bpy.context.object
+    told = thing.data.attributes["_UNSEEN"]
+    assert (told.domain, told.data_type) == ("POINT", "FLOAT")
+    for vertex, mark in zip(thing.data.vertices, told.data):
+        assert mark.value == float(vertex.co.z > 1.0) or abs(vertex.co.z - 1.0) < 1e-4
+    assert {mark.value for mark in told.data} == {0.0, 1.0}
 
 
 def test_the_colour_in_plain_solid_shading_is_the_textures_mean(bpy, addon, quad):

@@ -26,7 +26,7 @@ from image_to_3d.worker.core.errors import Cancelled, Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.elsewhere import far, frames, ssh
 from image_to_3d.worker.elsewhere.near import Near
-from image_to_3d.worker.geometry.splats import spz
+from image_to_3d.worker.geometry.splats import gltf, spz
 from image_to_3d.worker.wire.calling import Called, worker_variables
 from image_to_3d.worker.wire.protocol import (
     VERSION,
@@ -236,11 +236,12 @@ def test_a_picture_goes_there_and_its_mesh_comes_back_as_if_made_here(near, ther
 
 
 @needs_sshd
-def test_splats_come_back_as_splats(near, tmp_path):
+@pytest.mark.parametrize(("ending", "decode"), [(".spz", spz.decode), (".splats.glb", gltf.decode)])
+def test_splats_come_back_as_splats(near, tmp_path, ending, decode):
     photo = picture(tmp_path / "in" / "a.png")
-    params = dataclasses.replace(asked(tmp_path, photo), output=str(tmp_path / "out.spz"))
+    params = dataclasses.replace(asked(tmp_path, photo), output=str(tmp_path / f"out{ending}"))
     made = near.generate(params, silent())
-    assert made.glb == params.output and len(spz.decode(Path(made.glb).read_bytes())) == made.splats > 0
+    assert made.glb == params.output and len(decode(Path(made.glb).read_bytes())) == made.splats > 0
 
 
 @needs_sshd

@@ -7,7 +7,7 @@ import numpy as np
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Field
 from image_to_3d.worker.core.view import PinholeCamera, View
-from image_to_3d.worker.finish.field import surface
+from image_to_3d.worker.finish.field import finished, surface
 from image_to_3d.worker.finish.seen import only_seen
 from image_to_3d.worker.geometry.mesh import face_vectors
 from image_to_3d.worker.methods import with_network
@@ -53,3 +53,20 @@ def test_where_photos_saw_nothing_all_stays():
     away = replace(looking(0.0), position=np.array([0.0, 5.0, 0.0]))
     found = only_seen(vertices, faces, (away, away), BOUNDS * 3.0, 0.01)
     assert found[0] is vertices and found[1] is faces
+
+
+def test_what_no_photo_of_a_thing_saw_is_marked():
+    options = settings(with_network("photos")[0], "fast", {"grid": 48, "faces": 2000, "texture": 64}).finish
+    seen = np.full((200, 200), 255, np.uint8)
+    views = tuple(replace(looking(x), mask=seen, exact=True) for x in (-0.6, 0.6))
+    ball = Field(lambda p: 0.5 - np.linalg.norm(p, axis=1), None, BOUNDS, np.eye(3), dict, views)
+    mesh = finished(ball, options, Job(lambda *_: None)).mesh
+    middle = mesh.bounds.mean(axis=0)
+    behind = (mesh.vertices - middle)[:, 1]  # the field's y points away from the cameras
+    assert mesh.unseen[behind > 0.3].min() == 1.0 and mesh.unseen[behind < -0.5].max() == 0.0
+    hidden = np.where(np.arange(200)[:, None] < 110, seen, 0).astype(np.uint8)  # something stands before its lower half
+    covered = replace(ball, views=tuple(replace(view, mask=hidden) for view in views))
+    mesh = finished(covered, options, Job(lambda *_: None)).mesh
+    assert mesh.unseen[(mesh.vertices - mesh.bounds.mean(axis=0))[:, 2] < -0.5].min() == 1.0
+    alone = replace(ball, views=(views[0],))
+    assert finished(alone, options, Job(lambda *_: None)).mesh.unseen is None

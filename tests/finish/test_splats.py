@@ -17,7 +17,7 @@ from image_to_3d.worker.core.job import Job  # noqa: E402
 from image_to_3d.worker.finish.asset import write  # noqa: E402
 from image_to_3d.worker.finish.options import SplatsOptions  # noqa: E402
 from image_to_3d.worker.finish.splats import finished  # noqa: E402
-from image_to_3d.worker.geometry.splats import ply, spz  # noqa: E402
+from image_to_3d.worker.geometry.splats import gltf, ply, spz  # noqa: E402
 from image_to_3d.worker.methods.multiview_fit.splats import fit, learn  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -73,7 +73,7 @@ def test_its_mesh_is_the_ball_and_lies_where_the_splats_do(splats, tmp_path):
     assert np.abs((low + high) / 2 - middle).max() < 0.1
     assert abs(float((asset.mesh.bounds[1] - asset.mesh.bounds[0]).max()) - 2.0) < 1e-3
     assert write(asset, tmp_path / "a.glb", "ball") == 0
-    for name, decode in (("a.spz", spz.decode), ("a.PLY", ply.decode)):
+    for name, decode in (("a.spz", spz.decode), ("a.PLY", ply.decode), ("a.splats.glb", gltf.decode)):
         count = write(asset, tmp_path / name, "ball")
         assert count == len(asset.splats) == len(decode((tmp_path / name).read_bytes()))
 

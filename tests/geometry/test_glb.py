@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,16 @@ def accessor(document: dict, binary: bytes, number: int) -> np.ndarray:
     width = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[entry["type"]]
     assert view["byteOffset"] % 4 == 0
     return np.frombuffer(binary, dtype, entry["count"] * width, view["byteOffset"]).reshape(-1, width)
+
+
+def test_what_no_photo_saw_is_an_attribute_of_its_own(tmp_path):
+    mesh, path = sheet(), tmp_path / "a.glb"
+    write_glb(replace(mesh, unseen=np.arange(len(mesh.vertices), dtype=np.float32)), path, "a")
+    document, binary = parsed(path)
+    attributes = document["meshes"][0]["primitives"][0]["attributes"]
+    assert accessor(document, binary, attributes["_UNSEEN"]).ravel().tolist() == [*range(len(mesh.vertices))]
+    write_glb(mesh, path, "a")
+    assert "_UNSEEN" not in parsed(path)[0]["meshes"][0]["primitives"][0]["attributes"]
 
 
 def test_file_holds_one_named_textured_mesh(tmp_path):

@@ -37,6 +37,17 @@ MASK_MARKS = ("_mask", ".mask", "-mask")
 """How the names of masks end, before their ending, beside the photos that they belong to."""
 
 
+SPLATS = (".spz", ".ply", ".splats.glb")
+"""How the name of a result ends that is Gaussian splats: as Blender reads them, as the published code does, and as
+glTF's extension has them."""
+
+
+def result_ending(name: str) -> str:
+    """What a result's name says of its kind, in lower case: one of SPLATS, or its last ending."""
+    name = name.lower()
+    return next((ending for ending in SPLATS if name.endswith(ending)), f".{name.rpartition('.')[2]}" * ("." in name))
+
+
 def is_video(name: str) -> bool:
     """Whether a file of that name is a video."""
     return name.lower().endswith(VIDEOS)

@@ -216,7 +216,8 @@ class Field:
     field has none. bounds: (2, 3) float64, the box in which the surface lies.
     to_gltf: (3, 3) float64 rotation from the field's axes to glTF's (+Y up, the front faces +Z).
     arrays: makes what the method makes the same field of again. views: what it was made of, in the field's axes; where
-    its texture comes from.
+    its texture comes from. known: points (N, 3) float32 -> (N,) bool, where a surface is what was seen; None:
+    everywhere.
     """
 
     value: Callable[[np.ndarray], np.ndarray]
@@ -226,6 +227,7 @@ class Field:
     arrays: Callable[[], Mapping[str, np.ndarray]]
     views: tuple[View, ...] = ()
     notes: tuple[str, ...] = ()
+    known: Callable[[np.ndarray], np.ndarray] | None = None
 
     def to_arrays(self) -> Mapping[str, np.ndarray]:
         return self.arrays()

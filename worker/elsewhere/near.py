@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Unable
-from ..core.file_types import is_camera_list
+from ..core.file_types import is_camera_list, result_ending
 from ..core.job import Job, Span
 from ..core.whole_file import WholeFile
 from ..pictures.look import files_below, folder_of_listed
@@ -180,7 +180,7 @@ class Near:
         sent = dataclasses.replace(
             params,
             pictures=self._sent(params.pictures, job),
-            output=f"{there}/result{Path(params.output).suffix}",
+            output=f"{there}/result{result_ending(params.output)}",
             previews="",
             photos=there if params.photos else "",
             maps="",
@@ -303,8 +303,8 @@ class Near:
         pictures: tuple[str, ...] = (),
     ) -> protocol.GenerateResult:
         """The result with its files here, and the paths of this machine in it."""
-        ending, output = Path(made.glb).suffix, Path(params.output)
-        if ending.lower() != output.suffix.lower():  # what was kept there are splats
+        ending, output = result_ending(made.glb), Path(params.output)
+        if ending != result_ending(output.name):  # what was kept there are splats
             output = output.with_suffix(ending)
         self._ferry.get(f"{own}/result{ending}", output)
         cameras = []

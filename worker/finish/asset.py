@@ -8,15 +8,15 @@ from pathlib import Path
 
 from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
+from ..core.file_types import SPLATS, result_ending
 from ..core.representations import Splats
 from ..core.view import View
 from ..core.whole_file import WholeFile
 from ..geometry.glb import Part, write_parts
 from ..geometry.mesh import Mesh
-from ..geometry.splats import of_mesh, ply, spz
+from ..geometry.splats import gltf, of_mesh, ply, spz
 
-ENCODED = {".spz": spz.encode, ".ply": ply.encode}
-"""Endings of files that hold splats."""
+_ENCODED = dict(zip(SPLATS, (spz.encode, ply.encode, gltf.encode), strict=True))
 
 LEAST_SPLATS, MOST_SPLATS, SPLATS_PER_FACE = 100_000, 600_000, 4
 """Of a surface: so many that the photo's detail is there, and no more than Blender turns at ease. With 8 for each face
@@ -52,10 +52,11 @@ def write(asset: Asset, path: Path, name: str) -> int:
     """Writes the file that the path's ending names, whole or not at all: a GLB with the mesh, or splats, whose number
     is returned. What is behind is an object of its own in a GLB, called so."""
     try:
-        if path.suffix.lower() in ENCODED:
+        encode = _ENCODED.get(result_ending(path.name))
+        if encode:
             splats = splats_of(asset)
             with WholeFile(path) as file:
-                file.write(ENCODED[path.suffix.lower()](splats))
+                file.write(encode(splats))
             return len(splats)
         parts = [Part(asset.mesh, name, asset.double_sided)]
         if asset.behind:

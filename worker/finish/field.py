@@ -38,7 +38,7 @@ from .asset import Asset
 from .behind import imagined
 from .options import FieldOptions
 from .photos import with_square_pixels
-from .seen import only_seen
+from .seen import marked, only_known, only_seen
 
 _FLOATER = 0.01  # parts with a smaller share of the largest part's area are mistakes of the field
 _FRAGMENT = 0.1
@@ -67,6 +67,7 @@ def finished(field: Field, options: FieldOptions, job: Job | Span) -> Asset:
         mesh = surface(field, options, job.span(0.0, 0.5))
     with job.timed("texture"):
         mesh, views, said = _textured(field, mesh, options, job.span(0.5, 1.0))
+    mesh = marked(mesh, views) if len(views) > 1 else mesh
     placed = place(mesh, options.size or None, options.origin)
     cameras = tuple(camera_info(view, placed) for view in views)
     photos = views if all(view.rgb is not None for view in views) else ()
@@ -88,6 +89,8 @@ def surface(field: Field, options: FieldOptions, job: Span) -> Mesh:
     vertices, faces = decimated(vertices, faces, options.faces)
     vertices, faces = without_short_edges(vertices, faces)
     if _is_place(field):
+        if field.known is not None:
+            vertices, faces = only_known(vertices, faces, field.known)
         vertices, faces = only_seen(vertices, faces, field.views, field.bounds, _RIM * found.spacing)
     vertices, faces = without_small_parts(vertices, faces, *alone)  # where it was thinner than its triangles
     return Mesh((vertices @ field.to_gltf.T).astype(np.float32), faces).with_normals()

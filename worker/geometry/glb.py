@@ -27,6 +27,9 @@ from PIL import Image
 from ..core.whole_file import WholeFile
 from .mesh import Mesh
 
+UNSEEN = "_UNSEEN"
+"""The attribute (a float for each vertex) that says where no photo saw the surface; glTF wants the underscore."""
+
 _GENERATOR = "Image to 3D"
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963  # ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
@@ -90,6 +93,8 @@ def _add(document: dict, binary: _Binary, part: Part, jpeg_quality: int) -> None
     attributes["NORMAL"] = binary.accessor(normals, "VEC3", _VERTICES)
     if mesh.uv is not None and mesh.texture is not None:
         attributes["TEXCOORD_0"] = binary.accessor(mesh.uv, "VEC2", _VERTICES)
+    if mesh.unseen is not None:
+        attributes[UNSEEN] = binary.accessor(mesh.unseen, "SCALAR", _VERTICES)
     narrow = len(mesh.vertices) <= 0xFFFF  # the largest value of the type is reserved (3.7.2.1)
     indices = binary.accessor(mesh.faces.ravel().astype(np.uint16 if narrow else np.uint32), "SCALAR", _INDICES)
     material = _material(mesh, name, part.double_sided)
@@ -154,7 +159,8 @@ def _seams_last(mesh: Mesh) -> tuple[Mesh, np.ndarray]:
     arranged = np.concatenate([np.flatnonzero(own), np.flatnonzero(~own)])
     number = np.empty(len(at), np.int32)
     number[arranged] = np.arange(len(at), dtype=np.int32)
-    moved = {name: getattr(mesh, name)[arranged] for name in ("uv", "normals") if getattr(mesh, name) is not None}
+    own_values = {name: getattr(mesh, name) for name in ("uv", "normals", "unseen")}
+    moved = {name: values[arranged] for name, values in own_values.items() if values is not None}
     moved = replace(mesh, vertices=vertices[arranged], faces=number[_with_area(mesh.faces, at)], **moved)
     return moved, number[at[arranged[own.sum() :]]]
 

@@ -18,7 +18,8 @@ class Mesh:
 
     vertices: (V, 3) float32 positions. faces: (F, 3) int32, counter-clockwise seen from outside.
     uv: (V, 2) float32, (0, 0) is the texture's top left and v points down (glTF). normals: (V, 3) float32, unit length.
-    texture: (h, w, 3 or 4) uint8, sRGB with straight alpha, row 0 on top.
+    texture: (h, w, 3 or 4) uint8, sRGB with straight alpha, row 0 on top. unseen: (V,) float32, 1 where none of several
+    photos sees the surface, else 0; None where that is not known.
     """
 
     vertices: np.ndarray
@@ -26,6 +27,7 @@ class Mesh:
     uv: np.ndarray | None = None
     normals: np.ndarray | None = None
     texture: np.ndarray | None = None
+    unseen: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -35,6 +37,8 @@ class Mesh:
             _expect("uv", self.uv, np.float32, (count, 2))
         if self.normals is not None:
             _expect("normals", self.normals, np.float32, (count, 3))
+        if self.unseen is not None:
+            _expect("unseen", self.unseen, np.float32, (count,))
         t = self.texture
         if t is not None and not (t.ndim == 3 and t.shape[2] in (3, 4) and t.dtype == np.uint8):
             raise ValueError(f"texture must be (h, w, 3 or 4) uint8, not {t.shape} {t.dtype}")

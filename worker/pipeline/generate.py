@@ -16,10 +16,10 @@ import numpy as np
 
 from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
+from ..core.file_types import SPLATS, result_ending
 from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
 from ..core.whole_file import WholeFile, writable_mode
-from ..finish.asset import ENCODED
 from ..finish.photos import written
 from ..finish.thumbnail import drawn_of
 from ..pictures.gather import Inputs, gather
@@ -31,7 +31,7 @@ from ..store.timings import Timings
 from .select import Subject, select
 from .steps import Step, run
 from .subject import Thing, finder
-from .work import PICTURES, SPLATS, THUMBNAIL, Machine, Request, Work, png_of
+from .work import KEPT_SPLATS, PICTURES, THUMBNAIL, Machine, Request, Work, png_of
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 
@@ -44,7 +44,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
 
     What was made before of the same, by the same code and weights, is not made again.
     """
-    output = checked_output(request.output, ENCODED)
+    output = checked_output(request.output, SPLATS)
     for folder in filter(None, (request.previews, request.photos, request.maps, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
@@ -143,7 +143,7 @@ def fetch(key: str, output: str, photos: str, results: Path) -> dict[str, Any]:
 
 def _as_splats(path: Path) -> Path:
     """Calls a file what it is. Raises Unable where another is called so."""
-    target = path.with_suffix(SPLATS)
+    target = path.with_suffix(KEPT_SPLATS)
     if target.exists():
         path.unlink(missing_ok=True)
         raise Unable(f"{target} is not overwritten, and the result is splats: choose another name")
@@ -154,7 +154,7 @@ def checked_output(output: str, splats: Collection[str] = ()) -> Path:
     """The path to write to, checked before any work is done for it. A link is followed. splats: endings that are
     allowed beside a GLB's."""
     path = path_of(output)
-    if path.suffix.lower() not in (".glb", *splats):
+    if result_ending(path.name) not in (".glb", *splats):
         also = f", or {' or '.join(splats)} for splats" if splats else ""
         raise Unable(f"the result is a GLB file, so {shortened(path.name)!r} should end in .glb{also}")
     if path.is_dir():

@@ -25,13 +25,13 @@ from .. import __version__
 from ..cameras.estimate import registered
 from ..cameras.registration import Registration
 from ..core.errors import Unable
-from ..core.file_types import is_camera_list
+from ..core.file_types import SPLATS, is_camera_list, result_ending
 from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..core.whole_file import WholeFile
-from ..finish.asset import ENCODED, Asset, write
+from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
 from ..finish.options import ApartOptions, of_type
@@ -55,8 +55,8 @@ THUMBNAIL = 256
 COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
 """Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
 
-SPLATS = ".spz"
-KEPT = (".glb", SPLATS)
+KEPT_SPLATS = ".spz"
+KEPT = (".glb", KEPT_SPLATS)
 """Endings of files that are kept: of splats the smaller kind, from which a history shows them."""
 
 PICTURES = ("photos", "thumbnails")
@@ -299,7 +299,7 @@ class Work:
         return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        drawn_anew = self.request.maps or (self.request.thumbnail and self.output.suffix.lower() in ENCODED)
+        drawn_anew = self.request.maps or (self.request.thumbnail and result_ending(self.output.name) in SPLATS)
         facts = self.store.load_glb(self.file_key, self.output) if self.store and not drawn_anew else None
         if facts is None:
             return None
@@ -310,7 +310,7 @@ class Work:
 
     @property
     def _keeps(self) -> bool:
-        return self.store is not None and self.output.suffix.lower() in KEPT
+        return self.store is not None and result_ending(self.output.name) in KEPT
 
     def keep_file(self, facts: Mapping[str, Any]) -> None:
         if self._keeps:
@@ -353,7 +353,7 @@ class Work:
         """All that the file depends on."""
         options = [dataclasses.asdict(self.making.task.options), dataclasses.asdict(self._finish_options)]
         made = {"made_of": self.representation_key, "name": self.name, "remarks": self._remarks}
-        return cache.key(**made, options=options, code=code.of_finish(), ending=self.output.suffix.lower())
+        return cache.key(**made, options=options, code=code.of_finish(), ending=result_ending(self.output.name))
 
     @property
     def photos_key(self) -> str:

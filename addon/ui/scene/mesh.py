@@ -65,6 +65,8 @@ def _mesh(shape: glb.Shape, name: str) -> bpy.types.Mesh:
     mesh.polygons.foreach_set("loop_start", shape.starts)
     if shape.uv is not None:
         mesh.uv_layers.new(name="UVMap", do_init=False).uv.foreach_set("vector", shape.uv)
+    if shape.unseen is not None:
+        mesh.attributes.new(glb.UNSEEN, "FLOAT", "POINT").data.foreach_set("value", shape.unseen)
     mesh.shade_smooth()
     mesh.update(calc_edges=True)
     if shape.creased:

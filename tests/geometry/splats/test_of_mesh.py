@@ -50,6 +50,14 @@ def test_what_shows_much_gets_many_however_small_it_is():
     assert 0.4 < (splats.centres[:, 2] > -1.0).mean() < 0.6
 
 
+def test_those_of_a_needle_do_not_reach_beyond_its_ends():
+    strip = square()
+    strip.vertices[:, 1] *= np.float32(0.005)
+    splats = of_mesh.splats_of((strip,), 20)
+    along = np.abs(some.matrices(splats.rotations)[:, 0]) * splats.scales
+    assert (splats.centres[:, 0] + 2.0 * along.max(1)).max() < 1.15 and len(splats) < 200
+
+
 def test_of_nothing_there_are_none():
     flat = Mesh(np.zeros((3, 3), np.float32), np.int32([[0, 1, 2]]))
     with pytest.raises(ValueError, match="no surface"):

@@ -21,7 +21,7 @@ _FLOAT, _BYTE, _ARRAY_BUFFER, _POINTS = 5126, 5121, 34962, 0
 _KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
 
-def encode(splats: Splats, name: str) -> bytes:
+def encode(splats: Splats, name: str = "splats") -> bytes:
     """The GLB's bytes, with one node of that name."""
     columns = {
         "POSITION": splats.centres,

@@ -145,13 +145,23 @@ def from_distance(
     lattice: Lattice,
     device: torch.device,
     colours: Callable[[Tensor], Tensor] = lambda points: points.new_zeros(len(points), grid_field.COLOURS),
+    known: np.ndarray | None = None,
 ) -> Model:
-    """The surface of signed distances (X + 1, Y + 1, Z + 1) in cells. colours: (V, 12) numbers at points (V, 3)."""
+    """The surface of signed distances (X + 1, Y + 1, Z + 1) in cells. colours: (V, 12) numbers at points (V, 3).
+
+    known: bool like the distances, where they are, if that is of a place: it is seen only there, before what is around.
+    """
     values = torch.from_numpy(distance).to(device)
-    grid = Grid.of(near_surface(values), lattice.origin(device), lattice.spacing)
+    low = lattice.origin(device)
+    occupied = near_surface(values)
+    if known is not None:
+        occupied &= functional.max_pool3d(torch.from_numpy(known).to(device)[None, None].float(), 2, 1)[0, 0] > 0
+    grid = Grid.of(occupied, low, lattice.spacing)
     x, y, z = (grid.places - 1).unbind(1)  # the grid has a layer more
     shape = values[x, y, z][:, None].contiguous()
-    return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, None)
+    size = torch.tensor(lattice.cells, device=device) * lattice.spacing
+    around = None if known is None else Surroundings.around(low, low + size, AROUND)
+    return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, around)
 
 
 def near_surface(distance: Tensor) -> Tensor:

@@ -115,6 +115,10 @@ def field(
         numbers = model.grid.at(model.colours - usual, points, 0.0) + usual
         return grid_field.coloured(numbers, functional.normalize(inwards, dim=1)).clamp(0.0, 1.0)
 
+    def known(points: Tensor) -> Tensor:
+        return model.grid.occupying((points - model.grid.low) / spacing) >= 0
+
     bounds = np.array(lattice.low) + np.outer((0, 1), lattice.cells) * spacing
+    told = devices.for_arrays(known, device, _BATCH) if model.around is not None else None
     asked = (devices.for_arrays(function, device, _BATCH) for function in (value, colour))
-    return Field(*asked, bounds, TO_GLTF, lambda: {**arrays_of(model), **more()}, views, notes)
+    return Field(*asked, bounds, TO_GLTF, lambda: {**arrays_of(model), **more()}, views, notes, told)

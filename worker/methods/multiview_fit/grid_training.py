@@ -5,7 +5,9 @@ A thing that is cut out of its pictures has the shape that its outlines tell, wi
 agree, and only colours are learned: of a mug and an apple, learned shapes were rougher (by 14 degrees) and no nearer to
 the scans (F within 2 %).
 
-The shape of what has no outlines is learned, too. The stages of a plan follow each other, each with a finer grid: first
+The shape of a place is what its photos see in common (`stereo`), and only colours are learned, too.
+
+The shape of what neither tells is learned. The stages of a plan follow each other, each with a finer grid: first
 as densities, which find the shape from nothing; then as signed distances, begun from what the cameras see in that
 density, because a surface that light does not pass is what a mesh needs. Imported on use: it brings torch. Knows
 captures and grids; must not know requests, meshes or files.
@@ -24,7 +26,7 @@ from torch import Tensor
 from ...cameras.capture import Capture
 from ...core.job import Job, Span
 from ..runtime import memory
-from . import grid_field
+from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
@@ -69,6 +71,7 @@ _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
 _CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
+_LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
 
@@ -85,30 +88,39 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """pixels: longest side of the pictures that are learned. rays: per step. outlined: the one stage for what is cut
-    out, None: as others. stride: between samples, in cells."""
+    """pixels: longest side of the pictures that are learned. rays: per step. outlined, placed: the one stage for what
+    is cut out, and for a place whose shape its photos tell; None: as others. stride: between samples, in cells."""
 
     pixels: int
     rays: int
     stages: tuple[Stage, ...]
     outlined: Stage | None = None
+    placed: Stage | None = None
     stride: float = 0.75
     seed: int = 0
 
 
 PRESETS = {
-    "fast": Plan(200, 4096, (Stage("density", 64, 200), Stage("surface", 128, 400)), Stage("colours", 128, 200)),
+    "fast": Plan(
+        200,
+        4096,
+        (Stage("density", 64, 200), Stage("surface", 128, 400)),
+        Stage("colours", 128, 200),
+        Stage("colours", 128, 300),
+    ),
     "balanced": Plan(
         400,
         4096,
         (Stage("density", 80, 300), Stage("surface", 128, 400), Stage("surface", 192, 600)),
         Stage("colours", 192, 300),
+        Stage("colours", 192, 500),
     ),
     "high": Plan(
         800,
         8192,
         (Stage("density", 128, 1500), Stage("surface", 192, 1500), Stage("surface", 320, 3000)),
         Stage("colours", 256, 600),
+        Stage("colours", 288, 1000),
     ),
 }
 
@@ -146,13 +158,15 @@ class _Training:
         self._capture, self._plan, self._job, self._stop, self._stopped = capture, plan, job, stop, False
         self._views = tensors_of(capture.views, plan.pixels, device)
         outlined = plan.outlined is not None and self._views[0].mask is not None
-        self._stages = (plan.outlined,) if outlined else plan.stages
+        self._placed = self._place() if plan.placed is not None and self._views[0].mask is None else None
+        only = plan.outlined if outlined else plan.placed if self._placed else None
+        self._stages = plan.stages if only is None else (only,)
         self._small = self._views[0].resized(PREVIEW_PIXELS)
         self._random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same everywhere
         box = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
         self._pool = PixelPool.of(self._views, box, _MOST_PIXELS, self._random)
         self._exposure = torch.zeros(len(self._views), 3, device=device, requires_grad=True)
-        learning = job.span(_SHAPED, 1.0) if outlined else job
+        learning = job if only is None else job.span(_SHAPED, 1.0)
         self._teller = Teller(learning, sum(stage.steps for stage in self._stages), on_preview)
 
     def result(self) -> Trained:
@@ -174,6 +188,9 @@ class _Training:
 
     def _begun(self, stage: Stage, before: Model | None) -> Model:
         lattice = Lattice.over(self._capture.bounds, stage.cells)
+        if stage.kind == "colours" and self._placed is not None:
+            distance, known = self._placed
+            return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
             return from_distance(self._shape(lattice), lattice, self._exposure.device)
         if stage.kind == "surface":
@@ -186,6 +203,23 @@ class _Training:
         hull = hull_distance(views, lattice, job.span(0.0, _CUT))
         distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
         return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+
+    def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
+        anything."""
+        plan, capture = self._plan, self._capture
+        comparing, joining = self._job.span(0.0, _OPENED), self._job.span(_OPENED, _SHAPED)
+        views = tensors_of(capture.views, plan.pixels, torch.device("cpu"))
+        seen = stereo.distances(
+            views, capture.points, capture.bounds, lambda share: comparing.report(share, "comparing photos")
+        )
+        if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
+            return None
+        lattice = Lattice.over(capture.bounds, plan.placed.cells)
+        distance, known = stereo.fused(
+            views, seen, lattice, lambda share: joining.report(share, "joining what photos see")
+        )
+        return (distance, known) if (known & (np.abs(distance) < 1.0)).any() else None
 
     def _learned(self, stage: Stage, model: Model) -> Model:
         length = self._plan.stride * model.lattice.spacing
@@ -273,8 +307,9 @@ def _require_memory(first: Model, stage: Stage, plan: Plan, device: torch.device
     """Raises OutOfMemory where the plan's finest grid will not fit, told by how much of its box the first one fills."""
 
     def needed(other: Plan) -> int:
-        if stage.kind == "colours" and other.outlined:
-            return round(_COLOURED * len(first.shape) * (other.outlined.cells / stage.cells) ** 2)
+        only = other.placed if first.around else other.outlined
+        if stage.kind == "colours" and only:
+            return round(_COLOURED * len(first.shape) * (only.cells / stage.cells) ** 2)
         finest = max(each.cells for each in other.stages)
         return round(_SURFACE * (len(first.shape) ** (1 / 3) * finest / stage.cells) ** 2)
 
@@ -292,7 +327,8 @@ def _optimizer(stage: Stage, model: Model, exposure: Tensor) -> torch.optim.Opti
     tables = [(model.shape, model.colours)]
     if model.around is not None:
         tables.append((model.around.shape, model.around.colours))
-    rates = zip((table for pair in tables for table in pair), _RATES[stage.kind] * 2)
+    around = _RATES["surface" if stage.kind == "colours" else stage.kind]
+    rates = zip((table for pair in tables for table in pair), _RATES[stage.kind] + around)
     groups = [{"params": [table.requires_grad_()], "lr": rate} for table, rate in rates if rate]
     groups.append({"params": [exposure], "lr": _EXPOSURE})
     return torch.optim.Adam(groups, betas=(0.9, 0.99), fused=exposure.device.type != "mps")
