@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import __version__
 from .core.errors import Invalid, Unable
+from .core.file_types import FORMATS
 from .core.job import Job
 from .core.texts import path_of, shortened
 from .methods import all_methods, along, network_named, with_network
@@ -125,8 +126,8 @@ class App:
 
         if params.jobs < 1:
             raise Invalid(f"there is at least 1 worker, not {params.jobs}")
-        if params.format not in protocol.FORMATS:
-            raise Invalid(f"a batch writes glb, spz or ply, not {shortened(params.format)}")
+        if params.format not in FORMATS:
+            raise Invalid(f"a batch writes {', '.join(FORMATS)}, not {shortened(params.format)}")
         if params.format != "glb" and params.blender:
             raise Invalid("an asset library is made of meshes: choose the format glb for it")
         if not 1 <= params.part <= params.parts:

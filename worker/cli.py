@@ -25,6 +25,7 @@ from typing import Any
 
 from .app import App
 from .core.errors import Cancelled, Invalid, Unable, Unsure, WeightsMissing
+from .core.file_types import FORMATS, result_ending
 from .core.job import Job, Notify
 from .core.options import parsed
 from .elsewhere.near import Near
@@ -480,8 +481,8 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "a folder of pictures, or a list of them: .txt, .csv or .jsonl, with options for each"
     command.add_argument("source", type=_given, metavar="SOURCE", help=what)
     command.add_argument("-o", "--output", type=_given, required=True, metavar="FOLDER", help="where results come")
-    what = "glb, or spz or ply for splats"
-    command.add_argument("--format", choices=protocol.FORMATS, default="glb", help=what)
+    what = "of what is made: meshes, else Gaussian splats"
+    command.add_argument("--format", choices=FORMATS, default="glb", help=what)
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
     command.add_argument("--blender", type=_given, metavar="PROGRAM", help=_WITH_BLENDER)
     what = "have a cluster of Ray's make them: auto, or ray://HOST:10001 (in the environment farm)"
@@ -564,7 +565,7 @@ def _misused(options: argparse.Namespace) -> str:
 
 
 def _like_a_file(name: str) -> bool:
-    return Path(name).suffix.lower()[1:] in protocol.FORMATS and not Path(name).is_dir()
+    return result_ending(name).removeprefix(".") in FORMATS and not Path(name).is_dir()
 
 
 def _given(text: str) -> str:

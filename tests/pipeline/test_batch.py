@@ -95,6 +95,7 @@ def test_a_batch_of_splats_is_files_of_that_kind_and_goes_on(app, folder, tmp_pa
     result = ran(app, folder, out, format="spz")
     assert (result.made, result.failed) == (2, 1) and not list(out.rglob("*.glb"))
     assert entries(out)["a"]["glb"] == "a.spz" and entries(out)["a"]["bytes"] == (out / "a.spz").stat().st_size
+    assert (out / "a.spz").read_bytes()[:2] == b"\x1f\x8b"
     assert Image.open(out / "thumbnails" / "a.png").size == (256, 256)
     assert ran(app, folder, out, format="spz").kept == 2
     assert ran(app, folder, out).made == 2  # meshes are others
@@ -104,7 +105,7 @@ def test_a_batch_of_splats_is_files_of_that_kind_and_goes_on(app, folder, tmp_pa
     "wrong, message",
     [
         ({"jobs": 0}, "at least 1 worker"),
-        ({"format": "obj"}, "glb, spz or ply"),
+        ({"format": "obj"}, "glb, spz, ply"),
         ({"format": "ply", "blender": "blender"}, "made of meshes"),
     ],
 )

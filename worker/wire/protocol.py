@@ -168,10 +168,6 @@ class GenerateParams:
     thumbnail: str = ""
 
 
-FORMATS = ("glb", "spz", "ply")
-"""Of a batch's files."""
-
-
 @dataclass(frozen=True)
 class BatchParams:
     """`source`: a folder of pictures, or a list of them (text, CSV, JSON lines); `sets`: each folder in it is a set of
@@ -182,7 +178,7 @@ class BatchParams:
     that ssh reaches, "" for this one. `cluster`: the address of one of Ray's, "" for none. `blender`: the program, or a
     Python with the module bpy, that makes an asset library of the results, "" for none. `part` of `parts`: of all
     things every so manieth, as for several machines; the whole batch afterwards finds what the parts have made.
-    `format`: of the files: glb, or spz or ply for splats.
+    `format`: of the files, one of core.file_types.FORMATS.
     """
 
     source: str
