@@ -152,7 +152,7 @@ def test_failures_are_json_too_where_that_is_asked_for(run, tmp_path):
         ("batch {folder} -o {folder}/out --cluster ", "argument --cluster: nothing was named"),
         ("generate {folder}/a.png -o {folder}/out.glb --set-up", "name that by --on"),
         ("generate {folder}/a.png -o {folder}/x.spz --frames all", "name a folder"),
-        ("generate {folder}/a.png -o {folder}/x --frames all --maps {folder}/y", "leave --maps out"),
+        ("generate {folder}/a.png -o {folder}/x --frames all --maps {folder}/y", "leave --maps and --views out"),
         ("refine {folder}/a.glb {folder}/a.png -o {folder}/b.glb --set seed=3", "name one by --with"),
         ("refine {folder}/a.glb {folder}/a.png -o {folder}/b.glb --preset high", "name one by --with"),
     ],

@@ -75,7 +75,8 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         network=network,
         options=_options(options),
         cached=not options.no_cache,
-        maps=_folder(options.maps) if options.maps and not options.on else options.maps or "",
+        maps=_folder(options.maps, options.on),
+        views=_folder(options.views, options.on),
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if network is None and deep and not options.on else ""
@@ -90,8 +91,11 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
 
 
-def _folder(name: str) -> str:
-    """The folder of that name, which is made where there is none. Raises Invalid, Unable."""
+def _folder(name: str | None, on: str | None = None) -> str:
+    """The folder of that name, "" for none; it is made where there is none, but for work on another machine. Raises
+    Invalid, Unable."""
+    if not name or on:
+        return name or ""
     path = Path(name).absolute()
     if path.exists() and not path.is_dir():
         raise Invalid(f"{path} is a file: name a folder")
@@ -180,7 +184,8 @@ def improve(options: argparse.Namespace) -> protocol.GenerateResult:
         options.rounds,
         options.repainter,
         options.seed,
-        _folder(options.each) if options.each else "",
+        _folder(options.each),
+        not options.no_cache,
     )
     with _job(quiet=options.json) as job:
         return _started(options).improve(params, job)
@@ -425,9 +430,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", type=_given, required=True, metavar="OUT.glb", help="a folder with --frames")
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
-    command.add_argument(
-        "--maps", type=_given, metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files"
-    )
+    which = "also write depth, normals and mask there as OpenEXR files"
+    command.add_argument("--maps", type=_given, metavar="FOLDER", help=which)
+    what = "also write the thing from all sides there: pictures, cameras (transforms.json), depth, confidence"
+    command.add_argument("--views", type=_given, metavar="FOLDER", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
     _add_elsewhere(command)
@@ -533,9 +539,9 @@ def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--rounds", type=int, default=0, metavar="R", help="how many; else as the preset says")
     command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument(
-        "--each", type=_given, metavar="FOLDER", help="also write the mesh that each round leaves there"
-    )
+    what = "also write the mesh that each round leaves there"
+    command.add_argument("--each", type=_given, metavar="FOLDER", help=what)
+    command.add_argument("--no-cache", action="store_true", help="make every round anew, and keep nothing of it")
 
 
 def _command(
@@ -555,8 +561,8 @@ def _misused(options: argparse.Namespace) -> str:
         return "--set and --preset are for networks: name one by --with"
     if "frames" in given and _like_a_file(options.output):
         return f"--frames come into a folder, and {options.output} is called like a file: name a folder"
-    if "frames" in given and "maps" in given:
-        return "--frames are such maps already: leave --maps out"
+    if "frames" in given and ("maps" in given or "views" in given):
+        return "--frames are maps already, and have no views: leave --maps and --views out"
     if "jobs" in given and ("on" in given or "cluster" in given):
         return "--jobs counts workers on this machine: leave it out with --on and --cluster"
     if "cluster" in given and "on" in given:

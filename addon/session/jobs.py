@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...worker.core.options import Value
@@ -54,8 +54,8 @@ class Label:
 class Recipe:
     """What the user wants made. `question` selects the method and its network; `presets` and `options` are those of
     each method that may be selected, by its name. `cached`: as in GenerateParams. `beside`: what the object is called
-    beside which the result is to stand, "" for none. `maps`: as in GenerateParams. `splats`: whether Blender shows
-    splats, of which a mesh is made else."""
+    beside which the result is to stand, "" for none. `maps`, `views`: as in GenerateParams. `splats`: whether Blender
+    shows splats, of which a mesh is made else."""
 
     question: SelectParams
     presets: dict[str, str]
@@ -65,6 +65,7 @@ class Recipe:
     beside: str = field(default="", compare=False)
     maps: str = ""
     splats: bool = False
+    views: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,8 +198,9 @@ def generation(recipe: Recipe, method: MethodInfo, network: NetworkInfo, tempora
     ending = glb.SPLATS if recipe.splats and method.makes == "Splats" else ".glb"
     output, beside = str(folder / f"result{ending}"), str(folder)
     params = GenerateParams(
-        pictures, output, preset, method.category, network.name, options, beside, beside, recipe.cached, recipe.maps
+        pictures, output, preset, method.category, network.name, options, beside, beside, recipe.cached
     )
+    params = replace(params, maps=recipe.maps, views=recipe.views)
     seed = f", seed {options[SEED]}" if SEED in options else ""
     label = Label(recipe.label.title, f"{network.label}, {preset}{seed}", recipe.label.picture)
     return Job("generate", params, "starting", method.environment, folder, recipe, label)

@@ -46,7 +46,8 @@ def chosen(
     presets = {each.name: properties.preset(own, each) for each in offered}
     label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
     maps = bpy.path.abspath(own.maps) if own.maps else ""
-    recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps, splats=can_show())
+    views = bpy.path.abspath(own.views) if own.views else ""
+    recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps, splats=can_show(), views=views)
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)

@@ -39,6 +39,8 @@ def why_not_again(context: Context) -> str:
     try:
         catalogue.find(timer.session().methods, found.network)
     except LookupError:
+        if found.method == "improve":
+            return "it was improved in rounds: choose Improve for more of them"
         return f"{found.label} is not offered any more"
     return no_room(timer.session())
 

@@ -175,6 +175,9 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
             column = self.layout.column(align=True)
             column.label(text="Save Depth Maps In")
             column.prop(own, "maps", text="", placeholder="Not saved")
+        column = self.layout.column(align=True)
+        column.label(text="Save Views From All Sides In")
+        column.prop(own, "views", text="", placeholder="Not saved")
 
 
 def draw_preferences(own: IMAGE_TO_3D_AP_preferences, layout: UILayout, context: Context) -> None:

@@ -130,7 +130,8 @@ def load(own: PropertyGroup, methods: Methods, made: Provenance) -> None:
     """Sets everything to how a result was made. Raises LookupError where that method is not offered any more."""
     method = next((each for each in methods if made.network in (network.name for network in each.networks)), None)
     if method is None:
-        raise LookupError(f"{made.label} is not offered any more")
+        improved = made.method == "improve"
+        raise LookupError("rounds of Improve have no settings" if improved else f"{made.label} is not offered any more")
     with quietly():
         own.category = method.category
         mine = of_the_category(own)

@@ -102,6 +102,13 @@ def _frame_properties() -> dict[str, object]:
             subtype="DIR_PATH",
             update=properties.on_change,
         ),
+        "views": StringProperty(
+            name="Views",
+            description="The folder in which pictures of a thing from all sides are saved, with cameras "
+            "(transforms.json), depth, and how far each pixel is believed. Empty: they are not",
+            subtype="DIR_PATH",
+            update=properties.on_change,
+        ),
     }
 
 

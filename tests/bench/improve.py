@@ -103,6 +103,8 @@ def placed(asset: Asset, picture: Picture) -> View:
 class Oracle:
     """Paints the truth, with noise in it."""
 
+    draws = True
+
     def __init__(self, trial: Trial, noise: float) -> None:
         self.trial, self.noise, self.behind = trial, noise, improved.plain([trial.photo])
         self.asks: list[improved.Asked] = []
@@ -128,6 +130,8 @@ class Oracle:
 
 class Nothing:
     """Gives back what it is given."""
+
+    draws = True
 
     def __enter__(self) -> Nothing:
         return self
@@ -214,17 +218,17 @@ def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callabl
     start = time.process_time()
     spent = 0.0
 
-    def hear(number: int, made: Round) -> None:
+    def hear(made: Round) -> None:
         nonlocal spent
         seconds = time.process_time() - start - spent
         before = time.process_time()
-        note(number, scored(trial, made.asset.mesh, seconds), made.asset.mesh)
+        note(made.number, scored(trial, made.asset.mesh, seconds), made.asset.mesh)
         spent += time.process_time() - before
 
     with repainter(name, trial) as painter:
-        last, why = rounds(Asset(trial.start, (), False), [trial.photo], plans(options), painter, 0, JOB, hear)
-    if why:
-        sys.stderr.write(f"{trial.name} {name}: {why}\n")
+        last = rounds(Asset(trial.start, (), False), [trial.photo], plans(options), painter, 0, JOB, hear)
+    if last.ended:
+        sys.stderr.write(f"{trial.name} {name}: {last.ended}\n")
 
 
 def table(scores: dict[tuple[str, int], list[Score]]) -> str:

@@ -3,7 +3,9 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import trimesh
@@ -12,6 +14,7 @@ from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Views
 from image_to_3d.worker.core.view import View
+from image_to_3d.worker.finish.around import IMAGINED, around
 from image_to_3d.worker.finish.dispatch import finished
 from image_to_3d.worker.finish.options import ViewsOptions
 from image_to_3d.worker.geometry.around import looking
@@ -20,6 +23,7 @@ from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.seen import Seen, pictured
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.pictures import views_folder
+from PIL import Image
 
 JOB = Job(lambda *_: None)
 SIZE = np.array([1.0, 0.7, 0.5])
@@ -49,7 +53,12 @@ def same(one: View, other: View) -> None:
         a, b = getattr(one, name), getattr(other, name)
         assert (a is None) == (b is None)
         if a is not None:
-            np.testing.assert_allclose(a, b, atol=1 / 255 if name == "confidence" else 1e-12)
+            np.testing.assert_allclose(a, b, atol=1e-12)
+
+
+def exr_of(path: Path) -> np.ndarray:
+    with av.open(str(path)) as file:
+        return next(file.decode(video=0)).to_ndarray()
 
 
 def test_arrays_give_the_same_views_again(views):
@@ -63,13 +72,29 @@ def test_arrays_give_the_same_views_again(views):
     assert again.notes == views.notes and again.views == (again.pictures[0],)
 
 
-def test_a_folder_gives_the_same_views_again_but_for_a_thousandth_of_depth(views, tmp_path):
-    again = views_folder.opened(views_folder.saved(views, tmp_path).parent)
-    for one, other in zip(views.pictures, again.pictures, strict=True):
-        same(one, other)
-    for one, other in zip(views.depths, again.depths, strict=True):
-        np.testing.assert_allclose(one, other, atol=0.0006)
-        assert np.isinf(other[0, 0])
+def test_a_folder_holds_pictures_masks_depth_and_confidence(views, tmp_path):
+    frames = json.loads(views_folder.saved(views, tmp_path).read_text())["frames"]
+    for number, (view, depth, frame) in enumerate(zip(views.pictures, views.depths, frames, strict=True)):
+        assert np.array_equal(Image.open(tmp_path / frame["file_path"]), view.rgb)
+        assert np.array_equal(Image.open(tmp_path / frame["mask_path"]), view.mask)
+        there = np.where(np.isfinite(depth), depth, 0.0)
+        steps = np.asarray(Image.open(tmp_path / frame["depth_file_path"]))
+        np.testing.assert_allclose(steps * 0.001, there, atol=0.0006)
+        np.testing.assert_array_equal(exr_of(tmp_path / "depths" / f"{number:04d}.exr"), there)
+        assert ("confidence_path" in frame) == (view.confidence is not None)
+    believed = np.asarray(Image.open(tmp_path / frames[1]["confidence_path"]))
+    assert believed.max() == 128
+    assert Image.open(tmp_path / views_folder.SHEET).size == (3 * views_folder.CELL, 2 * views_folder.CELL)
+
+
+@pytest.mark.parametrize("scale", [0.01, 100.0])
+def test_depths_of_small_and_of_large_things_are_told_in_a_unit_of_their_own(views, tmp_path, scale):
+    pictures = tuple(replace(view, position=scale * view.position) for view in views.pictures)
+    depths = tuple(np.float32(scale) * depth for depth in views.depths)
+    content = json.loads(views_folder.saved(replace(views, pictures=pictures, depths=depths), tmp_path).read_text())
+    steps = np.asarray(Image.open(tmp_path / "depths" / "0000.png")) * views_folder.UNIT * content["depth_unit"]
+    there = np.isfinite(depths[0])
+    np.testing.assert_allclose(steps[there], depths[0][there], rtol=1e-4)
 
 
 def test_the_folder_is_read_as_a_list_of_cameras_with_masks(views, tmp_path):
@@ -84,14 +109,24 @@ def test_the_folder_is_read_as_a_list_of_cameras_with_masks(views, tmp_path):
     assert first["depth_file_path"] == "depths/0001.png" and first["confidence_path"] == "confidence/0001.png"
 
 
-def test_a_damaged_folder_is_one_sentence(views, tmp_path):
-    path = views_folder.saved(views, tmp_path)
-    (tmp_path / "depths" / "0002.png").unlink()
-    with pytest.raises(Unable, match="no views that were saved here"):
-        views_folder.opened(tmp_path)
-    path.write_text("[]")
-    with pytest.raises(Unable, match="no views that were saved here"):
-        views_folder.opened(tmp_path)
+def test_a_folder_that_cannot_be_written_is_one_sentence(views, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unable, match="the views could not be written to"):
+        views_folder.saved(views, tmp_path / "file")
+
+
+def test_a_finished_thing_is_seen_from_all_sides_and_its_photo_is_one_of_them(views):
+    asset = finished(views, ViewsOptions(grid=48, faces=3000, texture=128, size=5.0), JOB)
+    made = around(asset, views.views, 96)
+    photo, *renders = made.pictures
+    assert len(renders) == 9 and photo.confidence is None and np.array_equal(photo.mask, views.pictures[0].mask)
+    here = (np.isfinite(made.depths[0]) & (photo.mask >= 128)).sum() / (photo.mask >= 128).sum()
+    assert here > 0.97  # the photo's camera stands where the enlarged thing asks it to
+    middle = asset.mesh.bounds.mean(axis=0)
+    for view, depth in zip(made.pictures, made.depths):
+        assert np.isfinite(depth[48, 48]) and (view.rotation @ (middle - view.position))[2] > 0
+    away = max(renders, key=lambda view: float(-view.position[2]))
+    assert np.median(away.confidence[away.mask >= 128]) == pytest.approx(IMAGINED, abs=0.01)
 
 
 def test_views_become_a_closed_thing_of_their_shape_and_colours(views):

@@ -18,9 +18,11 @@ from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.seen import pictured
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.pipeline import rounds as loop
+from image_to_3d.worker.pipeline.generate import fetch
 from image_to_3d.worker.pipeline.improve import improve
 from image_to_3d.worker.pipeline.rounds import rounds
 from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.store.history import History
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
 from PIL import Image
@@ -47,6 +49,8 @@ def coloured(mesh: Mesh) -> Mesh:
 
 class Knowing:
     """Paints the truth from wherever the last renders were asked for."""
+
+    draws = True
 
     def __init__(self, truth: Mesh, monkeypatch) -> None:
         self.truth, self.asks, asked = truth, [], improved.asked
@@ -89,8 +93,8 @@ def thickness(asset: Asset) -> float:
 
 def test_with_an_oracle_shape_and_colours_get_near_the_truth(start, truth, photo, monkeypatch):
     knowing, heard = Knowing(truth, monkeypatch), []
-    last, why = rounds(start, [photo], [PLAN], knowing, 7, JOB, lambda *made: heard.append(made))
-    assert why == "" and heard == [(1, last)] and len(last.views) == 5
+    last = rounds(start, [photo], [PLAN], knowing, 7, JOB, heard.append)
+    assert last.ended == "" and heard == [last] and last.number == 1 and len(last.views) == 5
     assert thickness(start) > 1.7 and thickness(last.asset) == pytest.approx(1.0, abs=0.1)
     back = looking(truth, 180.0, 0.0, 80)
     own, true = (pictured(mesh, back, np.zeros(3))[0].astype(float) for mesh in (last.asset.mesh, truth))
@@ -111,6 +115,8 @@ def test_the_photos_own_side_is_nothing_that_is_unknown(truth, photo):
 
 
 class Nothing:
+    draws = True
+
     def repaint(self, picture, *_):
         return picture
 
@@ -130,31 +136,31 @@ def quick(start, monkeypatch):
 
 def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, quick):
     quick["width"] = 0.7
-    last, why = rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
-    assert last.asset is start and "round 1 would have made the photo's own view worse" in why
+    last = rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
+    assert last.asset is start and "round 1 would have made the photo's own view worse" in last.ended
 
 
 def test_who_has_enough_keeps_the_round_before(start, photo, quick):
     job, heard = Job(lambda *_: None), []
 
-    def hear(number, made) -> None:
+    def hear(made) -> None:
         heard.append(made)
         job.end_early()
 
-    last, why = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, hear)
-    assert heard == [last] and why == loop._EARLY
+    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, hear)
+    assert [made.asset for made in heard] == [last.asset] and last.ended == loop.EARLY
 
 
 def test_it_ends_where_nothing_changes_any_more(start, photo, quick):
-    last, why = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB)
-    assert why == "nothing changed any more after round 1" and len(last.views) == PLAN.views
+    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB)
+    assert last.ended == "nothing changed any more after round 1" and len(last.views) == PLAN.views
 
 
 def test_who_has_enough_at_once_keeps_what_there_was(start, photo, quick):
     job = Job(lambda *_: None)
     job.end_early()
-    last, why = rounds(start, [photo], [PLAN], Nothing(), 0, job)
-    assert last.asset is start and why == loop._EARLY
+    last = rounds(start, [photo], [PLAN], Nothing(), 0, job)
+    assert last.asset is start and last.ended == loop.EARLY
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
@@ -199,6 +205,74 @@ def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_p
     assert trimesh.load(made.glb, force="mesh").is_watertight or made.faces > 500
     assert (tmp_path / "round-1.glb").is_file() and len(made.cameras) == 1
     assert "what no picture shows is imagined" in made.warnings and made.method == "improve"
+
+
+@pytest.fixture
+def counted(monkeypatch) -> list[int]:
+    """The sizes at which rounds were painted."""
+    monkeypatch.setitem(improved.PRESETS, "fast", PLAN)
+    made, real = [], improved.asked
+
+    def asked_for(mesh, photos, plan, *more):
+        made.append(plan.size)
+        return real(mesh, photos, plan, *more)
+
+    monkeypatch.setattr(improved, "asked", asked_for)
+    return made
+
+
+def test_a_repeat_makes_nothing_and_one_round_more_makes_that_alone(tmp_path, counted):
+    first = ran(asked(tmp_path, rounds=1), tmp_path)
+    content = (tmp_path / "out.glb").read_bytes()
+    again = ran(asked(tmp_path, rounds=1, previews=str(tmp_path)), tmp_path)
+    assert counted == [80] and again.from_cache and not first.from_cache
+    assert (tmp_path / "out.glb").read_bytes() == content and (tmp_path / "round-1.glb").is_file()
+    more = ran(asked(tmp_path, rounds=2), tmp_path)
+    assert counted == [80, 160] and not more.from_cache and more.provenance.options["rounds"] == 2
+    ran(asked(tmp_path, rounds=2, seed=5), tmp_path)
+    ran(asked(tmp_path, rounds=1, cached=False), tmp_path)
+    assert counted == [80, 160, 80, 160, 80]
+
+
+def test_each_round_is_a_step_in_the_history_that_can_be_had_again(tmp_path, counted):
+    made = ran(asked(tmp_path, rounds=2), tmp_path)
+    entries = History(tmp_path / "cache").entries()
+    assert sorted(entry["provenance"]["options"]["rounds"] for entry in entries) == [1, 2]
+    assert made.key in [entry["key"] for entry in entries]
+    [one] = [entry for entry in entries if entry["provenance"]["options"]["rounds"] == 1]
+    assert one["provenance"]["label"] == "Improve, 1 round" and one["seconds"] > 0 and one["thumbnail"]
+    got = protocol.read(protocol.GenerateResult, fetch(one["key"], str(tmp_path / "one.glb"), "", tmp_path / "cache"))
+    assert trimesh.load(got.glb, force="mesh").faces.shape == (got.faces, 3)
+
+
+def test_what_was_ended_early_is_not_kept_but_the_rounds_before_are(tmp_path, counted):
+    job = Job(lambda *_: None)
+    job.show = lambda file: job.end_early()  # when the first round can be seen
+    (tmp_path / "each").mkdir()
+    machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
+    found = improve(asked(tmp_path, rounds=3, previews=str(tmp_path / "each")), machine, job)
+    assert loop.EARLY in found["warnings"] and found["provenance"]["options"]["rounds"] == 1 and counted == [80]
+    ran(asked(tmp_path, rounds=2), tmp_path)
+    assert counted == [80, 160]
+
+
+def test_who_draws_no_shape_leaves_it_and_its_texture_where_the_photo_fits(truth, photo):
+    class Detail:
+        draws = False
+
+        def repaint(self, picture, unknown, references, strength, seed, job) -> np.ndarray:
+            return np.where(unknown[..., None] > 0.5, np.minimum(picture, 235) + np.uint8(20), picture)
+
+    start = Asset(truth, (), False)
+    last = rounds(start, [photo], [PLAN, PLAN], Detail(), 0, JOB)
+    mesh = last.asset.mesh
+    assert last.number == 2 and mesh.vertices is truth.vertices and mesh.uv is truth.uv
+    front, behind = (
+        np.median(pictured(mesh, looking(truth, yaw, 0.0, 80), np.zeros(3))[0][30:50, 30:50].astype(float))
+        - np.median(pictured(truth, looking(truth, yaw, 0.0, 80), np.zeros(3))[0][30:50, 30:50])
+        for yaw in (0.0, 180.0)
+    )
+    assert abs(front) < 3 and 15 < behind < 60
 
 
 def test_a_pipeline_of_diffusers_paints_the_views(tmp_path, monkeypatch):

@@ -199,7 +199,7 @@ def test_keys_that_no_result_has_are_one_sentence_and_remove_nothing(worker, tmp
     assert_alive_and_ends(worker)
 
 
-@pytest.mark.parametrize("where", ["previews", "photos", "maps"])
+@pytest.mark.parametrize("where", ["previews", "photos", "maps", "views"])
 @pytest.mark.parametrize("name", ["a\0b", "\udfff", "/" + "x" * 300])
 def test_folders_that_cannot_be_are_refused_before_any_work(worker, tmp_path, where, name):
     params = {"output": str(tmp_path / "a.glb"), where: name}

@@ -93,6 +93,7 @@ class Span:
     def __init__(self, job: Job, low: float, high: float) -> None:
         self._job, self._low, self._high = job, low, high
         self.check, self.show, self.is_enough, self.timed = job.check, job.show, job.is_enough, job.timed
+        self.seconds = job.seconds
 
     def report(self, progress: float, stage: str, message: str = "") -> None:
         """As Job.report, with `progress` from 0 to 1 within this stretch."""

@@ -14,7 +14,10 @@ from .job import Job, Span
 
 
 class Repainter(Protocol):
-    """Makes a picture of a thing more like what its photos show, pixel for pixel from the same camera."""
+    """Makes a picture of a thing more like what its photos show, pixel for pixel from the same camera. draws: whether
+    its outlines, and the places of what it paints, tell of the thing's shape; else they are the render's."""
+
+    draws: bool
 
     def repaint(
         self,

@@ -173,8 +173,8 @@ class Near:
 
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Sends the pictures, has the GLB made, and fetches what there is to fetch."""
-        if params.maps:
-            raise Unable("depth maps are saved by a worker on this machine only: leave them out, or work here")
+        if params.maps or params.views:
+            raise Unable("depth maps and views are saved by a worker on this machine only: work here")
         own = f"out/{next(self._numbers)}"
         there = self._made(own, job)
         sent = dataclasses.replace(
@@ -184,6 +184,7 @@ class Near:
             previews="",
             photos=there if params.photos else "",
             maps="",
+            views="",
             thumbnail=f"{there}/thumbnail.png" if params.thumbnail else "",
         )
         made = self._ask("generate", sent, job, whole=True)

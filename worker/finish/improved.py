@@ -7,12 +7,12 @@ Knows views and geometry; must not know networks, methods or requests. Meshes an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.registration import optical_flow_ilk
 
 from ..core.errors import Invalid
@@ -36,6 +36,7 @@ from ..pictures.silhouette import large_parts
 from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
+from .photos import resized
 
 ALIKE = 34.0
 """dB: pictures that agree better look the same."""
@@ -51,6 +52,8 @@ _FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its pl
 _WINDOW, _SOFT, _FLAT = 0.025, 1.0, 2e-4
 """Of drifts: the window's radius, of the picture's side; pixels of blur; squared slope below which nothing is told."""
 
+_PARTS = ("vertices", "faces", "uv", "normals", "texture")
+_FITTING = 0.98  # IoU of a photo's outline and the mesh's: nothing is to be moved
 _SPECK, _HOLE = 0.02, 0.01  # of the thing's pixels: smaller pieces, and holes, are mistakes
 _TOLD = 0.06  # sRGB of 1 by which a colour differs from the plain one at least
 _SURE = 3.0  # deviations of the noise by which it does
@@ -156,7 +159,11 @@ def _rim(plan: Plan) -> float:
 
 def taken(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> View:
     """The view with what was painted, (H, W, 3) uint8, its outline, and how far each pixel is believed."""
-    mask = _outlined(ask, painted, plan, behind)
+    return _believed(ask, painted, _outlined(ask, painted, plan, behind), plan)
+
+
+def _believed(ask: Asked, painted: np.ndarray, mask: np.ndarray, plan: Plan) -> View:
+    """The view with what was painted within a mask (H, W) uint8."""
     believed = np.where(ask.unknown > 0.5, plan.confidence, 1.0) * np.where(ask.facing > 0, ask.facing, 0.5)
     believed = np.where(mask >= 128, believed, 0.0)
     return replace(ask.view, rgb=painted, mask=mask, confidence=believed.astype(np.float32))
@@ -204,6 +211,41 @@ def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -
     return np.where(found, 255, 0).astype(np.uint8)
 
 
+def followed(
+    mesh: Mesh,
+    photos: Sequence[View],
+    before: Sequence[View],
+    asks: Sequence[Asked],
+    pictures: Sequence[np.ndarray],
+    plan: Plan,
+    draws: bool,
+    job: Job | Span,
+) -> tuple[Mesh, tuple[View, ...]]:
+    """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views. before: of earlier rounds. draws: as
+    a repainter says; where it does not, the shape follows the photos' outlines alone, and the texture keeps what it
+    has."""
+    behind = plain(photos)
+    if not draws:
+        views = [_believed(ask, picture, ask.share, plan) for ask, picture in zip(asks, pictures)]
+        own = outlined(mesh, photos, plan, job.span(0.0, 0.3))
+        return agreed(own, [*_small(photos, plan), *views], job.span(0.3, 1.0).report, on_top=True), (*before, *views)
+    drifts = [drifted(ask, picture, plan) for ask, picture in zip(asks, pictures)]
+    views = (*before, *(taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)))
+    shape = shaped(mesh, photos, views, drifts, plan, job.span(0.0, 0.5))
+    return painted(shape, photos, views, plan, job.span(0.5, 1.0)), views
+
+
+def outlined(mesh: Mesh, photos: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
+    """The mesh, with its texture, as the photos' outlines show it; the same where they do already."""
+    job.report(0.0, "following the outlines")
+    if np.mean([likeness(mesh, photo)[0] for photo in photos]) >= _FITTING:
+        return mesh
+    whole = _welded(mesh)
+    moved = pulled(whole.vertices, whole.faces, [(photo, 1.0) for photo in photos], check=job.check)
+    found = replace(mesh, vertices=moved[cKDTree(whole.vertices).query(mesh.vertices)[1]], normals=None)
+    return found.with_normals()
+
+
 def shaped(
     mesh: Mesh, photos: Sequence[View], views: Sequence[View], drifts: Sequence[Drift], plan: Plan, job: Job | Span
 ) -> Mesh:
@@ -225,7 +267,7 @@ def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Pla
     """The mesh with the texture on which all views agree best."""
     job.report(0.0, "unwrapping")
     flat = unwrapped(mesh, plan.texture)
-    every = [*map(_smaller(max(2 * plan.size, _PHOTO)), photos), *views]
+    every = [*_small(photos, plan), *views]
     first = baked(flat, plan.texture, None, every, job.span(0.1, 0.5).report)
     return agreed(first, every, job.span(0.5, 1.0).report)
 
@@ -236,9 +278,19 @@ def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) ->
     return Asset(mesh, tuple(camera_info(photo, at_rest) for photo in photos), False, notes)
 
 
+def to_arrays(mesh: Mesh) -> dict[str, np.ndarray]:
+    """What `of_arrays` makes the mesh of again."""
+    return {part: values for part in _PARTS if (values := getattr(mesh, part)) is not None}
+
+
+def of_arrays(arrays: Mapping[str, np.ndarray]) -> Mesh:
+    """The mesh whose `to_arrays` are among these."""
+    return Mesh(**{part: arrays[part] for part in _PARTS if part in arrays})
+
+
 def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
     """How the mesh agrees with a photo: outlines (IoU), and colours where both are for sure (PSNR in dB)."""
-    small = _smaller(512)(photo)
+    small = _smaller(photo, 512)
     iou = silhouette_iou(mesh.vertices, mesh.faces, photo.mask >= 128, photo, 512)
     seen = Seen.of(mesh, small)
     both = ndimage.binary_erosion(seen.where & (small.mask >= 128), iterations=_MIXED)
@@ -248,20 +300,15 @@ def likeness(mesh: Mesh, photo: View) -> tuple[float, float]:
     return iou, min(float(-10.0 * np.log10(max(error, 1e-9))), ALIKE)
 
 
-def _smaller(most: int):
-    """Makes views of at most so many pixels along the longer side."""
+def _small(photos: Sequence[View], plan: Plan) -> list[View]:
+    """The photos, as fine as a round looks at them."""
+    return [_smaller(photo, max(2 * plan.size, _PHOTO)) for photo in photos]
 
-    def make(view: View) -> View:
-        camera = view.camera.at_most(most)
-        if camera == view.camera:
-            return view
-        size = camera.width, camera.height
-        rgb, mask = (
-            np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX)) for values in (view.rgb, view.mask)
-        )
-        return replace(view, camera=camera, rgb=rgb, mask=mask)
 
-    return make
+def _smaller(view: View, most: int) -> View:
+    """The view with at most so many pixels along the longer side."""
+    camera = view.camera.at_most(most)
+    return view if camera == view.camera else resized(view, camera, view.rotation, view.position)
 
 
 def _welded(mesh: Mesh) -> Mesh:

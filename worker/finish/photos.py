@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,19 @@ _QUALITY = 92
 def with_square_pixels(camera: PinholeCamera) -> PinholeCamera:
     """The same view with pixels that are as high as wide, the only ones that programs for scenes know."""
     return camera.scaled(camera.width, max(1, round(camera.height * camera.fx / camera.fy)))
+
+
+def resized(view: View, camera: PinholeCamera, rotation: np.ndarray, position: np.ndarray) -> View:
+    """The view's picture and mask with the camera's pixels, in that place."""
+    size = camera.width, camera.height
+
+    def fitted(values: np.ndarray | None) -> np.ndarray | None:
+        if values is None or values.shape[1::-1] == size:
+            return values
+        return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
+
+    place = {"camera": camera, "rotation": rotation, "position": position}
+    return replace(view, **place, rgb=fitted(view.rgb), mask=fitted(view.mask), confidence=None)
 
 
 def encoded(views: Sequence[View], picture: Picture | None) -> dict[str, np.ndarray]:

@@ -21,6 +21,8 @@ _PLAIN = 0.02  # sRGB of 1 from the plain colour: less is not the thing
 class Patches:
     """See the module."""
 
+    draws = False
+
     def repaint(
         self,
         picture: np.ndarray,

@@ -68,6 +68,7 @@ class Asked:
     previews: str = ""
     photos: str = ""
     maps: str = ""
+    views: str = ""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = checked_output(request.output, SPLATS)
-    for folder in filter(None, (request.previews, request.photos, request.maps, request.thumbnail)):
+    for folder in filter(None, (request.previews, request.photos, request.maps, request.views, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
         file = f"{shortened(request.maps)} is a file: name a folder"

@@ -10,24 +10,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..core.errors import Invalid, Unable
-from ..core.job import Job
+from ..core.job import Job, Span
 from ..core.repaint import Repainter
 from ..core.texts import path_of, shortened
 from ..core.view import View
 from ..finish import improved
 from ..finish.asset import write
+from ..finish.improved import Plan
 from ..finish.refined import Found, located, opened, painted
 from ..finish.repainted import Patches
-from ..methods.method import LOADED
+from ..methods.method import LOADED, OWN_LICENCE, Network
 from ..methods.repaint import named, painter
 from ..pictures.load import Picture, check_shows_something, load
+from ..store import cache, folders
+from ..store.timings import Timings
 from .generate import checked_output
+from .kept_rounds import METHOD, KeptRounds, Standing, file_of
 from .refine import facts, seen
-from .rounds import Round, rounds
+from .rounds import EARLY, Loop, Round
+from .select import kind_of
+from .steps import Step, run
 from .work import Machine
 
 MOST_ROUNDS, MOST_PICTURES = 8, 24
@@ -49,39 +57,117 @@ class Request(Protocol):
     repainter: str
     seed: int
     previews: str
+    cached: bool
 
 
 def improve(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
-    """Makes request.output, and returns the fields of `GenerateResult`, as JSON. Raises Unable and its kin."""
+    """Makes request.output, and returns the fields of `GenerateResult`, as JSON. Raises Unable and its kin. Rounds that
+    were made before of the same, by the same code, are not made again."""
     if request.previews and not path_of(request.previews).is_dir():
         raise Unable(f"there is no folder {shortened(request.previews)}: make it first, or choose another")
     output, planned = checked_output(request.output), improved.plans(request.preset, request.rounds)
-    repainter = repainter_named(request.repainter, machine)
+    network = None if request.repainter.lower() == INCLUDED else named(request.repainter)
+    repainter = LOADED.get(network, machine.weights, machine.device, painter.load) if network else Patches()
     job.report(0.0, "reading")
     with job.timed("reading"):
         found = opened(path_of(request.mesh), planned[-1].texture)
         pictures = read(request.pictures, job)
-    with job.timed("cameras"):
-        photos = _placed(found, pictures, machine, job)
-    with job.timed("texture"):
-        mesh = painted(found.mesh.with_normals(), found, photos[0], planned[0].texture, job.span(0.1, 0.15))
-        start = improved.finished(mesh, photos)
-    with job.timed("rounds"):
-        last, why = rounds(
-            start, photos, planned, repainter, request.seed, job.span(0.15, 0.98), _offerer(request, found.name, job)
-        )
-    asset = improved.finished(last.asset.mesh, photos, (*found.notes, *_said(request, last.asset is start, why)))
-    job.report(0.98, "writing the GLB")
+    store = cache.Cache(machine.results) if request.cached else None
+    kept = KeptRounds.of(path_of(request.mesh), planned, _told(request, network, machine, pictures), store)
+    going = Going(request, found, pictures, machine, repainter, planned, kept)
+    timings, kind = Timings(machine.results / folders.TIMINGS), kind_of_work(request, machine.device)
+    ran = run(going.steps(), job, timings.of(kind))
+    photos, last = ran.made.photos, ran.made.last
+    if last.ended != EARLY:
+        timings.add(kind, ran.seconds)
+    asset = improved.finished(last.asset.mesh, photos, (*found.notes, *_said(request, last)))
+    job.report(1.0, "writing the GLB")
     with job.timed("writing"):
         write(asset, output, found.name)
-    return facts(asset, found.name, "improve", output, pictures, job)
+    if request.previews:
+        kept.lay_out(last.number, Path(request.previews))
+    key = kept.keys[last.number - 1] if last.number and store else ""
+    made = {"key": key, "provenance": kept.provenance(last.number), "from_cache": not ran.seconds}
+    return {**facts(asset, found.name, METHOD, output, pictures, job, kept.told["network"]), **made}
 
 
-def repainter_named(name: str, machine: Machine) -> Repainter:
-    """The one that ships, or a network's. Raises Invalid where there is none of that name, WeightsMissing."""
-    if name.lower() == INCLUDED:
-        return Patches()
-    return LOADED.get(named(name), machine.weights, machine.device, painter.load)
+@dataclass(frozen=True, eq=False)
+class Going:
+    """One request with what was read for it: what its steps do."""
+
+    request: Request
+    found: Found
+    pictures: Sequence[Picture]
+    machine: Machine
+    repainter: Repainter
+    plans: Sequence[Plan]
+    kept: KeptRounds
+
+    def steps(self) -> list[Step]:
+        """To the mesh as it is with the photos in their places, and then the rounds, the next twice as long."""
+        rounds = [
+            Step(f"round {n}", partial(self._round, n), partial(self._kept, n), partial(self._keep, n), 2.0**n)
+            for n in range(1, len(self.plans) + 1)
+        ]
+        return [Step("begin", self._begin, usual=0.5), *rounds]
+
+    def _begin(self, before: None, job: Span) -> Standing:
+        with job.timed("cameras"):
+            photos = self._placed(job.span(0.0, 0.6))
+        with job.timed("texture"):
+            whole, size = self.found.mesh.with_normals(), self.plans[0].texture
+            start = improved.finished(painted(whole, self.found, photos[0], size, job.span(0.6, 1.0)), photos)
+        return Standing(photos, self._loop(photos).begun(start))
+
+    def _placed(self, job: Span) -> tuple[View, ...]:
+        """Each picture's view before the mesh. Raises Unable where the first does not fit, or none of the others."""
+        photos = []
+        for number, picture in enumerate(self.pictures):
+            job.report(number / len(self.pictures), "finding the pictures' places")
+            photos.append(located(self.found, seen(picture, self.machine))[0])
+        return tuple(photos)
+
+    def _loop(self, photos: Sequence[View]) -> Loop:
+        return Loop(photos, self.repainter, self.request.seed)
+
+    def _round(self, number: int, before: Standing, job: Span) -> Standing:
+        with job.timed(f"round {number}"):
+            made = self._loop(before.photos).after(before.last, self.plans[number - 1], job)
+        if made.number > before.last.number and self.request.previews:
+            path = Path(self.request.previews) / file_of(number)
+            with contextlib.suppress(Unable):  # a look less: nothing is lost
+                write(made.asset, path, self.found.name)
+                job.show(path)
+        return Standing(before.photos, made, job.seconds[f"round {number}"])
+
+    def _kept(self, number: int, job: Span) -> Standing | None:
+        if not self.kept.has(number):
+            return None
+        return self.kept.of_round(number, [seen(picture, self.machine) for picture in self.pictures])
+
+    def _keep(self, number: int, made: Standing) -> None:
+        self.kept.keep(number, made, self.found.name)
+
+
+def kind_of_work(request: Request, device: str) -> str:
+    """The name under which is remembered what such rounds took."""
+    return kind_of(f"{METHOD} {request.repainter.lower()}", request.preset, device, len(request.pictures))
+
+
+def _told(request: Request, network: Network | None, machine: Machine, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Of a provenance (`wire.protocol.Provenance`), what all rounds have in common."""
+    return {
+        "pictures": list(request.pictures),
+        "digests": [picture.digest for picture in pictures],
+        "category": "Improve",
+        "method": METHOD,
+        "network": f"{METHOD} with {network.name if network else INCLUDED}",
+        "label": f"Improve with {network.label}" if network else "Improve",
+        "licence": network.licence if network else OWN_LICENCE,
+        "revision": network.revision(machine.weights) if network else "",
+        "preset": request.preset,
+        "options": {"seed": request.seed},
+    }
 
 
 def read(paths: Sequence[str], job: Job) -> list[Picture]:
@@ -94,27 +180,6 @@ def read(paths: Sequence[str], job: Job) -> list[Picture]:
     return pictures
 
 
-def _placed(found: Found, pictures: Sequence[Picture], machine: Machine, job: Job) -> list[View]:
-    """Each picture's view before the mesh. Raises Unable where the first does not fit, or none of the others."""
-    photos = []
-    for number, picture in enumerate(pictures):
-        job.report(0.02 + 0.08 * number / len(pictures), "finding the pictures' places")
-        photos.append(located(found, seen(picture, machine))[0])
-    return photos
-
-
-def _offerer(request: Request, name: str, job: Job) -> Any:
-    """Writes what each round leaves into the folder for previews, and tells of it."""
-
-    def offer(number: int, made: Round) -> None:
-        path = Path(request.previews) / f"round-{number}.glb"
-        with contextlib.suppress(Unable):  # a look less: nothing is lost
-            write(made.asset, path, name)
-            job.show(path)
-
-    return offer if request.previews else lambda number, made: None
-
-
-def _said(request: Request, unchanged: bool, why: str) -> tuple[str, ...]:
+def _said(request: Request, last: Round) -> tuple[str, ...]:
     stand_in = [STAND_IN] if request.repainter.lower() == INCLUDED else []
-    return (*([why] if why else []), NOTHING if unchanged else IMAGINED, *stand_in)
+    return (*([last.ended] if last.ended else []), IMAGINED if last.number else NOTHING, *stand_in)

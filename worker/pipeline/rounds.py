@@ -7,7 +7,7 @@ Knows core and finish; must not know files, requests or which network repaints.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,17 +26,66 @@ up."""
 LEAST = 1.0
 """Grey levels: who paints less than that anew has nothing to add."""
 
+EARLY = "it was ended early, as you asked"
 _STILL = "nothing changed any more after round {}"
-_EARLY = "it was ended early, as you asked"
+_WORSE = "round {} would have made the photo's own view worse, so it was left out"
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What a round left. likeness: to the photos, as `improved.likeness` says. views: what was painted in it."""
+    """What rounds have left. likeness: to the photos, as `improved.likeness` says. views: what was painted in all of
+    them. number: of the last that was no worse than the one before, 0 of the start. ended: why none follows, "" where
+    one may."""
 
     asset: Asset
     likeness: tuple[tuple[float, float], ...]
     views: tuple[View, ...] = ()
+    number: int = 0
+    ended: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """What all rounds have in common. photos: with masks, in the asset's axes."""
+
+    photos: Sequence[View]
+    repainter: Repainter
+    seed: int
+
+    def begun(self, start: Asset) -> Round:
+        """Before the first round."""
+        return Round(start, _likeness(start, self.photos))
+
+    def after(self, best: Round, plan: Plan, job: Job | Span) -> Round:
+        """One round more, or the same where there is none; a round that makes the photos' own views worse is none."""
+        if best.ended or job.is_enough():
+            return best if best.ended else replace(best, ended=EARLY)
+        number, behind = best.number + 1, improved.plain(self.photos)
+        asks = improved.asked(best.asset.mesh, self.photos, plan, behind, number)
+        pictures = self._painted(asks, plan, behind, job.span(0.0, 0.5))
+        if pictures is None:
+            return replace(best, ended=EARLY)
+        if number > 1 and not _changed(asks, pictures):
+            return replace(best, ended=_STILL.format(number - 1))
+        mesh, views = improved.followed(
+            best.asset.mesh, self.photos, best.views, asks, pictures, plan, self.repainter.draws, job.span(0.5, 1.0)
+        )
+        found = improved.finished(mesh, self.photos)
+        made = Round(found, _likeness(found, self.photos), views, number)
+        return replace(best, ended=_WORSE.format(number)) if _worse(made, best) else made
+
+    def _painted(
+        self, asks: Sequence[Asked], plan: Plan, behind: np.ndarray, job: Job | Span
+    ) -> list[np.ndarray] | None:
+        """The renders, painted, (H, W, 3) uint8; None where the user has had enough before they were."""
+        references, found = [improved.before(photo, behind) for photo in self.photos], []
+        for number, ask in enumerate(asks):
+            if job.is_enough():
+                return None
+            part, seed = job.span(number / len(asks), (number + 1) / len(asks)), self.seed + number
+            part.report(0.0, "painting", f"view {number + 1} of {len(asks)}")
+            found.append(self.repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed, part))
+        return found
 
 
 def rounds(
@@ -46,52 +95,17 @@ def rounds(
     repainter: Repainter,
     seed: int,
     job: Job | Span,
-    on_round: Callable[[int, Round], None] = lambda number, made: None,
-) -> tuple[Round, str]:
-    """The asset after the last round that was no worse than the one before, and why it ended ("" where all were run).
-    photos: with masks, in the start's axes. on_round: hears each from 1."""
-    best, behind = Round(start, _likeness(start, photos)), improved.plain(photos)
-    references = [improved.before(photo, behind) for photo in photos]
-    for number, plan in enumerate(plans, 1):
-        part = job.span((number - 1) / len(plans), number / len(plans))
-        asks = improved.asked(best.asset.mesh, photos, plan, behind, number)
-        pictures = _painted(asks, plan, repainter, references, seed, part.span(0.0, 0.5))
-        if pictures is None:
-            return best, _EARLY
-        if number > 1 and not _changed(asks, pictures):
-            return best, _STILL.format(number - 1)
-        drifts = [improved.drifted(ask, picture, plan) for ask, picture in zip(asks, pictures)]
-        new = [improved.taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)]
-        views = [*best.views, *new]
-        shape = improved.shaped(best.asset.mesh, photos, views, drifts, plan, part.span(0.5, 0.75))
-        found = improved.finished(improved.painted(shape, photos, views, plan, part.span(0.75, 1.0)), photos)
-        made = Round(found, _likeness(found, photos), tuple(views))
-        if _worse(made, best):
-            return best, f"round {number} would have made the photo's own view worse, so it was left out"
+    on_round: Callable[[Round], None] = lambda made: None,
+) -> Round:
+    """The asset after the last round that was no worse than the one before. on_round: hears each."""
+    loop = Loop(photos, repainter, seed)
+    best = loop.begun(start)
+    for number, plan in enumerate(plans):
+        made = loop.after(best, plan, job.span(number / len(plans), (number + 1) / len(plans)))
+        if made.number > best.number:
+            on_round(made)
         best = made
-        on_round(number, best)
-        if job.is_enough():
-            return best, _EARLY
-    return best, ""
-
-
-def _painted(
-    asks: Sequence[Asked],
-    plan: Plan,
-    repainter: Repainter,
-    references: Sequence[np.ndarray],
-    seed: int,
-    job: Job | Span,
-) -> list[np.ndarray] | None:
-    """The renders, painted, (H, W, 3) uint8; None where the user has had enough before they were."""
-    found = []
-    for number, ask in enumerate(asks):
-        if job.is_enough():
-            return None
-        part = job.span(number / len(asks), (number + 1) / len(asks))
-        part.report(0.0, "painting", f"view {number + 1} of {len(asks)}")
-        found.append(repainter.repaint(ask.picture, ask.unknown, references, plan.strength, seed + number, part))
-    return found
+    return best
 
 
 def _changed(asks: Sequence[Asked], pictures: Sequence[np.ndarray]) -> bool:

@@ -31,6 +31,7 @@ from ..core.options import Value
 from ..core.representations import Apart, Representation
 from ..core.texts import path_of, readable
 from ..core.whole_file import WholeFile
+from ..finish.around import around
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
@@ -40,6 +41,7 @@ from ..finish.thumbnail import drawn
 from ..methods import under
 from ..methods.method import Method, Network, Task
 from ..methods.runtime.subject_option import AUTO
+from ..pictures import views_folder
 from ..pictures.gather import Inputs
 from ..pictures.look import files_below, folder_of_listed, look
 from ..store import cache
@@ -77,6 +79,7 @@ class Request(Protocol):
     cached: bool
     maps: str
     thumbnail: str
+    views: str
 
 
 @dataclass(frozen=True)
@@ -243,9 +246,9 @@ class Work:
 
     def finish(self, found: Representation, job: Span) -> Asset:
         asset = finished(found, self._finish_options, job)
-        return (
-            dataclasses.replace(asset, warnings=(*asset.warnings, *self._mapped(found))) if self.request.maps else asset
-        )
+        notes = [*(self._mapped(found) if self.request.maps else ())]
+        notes += self._seen_around(found, asset) if self.request.views else ()
+        return dataclasses.replace(asset, warnings=(*asset.warnings, *notes))
 
     def _mapped(self, found: Representation) -> tuple[str, ...]:
         """Writes depth, normals and mask; sentences for the user on what cannot be written."""
@@ -253,6 +256,14 @@ class Work:
         if self.making.choice.method.makes != "DepthMap":
             return ("a thing alone has no depth map: set the subject to scene for one",)
         saved(scene, depth_of([scene], self.making.settings.finish.near)[0], Path(self.request.maps), self.name)
+        return ()
+
+    def _seen_around(self, found: Representation, asset: Asset) -> tuple[str, ...]:
+        """Writes the thing's views; sentences for the user where there are none."""
+        shown = found.thing if self.thing else found
+        if not self.thing and self.making.choice.method.makes == "DepthMap":
+            return ("a scene is not seen from all sides, so it has no views: set the subject to object for some",)
+        views_folder.saved(around(asset, shown.views), Path(self.request.views))
         return ()
 
     @property
@@ -299,7 +310,8 @@ class Work:
         return (*(thing.remarks(unasked) if thing else ()), *rough)
 
     def kept_file(self, job: Span) -> dict[str, Any] | None:
-        drawn_anew = self.request.maps or (self.request.thumbnail and result_ending(self.output.name) in SPLATS)
+        is_splats = result_ending(self.output.name) in SPLATS
+        drawn_anew = self.request.maps or self.request.views or (self.request.thumbnail and is_splats)
         facts = self.store.load_glb(self.file_key, self.output) if self.store and not drawn_anew else None
         if facts is None:
             return None

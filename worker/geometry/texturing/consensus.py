@@ -39,9 +39,12 @@ class _Rows:
     photo: bool
 
 
-def agreed(mesh: Mesh, views: Sequence[View], report: Report = lambda share, message: None) -> Mesh:
+def agreed(
+    mesh: Mesh, views: Sequence[View], report: Report = lambda share, message: None, on_top: bool = False
+) -> Mesh:
     """The mesh with another texture of the same size. views: with pictures, in the mesh's axes; of a view without
-    confidence, which is a photo, nothing is doubted. Where none shows anything, the texture stays."""
+    confidence, which is a photo, nothing is doubted. Where none shows anything, the texture stays. on_top: what is
+    finer than the views' pixels stays as well: only what they show otherwise is looked for, and added."""
     size = mesh.texture.shape[:2]
     rows = []
     for number, view in enumerate(views):
@@ -52,12 +55,15 @@ def agreed(mesh: Mesh, views: Sequence[View], report: Report = lambda share, mes
         return mesh
     rows = [replace(each, mixing=each.mixing[:, used]) for each in rows]
     before = mesh.texture[..., :3].reshape(-1, 3)[used] / np.float32(255.0)
-    found, steps = before, _steps(used, size)
+    under = before if on_top else np.zeros_like(before)
+    rows = [replace(each, wanted=each.wanted - each.mixing @ under) for each in rows]
+    before, steps = before - under, _steps(used, size)
+    found = before
     for number in range(_ROUNDS):
         report(0.5 + 0.5 * number / _ROUNDS, "agreeing on the colours")
         found = _least(rows, steps, found, before)
     texture = mesh.texture[..., :3].reshape(-1, 3).copy()
-    texture[used] = np.rint(255.0 * np.clip(found, 0.0, 1.0))
+    texture[used] = np.rint(255.0 * np.clip(under + found, 0.0, 1.0))
     return replace(mesh, texture=texture.reshape(*size, 3))
 
 

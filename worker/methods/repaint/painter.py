@@ -52,6 +52,8 @@ def load(network: Network, folder: Path, device: str) -> Painter:
 class Painter:
     """A core.repaint.Repainter. Its networks are read when it first paints, and stay."""
 
+    draws = True
+
     def __init__(self, folder: Path, device: torch.device, kind: type[DiffusionPipeline], side: int = SIDE):
         self.folder, self.device, self.kind, self.side = folder, device, kind, side
         self._held: tuple[DiffusionPipeline, dict[str, Any]] | None = None

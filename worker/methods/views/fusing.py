@@ -7,7 +7,7 @@ Levoy 1996), and nothing lies beyond the photo's outline.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ saw them had F@0.05 0.687, the photo's alone 0.733: what the generator sees from
 
 _CELLS, _GRID = 80, 64  # along the thing, of layers and of the meshes that are rendered on the way
 _REACH = 0.15  # of the box's longest side: distances are told apart so far
+_SEARCHED, _TRIED = 0.4, 33  # half sides before and behind a layer in which another one is looked for, and places
 _ROOM = 0.1  # of the same, around the first solid's box
 _FLIP = np.diag([1.0, -1.0, -1.0])  # from OpenCV's camera axes to glTF's
 
@@ -74,16 +75,40 @@ class Fused:
     def mesh(self, without: float | None = None) -> Mesh:
         """The surface of all, but for what was seen from one side. Raises ValueError where there is none."""
         low, high = self.first.bounds
-        longest = float((high - low).max())
-        sides = [solid for turn, solid in self.sides.items() if turn != without]
-        outline, reach = Outline(self.photo), _REACH * longest
+        longest, outline = float((high - low).max()), Outline(self.photo)
 
         def value(points: np.ndarray) -> np.ndarray:
-            total = np.clip(self.first.value(points), -reach, reach)
-            for solid in sides:
-                total = total + SHARE * np.clip(solid.value(points), -reach, reach)
-            return np.minimum(total / (1.0 + SHARE * len(sides)), outline.value(points)).astype(np.float32)
+            return np.minimum(self._mean(points, without), outline.value(points)).astype(np.float32)
 
         box = np.stack([low - _ROOM * longest, high + _ROOM * longest])
         found = isosurface(value, box, _GRID, lambda *report: None, coarse=_GRID // 2)
         return Mesh(found.vertices.astype(np.float32), found.faces.astype(np.int32)).with_normals()
+
+    def layers(self, base: Layers) -> Layers:
+        """The photo's own layers, of which the last lies where all views together have it. base: of `first`."""
+        camera, window, size = self.photo.camera, base.window, base.back.shape
+        rows, columns = (np.indices(size) + 0.5) * window.side / size[0]
+        across = (columns + window.left - camera.cx) / camera.fx, (rows + window.top - camera.cy) / camera.fy
+        ray = np.stack([*across, np.ones(size)], axis=2)
+        depths = base.back + np.linspace(-_SEARCHED, _SEARCHED, _TRIED)[:, None, None]
+        points = ray * (1.0 + depths * window.side / 2.0 / camera.fx)[..., None]
+        world = points.reshape(-1, 3) @ self.photo.rotation + self.photo.position
+        inside = self._mean(world, None).reshape(depths.shape)
+        leaving = (inside[:-1] > 0.0) & (inside[1:] <= 0.0)
+        last = len(leaving) - 1 - np.argmax(leaving[::-1], axis=0)[None]
+        before, after = (np.take_along_axis(inside, last + step, axis=0)[0] for step in (0, 1))
+        share = before / np.maximum(before - after, 1e-12)
+        step = 2.0 * _SEARCHED / (_TRIED - 1)
+        back = np.take_along_axis(depths, last, axis=0)[0] + share * step
+        back = np.where(leaving.any(axis=0), back, base.back)
+        return replace(base, back=np.maximum(back, base.front).astype(np.float32))
+
+    def _mean(self, points: np.ndarray, without: float | None) -> np.ndarray:
+        """(N,) of points (N, 3) of the world, the mean of all distances, as far as they are told."""
+        low, high = self.first.bounds
+        reach = _REACH * float((high - low).max())
+        sides = [solid for turn, solid in self.sides.items() if turn != without]
+        total = np.clip(self.first.value(points), -reach, reach)
+        for solid in sides:
+            total = total + SHARE * np.clip(solid.value(points), -reach, reach)
+        return total / (1.0 + SHARE * len(sides))

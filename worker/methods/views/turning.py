@@ -27,6 +27,7 @@ from ...geometry.texturing.seen import Seen, middle_of
 from ...pictures.gather import Inputs
 from ...pictures.load import Picture
 from ...pictures.silhouette import solid_part, window_around, without_specks
+from ...pictures.views_folder import contact_sheet
 from .. import with_network
 from ..matting import matte
 from ..method import Task
@@ -59,11 +60,14 @@ def run(task: Task, loaded: None, job: Job | Span) -> Views:
     fused = Fused(Solid.of(base, photo, 1.0), photo)
     count = task.options.rounds * len(TURNS)
     for number in range(count):
+        if job.is_enough():
+            break
         job.report(0.4 + 0.6 * number / count, "looking from the side", f"view {number + 1} of {count}")
         turn, again = TURNS[number % len(TURNS)], number >= len(TURNS)
         mesh = fused.mesh(without=turn)
         view = _aside(mesh, photo, turn)
         fused.join(turn, _looked(task, mesh, view, base, photo, _OFF[int(again)]))
+        task.on_preview(contact_sheet([photo, *(fused.sides[each].view for each in sorted(fused.sides))]))
     mesh = fused.mesh()
     made = [_rendered(mesh, _aside(mesh, photo, turn), base, photo)[:2] for turn in sorted(TURNS)]
     pictures, depths = zip((photo, Seen.of(mesh, photo).depths), *made)
