@@ -117,6 +117,25 @@ def test_a_cup_is_opened_as_deep_as_it_is(of_cup, hull):
     assert abs((top - floor) * LATTICE.spacing - FLOOR) < 0.15 * FLOOR
     true = true_on(cup)
     assert ((found < 0.0) == (true < 0.0))[np.abs(true) > 2.5].mean() > 0.98
+    across = (slice(28, 29), slice(0, 28), slice(32, 42))
+    wall = np.abs(true[across]) < 1.0
+    assert np.abs(found - true)[across][wall].mean() < 0.4
+
+
+def test_walls_are_measured_between_samples(hull):
+    block_on = true_on(block).astype(np.float32)
+    middle = (np.abs(true_on(lambda points: np.abs(points[..., 2]))) < 5.0) & (block_on < -1.0) & (block_on > -10.0)
+    assert np.abs(hollows.sides(block_on) - block_on)[middle].max() < 0.3
+
+
+def test_a_hollow_is_no_wider_than_its_rim_leaves_and_narrower_downwards():
+    block_on, spacing = true_on(block).astype(np.float32), LATTICE.spacing
+    found = hollows.hollowed(block_on, hollows.Hollow(2.0, 6.0, 36.0, 0.1))
+    heights = (-0.3, 0.0, 0.3)
+    layers = (round((height - LATTICE.low[2]) / spacing) for height in heights)
+    radii = [math.sqrt((found[..., layer] > 0.0)[12:-12, 12:-12].sum() / math.pi) for layer in layers]
+    wanted = [RADIUS / spacing - 6.0 - 0.1 * (HEIGHT - height) / spacing for height in heights]
+    np.testing.assert_allclose(radii, wanted, atol=1.0)
 
 
 def test_what_has_a_lid_keeps_it(of_block):
@@ -143,7 +162,7 @@ def test_a_dent_that_no_outline_shows_is_found_by_its_print(hull):
 
 
 def test_no_photo_tears_a_thin_wall(hull):
-    opened = hollows.hollowed(hull, hollows.Hollow(2.5, 36.0))
+    opened = hollows.hollowed(hull, hollows.Hollow(2.5, 2.5, 36.0))
     found = agreement.agreed(photos(dented, 40.0), opened, hull, LATTICE, JOB)
     depth = hollows.sides(hull)
     wall = (depth < -0.6) & (depth > -1.4) & (hull < -0.6)

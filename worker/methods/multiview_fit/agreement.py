@@ -26,7 +26,7 @@ from torch.nn import functional
 from ...core.job import Job, Span
 from ...core.view import View
 from .grid_space import Lattice, ViewTensors, at, redistanced, tensors_of
-from .hollows import sides
+from .hollows import THINNEST, sides
 
 _PIXELS = 400  # longest side of the photos
 _POINTS = 112  # along the longest side: patches lie about so densely
@@ -40,10 +40,10 @@ _CHUNK = 2048  # patches at once
 _AROUND, _NEAR = 12, 1.5  # neighbours of a point, and the distance over which they matter
 _SHARED = 3  # times that patches share what they found with their neighbours
 _PULL = (0.0, 0.02, 0.05, 0.1)  # towards what neighbours found, growing
-_CLEAR_HULL, _CLEAR = (0.1, 0.5), (0.03, 0.1)
-"""By how much the best place must agree better than the mean of all, and how well, for a patch to be believed at all:
-on the hull, which is known, and in hollows, which are guessed. With the second for both, a plain bottle got dents (clay
-24.4 to 22.3 dB); with .1 and .5 for both a cup's inside stayed a hundredth from its place."""
+_BETTER, _WELL = 0.1, 0.5
+"""By how much the best place must agree better than the mean of all, and how well, for a patch to be believed at all.
+With .03 and .1 a plain bottle got dents (clay 24.4 to 22.3 dB), and the insides of a mug and a cup bumps (skin 2.6 to
+3.4 degrees and 1.8 to 2.5)."""
 
 _STAYING = 0.06
 """By how much another place must agree better than the hull's. Of colours that change slowly every place agrees nearly
@@ -51,7 +51,7 @@ as well, and hulls got dents of a cell."""
 
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
 _STIFF, _KEPT = 1.0, 0.03  # weights of being as neighbours are, and of staying
-_THINNEST, _THIN = 1.7, 8.0  # cells of a hollow's wall that are left, and that a wall has at most
+_THIN = 8.0  # cells that a wall has at most
 _BAND = 5.0  # cells around the surface in which distances are moved with it
 
 
@@ -67,8 +67,7 @@ def agreed(
     for number in range(_ROUNDS):
         patches = _Patches.of(distance, lattice)
         told = _agreement(patches, seen, lambda share, n=number: job.report((n + share) / _ROUNDS, "comparing photos"))
-        hollow = at(torch.from_numpy(hull), lattice, patches.place) * lattice.spacing < -patches.apart
-        moves = torch.minimum(_moves(patches, *told, hollow), patches.room())
+        moves = torch.minimum(_moves(patches, *told), patches.room())
         distance = redistanced(np.minimum(np.maximum(_moved(distance, lattice, patches, moves), hull), kept))
     return distance
 
@@ -111,12 +110,12 @@ class _Patches:
     def room(self) -> Tensor:
         """(N,) how far each may move inwards, as a share of `apart`: half of what is thicker than the thinnest wall,
         as the other side may come as near."""
-        deepest = 2.0 * _REACH * self.apart / self.lattice.spacing + _THINNEST
+        deepest = 2.0 * _REACH * self.apart / self.lattice.spacing + THINNEST
         thick = torch.full((len(self.place),), deepest)
         for deep in torch.arange(1.0, deepest, 0.5).flip(0):
             beyond = at(self.distance, self.lattice, self.place - self.normal * (deep * self.lattice.spacing)) > 0.0
             thick[beyond] = deep
-        return (thick - _THINNEST).clamp(min=0.0) * 0.5 * self.lattice.spacing / self.apart
+        return (thick - THINNEST).clamp(min=0.0) * 0.5 * self.lattice.spacing / self.apart
 
     def flat(self) -> Tensor:
         """(N,) bool: patches that lie on the surface with all their samples, not over its edge."""
@@ -161,7 +160,7 @@ def _walls(distance: np.ndarray, hull: np.ndarray) -> np.ndarray:
     thin = solid & (ndimage.distance_transform_edt(~deep) > _THIN / 2.0)
     if (distance == hull).all() or not thin.any():
         return np.full_like(hull, np.inf)
-    shell = np.maximum(hull, -sides(hull) - _THINNEST)
+    shell = np.maximum(hull, -sides(hull) - THINNEST)
     return np.where(ndimage.binary_dilation(thin, iterations=3), shell, np.inf)
 
 
@@ -219,14 +218,13 @@ def _correlated(looks: Tensor, shown: Tensor) -> Tensor:
     return torch.where(better, pairs, 0.0).sum(0) / half.clamp(min=1)
 
 
-def _moves(patches: _Patches, told: Tensor, enough: Tensor, hollow: Tensor) -> Tensor:
+def _moves(patches: _Patches, told: Tensor, enough: Tensor) -> Tensor:
     """(N,) by how much the surface goes inwards at each patch, in `apart`: smooth, and near what is found clearly."""
     offsets = _offsets()
     for _ in range(_SHARED):
         told = 0.5 * (told + patches.around(told))
-    told = torch.where((offsets == 0.0) & ~hollow[:, None], told + _STAYING, told)
+    told = torch.where(offsets == 0.0, told + _STAYING, told)
     mean, moves = told.mean(1), torch.zeros(len(told))
-    better, well = torch.where(hollow, torch.tensor(_CLEAR)[:, None], torch.tensor(_CLEAR_HULL)[:, None])
     for pull in _PULL:
         pulled = told - pull * (offsets - moves[:, None]).square()
         best, where = pulled.max(1)
@@ -234,7 +232,7 @@ def _moves(patches: _Patches, told: Tensor, enough: Tensor, hollow: Tensor) -> T
         inner = (where > 0) & (where < len(offsets) - 1)
         peak = (0.5 * (before - after) / (before - 2.0 * best + after).clamp(max=-1e-3)).clamp(-0.5, 0.5)
         found, level = offsets[where] + peak * _STEP, told.gather(1, where[:, None])[:, 0]
-        trust = ((level - mean - better) / _SURE).clamp(0.0, 1.0) * ((level - well) / _AGREED).clamp(0.0, 1.0)
+        trust = ((level - mean - _BETTER) / _SURE).clamp(0.0, 1.0) * ((level - _WELL) / _AGREED).clamp(0.0, 1.0)
         trust = trust * (inner & enough) * torch.exp(-(((found - moves) / _NEAR) ** 2) if pull else torch.zeros(()))
         for _ in range(_AROUND):
             around = patches.around(moves[:, None])[:, 0]
@@ -247,9 +245,10 @@ def _moved(distance: np.ndarray, lattice: Lattice, patches: _Patches, moves: Ten
     near = np.argwhere(np.abs(distance) < _BAND)
     slopes = _slopes(distance)[tuple(near.T)]
     slopes /= np.linalg.norm(slopes, axis=1, keepdims=True) + 1e-6
-    away, index = cKDTree(patches.place.numpy()).query(np.array(lattice.low) + near * lattice.spacing, 6)
+    away, index = cKDTree(patches.place.numpy()).query(np.array(lattice.low) + near * lattice.spacing, _AROUND)
     alike = (patches.normal.numpy()[index] * slopes[:, None]).sum(2).clip(1e-3)
-    weight = alike / (away + 1e-2 * lattice.spacing) ** 2
+    closer = np.square(away / patches.apart)
+    weight = alike * np.exp(closer[:, :1] - closer)
     move = (moves.numpy()[index] * weight).sum(1) / weight.sum(1) * (patches.apart / lattice.spacing)
     distance = distance.copy()
     distance[tuple(near.T)] += move.astype(np.float32)
