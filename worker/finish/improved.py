@@ -37,6 +37,7 @@ from .asset import Asset
 from .field import camera_info, surface
 from .options import FieldOptions
 from .photos import resized
+from .seen import marked
 
 ALIKE = 34.0
 """dB: pictures that agree better look the same."""
@@ -256,7 +257,8 @@ def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Pla
 
 
 def finished(mesh: Mesh, photos: Sequence[View], notes: tuple[str, ...] = ()) -> Asset:
-    """The mesh where it is, with the photos' cameras."""
+    """The mesh where it is, with what no photo sees marked, and the photos' cameras."""
+    mesh = marked(mesh.with_normals(), photos)
     at_rest = Placed(mesh, 1.0, np.zeros(3))
     return Asset(mesh, tuple(camera_info(photo, at_rest) for photo in photos), False, notes)
 
