@@ -213,6 +213,7 @@ def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_p
 def counted(monkeypatch) -> list[int]:
     """The sizes at which rounds were painted."""
     monkeypatch.setitem(improved.PRESETS, "fast", PLAN)
+    monkeypatch.setattr(loop, "LEAST", -1.0)  # of a plain photo nothing can be painted
     made, real = [], improved.asked
 
     def asked_for(mesh, photos, plan, *more):
