@@ -24,6 +24,7 @@ from ..geometry.depth_points import points_on
 from ..geometry.glb_reading import Read, read_glb
 from ..geometry.mesh import Mesh, face_vectors, used_only
 from ..geometry.outline_pull import pulled
+from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
@@ -46,6 +47,10 @@ _BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
 
 _OUTLINE = 512  # pixels of the outlines that are compared in the end
 _LEAST_GAIN = 0.002  # of the outlines' agreement: less is not worth that anything moves
+_MUCH_LESS = 2 / 3
+"""Of what outlines disagree by, after the whole thing was stretched or bent: a plate's ellipse is explained by many
+stretches and cameras, and each gains less (none of three plates; all but one of twelve other things)."""
+
 _YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
 _AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
 _SAMPLES = 600_000  # places at which the mesh's own colours are remembered
@@ -85,18 +90,27 @@ def opened(path: Path, texture: int) -> Found:
 
 def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
     """The mesh as the view's picture and mask show it, where it was. Raises Unable where the outlines do not fit."""
-    mesh, mask = found.mesh, view.mask >= 128
-    with job.timed("camera"):
-        job.report(0.0, "finding the picture's place")
-        camera, iou = located(found, view)
-    with job.timed("outline"):
-        job.report(0.2, "following the outline")
-        mesh, note = _followed(mesh, mask, camera, iou, job)
+    mesh, camera, note = shaped(found, view, job)
     with job.timed("texture"):
         job.report(0.4, "unwrapping")
         mesh = painted(mesh.with_normals(), found, camera, texture, job.span(0.5, 1.0))
     at_rest = Placed(mesh, 1.0, np.zeros(3))
     return Asset(mesh, (camera_info(camera, at_rest),), False, (*found.notes, note))
+
+
+def shaped(found: Found, view: View, job: Job | Span) -> tuple[Mesh, View, str]:
+    """The mesh with the picture's outline, the view in its place before it, and a sentence on that. Raises Unable where
+    the outlines do not fit."""
+    job.report(0.0, "finding the picture's place")
+    with job.timed("camera"):
+        camera, iou = located(found, view)
+    job.report(0.2, "following the outline")
+    with job.timed("outline"):
+        mesh, camera, after = _followed(found.mesh, view.mask >= 128, camera, iou, job)
+    note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * iou:.1f} %"
+    if mesh is found.mesh:
+        note = f"the outline fitted the picture already (by {100 * iou:.1f} %), so only the colours are new"
+    return mesh, camera, note
 
 
 def shown(depth: DepthMap, found: Found, view: View) -> np.ndarray | None:
@@ -117,14 +131,24 @@ def remade(found: Found, mesh: Mesh, view: View, before: float, texture: int, jo
     return Asset(mesh, (camera_info(view, Placed(mesh, 1.0, np.zeros(3))),), False, (*found.notes, note))
 
 
-def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, str]:
-    """The mesh with the picture's outline, and a sentence on that."""
+def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, View, float]:
+    """The mesh with the picture's outline, its view and how far outlines agree: what is large first, then the rest,
+    each where it is worth that anything moves."""
+
+    def agreeing(vertices: np.ndarray, view: View) -> float:
+        whole = np.isfinite(vertices).all()
+        return silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if whole else 0.0
+
+    vertices, there = warped(mesh.vertices, mesh.faces, mask, view, job.check)
+    there = replace(view, rotation=there.rotation, position=there.position)
+    after = agreeing(vertices, there)
+    if 1.0 - after < _MUCH_LESS * (1.0 - before):
+        mesh, view, before = replace(mesh, vertices=vertices), there, after
     vertices = pulled(mesh.vertices, mesh.faces, mask, view, job.check)
-    after = silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if np.isfinite(vertices).all() else 0.0
+    after = agreeing(vertices, view)
     if after < before + _LEAST_GAIN:
-        return mesh, f"the outline fitted the picture already (by {100 * before:.1f} %), so only the colours are new"
-    note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * before:.1f} %"
-    return replace(mesh, vertices=vertices), note
+        return mesh, view, before
+    return replace(mesh, vertices=vertices), view, after
 
 
 def located(found: Found, view: View) -> tuple[View, float]:
