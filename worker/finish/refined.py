@@ -33,17 +33,16 @@ from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
 from .field import camera_info
-
-LEAST_IOU = 0.75
-"""Outlines that agree less are those of different things. Of eight of YCB's scans each with its own picture's outline:
-.93 to .995; ellipsoids as large as the thing: .79 to .98 of all that are round or square, .26 and .55 of a spoon and a
-clamp; with another thing's picture 19 of 56 above .75, whose outlines are simple and look alike from somewhere."""
+from .same_thing import another
 
 FEWEST_FACES = 2_000
 """Fewer cannot follow an outline: each is cut into four until there are so many."""
 
 _BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
 """Of memory, about: 0.9 GB were measured at 200,000 faces and 2048 texels, with 0.2 GB before."""
+
+_SIZES, _FARTHEST = (1e-6, 1e9), 1e5
+"""Metres across; and sizes from the origin, at which 32 bits leave a hundredth of a size."""
 
 _OUTLINE = 512  # pixels of the outlines that are compared in the end
 _LEAST_GAIN = 0.002  # of the outlines' agreement: less is not worth that anything moves
@@ -78,6 +77,7 @@ def opened(path: Path, texture: int) -> Found:
     if there is not None and needed > there:
         message = f"this needs about {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free"
         raise OutOfMemory(f"{message}: close other programs, or choose a smaller texture", needed, there)
+    _check_place(path, read.corners.reshape(-1, 3))
     mesh = _welded(read)
     if not len(mesh.faces) or not np.ptp(mesh.vertices, axis=0).max() > 0.0:
         raise Unable(f"{path.name} has no triangle with an area: there is nothing to refine")
@@ -86,6 +86,18 @@ def opened(path: Path, texture: int) -> Found:
         mesh = _finer(mesh)
         notes = (f"the mesh had {count:,} faces, too few to follow an outline: it has {len(mesh.faces):,} now",)
     return Found(mesh, *_remembered(read), read.name or path.stem, notes)
+
+
+def _check_place(path: Path, corners: np.ndarray) -> None:
+    """Raises Unable where a mesh's corners (N, 3) are of a size, or so far away, that nothing can be worked out."""
+    low, high = corners.min(axis=0).astype(np.float64), corners.max(axis=0).astype(np.float64)
+    size, far = float((high - low).max()), float(np.maximum(np.abs(low), np.abs(high)).max())
+    if size > 0.0 and not _SIZES[0] <= size <= _SIZES[1]:
+        raise Unable(
+            f"{path.name} is {size:.0e} m across: scale it to between {_SIZES[0]:.0e} and {_SIZES[1]:.0e} first"
+        )
+    if far > _FARTHEST * size > 0.0:
+        raise Unable(f"{path.name} lies {far:.0e} m from the origin, too far for its size: move it nearer first")
 
 
 def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
@@ -152,14 +164,15 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
 
 
 def located(found: Found, view: View) -> tuple[View, float]:
-    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where they do not fit."""
+    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
+    thing."""
     mesh = found.mesh
     fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
-    if fit.iou < LEAST_IOU:
-        message = f"the outline of {found.name} agrees with the picture's by {100 * fit.iou:.0f} % only"
-        raise Unable(f"{message}: choose a picture of the same thing; nothing was changed")
     place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
-    return replace(view, **place), fit.iou
+    view = replace(view, **place)
+    if why := another(mesh, found.places, found.colours, view, fit.iou):
+        raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
+    return view, fit.iou
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
