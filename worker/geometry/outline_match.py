@@ -18,8 +18,8 @@ from .texturing.rasterise import depth_buffer, projected
 
 _TURNED = 0.08
 """Of the picture's side: as far as that lie two places apart of which one looks aside and the other up. On three of
-YCB's scans, each deformed in three ways, half and twice of it change normals by .3 degrees at most; with none the left of
-a thin part is taken for its right."""
+YCB's scans, each deformed in three ways, half and twice of it change normals by .3 degrees at most; with none the left
+of a thin part is taken for its right."""
 
 _EVEN = 1.5  # pixels over which directions are evened out
 _RIM = 2.0  # pixels from its outline within which a point of the mesh is the rim's
