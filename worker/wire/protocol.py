@@ -150,7 +150,8 @@ class GenerateParams:
     """As SelectParams; `output` is the GLB to write.
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
-    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
+    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files,
+    or for splats that are learned as SPZ, "" for none.
     `views`: the folder for pictures of a thing from all sides with cameras, depth and confidence, "" for none.
     `cached` False: neither takes anything from the cache nor keeps anything there. `thumbnail`: the PNG file to write
     of what was made, "" for none.
@@ -180,6 +181,7 @@ class BatchParams:
     that ssh reaches, "" for this one. `cluster`: the address of one of Ray's, "" for none. `blender`: the program, or a
     Python with the module bpy, that makes an asset library of the results, "" for none. `part` of `parts`: of all
     things every so manieth, as for several machines; the whole batch afterwards finds what the parts have made.
+    `format`: of the files, one of core.file_types.FORMATS.
     """
 
     source: str
@@ -196,6 +198,7 @@ class BatchParams:
     blender: str = ""
     part: int = 1
     parts: int = 1
+    format: str = "glb"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from .agreement import agreed
 from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
-from .grid_space import Lattice, tensors_of
+from .grid_space import Lattice, ViewTensors, tensors_of
 from .hollows import opened
 from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
@@ -71,6 +71,9 @@ _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
 _CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
+_COMPARED = 0.5  # the same, before few photos are compared with each other
+_FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
+_ENOUGH = 24  # photos whose outlines tell a shape: of fewer, as on a ring, they fill gaps that photos look through
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
@@ -202,20 +205,26 @@ class _Training:
         views, job = self._capture.views, self._job
         hull = hull_distance(views, lattice, job.span(0.0, _CUT))
         distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-        return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+        if len(views) >= _ENOUGH:
+            return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+        distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
+        small, seen = self._seen(job.span(_COMPARED, _SHAPED), max(self._plan.pixels, _FINE))
+        return stereo.deepened(small, seen, distance, lattice)
+
+    def _seen(self, job: Span, pixels: int) -> tuple[list[ViewTensors], list[Tensor]]:
+        """The views with so many pixels, and how far each sees, compared with others."""
+        views = tensors_of(self._capture.views, pixels, torch.device("cpu"))
+        points, bounds = self._capture.points, self._capture.bounds
+        return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
 
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
         anything."""
-        plan, capture = self._plan, self._capture
-        comparing, joining = self._job.span(0.0, _OPENED), self._job.span(_OPENED, _SHAPED)
-        views = tensors_of(capture.views, plan.pixels, torch.device("cpu"))
-        seen = stereo.distances(
-            views, capture.points, capture.bounds, lambda share: comparing.report(share, "comparing photos")
-        )
+        views, seen = self._seen(self._job.span(0.0, _OPENED), self._plan.pixels)
         if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
             return None
-        lattice = Lattice.over(capture.bounds, plan.placed.cells)
+        lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)
+        joining = self._job.span(_OPENED, _SHAPED)
         distance, known = stereo.fused(
             views, seen, lattice, lambda share: joining.report(share, "joining what photos see")
         )
