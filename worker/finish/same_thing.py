@@ -21,12 +21,12 @@ LEAST_IOU, SURE_IOU, MOST_BENT = 0.75, 0.85, 0.25
 """Outlines that agree by less are those of different things; by more, of the same; between, it is the same thing if
 what they still disagree by after the mesh was bent, and thrice how far that moved it in its longest sides, are less. Of
 56 pairs of eight of YCB's scans, deformed, with another's picture 18 agree by .75, and 13 of them pass; all eight pass
-with their own. With .87 8 pass, and ellipsoids of a box's and a bottle's size are refused their pictures; as it is, those
-of a can's and a cup's (.82, .77) are."""
+with their own. With .87 8 pass, and ellipsoids of a box's and a bottle's size are refused their pictures; as it is,
+those of a can's and a cup's (.82, .77) are."""
 
 ALIKE, SURE_IN_ANY_COLOUR = 0.3, 0.95
-"""Of the histograms of colours: the same thing's have .64 to .92 in common, those of eight of the thirteen that pass .22
-or less, of five .37 to .59. Where outlines agree by more than the latter colours are not asked: a mesh may be painted
+"""Of the histograms of colours: the same thing's have .64 to .92 in common, those of eight of the 13 that pass .22 or
+less, of five .37 to .59. Where outlines agree by more than the latter colours are not asked: a mesh may be painted
 otherwise."""
 
 _SIDE, _BINS, _EVEN = 96, 6, 0.8  # pixels, colours along each axis, and how many of them are evened out over
