@@ -15,8 +15,9 @@ captures and grids; must not know requests, meshes or files.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -25,11 +26,12 @@ from torch import Tensor
 
 from ...cameras.capture import Capture
 from ...core.job import Job, Span
+from ...core.view import View
 from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
-from .grid_model import SOFT, Model, finer, from_distance, haze, surface
+from .grid_model import SOFT, Model, finer, from_distance, haze, photographed, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
 from .hollows import opened
@@ -105,21 +107,21 @@ PRESETS = {
         200,
         4096,
         (Stage("density", 64, 200), Stage("surface", 128, 400)),
-        Stage("colours", 128, 200),
+        Stage("colours", 128, 60),
         Stage("colours", 128, 300),
     ),
     "balanced": Plan(
         400,
         4096,
         (Stage("density", 80, 300), Stage("surface", 128, 400), Stage("surface", 192, 600)),
-        Stage("colours", 192, 300),
+        Stage("colours", 192, 100),
         Stage("colours", 192, 500),
     ),
     "high": Plan(
         800,
         8192,
         (Stage("density", 128, 1500), Stage("surface", 192, 1500), Stage("surface", 320, 3000)),
-        Stage("colours", 256, 600),
+        Stage("colours", 256, 300),
         Stage("colours", 288, 1000),
     ),
 }
@@ -141,6 +143,14 @@ def train(
     then becomes the result. Raises Unable where there are too few pictures or nothing to see in them.
     """
     return _Training(capture, plan, job, device, on_preview, stop).result()
+
+
+def outlined_shape(views: Sequence[View], lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
+    where photos agree. job: hears each step, up to the share that colours leave. Raises Unable without a shape."""
+    hull = hull_distance(views, lattice, job.span(0.0, _CUT))
+    distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
+    return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
 
 
 class _Training:
@@ -192,17 +202,14 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
-            return from_distance(self._shape(lattice), lattice, self._exposure.device)
+            _, distance = outlined_shape(self._capture.views, lattice, self._job)
+            small = [view.resized(max(lattice.cells)) for view in self._views]
+            return from_distance(
+                distance, lattice, self._exposure.device, partial(photographed, small, distance, lattice)
+            )
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
-
-    def _shape(self, lattice: Lattice) -> np.ndarray:
-        """What outlines tell, with its hollows, moved to where photos agree."""
-        views, job = self._capture.views, self._job
-        hull = hull_distance(views, lattice, job.span(0.0, _CUT))
-        distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-        return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
 
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
