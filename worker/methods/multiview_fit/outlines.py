@@ -51,9 +51,9 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
 
     distance, near = _coarse(told, lattice)
     places = near.nonzero()
-    for some in torch.arange(len(places)).split(_CHUNK):
-        job.report(int(some[0]) / len(places), "cutting the shape out")
-        place = places[some]
+    for start in range(0, len(places), _CHUNK):
+        job.report(start / len(places), "cutting the shape out")
+        place = places[start : start + _CHUNK]
         distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
     if not (distance < 0.0).any():
         raise Unable("the pictures have masks that agree on no shape: check the poses and the masks")
