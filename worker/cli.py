@@ -414,7 +414,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
-    command.add_argument("--maps", metavar="FOLDER", help="also write depth, normals and mask there as OpenEXR files")
+    maps = "also write depth, normals and mask there as OpenEXR files, or splats that are learned"
+    command.add_argument("--maps", metavar="FOLDER", help=maps)
     what = "also write the thing from all sides there: pictures, cameras (transforms.json), depth, confidence"
     command.add_argument("--views", metavar="FOLDER", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before

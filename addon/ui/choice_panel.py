@@ -99,7 +99,7 @@ def _draw_how(layout: UILayout, context: Context, method: MethodInfo) -> None:
         here = (
             "Shown as splats, by Blender itself."
             if can_show()
-            else "Blender 5.3 shows splats: here they become a mesh."
+            else "Blender 5.3 shows splats: here they become a mesh. Scene > Save Splats In keeps both."
         )
         drawing.note(layout, context, here)
     known = timer.session().estimate.answer

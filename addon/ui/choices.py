@@ -45,12 +45,17 @@ def chosen(
     method, info = find(methods, answer.network) if answer else (suitable[0], None)
     presets = {each.name: properties.preset(own, each) for each in offered}
     label = _label(question.pictures, info.label if info else own.category, properties.preset(own, method))
-    maps = bpy.path.abspath(own.maps) if own.maps else ""
+    maps = bpy.path.abspath(own.maps) if own.maps and saves(method) else ""
     views = bpy.path.abspath(own.views) if own.views else ""
     recipe = Recipe(question, presets, options, not own.fresh, label, maps=maps, splats=can_show(), views=views)
     trusted = automatic and answer  # the worker has looked at the files, and not at their names alone
     mismatch = "" if trusted else _mismatch(own, method, info.label if info else "", methods)
     return Choice(recipe, method, info, automatic, mismatch)
+
+
+def saves(method: MethodInfo) -> str:
+    """What the worker can save beside a result of that method, "" for nothing."""
+    return "Splats" if method.makes == "Splats" else "Depth Maps" if method.pictures == "one" else ""
 
 
 def refining(own: bpy.types.PropertyGroup, methods: Methods) -> By:

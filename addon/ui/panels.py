@@ -14,6 +14,7 @@ from ..session.session import Session
 from . import (
     batch_operators,
     choice_panel,
+    choices,
     drawing,
     environment_panels,
     history_panel,
@@ -171,9 +172,9 @@ class IMAGE_TO_3D_PT_scene(_Sidebar, Panel):
         more.active = own.camera
         more.prop(own, "backdrop", text="Photos Behind Them" if several else "Photo Behind It")
         more.prop(own, "rendered", text="Render Through the First" if several else "Render Through It")
-        if not several:
+        if what := choices.saves(timer.chosen(context).method):
             column = self.layout.column(align=True)
-            column.label(text="Save Depth Maps In")
+            column.label(text=f"Save {what} In")
             column.prop(own, "maps", text="", placeholder="Not saved")
         column = self.layout.column(align=True)
         column.label(text="Save Views From All Sides In")

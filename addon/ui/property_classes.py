@@ -97,8 +97,8 @@ def _frame_properties() -> dict[str, object]:
         ),
         "maps": StringProperty(
             name="Depth Maps",
-            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files. Empty: "
-            "they are not",
+            description="The folder in which depth, normals and mask of the photo are saved as OpenEXR files, or "
+            "splats as SPZ, which Blender 5.3 and later show. Empty: they are not",
             subtype="DIR_PATH",
             update=properties.on_change,
         ),

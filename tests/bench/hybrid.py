@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hybrid against the truth, with fronts of every kind, beside Diffusion and the object network, in one run.
 
-    python tests/bench/hybrid.py --rows ROWS.jsonl [--every N] [--only NAME ...] [--skip NAME ...] [--meshes FOLDER]
+    python tests/bench/hybrid.py --rows ROWS.jsonl [--every N] [--of THING ...] [--only NAME ...] [--meshes FOLDER]
 
 YCB's scans, two fixed views each; scores and data as in objects.py, clay and skin as in eye.py on the mesh that is
 fitted so, meshes without a texture, seconds of a processor. Each mesh is one line of ROWS; what stands there already is
@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, required=True, help="one line for each mesh: is read, and grows")
     parser.add_argument("--every", type=int, default=1, help="only every n-th object, for a first look")
     parser.add_argument("--first", type=int, default=0, help="the object to begin with")
+    parser.add_argument("--of", nargs="*", default=[""], help="parts of the names of the objects that are wanted")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of what is wanted")
     parser.add_argument("--skip", nargs="*", default=[], help="parts of the names of what is not")
     parser.add_argument("--meshes", type=Path, help="where the mesh of each is written")
@@ -226,7 +227,8 @@ def main() -> None:
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
     done = {(each["case"], each["method"]) for each in rows}
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
-    for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
+    paths = sorted(folder.glob("*.glb"))[options.first :: options.every]
+    for path in (path for path in paths if any(part in path.name for part in options.of)):
         for each in measured(path, options, done):
             rows.append(each)
             with options.rows.open("a", encoding="utf-8") as file:

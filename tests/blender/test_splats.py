@@ -104,6 +104,12 @@ def test_the_file_is_of_splats_where_blender_shows_them(bpy, addon, here, pictur
     assert job.params.output.endswith(".spz" if here else ".glb")
 
 
+def test_what_can_be_saved_beside_a_result_is_what_its_method_makes(addon):
+    choices, catalogue = addon("ui.choices"), addon("session.catalogue")
+    saved = [choices.saves(catalogue.find(catalogue.shipped(), name)[0]) for name in ("included", "photos", "splats")]
+    assert saved == ["Depth Maps", "", "Splats"]
+
+
 @pytest.mark.parametrize("yaw", [0.0, 40.0])
 def test_cycles_shows_what_the_splats_say(bpy, addon, shown, tmp_path, yaw):
     """26 dB or more against a reference that blends in linear light, as Cycles does."""

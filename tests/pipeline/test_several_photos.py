@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from image_to_3d.worker.core.errors import Cancelled, MethodUnavailable, Unable
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.geometry.splats import spz
 from image_to_3d.worker.methods.multiview_fit import fit, grid_training, training
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+from image_to_3d.worker.methods.multiview_fit.splats import learn
 from image_to_3d.worker.pipeline import code, work
 from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
@@ -225,3 +227,12 @@ def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):
     with pytest.raises(Unable) as caught:
         run(shots / "00.png", tmp_path, network="photos")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_learned_splats_are_kept_beside_the_mesh_that_is_made_of_them(shots, tmp_path, monkeypatch):
+    monkeypatch.setattr(learn, "PRESETS", {"fast": learn.Plan((SIDE,), (60,), 600, 0)})
+    (tmp_path / "maps").mkdir()
+    done = run(shots, tmp_path, network="splats", maps=str(tmp_path / "maps"))
+    kept = spz.decode((tmp_path / "maps" / "ball.spz").read_bytes())
+    assert not done.splats and done.faces > 100 and len(kept) > 50
+    assert np.percentile(kept.centres, (5, 95), axis=0).mean(0)[1] == pytest.approx(1.0, abs=0.2)  # where the mesh is

@@ -246,12 +246,16 @@ class Work:
 
     def finish(self, found: Representation, job: Span) -> Asset:
         asset = finished(found, self._finish_options, job)
-        notes = [*(self._mapped(found) if self.request.maps else ())]
+        notes = [*(self._mapped(found, asset) if self.request.maps else ())]
         notes += self._seen_around(found, asset) if self.request.views else ()
         return dataclasses.replace(asset, warnings=(*asset.warnings, *notes))
 
-    def _mapped(self, found: Representation) -> tuple[str, ...]:
-        """Writes depth, normals and mask; sentences for the user on what cannot be written."""
+    def _mapped(self, found: Representation, asset: Asset) -> tuple[str, ...]:
+        """Writes depth, normals and mask, or the splats that were learned; sentences for the user on what cannot be
+        written."""
+        if asset.splats is not None:
+            write(asset, Path(self.request.maps) / f"{self.name}{KEPT_SPLATS}", self.name)
+            return ()
         scene = found.scene if self.thing else found
         if self.making.choice.method.makes != "DepthMap":
             return ("a thing alone has no depth map: set the subject to scene for one",)

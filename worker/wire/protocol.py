@@ -150,7 +150,8 @@ class GenerateParams:
     """As SelectParams; `output` is the GLB to write.
 
     `previews`: the folder for pictures of what is made so far, "" for none. `photos`: the folder for the photos as
-    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files, "" for none.
+    their cameras see them, "" for none. `maps`: the folder for depth, normals and mask as OpenEXR files,
+    or for splats that are learned as SPZ, "" for none.
     `views`: the folder for pictures of a thing from all sides with cameras, depth and confidence, "" for none.
     `cached` False: neither takes anything from the cache nor keeps anything there. `thumbnail`: the PNG file to write
     of what was made, "" for none.

@@ -51,11 +51,15 @@ def test_what_shows_much_gets_many_however_small_it_is():
 
 
 def test_those_of_a_needle_do_not_reach_beyond_its_ends():
-    strip = square()
-    strip.vertices[:, 1] *= np.float32(0.005)
-    splats = of_mesh.splats_of((strip,), 20)
-    along = np.abs(some.matrices(splats.rotations)[:, 0]) * splats.scales
-    assert (splats.centres[:, 0] + 2.0 * along.max(1)).max() < 1.15 and len(splats) < 200
+    near = square()
+    strip = near.vertices * np.float32([1.0, 0.005, 1.0]) - np.float32([0.0, 0.0, 5.0])  # shows little, and is long
+    vertices, uv = np.concatenate([near.vertices, strip]), np.concatenate([near.uv, near.uv * np.float32(0.01)])
+    splats = of_mesh.splats_of(
+        (Mesh(vertices, np.concatenate([near.faces, near.faces + 4]), uv, None, near.texture),), 900
+    )
+    needles = splats.centres[:, 2] < -1.0
+    along = (np.abs(some.matrices(splats.rotations)[:, 0]) * splats.scales).max(1)[needles]
+    assert (splats.centres[needles, 0] + 2.0 * along).max() < 1.15 and needles.sum() < 100
 
 
 def test_of_nothing_there_are_none():

@@ -71,6 +71,13 @@ def test_a_thing_that_leans_far_more_than_was_guessed_is_believed_of_metres_alon
     assert front_of(depth(leaning[::-1]), guessed, SIZE, 0.5) is None  # to the other side
 
 
+def test_where_the_guess_does_not_lean_a_thing_may_lean_as_what_is_seen_from_above():
+    y = (np.mgrid[:PIXELS, :PIXELS][0] + 0.5) / PIXELS * 2 - 1
+    nearer_below = depth(-ball(PIXELS)[0] - 1.2 * y)
+    assert front_of(nearer_below, guess(), SIZE, 0.5)[1] > 0.8
+    assert front_of(depth(-ball(PIXELS)[0] + 1.2 * y), guess(), SIZE, 0.5) is None
+
+
 def test_trust_of_nothing_looks_at_no_depth_and_blind_trust_takes_any():
     lie = depth(ball(PIXELS)[0])
     assert front_of(depth(-ball(PIXELS)[0]), guess(), SIZE, 0.0) is None

@@ -102,7 +102,8 @@ def test_nonsense_from_the_network_becomes_the_inflated_outline():
     for front, back in ((-30 * height, 30 * height), (height, -height), (height * np.nan, height)):
         found = regression.believed(front, back, height, mask)
         assert (found[0] == -height).all() and (found[1] == height).all()
-    assert (regression.believed(-height / 2, height / 2, height, mask)[1] == height / 2).all()
+    for thick in (0.05, 0.5):  # a plate's is a tenth of its outline's
+        assert (regression.believed(-height * thick, height * thick, height, mask)[1] == height * thick).all()
 
 
 def test_the_back_of_what_is_of_two_colours_is_of_both_and_takes_none_from_outside():
