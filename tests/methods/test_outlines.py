@@ -13,9 +13,7 @@ from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.multiview_fit import agreement, grid_result, grid_training, hollows, outlines
-from image_to_3d.worker.methods.multiview_fit.grid_field import coloured
-from image_to_3d.worker.methods.multiview_fit.grid_model import photographed
-from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice, tensors_of
+from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 
 BOUNDS = np.array([[-0.55] * 3, [0.55] * 3])
@@ -174,16 +172,6 @@ def test_no_photo_tears_a_thin_wall(hull):
 def test_a_plain_surface_stays_on_its_hull(hull):
     found = agreement.agreed(photos(dented, 40.0, 0.0), hull, hull, LATTICE, JOB)
     assert np.abs(found - hull)[np.abs(hull) < 1.5].max() < 0.05
-
-
-def test_colours_begin_as_photos_show_them(of_block, hull):
-    angle = np.linspace(0.0, 6.0, 40)
-    places = np.stack([RADIUS * np.cos(angle), RADIUS * np.sin(angle), 0.2 * np.sin(3.0 * angle)], 1)
-    points, seen = torch.from_numpy(places).float(), tensors_of(of_block, PIXELS, torch.device("cpu"))
-    found = coloured(photographed(seen, hull, LATTICE, points), torch.tensor([[0.0, 0.0, 1.0]]).expand(40, 3))
-    true = (128.0 + 90.0 * np.sin(7.0 * places + (0.0, 1.0, 2.0))) / 255.0
-    assert np.abs(found.numpy() - true).mean() < 0.05
-    assert (photographed(seen, hull, LATTICE, torch.zeros(1, 3)) == 0.0).all()  # in the middle, where none sees
 
 
 def test_a_thing_with_outlines_learns_colours_and_is_as_smooth_as_its_outlines(of_block):

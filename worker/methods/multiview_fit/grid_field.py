@@ -33,7 +33,7 @@ from torch.nn import functional
 COLOURS = 12
 """Numbers per corner of a table of colours: for each of R, G, B the constant, y, z and x harmonic."""
 SEGMENT = 4  # samples per segment of a ray
-MIDDLE = 0.5  # the colour where all twelve numbers are zero
+_MIDDLE = 0.5  # the colour where all twelve numbers are zero
 _GONE = 0.25  # optical depth where a ray meets something
 _VISIBLE = 1e-3  # samples that are seen less than this do not colour a ray
 _CORNERS = ((0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 0, 1), (1, 1, 0), (1, 1, 1))
@@ -285,7 +285,7 @@ def coloured(numbers: Tensor, direction: Tensor) -> Tensor:
     """(N, 3) sRGB, not clipped, of a table's numbers (N, 12) seen along unit directions (N, 3)."""
     x, y, z = direction.unbind(1)
     harmonics = torch.stack([torch.ones_like(x), y, z, x], 1)
-    return MIDDLE + (numbers.view(-1, 3, 4) * harmonics[:, None]).sum(2)
+    return _MIDDLE + (numbers.view(-1, 3, 4) * harmonics[:, None]).sum(2)
 
 
 def first_distance(depth: Tensor, samples: Samples) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from . import grid_field
 from .grid_field import Grid, Rays, Rendered, Samples
-from .grid_space import Lattice, ViewTensors, at, entered, fused_distance, hull, redistanced
+from .grid_space import Lattice, ViewTensors, at, fused_distance, hull, redistanced
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
@@ -162,21 +162,6 @@ def from_distance(
     size = torch.tensor(lattice.cells, device=device) * lattice.spacing
     around = None if known is None else Surroundings.around(low, low + size, AROUND)
     return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, around)
-
-
-def photographed(views: list[ViewTensors], distance: np.ndarray, lattice: Lattice, points: Tensor) -> Tensor:
-    """(V, 12) numbers of the mean colours that views show at points (V, 3) near a surface; grey where none does."""
-    surface, total = torch.from_numpy(distance).to(points.device), points.new_zeros(len(points), 4)
-    for view in views:
-        pixel, inside, away = view.seen(points)
-        depth = entered(surface, lattice, *view.rays())[pixel]
-        shown = inside & ((away - depth).abs() < (BAND + 1.0) * lattice.spacing) & (view.mask.view(-1)[pixel] > 0.99)
-        total += shown[:, None] * functional.pad(view.colour.view(-1, 3)[pixel], (0, 1), value=1.0)
-    numbers = points.new_zeros(len(points), 3, grid_field.COLOURS // 3)
-    numbers[..., 0] = torch.where(
-        total[:, 3:] > 0.0, total[:, :3] / total[:, 3:].clamp(min=1.0) - grid_field.MIDDLE, 0.0
-    )
-    return numbers.flatten(1)
 
 
 def near_surface(distance: Tensor) -> Tensor:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -31,7 +30,7 @@ from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
-from .grid_model import SOFT, Model, finer, from_distance, haze, photographed, surface
+from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
 from .hollows import opened
@@ -107,21 +106,21 @@ PRESETS = {
         200,
         4096,
         (Stage("density", 64, 200), Stage("surface", 128, 400)),
-        Stage("colours", 128, 60),
+        Stage("colours", 128, 200),
         Stage("colours", 128, 300),
     ),
     "balanced": Plan(
         400,
         4096,
         (Stage("density", 80, 300), Stage("surface", 128, 400), Stage("surface", 192, 600)),
-        Stage("colours", 192, 100),
+        Stage("colours", 192, 300),
         Stage("colours", 192, 500),
     ),
     "high": Plan(
         800,
         8192,
         (Stage("density", 128, 1500), Stage("surface", 192, 1500), Stage("surface", 320, 3000)),
-        Stage("colours", 256, 300),
+        Stage("colours", 256, 600),
         Stage("colours", 288, 1000),
     ),
 }
@@ -203,10 +202,7 @@ class _Training:
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
             _, distance = outlined_shape(self._capture.views, lattice, self._job)
-            small = [view.resized(max(lattice.cells)) for view in self._views]
-            return from_distance(
-                distance, lattice, self._exposure.device, partial(photographed, small, distance, lattice)
-            )
+            return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
