@@ -139,6 +139,54 @@ def test_failures_are_json_too_where_that_is_asked_for(run, tmp_path):
     assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == -32803
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ("batch {folder} -o {folder}/out --jobs 0", "'0' is not a number from 1 on"),
+        ("batch {folder} -o {folder}/out --jobs -3", "'-3' is not a number from 1 on"),
+        ("batch {folder} -o {folder}/out --jobs 2 --cluster auto", "leave it out with --on and --cluster"),
+        ("batch {folder} -o {folder}/out --on host --cluster auto", "choose one"),
+        ("generate {folder}/a.png -o {folder}/out.glb --on  ", "argument --on: nothing was named"),
+        ("generate {folder}/a.png -o ", "argument -o/--output: nothing was named"),
+        ("batch  -o {folder}/out", "argument SOURCE: nothing was named"),
+        ("batch {folder} -o {folder}/out --cluster ", "argument --cluster: nothing was named"),
+        ("generate {folder}/a.png -o {folder}/out.glb --set-up", "name that by --on"),
+        ("generate {folder}/a.png -o {folder}/x.spz --frames all", "name a folder"),
+        ("generate {folder}/a.png -o {folder}/x --frames all --maps {folder}/y", "leave --maps and --views out"),
+        ("refine {folder}/a.glb {folder}/a.png -o {folder}/b.glb --set seed=3", "name one by --with"),
+        ("refine {folder}/a.glb {folder}/a.png -o {folder}/b.glb --preset high", "name one by --with"),
+    ],
+)
+def test_what_would_be_ignored_is_refused_before_any_work(monkeypatch, capsys, tmp_path, arguments, message):
+    monkeypatch.setattr(cli, "_started", None)  # nothing may be asked of a worker
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.format(folder=tmp_path).split(" "))
+    assert ended.value.code == 2 and message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_named_is_made_and_a_file_is_told_from_it(monkeypatch, capsys, photo, tmp_path):
+    asked = []
+
+    def kept(app, params, job):
+        asked.append(params)
+        raise Unsure("enough", "allow_partial")
+
+    monkeypatch.setattr(App, "generate", kept)
+    monkeypatch.setattr(App, "improve", kept)
+    generate = ["generate", str(photo), "-o", str(tmp_path / "out.glb"), "--model", "included", "--maps"]
+    improve = ["improve", str(photo), str(photo), "-o", str(tmp_path / "out.glb"), "--each"]
+    for number, command in enumerate((generate, improve)):
+        folder = tmp_path / "new" / str(number)
+        assert main([*command, str(folder)]) == 1 and folder.is_dir()
+        assert main([*command, str(photo)]) == 1
+        assert "is a file: name a folder" in capsys.readouterr().err.splitlines()[-1]
+    assert [params.maps if number == 0 else params.previews for number, params in enumerate(asked)] == [
+        str(tmp_path / "new" / "0"),
+        str(tmp_path / "new" / "1"),
+    ]
+
+
 def test_wrong_usage_has_an_exit_code_of_its_own(run):
     assert run("generate").returncode == 2
     assert run("conjure").returncode == 2
@@ -194,6 +242,7 @@ def test_names_and_licences_are_whole_in_a_narrow_terminal(monkeypatch, capsys):
     shown = capsys.readouterr().out
     rows = [network for method in all_methods() for network in method.networks]
     assert all(row.name in shown.split() and row.licence in " ".join(shown.split()) for row in rows)
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_what_is_unsure_says_what_to_type_and_goes_on_where_that_is_typed(monkeypatch, capsys, photo, tmp_path):

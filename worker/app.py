@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import __version__
 from .core.errors import Invalid, Unable
+from .core.file_types import FORMATS
 from .core.job import Job
 from .core.texts import path_of, shortened
 from .methods import all_methods, along, network_named, with_network
@@ -123,6 +124,12 @@ class App:
         from .executors.workers import fitting, workers
         from .pipeline import batch, generate
 
+        if params.jobs < 1:
+            raise Invalid(f"there is at least 1 worker, not {params.jobs}")
+        if params.format not in FORMATS:
+            raise Invalid(f"a batch writes {', '.join(FORMATS)}, not {shortened(params.format)}")
+        if params.format != "glb" and params.blender:
+            raise Invalid("an asset library is made of meshes: choose the format glb for it")
         if not 1 <= params.part <= params.parts:
             raise Invalid(f"there is no part {params.part} of {params.parts}: parts are counted from 1")
         machine = generate.Machine(self._weights, self._results, self._initialized.device)

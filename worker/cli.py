@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from .app import App
-from .core.errors import Cancelled, Invalid, Unsure, WeightsMissing
+from .core.errors import Cancelled, Invalid, Unable, Unsure, WeightsMissing
+from .core.file_types import FORMATS, result_ending
 from .core.job import Job, Notify
 from .core.options import parsed
 from .elsewhere.near import Near
@@ -41,7 +43,10 @@ OFFLINE = ("HF_HUB_OFFLINE", "UV_OFFLINE")
 
 
 def main(arguments: list[str]) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if misused := _misused(options):
+        parser.error(misused)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
@@ -70,8 +75,8 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
         network=network,
         options=_options(options),
         cached=not options.no_cache,
-        maps=str(Path(options.maps).absolute()) if options.maps else "",
-        views=str(Path(options.views).absolute()) if options.views else "",
+        maps=_folder(options.maps, options.on),
+        views=_folder(options.views, options.on),
     )
     deep = (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if network is None and deep and not options.on else ""
@@ -84,6 +89,21 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
     with _job(quiet=options.json) as job:
         made = app.refused(params, job) if options.frames else app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
+
+
+def _folder(name: str | None, on: str | None = None) -> str:
+    """The folder of that name, "" for none; it is made where there is none, but for work on another machine. Raises
+    Invalid, Unable."""
+    if not name or on:
+        return name or ""
+    path = Path(name).absolute()
+    if path.exists() and not path.is_dir():
+        raise Invalid(f"{path} is a file: name a folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unable(f"the folder {path} cannot be made ({error.strerror or error}): choose another") from None
+    return str(path)
 
 
 def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
@@ -114,12 +134,13 @@ def batch(options: argparse.Namespace) -> protocol.BatchResult:
         options=_options(options),
         sets=options.sets,
         cached=not options.no_cache,
-        jobs=options.jobs,
+        jobs=options.jobs or 1,
         on=options.on or "",
         cluster=options.cluster or "",
         blender=options.blender or "",
         part=options.part[0],
         parts=options.part[1],
+        format=options.format,
     )
     deep = network is None and (category or "depth").lower() != "nerf"
     missed = _brought_along(app, options) if deep and not options.on else ""
@@ -146,8 +167,8 @@ def refine(options: argparse.Namespace) -> protocol.GenerateResult:
         options.picture,
         str(Path(options.output).absolute()),
         options.texture,
-        options.network,
-        options.preset,
+        options.network or "",
+        options.preset or "balanced",
         dict(options.set),
     )
     with _job(quiet=options.json) as job:
@@ -163,7 +184,7 @@ def improve(options: argparse.Namespace) -> protocol.GenerateResult:
         options.rounds,
         options.repainter,
         options.seed,
-        str(Path(options.each).absolute()) if options.each else "",
+        _folder(options.each),
         not options.no_cache,
     )
     with _job(quiet=options.json) as job:
@@ -243,20 +264,15 @@ def show_downloaded(result: protocol.DownloadResult) -> None:
 
 
 def show_catalogue(catalogue: protocol.Catalogue) -> None:
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # whole, however narrow the terminal is: what is to be typed, and what is to be known before
-    name, licence = Column("network", no_wrap=True), Column("licence", no_wrap=True)
-    table = Table("model", name, licence, "download", "here", "what it is", box=None)
-    for method in catalogue.methods:
-        for network in method.networks:
-            size = f"{network.bytes / 1e6:.0f} MB" if network.bytes else "none"
-            here = "yes" if network.here else "no"
-            if method.environment != "core":
-                here = f"in the environment {method.environment}"
-            table.add_row(method.category, network.name, network.licence, size, here, network.help)
-    Console().print(table)
+    """Each network's name, licence and download on a line, and what it is below: whole in 80 columns."""
+    for category in dict.fromkeys(method.category for method in catalogue.methods):
+        _write(category)
+        for method in catalogue.methods:
+            for network in method.networks if method.category == category else ():
+                here = f"in the environment {method.environment}" if method.environment != "core" else ""
+                here = here or ("here" if network.here else f"{network.bytes / 1e6:.0f} MB" * bool(network.bytes))
+                _write(f"  {network.name:24} {network.licence:24} {here}".rstrip())
+                _write(textwrap.fill(network.help, 78, initial_indent=" " * 6, subsequent_indent=" " * 6))
 
 
 def show_report(report: Report) -> None:
@@ -403,21 +419,21 @@ def _cancelled_by_interrupt(job: Job) -> Iterator[Job]:
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="write the result as one JSON object")
-    common.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    common.add_argument("--weights", metavar="FOLDER", help="where weights of networks lie")
-    common.add_argument("--cache", metavar="FOLDER", help="where results are kept")
+    common.add_argument("--device", type=_given, default="auto", help="auto, cpu, cuda or mps")
+    common.add_argument("--weights", type=_given, metavar="FOLDER", help="where weights of networks lie")
+    common.add_argument("--cache", type=_given, metavar="FOLDER", help="where results are kept")
     parser = argparse.ArgumentParser(prog="image-to-3d", description="Pictures to textured 3D meshes.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = _command(commands, "generate", "make a GLB from a photo", common, generate, show_made)
-    command.add_argument("photo", nargs="+", metavar="PHOTO")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb", help="a folder with --frames")
+    command.add_argument("photo", nargs="+", type=_given, metavar="PHOTO")
+    command.add_argument("-o", "--output", type=_given, required=True, metavar="OUT.glb", help="a folder with --frames")
     which = "depth of each frame of a video or a folder, in one scale, as OpenEXR files: all, 10-50 or 10-50:2"
     command.add_argument("--frames", type=_range, metavar="RANGE", help=which)
     maps = "also write depth, normals and mask there as OpenEXR files, or splats that are learned"
-    command.add_argument("--maps", metavar="FOLDER", help=maps)
+    command.add_argument("--maps", type=_given, metavar="FOLDER", help=maps)
     what = "also write the thing from all sides there: pictures, cameras (transforms.json), depth, confidence"
-    command.add_argument("--views", metavar="FOLDER", help=what)
+    command.add_argument("--views", type=_given, metavar="FOLDER", help=what)
     command.add_argument("--backend", help=argparse.SUPPRESS)  # what depth, nerf and diffusion were called before
     _add_making(command)
     _add_elsewhere(command)
@@ -438,14 +454,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_elsewhere(command: argparse.ArgumentParser) -> None:
     what = "do it on a machine that ssh reaches: user@host, or user@host:folder of the program there"
-    command.add_argument("--on", metavar="HOST", help=what)
+    command.add_argument("--on", type=_given, metavar="HOST", help=what)
     command.add_argument("--set-up", action="store_true", help="with --on: make the environment there first")
 
 
 def _add_making(command: argparse.ArgumentParser) -> None:
     """What says how things are made of pictures."""
     what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
-    command.add_argument("--model", metavar="NAME", help=what)
+    command.add_argument("--model", type=_given, metavar="NAME", help=what)
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
     command.add_argument(
         "--set",
@@ -469,37 +485,39 @@ def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "make a GLB of each picture in a folder or a list; goes on where it was cut off"
     command = _command(commands, "batch", what, common, batch, show_batch)
     what = "a folder of pictures, or a list of them: .txt, .csv or .jsonl, with options for each"
-    command.add_argument("source", metavar="SOURCE", help=what)
-    command.add_argument("-o", "--output", required=True, metavar="FOLDER", help="where results come")
+    command.add_argument("source", type=_given, metavar="SOURCE", help=what)
+    command.add_argument("-o", "--output", type=_given, required=True, metavar="FOLDER", help="where results come")
+    what = "of what is made: meshes, else Gaussian splats"
+    command.add_argument("--format", choices=FORMATS, default="glb", help=what)
     command.add_argument("--sets", action="store_true", help="each folder in SOURCE is a set of photos of one thing")
-    command.add_argument("--blender", metavar="PROGRAM", help=_WITH_BLENDER)
+    command.add_argument("--blender", type=_given, metavar="PROGRAM", help=_WITH_BLENDER)
     what = "have a cluster of Ray's make them: auto, or ray://HOST:10001 (in the environment farm)"
-    command.add_argument("--cluster", metavar="ADDRESS", help=what)
+    command.add_argument("--cluster", type=_given, metavar="ADDRESS", help=what)
     what = "every Nth thing from the Kth on, for one of N machines; the whole afterwards finds all of them"
     command.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help=what)
     what = "end well although some failed: the whole batch tries them again, and tells of them"
     command.add_argument("--failures-later", action="store_true", help=what)
-    command.add_argument("--jobs", type=int, default=1, metavar="N", help="workers at the same time, as memory allows")
+    command.add_argument("--jobs", type=_count, metavar="N", help="workers at the same time, as memory allows")
     _add_making(command)
     _add_elsewhere(command)
 
     command = _command(
         commands, "library", "make an asset library of what batch has made", common, library, show_library
     )
-    command.add_argument("folder", metavar="RESULTS")
-    command.add_argument("--blender", required=True, metavar="PROGRAM", help=_WITH_BLENDER)
+    command.add_argument("folder", type=_given, metavar="RESULTS")
+    command.add_argument("--blender", type=_given, required=True, metavar="PROGRAM", help=_WITH_BLENDER)
 
 
 def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "give a mesh a picture's outline and colours"
     command = _command(commands, "refine", what, common, refine, show_generated)
-    command.add_argument("mesh", metavar="MESH.glb")
-    command.add_argument("picture", metavar="PICTURE", help="of the same thing")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("mesh", type=_given, metavar="MESH.glb")
+    command.add_argument("picture", type=_given, metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", type=_given, required=True, metavar="OUT.glb")
     command.add_argument("--texture", type=int, default=2048, help="pixels along the side of the new texture")
     by = "triposg or detailgen3d: the shape is refined by that network; else it follows the picture's outline"
-    command.add_argument("--with", dest="network", default="", metavar="NETWORK", help=by)
-    command.add_argument("--preset", default="balanced", help="with a network: fast, balanced or high")
+    command.add_argument("--with", dest="network", type=_given, metavar="NETWORK", help=by)
+    command.add_argument("--preset", help="with a network: fast, balanced (else taken) or high")
     command.add_argument(
         "--set",
         action="append",
@@ -514,14 +532,15 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
 def _add_improve(commands: Any, common: argparse.ArgumentParser) -> None:
     what = "make a mesh better in rounds: sides that no picture shows are painted, shape and texture follow"
     command = _command(commands, "improve", what, common, improve, show_generated)
-    command.add_argument("mesh", metavar="MESH.glb")
-    command.add_argument("picture", nargs="+", metavar="PICTURE", help="of the same thing")
-    command.add_argument("-o", "--output", required=True, metavar="OUT.glb")
+    command.add_argument("mesh", type=_given, metavar="MESH.glb")
+    command.add_argument("picture", nargs="+", type=_given, metavar="PICTURE", help="of the same thing")
+    command.add_argument("-o", "--output", type=_given, required=True, metavar="OUT.glb")
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
     command.add_argument("--rounds", type=int, default=0, metavar="R", help="how many; else as the preset says")
     command.add_argument("--repainter", default="included", metavar="NAME", help="what paints: included, or a network")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--each", metavar="FOLDER", help="also write the mesh that each round leaves there")
+    what = "also write the mesh that each round leaves there"
+    command.add_argument("--each", type=_given, metavar="FOLDER", help=what)
     command.add_argument("--no-cache", action="store_true", help="make every round anew, and keep nothing of it")
 
 
@@ -531,6 +550,41 @@ def _command(
     command = commands.add_parser(name, help=help, description=help, parents=[common])
     command.set_defaults(run=run, show=show)
     return command
+
+
+def _misused(options: argparse.Namespace) -> str:
+    """What would be left out of what was said, as it goes with something else; "" where nothing would."""
+    given = {name: value for name, value in vars(options).items() if value}
+    if given.get("set_up") and "on" not in given:
+        return "--set-up makes the environment of another machine: name that by --on"
+    if options.run is refine and not options.network and (options.set or options.preset):
+        return "--set and --preset are for networks: name one by --with"
+    if "frames" in given and _like_a_file(options.output):
+        return f"--frames come into a folder, and {options.output} is called like a file: name a folder"
+    if "frames" in given and ("maps" in given or "views" in given):
+        return "--frames are maps already, and have no views: leave --maps and --views out"
+    if "jobs" in given and ("on" in given or "cluster" in given):
+        return "--jobs counts workers on this machine: leave it out with --on and --cluster"
+    if "cluster" in given and "on" in given:
+        return "--on and --cluster are two ways: choose one"
+    return ""
+
+
+def _like_a_file(name: str) -> bool:
+    return result_ending(name).removeprefix(".") in FORMATS and not Path(name).is_dir()
+
+
+def _given(text: str) -> str:
+    """A name that is one."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("nothing was named")
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _range(text: str) -> dict[str, int]:

@@ -130,8 +130,9 @@ def deep_in_the_middle(mesh: trimesh.Trimesh, scan: trimesh.Trimesh) -> float:
 def shaped(folder: Path, preset: str, out: Path | None) -> str:
     """Lines of the shape and of the hull of all pictures with their true cameras, as the product makes them meshes."""
     start, truth, capture = time.process_time(), Truth.of(folder), held_out.captured(folder / "transforms.json")
-    lattice = Lattice.over(capture.bounds, grid_training.PRESETS[preset].outlined.cells)
-    hull, shape = grid_training.outlined_shape(capture.views, lattice, poses.job())
+    plan = grid_training.PRESETS[preset]
+    lattice = Lattice.over(capture.bounds, plan.outlined.cells)
+    hull, shape = grid_training.outlined_shape(capture, plan, lattice, poses.job())
     seconds, rows = f"{time.process_time() - start:.0f}", []
     options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
     for name, distance, said in (("shape", shape, seconds), ("hull", hull, "")):

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.geometry.texturing.synthesis import synthesised
+from image_to_3d.worker.geometry.texturing.synthesis import _basis, synthesised
 from scipy import ndimage
 
 SIDE = 96
@@ -73,3 +73,14 @@ def test_what_is_seen_once_is_not_seen_again_behind():
     made = synthesised(ndimage.gaussian_filter(photo, (5, 5, 0)), mask, photo, mask)
     core = ndimage.binary_erosion(mask, iterations=6)
     assert made[core].min() > 70 and made[core].std() > 0.4 * mottled[core].std()
+
+
+def test_patches_are_compared_by_nearly_all_in_which_they_differ():
+    dice = np.random.default_rng(0)
+    spectrum = 0.9 ** np.arange(80)
+    features = (dice.normal(size=(2000, 80)) * spectrum) @ np.linalg.qr(dice.normal(size=(80, 80)))[0]
+    centred = features - features.mean(axis=0)
+    basis = _basis(features)
+    most = np.linalg.eigvalsh(centred.T @ centred)[-basis.shape[1] :].sum()
+    assert np.abs(basis.T @ basis - np.eye(basis.shape[1])).max() < 1e-6
+    assert np.trace(basis.T @ centred.T @ centred @ basis) > 0.999 * most

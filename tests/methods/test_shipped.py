@@ -14,7 +14,7 @@ from image_to_3d.worker.methods import all_methods
 from image_to_3d.worker.methods.depth.included import averaged, load
 from image_to_3d.worker.methods.layers import generator_network
 from image_to_3d.worker.methods.layers.generator_network import GRIDS, interpolation
-from image_to_3d.worker.methods.method import INCLUDED
+from image_to_3d.worker.methods.method import INCLUDED, _digest
 from image_to_3d.worker.methods.runtime import memory, sessions
 from safetensors.numpy import load_file, save_file
 
@@ -142,3 +142,11 @@ def test_noise_is_the_seeds_and_varies_as_the_mixing_says():
     many = np.stack([network.noise(seed) for seed in range(400)])[:, :, 7, 20]
     expected = sum(mixing @ mixing.T for mixing in network.mixing)
     np.testing.assert_allclose(np.cov(many.T), expected, atol=0.2)
+
+
+def test_weights_that_change_while_the_program_runs_are_other_weights(tmp_path):
+    (tmp_path / "w").write_bytes(b"one")
+    first = _digest(tmp_path / "w")
+    assert _digest(tmp_path / "w") == first
+    (tmp_path / "w").write_bytes(b"other")
+    assert _digest(tmp_path / "w") != first

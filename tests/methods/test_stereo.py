@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 from image_to_3d.tests import render
 from image_to_3d.tests.cameras import scene
 from image_to_3d.worker.cameras.capture import Capture
@@ -94,3 +95,43 @@ def test_photos_with_nothing_in_common_tell_no_shape_and_it_is_learned(taken):
     capture = Capture(grey, np.zeros((0, 3), np.float32), BOUNDS, True)
     plan = Plan(32, 64, (Stage("density", 8, 2), Stage("surface", 8, 2)), placed=Stage("colours", 8, 1))
     assert grid_training.train(capture, plan, JOB, CPU).steps == 4
+
+
+def legs() -> tuple[trimesh.Trimesh, trimesh.Trimesh]:
+    """Two blocks with a gap between them, and what few outlines may take them for."""
+    one = trimesh.creation.box((0.3, 0.6, 0.4))
+    other = one.copy().apply_translation((0.3, 0.0, 0.0))
+    return trimesh.util.concatenate([one.apply_translation((-0.3, 0.0, 0.0)), other]), trimesh.creation.box(
+        (0.9, 0.6, 0.4)
+    )
+
+
+def seeing(shape: trimesh.Trimesh, noise: float, pixels: int = 256) -> tuple[list, list[torch.Tensor]]:
+    """Eight views, and how far their pixels see of a shape, wrongly by so much of it."""
+    random, views, seen = np.random.default_rng(0), [], []
+    for view in scene.ring(8, 360.0, 30.0, pixels):
+        c = view.camera
+        place = render.View(c.width, c.height, c.fx, c.fy, c.cx, c.cy, view.position, (scene.FLIP @ view.rotation).T)
+        depth = render.render(render.Shape(shape.vertices, shape.faces), place).depth
+        mask = np.where(np.isfinite(depth), 255, 0).astype(np.uint8)
+        views.append(replace(view, rgb=np.dstack([mask] * 3), mask=mask))
+        away = depth * np.exp(noise * random.standard_normal(depth.shape))
+        seen.append(torch.from_numpy(away.astype(np.float32)).view(-1))
+    tensors = tensors_of(views, pixels, CPU)
+    return tensors, [each / (view.rays()[1] @ view.rotation[2]) for view, each in zip(tensors, seen)]
+
+
+def test_a_gap_that_photos_look_into_opens_and_nothing_else_changes():
+    truth, filled = legs()
+    lattice = Lattice.over(np.array([[-0.5, -0.35, -0.25], [0.5, 0.35, 0.25]]), 48)
+    points = lattice.corners(CPU).numpy()
+    box = np.abs(points) - filled.extents / 2.0
+    hull = (np.linalg.norm(box.clip(0.0), axis=1) + box.max(1).clip(max=0.0)) / lattice.spacing
+    hull = hull.reshape(lattice.samples).astype(np.float32)
+    opened = stereo.deepened(*seeing(truth, 0.0), hull, lattice)
+    gap = (np.abs(points[:, 0]) < 0.1) & (hull.ravel() < -2.0)
+    assert (opened.ravel()[gap] > 0.0).mean() > 0.8
+    leg = (np.abs(np.abs(points[:, 0]) - 0.3) < 0.1) & (hull.ravel() < -1.5)
+    assert (opened.ravel()[leg] < 0.0).mean() > 0.98 and not (opened < 0.0)[hull >= 0.0].any()
+    assert stereo.deepened(*seeing(filled, 0.005), hull, lattice) is hull
+    assert stereo.deepened(*seeing(truth, 0.0, 64), hull, lattice) is hull  # too few pixels to tell

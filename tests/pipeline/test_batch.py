@@ -19,6 +19,7 @@ from image_to_3d.worker.executors.workers import BESIDE, fitting
 from image_to_3d.worker.finish.thumbnail import drawn_of
 from image_to_3d.worker.pipeline import batch as batches
 from image_to_3d.worker.pipeline.rows import rows_of
+from image_to_3d.worker.pipeline.sheet import written
 from image_to_3d.worker.store.ledger import Ledger
 from image_to_3d.worker.wire.protocol import VERSION, BatchParams, InitializeParams
 from PIL import Image
@@ -87,6 +88,37 @@ def test_a_folder_becomes_glbs_pictures_results_and_a_sheet(app, folder, tmp_pat
     assert told["a"]["bytes"] == (out / "a.glb").stat().st_size and told["a"]["faces"] > 100
     seen = np.asarray(Image.open(out / drawn[0]))
     assert seen.shape == (256, 256, 4) and (seen[..., 3] > 0).mean() > 0.1
+
+
+def test_a_batch_of_splats_is_files_of_that_kind_and_goes_on(app, folder, tmp_path):
+    out = tmp_path / "out"
+    result = ran(app, folder, out, format="spz")
+    assert (result.made, result.failed) == (2, 1) and not list(out.rglob("*.glb"))
+    assert entries(out)["a"]["glb"] == "a.spz" and entries(out)["a"]["bytes"] == (out / "a.spz").stat().st_size
+    assert (out / "a.spz").read_bytes()[:2] == b"\x1f\x8b"
+    assert Image.open(out / "thumbnails" / "a.png").size == (256, 256)
+    assert ran(app, folder, out, format="spz").kept == 2
+    assert ran(app, folder, out).made == 2  # meshes are others
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"jobs": 0}, "at least 1 worker"),
+        ({"format": "obj"}, "glb, spz, ply"),
+        ({"format": "ply", "blender": "blender"}, "made of meshes"),
+    ],
+)
+def test_what_no_batch_can_be_is_refused_before_any_work(app, folder, tmp_path, wrong, message):
+    with pytest.raises(Unable, match=message):
+        ran(app, folder, tmp_path / "out", **wrong)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_sheet_shows_what_is_to_be_known_of_a_thing(tmp_path):
+    entry = {"name": "a", "pictures": [], "status": "done", "thumbnail": "a.png", "faces": 9, "network": "n"}
+    written(tmp_path / "sheet.html", [{**entry, "seconds": 1.0, "warnings": ["rough <b>"]}], lambda: None)
+    assert '<small class="note">rough &lt;b&gt;</small>' in (tmp_path / "sheet.html").read_text("utf-8")
 
 
 def test_the_sheet_is_one_file_that_shows_all_and_asks_for_nothing(app, folder, tmp_path):

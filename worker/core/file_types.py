@@ -42,6 +42,10 @@ SPLATS = (".spz", ".ply", ".splats.glb")
 glTF's extension has them."""
 
 
+FORMATS = ("glb", *(ending.removeprefix(".") for ending in SPLATS))
+"""What results may be, as it is typed: a mesh, or one of SPLATS."""
+
+
 def result_ending(name: str) -> str:
     """What a result's name says of its kind, in lower case: one of SPLATS, or its last ending."""
     name = name.lower()

@@ -162,7 +162,7 @@ class Near:
             "catalogue": self.catalogue,
             "networks/download": self.download,
             "networks/unload": lambda params, job: self._plain("networks/unload", params, job),
-            **dict.fromkeys(("sequence", "batch"), self.refused),
+            **dict.fromkeys(("sequence", "batch", "improve"), self.refused),
             "shutdown": self.shutdown,
         }
 
@@ -173,6 +173,8 @@ class Near:
 
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Sends the pictures, has the GLB made, and fetches what there is to fetch."""
+        if params.maps or params.views:
+            raise Unable("depth maps and views are saved by a worker on this machine only: work here")
         own = f"out/{next(self._numbers)}"
         there = self._made(own, job)
         sent = dataclasses.replace(
@@ -185,8 +187,6 @@ class Near:
             views="",
             thumbnail=f"{there}/thumbnail.png" if params.thumbnail else "",
         )
-        if params.maps or params.views:
-            raise Unable("depth maps and views are saved by a worker on this machine only")
         made = self._ask("generate", sent, job, whole=True)
         job.report(FETCHING, "fetching the result", self._host)
         if params.thumbnail:
@@ -271,7 +271,7 @@ class Near:
 
     def refused(self, params: Any, job: Job) -> Any:
         """Raises Unable."""
-        raise Unable("frames and batches are made by a worker on this machine only: choose one picture, or several")
+        raise Unable("frames, batches and rounds of improving are made by a worker on this machine only: work here")
 
     # ---- files
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Unable
+from ..core.file_types import result_ending
 from ..core.job import Job
 from ..elsewhere.near import with_it
 from ..pipeline.batch import Asked
@@ -68,7 +69,7 @@ class Hand:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             pictures = tuple(str(folder / each) for each in sent.chosen)
-            glb, thumbnail = folder / "result.glb", folder / "result.png"
+            glb, thumbnail = folder / f"result{result_ending(asked.output)}", folder / "result.png"
             own = dataclasses.replace(asked, pictures=pictures, output=str(glb), thumbnail=str(thumbnail))
             try:
                 facts = dict(self._worker.make(own, Job(lambda *report: None)))

@@ -9,26 +9,33 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
+from ..core.camera_info import CameraInfo
 from ..core.view import PinholeCamera, View
 from ..geometry.glb_reading import read_glb
 from ..geometry.mesh import Mesh
 from ..geometry.texturing.photo import sampled
+from ..geometry.texturing.projection import moved
 from ..geometry.texturing.rasterise import covered, projected
 
 FOV, YAW, PITCH = 30.0, 25.0, 15.0
 """Degrees: the camera's field of view, and how far beside and above the front it stands: a shape is seen there that the
 photo's own place hides."""
 
+PLACE_YAW, PLACE_PITCH, PLACE_NEAR = 8.0, 4.0, 30.0
+"""Of an open surface, as of a room or a street: degrees beside and above the photo's own place, and the percentage of
+the points before it that are nearer than what is walked around. At 25 degrees a street is hard to make out."""
+
 _FINER = 2  # pixels are drawn so much smaller, and averaged
 _CLAY = 0.72  # sRGB of what faces the light
 _LIGHT = np.array([-0.4, 0.7, 0.6])  # from where it comes, beside the camera: x right, y up, z towards it
 
 
-def drawn(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn(mesh: Mesh, size: int, photo: CameraInfo | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(size, size, 4) uint8 sRGB with alpha, twice: with the mesh's texture, and as clay. Faces are seen from both
-    sides."""
-    view = _beside(mesh, size * _FINER)
+    sides. photo: the camera of an open surface, from near which it is seen; a closed one is from beside its front."""
+    view = _beside(mesh, size * _FINER) if photo is None else _near(mesh, size * _FINER, photo)
     seen = projected(mesh.vertices, view)
     ahead = np.flatnonzero((seen[:, 2] > 1e-9)[mesh.faces].all(axis=1))
     corners = seen[mesh.faces[ahead]]
@@ -43,14 +50,16 @@ def drawn(mesh: Mesh, size: int) -> tuple[np.ndarray, np.ndarray]:
     return tuple(_picture(values, first >= 0, size) for values in (colour, clay))
 
 
-def drawn_of(path: Path, size: int) -> np.ndarray:
-    """As `drawn`, with its texture, of the first thing in a GLB. Raises Unable."""
+def drawn_of(path: Path, size: int, photo: CameraInfo | None = None) -> np.ndarray:
+    """As `drawn`, with its texture, of the first thing in a GLB, from near the photo where it is open. Raises
+    Unable."""
     read = read_glb(path)
     own = read.page == read.page[0]
     corners, page = read.corners[own], read.page[0]
     faces = np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
     mesh = Mesh(corners.reshape(-1, 3), faces, read.uv[own].reshape(-1, 2))
-    return drawn(mesh if page < 0 else replace(mesh, texture=read.pages[page]), size)[0]
+    mesh = mesh if page < 0 else replace(mesh, texture=read.pages[page])
+    return drawn(mesh, size, photo if read.double_sided else None)[0]
 
 
 def _beside(mesh: Mesh, size: int) -> View:
@@ -63,6 +72,21 @@ def _beside(mesh: Mesh, size: int) -> View:
     radius = float(np.linalg.norm(mesh.vertices - (low + high) / 2.0, axis=1).max())
     away = 1.02 * max(radius, 1e-9) / math.sin(math.radians(FOV) / 2.0)
     return View(PinholeCamera.from_fov(size, size, FOV), rotation, (low + high) / 2.0 + away * back)
+
+
+def _near(mesh: Mesh, size: int, photo: CameraInfo) -> View:
+    """The view from a little beside the photo's own place, with the photo's longer side along the picture's."""
+    w, *axis = photo.rotation
+    rotation = np.diag([1.0, -1.0, -1.0]) @ Rotation.from_quat([*axis, w]).as_matrix().T
+    camera = PinholeCamera.from_fov(size, size, photo.fov_degrees)
+    camera = replace(camera, cx=(0.5 - photo.shift[0]) * size, cy=(0.5 + photo.shift[1]) * size)
+    view = View(camera, rotation, np.array(photo.position))
+    depth = projected(mesh.vertices, view)[:, 2]
+    ahead = depth[depth > 0]
+    if not len(ahead):
+        return view
+    pivot = view.position + rotation[2] * np.percentile(ahead, PLACE_NEAR)
+    return moved(view, np.array([0.0, 0.0, 0.0, -math.radians(PLACE_PITCH), math.radians(PLACE_YAW)]), pivot, 1.0)
 
 
 def _textured(mesh: Mesh, found: object, faces: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def flats(depth: np.ndarray, own: np.ndarray) -> list[Flat]:
         if len(found) == _MOST or free.sum() < max(least, 3):
             break
         flat = _largest(depth, slope, free, rng)
-        if not flat.on.any():
+        if flat.on.sum() < max(least, 1):  # of 23 things' sides none had a plane after that
             break
         free &= ~flat.on
         core = ndimage.binary_opening(flat.on, np.ones((3, 3)))
@@ -69,28 +69,49 @@ def flats(depth: np.ndarray, own: np.ndarray) -> list[Flat]:
 def _largest(depth: np.ndarray, slope: np.ndarray, free: np.ndarray, rng: np.random.Generator) -> Flat:
     """The plane through one of the free pixels, sloped as it is, that most of them lie on, fitted to the largest
     connected part of those."""
-    place = np.argwhere(free)
-    tried = rng.choice(len(place), min(len(place), _GUESSES), replace=False)
-    steps = slope[:, free].T
-    starts = depth[free][tried] - (steps[tried] * place[tried]).sum(axis=1)
-    guesses = np.column_stack([starts, steps[tried]])
-    on = np.stack([_on(guess, depth[free], steps, place.T) for guess in guesses])
-    plane, found = guesses[on.sum(axis=1).argmax()], np.zeros_like(free)
+    place, steps = np.argwhere(free).T, slope[:, free]
+    tried = rng.choice(place.shape[1], min(place.shape[1], _GUESSES), replace=False)
+    starts = depth[free][tried] - (steps * place)[:, tried].sum(axis=0)
+    guesses = np.column_stack([starts, steps[:, tried].T])
+    lies = _Free.of(depth[free], steps, place)
+    plane, found = guesses[np.count_nonzero(lies.on(guesses), axis=1).argmax()], np.zeros_like(free)
     for _ in range(_FITS):
-        found = np.zeros_like(free)
-        found[free] = _on(plane, depth[free], steps, place.T)
+        before, found = found, np.zeros_like(free)
+        found[free] = lies.on(plane[None])[0]
         found = _largest_part(found)
-        if found.sum() < 3:
+        if found.sum() < 3 or (found == before).all():
             break
         rows, columns = np.nonzero(found)
         plane = np.linalg.lstsq(np.column_stack([np.ones(len(rows)), rows, columns]), depth[found], rcond=None)[0]
     return Flat(plane, found)
 
 
-def _on(plane: np.ndarray, depth: np.ndarray, slope: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """(n,) bool which pixels of depth (n,) and slope (n, 2) at places (2, n) lie on a plane and slope as it does."""
-    steep = np.sqrt(1.0 + plane[1] ** 2 + plane[2] ** 2)
-    return (_cosine(plane, slope) > _ALIKE) & (np.abs(plane[0] + plane[1:] @ place - depth) < _NEAR * steep)
+@dataclass(frozen=True, eq=False)
+class _Free:
+    """Pixels that are asked which planes they lie on. normals: (3, n) float32 of their slopes. points: (4, n) float32,
+    1, place and depth."""
+
+    normals: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, depth: np.ndarray, slope: np.ndarray, place: np.ndarray) -> _Free:
+        """depth: (n,), slope: (2, n), place: (2, n)."""
+        points = np.concatenate([np.ones((1, len(depth))), place, depth[None]])
+        return cls(_normals(slope.T).T.astype(np.float32), points.astype(np.float32))
+
+    def on(self, planes: np.ndarray) -> np.ndarray:
+        """(G, n) bool which pixels lie on which of the planes (G, 3), and slope as it does."""
+        normals = _normals(planes[:, 1:]).astype(np.float32)
+        across = (np.column_stack([planes, np.full(len(planes), -1.0)]) * normals[:, :1]).astype(np.float32)
+        off = across @ self.points
+        return (np.abs(off, out=off) < _NEAR) & (normals @ self.normals > _ALIKE)
+
+
+def _normals(slope: np.ndarray) -> np.ndarray:
+    """(n, 3) unit normals of slopes (n, 2)."""
+    normal = np.column_stack([np.ones(len(slope)), slope])
+    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
 def _largest_part(mask: np.ndarray) -> np.ndarray:
@@ -100,13 +121,8 @@ def _largest_part(mask: np.ndarray) -> np.ndarray:
 
 def _is_plane(depth: np.ndarray, slope: np.ndarray, on: np.ndarray, plane: np.ndarray) -> bool:
     """Whether what lies on a plane (S, S) bool, with slopes (n, 2), turns and bends no more than ripples do."""
-    return float(np.median(_cosine(plane, slope))) > _LEVEL and _bend(depth, on, plane) < _BENT
-
-
-def _cosine(plane: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """(n,) of the angles between a plane and surfaces of these slopes (n, 2)."""
-    steep = np.sqrt((1.0 + plane[1:] @ plane[1:]) * (1.0 + (slope**2).sum(axis=1)))
-    return (1.0 + slope @ plane[1:]) / steep
+    alike = _normals(slope) @ _normals(plane[None, 1:])[0]
+    return float(np.median(alike)) > _LEVEL and _bend(depth, on, plane) < _BENT
 
 
 def _bend(depth: np.ndarray, on: np.ndarray, plane: np.ndarray) -> float:

@@ -29,13 +29,14 @@ _DEEPEST = 100  # nodes within nodes
 class Read:
     """corners: (F, 3, 3) float32 places of each face's corners, in glTF's axes. uv: (F, 3, 2) float32, v down, of each
     corner on its page. page: (F,) which of `pages`, each (h, w, 3) uint8 sRGB, colours a face; -1 for none. name: the
-    first mesh's, "" where it has none."""
+    first mesh's, "" where it has none. double_sided: whether the first material is seen from both sides."""
 
     corners: np.ndarray
     uv: np.ndarray
     page: np.ndarray
     pages: tuple[np.ndarray, ...]
     name: str
+    double_sided: bool = False
 
     def coloured(self, face: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """(N, 3) float32 sRGB in [0, 1] of places on faces (N,), with these barycentric weights (N, 3)."""
@@ -99,7 +100,8 @@ class _File:
         number = {id(picture): place for place, picture in enumerate(pages)}
         page = [np.full(len(part.corners), number.get(id(part.picture), -1)) for part in parts]
         uv = np.nan_to_num(np.concatenate([part.uv for part in parts]))
-        return Read(corners, uv, np.concatenate(page), tuple(pages), str(self._name()))
+        both = next((each.get("doubleSided", False) for each in self.document.get("materials", ())), False)
+        return Read(corners, uv, np.concatenate(page), tuple(pages), str(self._name()), bool(both))
 
     def _name(self) -> str:
         return next((node.get("name", "") for node in self.document["nodes"] if "mesh" in node), "")

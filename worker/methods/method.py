@@ -19,6 +19,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -316,4 +317,11 @@ def _size(bytes: int) -> str:
 
 
 def _digest(path: Path) -> str:
+    about = path.stat()
+    return _digest_of(path, about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _digest_of(path: Path, size: int, changed: int) -> str:
+    """Once for each state of a file, as a batch asks for it with each picture."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -50,6 +50,7 @@ class Request(Protocol):
     cached: bool
     part: int
     parts: int
+    format: str
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class _Run:
         category, network = named(row.model) if row.model else (request.category, request.network)
         return Asked(
             row.pictures,
-            str(self._folder / f"{row.name}.glb"),
+            str(self._folder / f"{row.name}.{request.format}"),
             row.preset or request.preset,
             category,
             network,
@@ -201,7 +202,7 @@ class _Run:
         except (OSError, ValueError):
             return ""
         wanted = {name: getattr(asked, name) for name in ("preset", "category", "network", "options")}
-        return cache.key(name=row.name, pictures=pictures, code=code.of_all(), **wanted)
+        return cache.key(name=row.name, pictures=pictures, code=code.of_all(), format=self._request.format, **wanted)
 
     def _there(self, name: str, key: str) -> dict[str, Any] | None:
         """What is told of it if it is made, and its file is still as large as it was."""
@@ -220,7 +221,7 @@ class _Run:
             self.ledger.add({**entry, "status": "failed", "error": outcome.problem})
             return
         self.made += 1
-        facts, glb = outcome.facts, f"{row.name}.glb"
+        facts, glb = outcome.facts, f"{row.name}.{self._request.format}"
         told = {name: facts[name] for name in ("network", "vertices", "faces", "warnings", "provenance")}
         seconds = round(sum(facts["seconds"].values()), 3)
         own = {"status": "done", "glb": glb, "thumbnail": f"{THUMBNAILS}/{row.name}.png", "seconds": seconds}

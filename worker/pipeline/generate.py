@@ -12,6 +12,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..core.camera_info import CameraInfo
 from ..core.errors import Unable
 from ..core.file_types import SPLATS, result_ending
 from ..core.job import Job, Span
@@ -45,7 +48,9 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     for folder in filter(None, (request.previews, request.photos, request.maps, request.views, request.thumbnail)):
         path_of(folder)
     if request.maps and not Path(request.maps).is_dir():
-        raise Unable(f"there is no folder {shortened(request.maps)}: make it first, or choose another")
+        file = f"{shortened(request.maps)} is a file: name a folder"
+        missing = f"there is no folder {shortened(request.maps)}: make it first, or choose another"
+        raise Unable(file if Path(request.maps).exists() else missing)
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     store = cache.Cache(machine.results) if request.cached else None
@@ -73,12 +78,16 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
 
 def _draw(made: Mapping[str, Any], glb: Path, target: Path) -> None:
     """Writes the picture of what was made, now or before. Raises Unable."""
-    content = made["thumbnails"][0] if "thumbnails" in made else png_of(drawn_of(glb, THUMBNAIL))
+    content = made["thumbnails"][0] if "thumbnails" in made else png_of(_drawn_again(made, glb))
     try:
         with WholeFile(target) as file:
             file.write(content)
     except OSError as error:
         raise Unable(f"{target} could not be written ({error.strerror or error}): free space") from None
+
+
+def _drawn_again(made: Mapping[str, Any], glb: Path) -> np.ndarray:
+    return drawn_of(glb, THUMBNAIL, CameraInfo(**made["cameras"][0]) if made["cameras"] else None)
 
 
 def looked_at(

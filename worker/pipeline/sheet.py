@@ -36,7 +36,7 @@ figure { margin: 0; background: #fff; border: 1px solid #ddd; border-radius: 6px
 .pair span { width: 206px; display: flex; align-items: center; justify-content: center; color: #777 }
 .pair img { max-width: 200px; max-height: 200px }
 figcaption { padding: 8px 10px; overflow-wrap: anywhere } small { color: #666; display: block }
-.failed { border-color: #b33 } .failed small { color: #b33 }
+.failed { border-color: #b33 } .failed small { color: #b33 } .note { color: #850 }
 </style></head><body>
 """
 
@@ -70,6 +70,7 @@ def _figure(entry: Mapping[str, Any], folder: Path) -> Iterator[str]:
     yield f"</div><figcaption>{_text(entry['name'])}"
     if done:
         yield f"<small>{entry['faces']:,} faces, {_text(entry['network'])}, {entry['seconds']:.1f} s</small>"
+        yield from (f'<small class="note">{_text(warning)}</small>' for warning in entry["warnings"])
     else:
         yield f"<small>{_text(entry['error'])}</small>"
     yield "</figcaption></figure>\n"

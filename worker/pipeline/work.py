@@ -300,7 +300,8 @@ class Work:
         wanted = asset.photos if self.store or self.request.photos else ()
         facts |= {"provenance": self._provenance(), "key": self.file_key if self._keeps else ""}
         if (self.store and self.request.previews) or self.request.thumbnail:
-            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL)]
+            photo = asset.cameras[0] if asset.double_sided and asset.cameras else None
+            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL, photo)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
     @property

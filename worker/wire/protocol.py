@@ -181,6 +181,7 @@ class BatchParams:
     that ssh reaches, "" for this one. `cluster`: the address of one of Ray's, "" for none. `blender`: the program, or a
     Python with the module bpy, that makes an asset library of the results, "" for none. `part` of `parts`: of all
     things every so manieth, as for several machines; the whole batch afterwards finds what the parts have made.
+    `format`: of the files, one of core.file_types.FORMATS.
     """
 
     source: str
@@ -197,6 +198,7 @@ class BatchParams:
     blender: str = ""
     part: int = 1
     parts: int = 1
+    format: str = "glb"
 
 
 @dataclass(frozen=True)

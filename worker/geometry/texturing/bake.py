@@ -105,7 +105,7 @@ def baked(
         seen, trust = _photographed(surface, photos, 0.0, report)
         field = _guessed(surface, guesses, report)
         if colour is not None:
-            missing = ~np.isfinite(field).all(axis=1)
+            missing = ~_known(field)
             asked = _asked(colour, surface, missing & (trust < 1.0), report)
             field[missing] = asked[missing]
     report(0.85, "joining the colours")
@@ -174,7 +174,7 @@ def _asked(colour: Colour, surface: _Surface, wanted: np.ndarray, report: Report
             report(0.3 + 0.55 * done / total, "asking the field for colours")
             some = index[start : start + _POINTS_AT_ONCE]
             answer = colour(surface.points(under.taken(some)))
-            found[part][some] = np.where(np.isfinite(answer).all(axis=1)[:, None], answer, np.nan)
+            found[part][some] = np.where(_known(answer)[:, None], answer, np.nan)
             done += len(some)
     return found
 
@@ -194,7 +194,7 @@ def _joined(
         for part, under in surface.parts():
             yield under, _mixed(trust[part], seen[part], graph.at(under, around))
         return
-    known = np.isfinite(field).all(axis=1)
+    known = _known(field)
     change = None
     if (trust > _FAINT).any():
 
@@ -214,10 +214,15 @@ def _joined(
 
         around = graph.spread(both, _mean(*both(slice(None))), 1e-8)
     for part, under in surface.parts():
-        rest, missing = field[part], ~known[part] & (trust[part] < 1.0)
+        rest, missing = field[part], np.flatnonzero(~known[part] & (trust[part] < 1.0))
         if around is not None:
-            rest[missing] = graph.at(under, around)[missing]
+            rest[missing] = graph.at(under.taken(missing), around)
         yield under, _mixed(trust[part], seen[part], rest)
+
+
+def _known(colours: np.ndarray) -> np.ndarray:
+    """(N,) bool, whether all of each of the colours (N, 3) is a number: their sum is none else."""
+    return np.isfinite(colours[:, 0] + colours[:, 1] + colours[:, 2])
 
 
 def _mixed(trust: np.ndarray, seen: np.ndarray, rest: np.ndarray) -> np.ndarray:

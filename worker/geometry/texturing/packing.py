@@ -7,14 +7,23 @@ Must not know meshes or textures. Lengths are in texels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from .rasterise import runs
 
 _ATTEMPTS = 8  # scales that are tried until the square is full
+_FEW = 24  # columns of a chart, about half of which tell where it cannot lie
+Order = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_ORDERS: tuple[Order, ...] = (
+    np.maximum,
+    lambda width, tall: tall,
+    lambda width, tall: width * tall,
+    lambda width, tall: width + tall,
+)
+"""What charts of these widths and heights are put down by, the largest first."""
 _FULL = 0.97  # the share of the square's height that is good enough
 
 
@@ -38,9 +47,9 @@ def packed(outlines: Outlines, area: float, size: int, padding: int) -> tuple[fl
     room = _room(outlines, size, padding)
     scale = min(np.sqrt(0.6 * size * size / max(area, 1e-30)), room)
     best: tuple[float, np.ndarray] | None = None
-    too_large = np.inf
+    too_large, orders = np.inf, list(_ORDERS)
     for _ in range(_ATTEMPTS):
-        offsets, height = _dropped(outlines, scale, size, padding)
+        offsets, height = _dropped(outlines, scale, size, padding, orders)
         if height <= size:
             best = scale, offsets
             if height >= _FULL * size or scale >= room:
@@ -53,7 +62,7 @@ def packed(outlines: Outlines, area: float, size: int, padding: int) -> tuple[fl
         scale = min(wanted, room)
     while best is None:
         scale *= 0.8
-        offsets, height = _dropped(outlines, scale, size, padding)
+        offsets, height = _dropped(outlines, scale, size, padding, orders)
         best = (scale, offsets) if height <= size else None
         if scale * size < 1e-9 * room:
             raise ValueError(f"{outlines.count} charts {padding} texels apart do not fit a texture of {size} texels")
@@ -66,13 +75,17 @@ def _room(outlines: Outlines, size: int, padding: int) -> float:
     return (size - padding - 2) / max(longest, 1e-30)
 
 
-def _dropped(outlines: Outlines, scale: float, size: int, padding: int) -> tuple[np.ndarray, float]:
-    """Offsets (count, 2) of the charts at a scale, and the height that they need."""
+def _dropped(
+    outlines: Outlines, scale: float, size: int, padding: int, orders: list[Order]
+) -> tuple[np.ndarray, float]:
+    """Offsets (count, 2) of the charts at a scale, and the height that they need, in the best of the orders; of those
+    the two best stay, as they will be the best of them at another scale."""
     low, high, begin = _profiles(outlines, scale, padding)
     width, tall = np.diff(begin), np.maximum.reduceat(high, begin[:-1])
-    keys = (np.maximum(tall, width), tall, width * tall, width + tall)
-    tried = (_laid_down(low, high, begin, np.lexsort((-width, -key)), size) for key in keys)
-    offsets, height = min(tried, key=lambda found: found[1])
+    tried = [_laid_down(low, high, begin, np.lexsort((-width, -order(width, tall))), size) for order in orders]
+    ranked = sorted(range(len(orders)), key=lambda number: tried[number][1])
+    orders[:] = [orders[number] for number in ranked[:2]]
+    offsets, height = tried[ranked[0]]
     return offsets + padding / 2.0, height
 
 
@@ -84,12 +97,31 @@ def _laid_down(
     offsets = np.zeros((len(width), 2))
     for chart in order:
         part = slice(begin[chart], begin[chart + 1])
-        rest = (sliding_window_view(floor, width[chart]) - low[part]).max(axis=1)
-        left = int(rest.argmin())
-        bottom = np.ceil(rest[left])
+        left, lowest = _lowest(floor, low[part])
+        bottom = np.ceil(lowest)
         floor[left : left + width[chart]] = bottom + high[part]
         offsets[chart] = left, bottom
     return offsets, float(floor.max())
+
+
+def _lowest(floor: np.ndarray, low: np.ndarray) -> tuple[int, float]:
+    """The first column at which a chart with the lower outline `low` (w,) comes to lie lowest on the floor, and where.
+
+    What a few of its columns rest on is less or equal to what all do: places that lie higher even so are not looked at.
+    """
+    places = len(floor) - len(low) + 1
+    windows = np.ndarray((places, len(low)), floor.dtype, floor, strides=floor.strides * 2)  # the floor from each on
+    if len(low) <= _FEW:
+        rest = (windows - low).max(axis=1)
+        first = int(rest.argmin())
+        return first, rest[first]
+    step = len(low) // (_FEW // 2)
+    at_least = (windows[:, ::step] - low[::step]).max(axis=1)
+    found = (windows[int(at_least.argmin())] - low).max()
+    hopeful = np.flatnonzero(at_least <= found)
+    rest = (windows[hopeful] - low).max(axis=1)
+    best = int(rest.argmin())
+    return int(hopeful[best]), rest[best]
 
 
 def _profiles(outlines: Outlines, scale: float, padding: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

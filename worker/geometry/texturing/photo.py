@@ -163,8 +163,9 @@ def sampled(picture: np.ndarray, place: np.ndarray) -> np.ndarray:
     x = np.clip(place[:, 0] - 0.5, 0.0, width - 1.0)
     y = np.clip(place[:, 1] - 0.5, 0.0, height - 1.0)
     left, top = x.astype(np.int64), y.astype(np.int64)
-    right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    right, below = left + (left < width - 1), (top + (top < height - 1)) * width
     fx, fy = (x - left)[:, None].astype(np.float32), (y - top)[:, None].astype(np.float32)
-    upper = picture[top, left] * (1 - fx) + picture[top, right] * fx
-    lower = picture[below, left] * (1 - fx) + picture[below, right] * fx
+    flat, top = picture.reshape(-1, picture.shape[2]), top * width
+    upper = np.take(flat, top + left, axis=0) * (1 - fx) + np.take(flat, top + right, axis=0) * fx
+    lower = np.take(flat, below + left, axis=0) * (1 - fx) + np.take(flat, below + right, axis=0) * fx
     return upper * (1 - fy) + lower * fy

@@ -16,6 +16,7 @@ import numpy as np
 from ...core.view import View
 from ..simplify import outline
 
+_NO_AREA = 1e-12  # twice that of a triangle, in pixels; each of its corners counts a third
 _ROWS_AT_ONCE = 1 << 20  # bounds the memory for large triangles on large pictures
 
 
@@ -33,15 +34,13 @@ class Covered:
 
     def taken(self, chosen: np.ndarray) -> Covered:
         """Only what `chosen` (indices or bool) picks."""
-        return Covered(self.pixel[chosen], self.face[chosen], self.weights[chosen])
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        return Covered(*(np.take(each, chosen, axis=0) for each in (self.pixel, self.face, self.weights)))
 
     def interpolated(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(N, C) float32: values (V, C) of the vertices at the pixels; faces (F, 3)."""
-        corner = faces[self.face]
-        total = values[corner[:, 0]] * self.weights[:, :1]
-        total += values[corner[:, 1]] * self.weights[:, 1:2]
-        total += values[corner[:, 2]] * self.weights[:, 2:]
-        return total
+        corners = values[faces].astype(np.float32, copy=False)
+        return np.einsum("nk,nkc->nc", self.weights, np.take(corners, self.face, axis=0))
 
 
 def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0, first_row: int = 0) -> Covered:
@@ -75,14 +74,14 @@ def _filled(
     slope, offset, twice_area = _edges(corners)
     face, step = runs(rows)
     row = low[face] + step
-    y = row + 0.5
-    along = offset[face] + slope[face, :, 1] * y[:, None]  # edge functions at x = 0
-    across = slope[face, :, 0]
+    # one plane for each edge: minima over planes are many times as fast as over the last axis
+    across, down, along = (np.take(planes, face, axis=1) for planes in (slope[..., 0].T, slope[..., 1].T, offset.T))
+    along += down * (row + 0.5)  # edge functions at x = 0
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = -(along + margin) / across
-    left = np.where(across > 0, crossing, -np.inf).max(axis=1)
-    right = np.where(across < 0, crossing, np.inf).min(axis=1)
-    outside = ((across == 0) & (along < -margin)).any(axis=1)
+    left = np.where(across > 0, crossing, -np.inf).max(axis=0)
+    right = np.where(across < 0, crossing, np.inf).min(axis=0)
+    outside = ((across == 0) & (along < -margin)).any(axis=0)
     x = corners[..., 0]
     left = np.maximum(left, (x.min(axis=1) - margin)[face])
     right = np.minimum(right, (x.max(axis=1) + margin)[face])
@@ -91,10 +90,14 @@ def _filled(
     if not margin:
         count[twice_area[face] <= 0] = 0
     span, step = runs(np.maximum(count, 0))
-    column = start[span] + step
-    distance = along[span] + across[span] * (column + 0.5)[:, None]
-    found = face[span]
-    return Covered(row[span] * width + column, number[found], _weights(corners, distance, found, twice_area))
+    each = np.take(_per_distance(corners, twice_area).T, face, axis=1)
+    first, more = (along + across * (start + 0.5)) * each, across * each
+    first[:, twice_area[face] <= _NO_AREA] = 1.0 / 3.0
+    first, more = (np.ascontiguousarray(planes.T, np.float32) for planes in (first, more))
+    weights = np.take(more, span, axis=0)
+    weights *= step[:, None].astype(np.float32)
+    weights += np.take(first, span, axis=0)
+    return Covered(np.take(row * width + start, span) + step, np.take(number[face], span), weights)
 
 
 def _edges(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,21 +113,17 @@ def _edges(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return slope, -(slope * begin).sum(axis=2), np.abs(signed)
 
 
-def _weights(corners: np.ndarray, distance: np.ndarray, face: np.ndarray, twice_area: np.ndarray) -> np.ndarray:
-    """Barycentric weights (N, 3) of distances (N, 3) to the edges; thirds where a triangle has no area."""
+def _per_distance(corners: np.ndarray, twice_area: np.ndarray) -> np.ndarray:
+    """(F, 3) barycentric weights per distance to the edges; nothing where a triangle has no area."""
     length = np.linalg.norm(corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]], axis=2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.where(twice_area[:, None] > 1e-12, length / twice_area[:, None], 0.0)
-    weights = distance * inverse[face]
-    weights[twice_area[face] <= 1e-12] = 1.0 / 3.0
-    return weights.astype(np.float32)
+    has_area = (twice_area > _NO_AREA)[:, None]
+    return np.divide(length, twice_area[:, None], where=has_area, out=np.zeros_like(length))
 
 
 def runs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For counts (2, 0, 3): which one (0, 0, 2, 2, 2) and how far in it (0, 1, 0, 1, 2), both int64."""
     which = np.repeat(np.arange(len(counts)), counts)
-    begin = np.cumsum(counts) - counts
-    return which, np.arange(len(which)) - begin[which]
+    return which, np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def atlas(
@@ -147,8 +146,8 @@ def atlas(
     outer = outer.taken(texel[outer.pixel - first * size] < 0)
     outer = Covered(outer.pixel, rim[outer.face], outer.weights)
     near = clamped(outer.weights)
-    offset = ((near - outer.weights)[:, :, None] * corners[outer.face]).sum(axis=1)
-    order = np.argsort(-(offset**2).sum(axis=1), kind="stable")
+    offset = np.einsum("nk,nkc->nc", near - outer.weights, np.take(corners, outer.face, axis=0))
+    order = np.argsort(-np.einsum("nc,nc->n", offset, offset), kind="stable")
     texel[:] = -1
     texel[outer.pixel[order] - first * size] = order  # the last one stays: the nearest
     chosen = texel[texel >= 0]
@@ -160,16 +159,17 @@ def atlas(
 def clamped(weights: np.ndarray) -> np.ndarray:
     """Barycentric weights (N, 3) moved into the triangle."""
     inside = np.maximum(weights, 0.0)
-    return inside / inside.sum(axis=1, keepdims=True)
+    inside /= (inside[:, 0] + inside[:, 1] + inside[:, 2])[:, None]
+    return inside
 
 
 def projected(points: np.ndarray, view: View) -> np.ndarray:
     """(N, 3) float64 of points (N, 3) in a view: x and y in pixels, depth along the optical axis. Behind the camera x
     and y mean nothing."""
-    local = (np.asarray(points, np.float64) - view.position) @ view.rotation.T
-    depth = np.where(np.abs(local[:, 2]) < 1e-12, 1e-12, local[:, 2])
+    x, y, z = view.rotation @ (np.asarray(points, np.float64) - view.position).T  # planes: rows of three are slow
+    depth = np.where(np.abs(z) < 1e-12, 1e-12, z)
     c = view.camera
-    return np.column_stack([c.fx * local[:, 0] / depth + c.cx, c.fy * local[:, 1] / depth + c.cy, local[:, 2]])
+    return np.stack([c.fx * x / depth + c.cx, c.fy * y / depth + c.cy, z]).T
 
 
 def depth_buffer(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndarray:

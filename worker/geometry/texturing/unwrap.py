@@ -117,10 +117,12 @@ def _behind(vertices: np.ndarray, faces: np.ndarray, chart: np.ndarray, directio
     wide = np.ceil(np.maximum.reduceat(flat[:, 0], np.searchsorted(owner, np.arange(count)))) + 1.0
     flat[:, 0] += (np.cumsum(wide) - wide)[owner]  # one beside the other: nothing is stored for what they leave free
     found = covered(flat[split], int(wide.sum()), int(flat[:, 1].max()) + 1, -0.02)
-    points = vertices[source]
-    depth = (found.interpolated(points, split) * directions[chart[found.face]]).sum(axis=1)
-    order = np.lexsort((-depth, found.pixel))
-    same = np.concatenate([[False], found.pixel[order][1:] == found.pixel[order][:-1]])
+    found = found.taken(np.bincount(found.pixel)[found.pixel] > 1)
     behind = np.zeros(len(faces), bool)
-    behind[found.face[order[same]]] = True
+    if len(found):
+        points = vertices[source]
+        depth = (found.interpolated(points, split) * directions[chart[found.face]]).sum(axis=1)
+        order = np.lexsort((-depth, found.pixel))
+        same = np.concatenate([[False], found.pixel[order][1:] == found.pixel[order][:-1]])
+        behind[found.face[order[same]]] = True
     return behind

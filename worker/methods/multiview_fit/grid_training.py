@@ -15,7 +15,7 @@ captures and grids; must not know requests, meshes or files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,14 +25,13 @@ from torch import Tensor
 
 from ...cameras.capture import Capture
 from ...core.job import Job, Span
-from ...core.view import View
 from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
-from .grid_space import Lattice, tensors_of
+from .grid_space import Lattice, ViewTensors, tensors_of
 from .hollows import opened
 from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
@@ -72,6 +71,9 @@ _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
 _CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
+_COMPARED = 0.5  # the same, before few photos are compared with each other
+_FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
+_ENOUGH = 24  # photos whose outlines tell a shape: of fewer, as on a ring, they fill gaps that photos look through
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
@@ -144,12 +146,24 @@ def train(
     return _Training(capture, plan, job, device, on_preview, stop).result()
 
 
-def outlined_shape(views: Sequence[View], lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
+def outlined_shape(capture: Capture, plan: Plan, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
     """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
     where photos agree. job: hears each step, up to the share that colours leave. Raises Unable without a shape."""
+    views = capture.views
     hull = hull_distance(views, lattice, job.span(0.0, _CUT))
     distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+    if len(views) >= _ENOUGH:
+        return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+    distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
+    small, seen = _seen(capture, max(plan.pixels, _FINE), job.span(_COMPARED, _SHAPED))
+    return hull, stereo.deepened(small, seen, distance, lattice)
+
+
+def _seen(capture: Capture, pixels: int, job: Span) -> tuple[list[ViewTensors], list[Tensor]]:
+    """The views with so many pixels, and how far each sees, compared with others."""
+    views = tensors_of(capture.views, pixels, torch.device("cpu"))
+    points, bounds = capture.points, capture.bounds
+    return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
 
 
 class _Training:
@@ -201,7 +215,7 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
-            _, distance = outlined_shape(self._capture.views, lattice, self._job)
+            _, distance = outlined_shape(self._capture, self._plan, lattice, self._job)
             return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
@@ -210,15 +224,11 @@ class _Training:
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
         anything."""
-        plan, capture = self._plan, self._capture
-        comparing, joining = self._job.span(0.0, _OPENED), self._job.span(_OPENED, _SHAPED)
-        views = tensors_of(capture.views, plan.pixels, torch.device("cpu"))
-        seen = stereo.distances(
-            views, capture.points, capture.bounds, lambda share: comparing.report(share, "comparing photos")
-        )
+        views, seen = _seen(self._capture, self._plan.pixels, self._job.span(0.0, _OPENED))
         if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
             return None
-        lattice = Lattice.over(capture.bounds, plan.placed.cells)
+        lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)
+        joining = self._job.span(_OPENED, _SHAPED)
         distance, known = stereo.fused(
             views, seen, lattice, lambda share: joining.report(share, "joining what photos see")
         )

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is the thing in each of many photos: by plain or dark backdrops, else by a network where all photos agree.
+"""What is the thing in each of many photos: by plain or dark backdrops, by a network where all photos agree, else by
+the ground that it stands on.
 
 Imported on use by what learns several photos. Must not know how fields are learned.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy import ndimage
 
 from ...cameras.capture import Capture
 from ...cameras.extent import wider
@@ -16,12 +18,15 @@ from ...cameras.hull import Hull
 from ...cameras.orient import FRONT, ORBIT, one_sidedness
 from ...cameras.outline import outline
 from ...core.errors import Unable
+from ...core.view import View
 from ...pictures.load import Picture
 from ...store.weights import WeightStore
 from ..matting import matte, saliency
+from . import ground
 
 _TOLD_APART = "the backdrop is plain or dark, so the thing was told apart from it by brightness"
 _BY_NETWORK = "the thing was told apart from what is around it by the network {name}"
+_FROM_GROUND = "the thing was told apart from the ground that it stands on, and from what is beside it, by its shape"
 _NO_THING = "the photos do not agree on one object: take them all around it, with all of it in each"
 _THING = (
     "the photos are of one thing, as {share:.0f} % of its outlines agree: set the subject to scene for all they show"
@@ -32,6 +37,8 @@ _ONE_SIDE = "they look at it from one side"
 _AGREED = 0.85  # share of each outline that the hull of all of them covers: less, and they are of different things
 _AGREED_ASIDE = 0.95  # the same at FRONT: outlines from nearby places agree by themselves
 _GROUND = 0.05  # less is asked of outlines whose thing stands on what lies around it
+_MARGIN, _DOUBT = 0.3, 0.04  # of an outline's longer side: what is shown beside it, and how far it may be off
+_SAME = 0.75  # of both outlines together that they have in common: else a network sees another thing
 _FLAT, _MUCH = 0.04, 0.3  # of the box's longest side from its foot; of the points beside it that lie so: a ground
 
 
@@ -50,8 +57,11 @@ def cut_out(capture: Capture, subject: str, weights: WeightStore, network: str) 
         return found
     if subject == "auto":
         return capture if saliency.installed(weights) is None else _explained(capture, weights, network)
-    found, share = _by_network(capture, weights, network)
-    if found is None or share < _AGREED:
+    here = saliency.installed(weights) is not None
+    found, share = _by_network(capture, weights, network) if here else (None, 0.0)
+    found = found if share >= _AGREED else _on_ground(capture, weights, network)
+    if found is None:
+        saliency.require(weights, network)
         raise Unable(_NO_THING)
     return found
 
@@ -105,8 +115,38 @@ def _by_network(capture: Capture, weights: WeightStore, network: str) -> tuple[C
     hull = Hull.of(capture.views, [mask >= 128 for mask in masks])
     if hull is None:
         return None, 0.0
-    thing = dataclasses.replace(_with_masks(capture, masks, _BY_NETWORK.format(name=name)), unbounded=False)
-    return thing.reframed(wider(hull.box)), hull.agreement
+    return _boxed(capture, masks, hull, _BY_NETWORK.format(name=name)), hull.agreement
+
+
+def _on_ground(capture: Capture, weights: WeightStore, network: str) -> Capture | None:
+    """With the outlines of what stands on a ground where the cameras look, None where there is no such thing."""
+    masks = ground.outlines(capture)
+    if masks is not None and saliency.installed(weights):
+        masks = [_sharper(view, mask, weights, network) for view, mask in zip(capture.views, masks)]
+    hull = None if masks is None else Hull.of(capture.views, [mask >= 128 for mask in masks])
+    return None if hull is None else _boxed(capture, masks, hull, _FROM_GROUND)
+
+
+def _sharper(view: View, mask: np.ndarray, weights: WeightStore, network: str) -> np.ndarray:
+    """The outline (H, W) uint8 as a network sees it that is shown little else, the same where it sees another thing."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return mask
+    side = max(np.ptp(rows), np.ptp(columns)) + 1
+    margin, reach = round(_MARGIN * side), max(1, round(_DOUBT * side))
+    part = tuple(slice(max(0, each.min() - margin), each.max() + margin + 1) for each in (rows, columns))
+    try:
+        alpha = matte.subject_alpha(Picture(view.rgb[part], None, None, "", view.name), weights, network)
+    except Unable:
+        return mask
+    found, thing = np.zeros_like(mask), mask >= 128
+    found[part] = np.where(ndimage.maximum_filter(mask[part], 2 * reach + 1) >= 128, alpha, 0)
+    both = ((found >= 128) & thing).sum() / ((found >= 128) | thing).sum()
+    return found if both >= _SAME else mask
+
+
+def _boxed(capture: Capture, masks: list[np.ndarray], hull: Hull, note: str) -> Capture:
+    return dataclasses.replace(_with_masks(capture, masks, note), unbounded=False).reframed(wider(hull.box))
 
 
 def _with_masks(capture: Capture, masks: list[np.ndarray], note: str) -> Capture:

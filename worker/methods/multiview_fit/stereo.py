@@ -7,7 +7,8 @@ decided along four directions of the picture at once (Hirschmueller 2008). It is
 distances are tried, and made finer around what was found, with windows that lie as the surface does. Believed is what
 others see at the same place.
 
-Imported on use: it brings torch. Points are in the capture's world. Must not know grids, nor what becomes of it.
+Imported on use: it brings torch. Points are in the capture's world. Must not know what is learned, nor what becomes of
+it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ _NEAR = 0.01  # of its distance, by which photos may differ about a place
 _AGREED = 2  # others that must see a place where a photo sees it
 _REACH = 3.0  # cells from what a photo sees within which its distance is believed
 _EVEN, _FEW = 0.7, 0.05  # cells over which distances are evened, and votes that are none
+_SURER = 2.0  # times as many must look through a place as see something there
+_DEEP, _MUCH = 0.03, 0.01
+"""How deep photos look into a thing, of its lattice's longest side, and into how much of it, where its outlines are
+wrong about it: a tenth of the dinosaur of 16 photos, none of a bottle of 32, whose hull is near (F within 1 % .968) and
+of which photos that disagree with it are wrong (all of them believed: .827)."""
+_WIDE = 120
+"""Pixels that a thing spans in photos that tell of its gaps: half a pixel, seen from ten degrees aside, is three pixels
+of depth. A bottle of 70 was carved to F within 1 % .337, its hull having .618."""
 _LIKE = 0.25  # how alike windows must look: on what is plain any distance is as good as another
 _MARGIN = 0.8, 1.3  # of the nearest and the farthest point, where distances begin and end
 
@@ -70,25 +79,73 @@ def fused(
     """(X + 1, Y + 1, Z + 1) float32 signed distance in cells at the corners, positive outside, and where it is known
     (bool): near what two photos or more see.
 
-    seen: as `distances` tells. The mean of what views say near surfaces (Curless and Levoy 1996), a little evened; what
-    none can look into is inside.
+    seen: as `distances` tells. What none can look into is inside.
     """
-    reach, layers = _REACH * lattice.spacing, []
+    layers = []
     for number in range(lattice.samples[0]):
         tell(number / lattice.samples[0])
-        points = lattice.layer(number, torch.device("cpu"))
-        total, votes, near = (torch.zeros(len(points)) for _ in range(3))
-        for view, distance in zip(views, seen):
-            index, inside, away = view.seen(points)
-            ahead = torch.where(inside, distance[index] - away, torch.nan)
-            total += torch.where(ahead > -reach, ahead.clamp(max=reach), 0.0)
-            votes += ahead > -reach
-            near += ahead.abs() < reach
-        layers.append(torch.stack([total, votes, near]).numpy())
-    total, votes, near = np.stack(layers, 1).reshape(3, *lattice.samples)
-    total, votes = (ndimage.gaussian_filter(values, _EVEN) for values in (total, votes))
-    mean = np.where(votes > _FEW, total / np.maximum(votes, _FEW), -reach) / np.float32(lattice.spacing)
-    return redistanced(mean), near >= _AGREED
+        layers.append(_votes(views, seen, lattice.layer(number, torch.device("cpu")), lattice.spacing).numpy())
+    total, votes, near, _, _ = np.stack(layers, 1).reshape(-1, *lattice.samples)
+    return redistanced(_mean_of(total, votes, _EVEN)), near >= _AGREED
+
+
+@torch.no_grad()
+def deepened(
+    views: Sequence[ViewTensors], seen: Sequence[Tensor], distance: np.ndarray, lattice: Lattice
+) -> np.ndarray:
+    """The signed distance (X + 1, Y + 1, Z + 1) of a thing without what photos look through, in cells.
+
+    distance: that of the thing as few outlines tell it, which fill the gap between two legs; it stays as it is unless
+    photos look deep into much of it from near enough, and nowhere grows. seen: as `distances` tells; where a view's
+    mask leaves the thing out it says nothing.
+    """
+    if np.median([_span(view) for view in views]) < _WIDE:
+        return distance
+    told = np.zeros((5, *lattice.samples), np.float32)
+    masked = [torch.where(view.mask.view(-1) > 0.5, each, torch.nan) for view, each in zip(views, seen)]
+    for number in range(lattice.samples[0]):
+        asked = distance[number] < 1.0
+        if asked.any():
+            points = lattice.layer(number, torch.device("cpu"))[torch.from_numpy(asked.ravel())]
+            told[:, number, asked] = _votes(views, masked, points, lattice.spacing).numpy()
+    total, votes, _, through, there = told
+    gone = (distance < 0.0) & (through >= _AGREED) & (through >= _SURER * there)
+    parts, count = ndimage.label(gone)
+    depth = np.append(0.0, ndimage.maximum(-distance, parts, np.arange(1, count + 1)))[parts] / max(lattice.cells)
+    if (gone & (depth > _DEEP)).sum() < _MUCH * (distance < 0.0).sum():
+        return distance
+    share = ndimage.gaussian_filter(
+        ndimage.binary_dilation(gone & (depth > _DEEP / 2.0), iterations=4).astype(np.float32), 1.0
+    )
+    inner = np.maximum(distance, _mean_of(total, votes, 1.0))
+    return redistanced(distance + share * (inner - distance))
+
+
+def _span(view: ViewTensors) -> int:
+    """The pixels of the longer side of what a view's mask shows."""
+    rows, columns = (view.mask > 0.5).nonzero(as_tuple=True)
+    return 0 if not len(rows) else int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
+
+
+def _votes(views: Sequence[ViewTensors], seen: Sequence[Tensor], points: Tensor, cell: float) -> Tensor:
+    """(5, N) of points (N, 3): the sum of how far they lie before what photos see, in cells, where it is not far
+    behind; how many photos that is; how many see something near; through them; and just there."""
+    told = torch.zeros(5, len(points))
+    for view, distance in zip(views, seen):
+        index, inside, away = view.seen(points)
+        ahead = torch.where(inside, distance[index] - away, torch.nan) / cell
+        before = ahead > -_REACH
+        told[0] += torch.where(before, ahead.clamp(max=_REACH), 0.0)
+        for row, found in zip(told[1:], (before, ahead.abs() < _REACH, ahead > _REACH / 2, ahead.abs() <= _REACH / 2)):
+            row += found
+    return told
+
+
+def _mean_of(total: np.ndarray, votes: np.ndarray, even: float) -> np.ndarray:
+    """The mean of what views say (Curless and Levoy 1996), evened over so many cells; inside where none says
+    anything."""
+    total, votes = (ndimage.gaussian_filter(values, even) for values in (total, votes))
+    return np.where(votes > _FEW, total / np.maximum(votes, _FEW), -_REACH).astype(np.float32)
 
 
 def _filled(bounds: np.ndarray) -> np.ndarray:
