@@ -317,7 +317,8 @@ def _started(options: argparse.Namespace, online: bool = False) -> App | Near:
         return _started_here(options, online)
     near = Near(options.on, make=options.set_up)
     atexit.register(near.close)
-    near.initialize(_settings(options, online), _silent_job())
+    with _job(quiet=options.json or not options.set_up) as job:
+        near.initialize(_settings(options, online), job)
     return near
 
 

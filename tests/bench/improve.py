@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What rounds of `improve` do to an asset, round by round, against the truth.
 
-    python tests/bench/improve.py [--every N --first N --views 1] [--repainter NAME ...] [--rounds 3] [--table OUT.md]
+    python tests/bench/improve.py --rows ROWS.jsonl [--every N --first N] [--repainter NAME ...] [--rounds 3]
 
 YCB's scans as in objects.py, without shading, so that there is one true texture. The asset of round 0 is Diffusion's or
 Hybrid's, with its own finish. Repainters: `oracle0.1`, the true render with Gaussian noise of that deviation (sRGB of
@@ -11,17 +11,19 @@ loop alone does; `included`, the product's own.
 F at 0.02 and 0.05 as in objects.py; clay and skin as in eye.py; texture: PSNR of eight views at 256 pixels, where
 either thing is, before the colour that the loop chose, so that a pixel of outline costs much; inside: the same three
 pixels inside of where both are, which is the texture alone. Photo: PSNR from its own place, at most 34, and the IoU of
-outlines there. Seconds are those of a processor.
+outlines there. Seconds are those of a processor. Each round is one line of ROWS; a repainter whose rounds of a thing
+all stand there is not run again, so a run that ended early goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import checkout  # noqa: F401 - first: it names the package
@@ -231,40 +233,51 @@ def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callabl
         sys.stderr.write(f"{trial.name} {name}: {last.ended}\n")
 
 
-def table(scores: dict[tuple[str, int], list[Score]]) -> str:
-    lines = [
-        "| repainter, round | F@0.02 | F@0.05 | clay | skin | texture | inside | photo | outline | seconds | of |",
-        "|" + " --- |" * 11,
-    ]
-    for (name, number), found in scores.items():
-        m = Score(*np.mean([list(vars(score).values()) for score in found], axis=0))
-        lines.append(
-            f"| {name} {number} | {m.f_002:.3f} | {m.f_005:.3f} | {m.clay:.2f} | {m.skin:.2f} | {m.texture:.2f} | "
-            f"{m.inside:.2f} | {m.photo:.2f} | {m.outline:.3f} | {m.seconds:.1f} | {len(found)} |"
-        )
+def table(rows: list[dict]) -> str:
+    """The means of each round; one that was left out, or never came, leaves what was there."""
+    names = [field.name for field in fields(Score)]
+    lines = [f"| repainter, round | {' | '.join(names)} | of |", "|" + " --- |" * (len(names) + 2)]
+    for name in dict.fromkeys(row["repainter"] for row in rows):
+        own = [row for row in rows if row["repainter"] == name]
+        for number in range(max(row["round"] for row in own) + 1):
+            last = {row["case"]: row for row in sorted(own, key=lambda row: row["round"]) if row["round"] <= number}
+            means = [np.mean([row[key] for row in last.values()]) for key in names]
+            lines.append(f"| {name} {number} | {' | '.join(f'{mean:.3f}' for mean in means)} | {len(last)} |")
     return "\n".join(lines) + "\n"
 
 
-def one(trial: Trial, start: str, scores: dict[tuple[str, int], list[Score]], options: argparse.Namespace) -> None:
-    """Everything of one trial."""
+def one(path: Path, number: int, start: str, options: argparse.Namespace, done: set[tuple]) -> Iterator[dict]:
+    """The rows of a thing that are wanted and not yet done."""
+    case = f"{path.stem} {number} {start}"
+    wanted = [name for name in options.repainter if (case, name) not in done]
+    if not wanted:
+        return
+    trial = Trial.of(path, number, start)
+    before = vars(scored(trial, trial.start, 0.0))
+    kept(options, trial.truth, f"{case} truth")
+    kept(options, trial.start, f"{case} 0")
+    for name in wanted:
+        made = [{"case": case, "repainter": name, "round": 0, **before}]
 
-    def note(number: int, score: Score, mesh: Mesh, name: str) -> None:
-        scores.setdefault((name, number), []).append(score)
-        words = " ".join(f"{key} {value:.3f}" for key, value in vars(score).items())
-        sys.stderr.write(f"{trial.name} {name} {number}: {words}\n")
-        if options.meshes:
-            write(Asset(mesh, (), False), options.meshes / f"{trial.name} {name} {number}.glb", "thing")
+        def note(round: int, score: Score, mesh: Mesh, name: str = name, made: list[dict] = made) -> None:
+            made.append({"case": case, "repainter": name, "round": round, **vars(score)})
+            sys.stderr.write(f"{json.dumps(made[-1])}\n")
+            kept(options, mesh, f"{case} {name} {round}")
 
-    note(0, scored(trial, trial.start, 0.0), trial.start, start)
+        measured(trial, name, options, note)
+        yield from made
+
+
+def kept(options: argparse.Namespace, mesh: Mesh, name: str) -> None:
     if options.meshes:
-        write(Asset(trial.truth, (), False), options.meshes / f"{trial.name} truth.glb", "thing")
-    for name in options.repainter:
-        measured(trial, name, options, partial(note, name=name))
+        options.meshes.mkdir(parents=True, exist_ok=True)
+        write(Asset(mesh, (), False), options.meshes / f"{name}.glb", "thing")
 
 
 def main() -> None:
-    """Write what is asked for."""
+    """Measure what is asked for and missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True, help="a line for each round: is read, and grows")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--angles", type=int, default=1, help="photos of each thing")
@@ -274,19 +287,18 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=10)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--grid", type=int, default=96)
-    parser.add_argument("--table", type=Path)
-    parser.add_argument("--meshes", type=Path)
+    parser.add_argument("--meshes", type=Path, help="where the mesh of each round is written")
     options = parser.parse_args()
+    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
+    done = {(row["case"], row["repainter"]) for row in rows}
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
-    scores: dict[tuple[str, int], list[Score]] = {}
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
-        for angle in range(options.angles):
-            for start in options.start:
-                one(Trial.of(path, angle, start), start, scores, options)
-    text = table(scores)
-    sys.stdout.write(text)
-    if options.table:
-        options.table.write_text(text, encoding="utf-8")
+        for angle, start in itertools.product(range(options.angles), options.start):
+            for row in one(path, angle, start, options, done):
+                rows.append(row)
+                with options.rows.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+    sys.stdout.write(table(rows))
 
 
 if __name__ == "__main__":

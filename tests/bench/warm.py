@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -20,7 +21,6 @@ import tempfile
 from pathlib import Path
 
 import checkout
-from image_to_3d.worker.wire import protocol
 
 EXAMPLES = checkout.ROOT / "docs" / "examples"
 CASES = (
@@ -38,7 +38,8 @@ class Warm:
         variables = {**os.environ, "IMAGE_TO_3D_HOME": str(folder)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([sys.executable, "-m", "worker"], cwd=root, env=variables, **pipes)
-        self.ask("initialize", {"version": protocol.VERSION, "device": "cpu"})
+        version = re.search(r"^VERSION = (\d+)", (root / "worker" / "wire" / "protocol.py").read_text(), re.MULTILINE)
+        self.ask("initialize", {"version": int(version[1]), "device": "cpu"})
 
     def ask(self, method: str, params: dict) -> dict:
         """Raises SystemExit where it is refused."""

@@ -25,6 +25,7 @@ from image_to_3d.envs.states import Marker
 from image_to_3d.worker.core.errors import Cancelled, Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.elsewhere import far, frames, ssh
+from image_to_3d.worker.elsewhere import near as near_end
 from image_to_3d.worker.elsewhere.near import Near
 from image_to_3d.worker.geometry.splats import gltf, spz
 from image_to_3d.worker.wire.calling import Called, worker_variables
@@ -315,6 +316,37 @@ def test_another_version_there_is_named(there, tmp_path):
         near.initialize(InitializeParams(VERSION), silent())
     assert caught.value.code == ErrorCode.VERSION_MISMATCH
     near.close()
+
+
+@needs_sshd
+def test_an_environment_that_is_made_there_is_waited_for_and_told(there, tmp_path, monkeypatch):
+    """The far end says what it does, and answers once somebody lets it."""
+    (tmp_path / "slow" / "envs").mkdir(parents=True)
+    says = f"""import json, os, sys, time
+while not os.path.exists({str(tmp_path / "done")!r}):
+    print("[ 10%] installing torch", file=sys.stderr, flush=True)
+    time.sleep(0.05)
+print(json.dumps({{"folder": "/x", "version": 1}}), flush=True)
+sys.stdin.read()"""
+    (tmp_path / "slow" / "envs" / "__main__.py").write_text(says)
+    monkeypatch.setattr(near_end, "ANSWERS_WITHIN", 0.3)
+    monkeypatch.setattr(near_end, "TOLD_EVERY", 0.1)
+    hasty = Near(f"there:{tmp_path / 'slow'}")
+    with pytest.raises(WireError, match="did not answer in 0 s"):
+        hasty.initialize(InitializeParams(VERSION), silent())
+    hasty.close()
+    told = []
+
+    def hear(progress, stage, message, remaining):
+        told.append(message)
+        if "installing torch" in message:
+            (tmp_path / "done").touch()
+
+    patient = Near(f"there:{tmp_path / 'slow'}", make=True)
+    with pytest.raises(WireError, match="speaks version 1"):  # it has answered
+        patient.initialize(InitializeParams(VERSION), Job(hear))
+    patient.close()
+    assert "[ 10%] installing torch" in told
 
 
 @needs_sshd

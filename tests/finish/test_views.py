@@ -12,11 +12,11 @@ import trimesh
 from image_to_3d.worker.cameras.readers import transforms
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.core.representations import Views
-from image_to_3d.worker.core.view import View
+from image_to_3d.worker.core.representations import Layers, Views
+from image_to_3d.worker.core.view import View, Window
 from image_to_3d.worker.finish.around import IMAGINED, around
 from image_to_3d.worker.finish.dispatch import finished
-from image_to_3d.worker.finish.options import ViewsOptions
+from image_to_3d.worker.finish.options import ViewsOptions, of_type
 from image_to_3d.worker.geometry.around import looking
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
@@ -137,6 +137,24 @@ def test_views_become_a_closed_thing_of_their_shape_and_colours(views):
     np.testing.assert_allclose(np.ptp(asset.mesh.vertices, axis=0), 2.0 * SIZE, atol=0.05)
     behind = pictured(asset.mesh, looking(asset.mesh, 180.0, 0.0, 64), np.zeros(3))[0][32, 32]
     assert behind[1] > 120 > 60 > behind[0]
+
+
+def test_where_views_have_layers_these_are_the_shape_and_are_kept_with_them(views):
+    size, photo = 32, views.pictures[0]
+    bulge = np.float32(
+        np.sqrt(np.clip(1.0 - (np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j] ** 2).sum(axis=0), 0, 1))
+    )
+    layers = Layers(-0.3 * bulge, 0.3 * bulge, np.full((size, size, 3), 90, np.uint8), Window(0, 0, 96), photo)
+    known = replace(views, layers=layers)
+    again = Views.from_arrays(known.to_arrays(), photo.rgb).layers
+    assert (
+        np.array_equal(again.back, layers.back)
+        and again.window == layers.window
+        and np.array_equal(again.view.mask, photo.mask)
+    )
+    options = ViewsOptions(grid=48, faces=3000, texture=64)
+    made, alone = finished(known, options, JOB).mesh, finished(layers, of_type("Layers", options), JOB).mesh
+    assert np.array_equal(made.vertices, alone.vertices) and np.array_equal(made.texture, alone.texture)
 
 
 def test_views_that_show_nothing_are_told(views):

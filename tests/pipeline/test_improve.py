@@ -99,6 +99,8 @@ def test_with_an_oracle_shape_and_colours_get_near_the_truth(start, truth, photo
     back = looking(truth, 180.0, 0.0, 80)
     own, true = (pictured(mesh, back, np.zeros(3))[0].astype(float) for mesh in (last.asset.mesh, truth))
     assert np.abs(own - true).mean() < 10
+    z, unseen = last.asset.mesh.vertices[:, 2], last.asset.mesh.unseen
+    assert unseen[z < -0.2].min() == 1.0 and unseen[z > 0.35].mean() < 0.1  # what no photo saw is marked
     solid = trimesh.Trimesh(last.asset.mesh.vertices, last.asset.mesh.faces)
     solid.merge_vertices(merge_tex=True, merge_norm=True)
     assert solid.is_watertight
@@ -211,6 +213,7 @@ def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_p
 def counted(monkeypatch) -> list[int]:
     """The sizes at which rounds were painted."""
     monkeypatch.setitem(improved.PRESETS, "fast", PLAN)
+    monkeypatch.setattr(loop, "LEAST", -1.0)  # of a plain photo nothing can be painted
     made, real = [], improved.asked
 
     def asked_for(mesh, photos, plan, *more):

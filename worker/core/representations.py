@@ -294,11 +294,13 @@ class Views:
 
     pictures: each with its camera, colours, mask, and confidence; a photo has no confidence, and is believed
     everywhere. depths: of each, (H, W) float32 along the optical axis in the world's unit, inf where nothing is.
+    layers: of the first picture, where the thing is known as such: its shape, finer than the depths of views tell it.
     """
 
     pictures: tuple[View, ...]
     depths: tuple[np.ndarray, ...]
     notes: tuple[str, ...] = ()
+    layers: Layers | None = None
 
     def __post_init__(self) -> None:
         shapes = [(view.camera.height, view.camera.width) for view in self.pictures]
@@ -318,11 +320,13 @@ class Views:
             found |= {f"depth {number}": depth, f"mask {number}": view.mask}
             if view.confidence is not None:  # of a photo its method makes the same again
                 found |= {f"rgb {number}": view.rgb, f"confidence {number}": view.confidence}
-        return found
+        layers = self.layers.to_arrays() if self.layers else {}
+        return found | {f"{_OF_LAYERS}{name}": values for name, values in layers.items()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], photo: np.ndarray) -> Views:
         """photo: (H, W, 3) uint8 sRGB, the picture of the views that have no confidence."""
+        own = {name[len(_OF_LAYERS) :]: values for name, values in arrays.items() if name.startswith(_OF_LAYERS)}
         pictures, depths = [], []
         for number in range(int(arrays["count"])):
             depth, values = arrays[f"depth {number}"], arrays[f"camera {number}"]
@@ -331,7 +335,12 @@ class Views:
             rgb, mask = arrays.get(f"rgb {number}", photo), arrays[f"mask {number}"]
             pictures.append(View(camera, *pose, rgb, mask, confidence=arrays.get(f"confidence {number}")))
             depths.append(depth)
-        return cls(tuple(pictures), tuple(depths), tuple(arrays["notes"].tolist()))
+        layers = Layers.from_arrays(own, pictures[0]) if own else None
+        return cls(tuple(pictures), tuple(depths), tuple(arrays["notes"].tolist()), layers)
+
+
+_OF_LAYERS = "layers "
+"""Before the names of arrays that are those of a view's layers."""
 
 
 def _pose(view: View) -> np.ndarray:

@@ -12,6 +12,7 @@ import itertools
 import os
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,12 @@ from .frames import ALIVE_EVERY, Arriving, fields_of, header, pieces, read_exact
 ANSWERS_WITHIN = 60.0
 """Seconds: logging in, and an interpreter that starts from a cold disk."""
 
+SET_UP_WITHIN = 3600.0
+"""Seconds in which an environment is made there: 163 were measured on a busy machine with packages at hand."""
+
+HEARD_EVERY, TOLD_EVERY = 0.05, 1.0
+"""Seconds between two looks at whether that is over or cancelled, and at how far it is."""
+
 SENDING, FETCHING = 0.1, 0.95
 """Shares of the bar at which the pictures are there, and from which on the result is on its way."""
 
@@ -47,9 +54,19 @@ class Ferry(Called):
         super().__init__(command, os.environ)
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
-    def greet(self) -> None:
-        """Waits for the far end. Raises WireError where it does not come, or is of another version."""
-        fields, _ = self._next("", ANSWERS_WITHIN)
+    def greet(self, limit: float, job: Job | Span) -> None:
+        """Waits for the far end so many seconds, and tells what it says meanwhile. Raises WireError where it does not
+        come, or is of another version; Cancelled."""
+        start = told = time.monotonic()
+        while self._files.empty() and (now := time.monotonic()) < start + limit:
+            job.check()
+            if now > told + TOLD_EVERY:
+                job.report(0.0, "connecting", self._last_line())
+                told = now
+            self._gone.wait(HEARD_EVERY)
+        if self._files.empty():
+            raise WireError(ErrorCode.WORKER_EXITED, f"{self._host} did not answer in {limit:.0f} s")
+        fields, _ = self._next("")
         if fields.get("version") != protocol.VERSION:
             message = f"{self._host} speaks version {fields.get('version')} and not {protocol.VERSION}"
             raise WireError(ErrorCode.VERSION_MISMATCH, f"{message}: install the same program on both")
@@ -93,13 +110,10 @@ class Ferry(Called):
                 with suppress(OSError):
                     arriving.drop()
 
-    def _next(self, name: str, limit: float | None = None) -> tuple[dict[str, Any], bytes]:
+    def _next(self, name: str) -> tuple[dict[str, Any], bytes]:
         """The next piece of the file of that name; what is left of others, which nobody waits for, is thrown away."""
         while True:
-            try:
-                found = self._files.get(timeout=limit)
-            except queue.Empty:
-                raise WireError(ErrorCode.WORKER_EXITED, f"{self._host} did not answer in {limit:.0f} s") from None
+            found = self._files.get()
             if found is None:
                 self._files.put(None)
                 raise self._ended()
@@ -146,6 +160,7 @@ class Near:
 
     def __init__(self, where: str, environment: str = "core", make: bool = False) -> None:
         self._host, self._command = ssh.split(where)[0], ssh.command(where, environment, make)
+        self._patience = SET_UP_WITHIN if make else ANSWERS_WITHIN
         self._ferry: Ferry | None = None
         self._numbers = itertools.count(1)
 
@@ -169,7 +184,7 @@ class Near:
     def initialize(self, params: protocol.InitializeParams, job: Job) -> protocol.InitializeResult:
         """Connects, and asks what is offered there; folders of this machine mean nothing there."""
         self._settings = dataclasses.replace(params, weights=None, cache=None)
-        return self._begin()
+        return self._begin(job)
 
     def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
         """Sends the pictures, has the GLB made, and fetches what there is to fetch."""
@@ -237,15 +252,15 @@ class Near:
     def _connect(self) -> None:
         """Again, where the connection was lost since."""
         if not self._ferry or not self._ferry.alive:
-            self._begin()
+            self._begin(Job(lambda *report: None))
 
-    def _begin(self) -> protocol.InitializeResult:
+    def _begin(self, job: Job) -> protocol.InitializeResult:
         self.close()
         try:
             self._ferry = Ferry(self._host, self._command)
         except OSError as error:
             raise Unable(f"ssh could not be started ({error.strerror}): install it") from None
-        self._ferry.greet()
+        self._ferry.greet(self._patience, job)
         return self._ferry.ask("initialize", self._settings)
 
     def _ask(self, method: str, params: Any, job: Job, whole: bool = False) -> Any:

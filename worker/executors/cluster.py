@@ -118,6 +118,8 @@ def _then(
 
     def finish(_: object) -> None:
         over()
+        if not found.set_running_or_notify_cancel():  # nobody waits for it any more
+            return
         try:
             found.set_result(write(done.result()))
         except BaseException as error:  # noqa: BLE001 - whoever waits for it hears it

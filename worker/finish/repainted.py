@@ -10,11 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from ..core.job import Job, Span
+from ..geometry.fill import blurred
 from ..geometry.texturing.synthesis import synthesised
 
 _PIXELS = 192  # of the longer side at which patches are looked for
+_COARSE = 3.0  # of these pixels: what is as large is no detail
+_LOUDEST = 1.0  # times the photo's grain (median of what is fine in it) may detail be
 _PLAIN = 0.02  # sRGB of 1 from the plain colour: less is not the thing
 
 
@@ -40,9 +44,25 @@ class Patches:
         height, width = picture.shape[:2]
         size = tuple(max(8, round(side * min(1.0, _PIXELS / max(width, height)))) for side in (width, height))
         guide, photo = _small(picture, size), _small(_cropped(references[0]), size)
-        found = synthesised(guide, _thing(guide), photo, _thing(photo), seed) - guide
+        found = synthesised(guide, _thing(guide), photo, _thing(photo), seed)
+        found = _grain(found, guide, photo)
         detail = np.stack([_large(found[..., channel], (width, height)) for channel in range(3)], axis=2)
         return np.rint(np.clip(picture + share[..., None] * detail, 0.0, 255.0)).astype(np.uint8)
+
+
+def _grain(found: np.ndarray, guide: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """(H, W, 3) what is fine in what was found, as loud as the photo's grain at most, and where the guide has less.
+    Without that, a patch with a seam in it is laid again and again, as stripes."""
+    own, inner = _fine(photo, _thing(photo)), ndimage.binary_erosion(_thing(photo), iterations=round(_COARSE))
+    loud = float(np.median(np.abs(own[inner]))) if inner.any() else 0.0
+    there = np.sqrt(ndimage.gaussian_filter(np.square(_fine(guide, _thing(guide))).mean(axis=2), _COARSE))
+    lacking = np.clip(1.0 - there / max(_LOUDEST * loud, 1e-6), 0.0, 1.0)
+    return lacking[..., None] * np.clip(_fine(found, _thing(guide)), -_LOUDEST * loud, _LOUDEST * loud)
+
+
+def _fine(picture: np.ndarray, thing: np.ndarray) -> np.ndarray:
+    """(H, W, 3) what of a picture is finer than _COARSE, within the thing (H, W)."""
+    return np.where(thing[..., None], picture - blurred(picture, thing, _COARSE), np.float32(0.0))
 
 
 def _thing(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A thing from its views: their depths become points that know which way is out, their outlines bound what is closed,
-and all of their pictures agree on the texture.
+"""A thing from its views: their layers, where they have any, bound it as those of one picture do. Else their depths
+become points that know which way is out, their outlines bound what is closed, and all of their pictures agree on the
+texture.
 
 Knows representations and geometry; must not know networks, methods or requests.
 """
@@ -20,9 +21,10 @@ from ..geometry.place import place
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.consensus import agreed
 from ..geometry.texturing.unwrap import unwrapped
+from . import layers
 from .asset import Asset
 from .field import camera_info, surface
-from .options import FieldOptions, ViewsOptions
+from .options import FieldOptions, ViewsOptions, of_type
 
 _POINTS = 60_000  # of all views, at most
 _GRAZING = 0.15  # cosine: what is seen at less is not believed
@@ -34,6 +36,8 @@ _SMOOTH = 5  # rounds of smoothing
 
 def finished(views: Views, options: ViewsOptions, job: Job | Span) -> Asset:
     """The finished thing. Raises Unable where no surface is left."""
+    if views.layers:
+        return layers.finished(views.layers, of_type("Layers", options), job)
     with job.timed("surface"):
         cloud, outlines = _cloud(views), [Outline(view) for view in views.pictures if view.mask is not None]
         field = bounded(cloud, outlines, views.views)

@@ -2,55 +2,47 @@
 """Pulls a mesh until its outlines are those of pictures from several sides. Must not know colours or files.
 
 As `outline_pull` does it for one picture: what each outline says of the points that are seen at it holds across its own
-lines of sight, and one displacement, as smooth as it can be, is found for all (sparse least squares). So does what the
-surface between the outlines is seen to have drifted by.
+lines of sight, and one displacement, as smooth as it can be, is found for all (sparse least squares). What pictures say
+of the depth between the outlines holds across the surface.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
 from ..core.view import View
+from .mesh import Mesh
 from .outline_pull import bending_of, followed, framed, reduced, rim_wanted
+from .swept import Deep
 from .texturing.rasterise import depth_buffer, projected
 
 _FACES = 5_000  # of the mesh on which it is worked out
 _STIFF = (300.0, 100.0, 30.0, 10.0)  # of each round, against bending, beside 1 for each point of a rim
 _STAY = 1e-3  # against moving at all, where nothing pulls
-_DRIFTS = 1.0  # of a point of a rim counts one that has drifted
+_DEPTHS = 1.0  # of a point of a rim counts one whose depth is told
+_EVEN = 2.0  # pixels over which depths are averaged
 _SEEN = 0.01  # of the depth: farther behind the first surface a point is hidden
-
-
-@dataclass(frozen=True, eq=False)
-class Drift:
-    """What a picture shows elsewhere than it is. flow: (H, W, 2) pixels, right and down, from where the mesh has it;
-    sure: (H, W) in [0, 1], how surely."""
-
-    view: View
-    flow: np.ndarray
-    sure: np.ndarray
 
 
 def pulled(
     vertices: np.ndarray,
     faces: np.ndarray,
     views: Sequence[tuple[View, float]],
-    drifts: Sequence[Drift] = (),
+    depths: Sequence[Deep] = (),
     check: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Vertices (V, 3) float32 whose outlines are those of the views' masks, as far as that goes. faces: (F, 3), welded.
-    views: each with a mask, and how much it counts beside a photo's 1. drifts: of the mesh as it comes. check: called
+    views: each with a mask, and how much it counts beside a photo's 1. depths: of the mesh as it comes. check: called
     between the rounds, may raise."""
     few, triangles = reduced(vertices, faces, _FACES)
     outlines = [_Outline(view, weight, few) for view, weight in views if (view.mask >= 128).any()]
     if not outlines:
         return vertices
-    outlines += [_Drifted(drift, few, triangles) for drift in drifts]
+    outlines += [_Deepened(deep, few, triangles) for deep in depths]
     bending, start = sparse.kron(bending_of(triangles, len(few)), sparse.eye_array(3)).tocsr(), few
     scale = float(np.mean([outline.scale(few) for outline in outlines])) ** 2  # all else is in pixels
     for stiff in _STIFF:
@@ -84,28 +76,33 @@ class _Outline:
         return _rows(self.view, rim, place, weight, len(points)), _wanted(wanted - place[rim, :2], weight)
 
 
-class _Drifted:
-    """One picture's drift: what it asks of the points that it sees."""
+class _Deepened:
+    """What one picture tells of depth: what it asks of the points that it sees."""
 
-    def __init__(self, drift: Drift, points: np.ndarray, faces: np.ndarray) -> None:
-        self.view, place = drift.view, projected(points, drift.view)
-        depth = depth_buffer(points, faces, drift.view)
+    def __init__(self, deep: Deep, points: np.ndarray, faces: np.ndarray) -> None:
+        self.view, place = deep.view, projected(points, deep.view)
+        first = depth_buffer(points, faces, deep.view)
         where = place[:, 1::-1].T - 0.5
-        first = ndimage.map_coordinates(np.where(np.isfinite(depth), depth, 0.0), where, order=0, mode="constant")
-        sure = ndimage.map_coordinates(drift.sure, where, order=1, mode="constant")
+        first = ndimage.map_coordinates(np.where(np.isfinite(first), first, 0.0), where, order=0, mode="constant")
+        sure, off = (ndimage.gaussian_filter(each, _EVEN) for each in (deep.sure, deep.sure * deep.off))
+        sure, off = (ndimage.map_coordinates(each, where, order=1, mode="constant") for each in (sure, off))
         self.points = np.flatnonzero((place[:, 2] < first * (1.0 + _SEEN)) & (sure > 0.05))
-        flow = [ndimage.map_coordinates(drift.flow[..., k], where, order=1, mode="nearest") for k in (0, 1)]
-        self.wanted = (place[:, :2] + np.stack(flow, axis=1))[self.points]
-        self.weight = _DRIFTS * sure[self.points]
+        along = (points[self.points] - self.view.position) / place[self.points, 2, None]
+        self.wanted = points[self.points] + along * (off / np.maximum(sure, 1e-9))[self.points, None]
+        self.across = Mesh(np.float32(points), np.int32(faces)).with_normals().normals[self.points]
+        self.pixels = self.view.camera.fx / place[self.points, 2]  # per unit of length
+        self.weight = np.sqrt(_DEPTHS * sure[self.points]) * self.pixels
 
     def scale(self, points: np.ndarray) -> float:
         return self.view.camera.fx / float(projected(points, self.view)[:, 2].mean())
 
     def asked(self, points: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
-        """As an outline's, of the points that it sees."""
-        place = projected(points, self.view)
-        rows = _rows(self.view, self.points, place, self.weight, len(points))
-        return rows, _wanted(self.wanted - place[self.points, :2], self.weight)
+        """As an outline's, of the points that it sees, and across the surface alone."""
+        count, values = len(self.points), self.across * self.weight[:, None]
+        columns = 3 * self.points[:, None] + np.arange(3)
+        rows = np.repeat(np.arange(count), 3)
+        left = ((self.wanted - points[self.points]) * values).sum(axis=1)
+        return sparse.csr_array((values.ravel(), (rows, columns.ravel())), shape=(count, 3 * len(points))), left
 
 
 def _rows(view: View, chosen: np.ndarray, place: np.ndarray, weight: np.ndarray, count: int) -> sparse.csr_array:

@@ -9,6 +9,9 @@ import pytest
 pytest.importorskip("diffusers", reason="diffusers is not installed")
 
 import inspect  # noqa: E402
+import re  # noqa: E402
+import shutil  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 import torch  # noqa: E402
 from diffusers import Flux2KleinPipeline  # noqa: E402
@@ -149,12 +152,29 @@ def test_what_makes_no_picture_of_a_picture_is_refused(tmp_path):
         painter.load(repaint.named(str(tmp_path)), tmp_path, "cpu")
 
 
-def test_a_part_that_is_missing_is_named(tmp_path):
-    tiny.write(tmp_path)
-    (tmp_path / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    made = painter.load(repaint.named(str(tmp_path)), tmp_path, "cpu")
-    with pytest.raises(Unable, match="cannot be loaded"):
-        made.repaint(*scene(), [], 1.0, 1, silent())
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:40])
+
+
+BROKEN = {
+    "its part vae is missing": lambda folder: shutil.rmtree(folder / "vae"),
+    "its part vae has no weights": lambda folder: (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink(),
+    "vae/diffusion_pytorch_model.safetensors is damaged": lambda folder: _cut(
+        folder / "vae" / "diffusion_pytorch_model.safetensors"
+    ),
+    "transformer/config.json is damaged": lambda folder: _cut(folder / "transformer" / "config.json"),
+    "its model_index.json is damaged": lambda folder: _cut(folder / "model_index.json"),
+    "diffusers cannot read it": lambda folder: (folder / "vae" / "config.json").write_text('{"_class_name": "Nobody"}'),
+}
+
+
+@pytest.mark.parametrize("told", BROKEN)
+def test_what_is_broken_in_a_pipelines_folder_is_named(tmp_path, told):
+    BROKEN[told](tiny.write(tmp_path))
+    with pytest.raises(Unable, match=re.escape(told)) as caught:
+        painter.load(repaint.named(str(tmp_path)), tmp_path, "cpu").repaint(*scene(), [], 1.0, 1, silent())
+    assert "copy the whole pipeline into it again, or name another repainter" in str(caught.value)
+    assert "remove" not in str(caught.value)
 
 
 def test_what_a_user_names(folder, tmp_path, monkeypatch):

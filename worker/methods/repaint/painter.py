@@ -19,7 +19,7 @@ from scipy import ndimage
 from ...core.errors import MethodUnavailable, Unable
 from ...core.job import Job, Span
 from ..method import Network
-from ..runtime.loading import loading, remedy
+from .broken import opening
 
 if TYPE_CHECKING:  # take seconds
     import torch
@@ -104,7 +104,7 @@ class Painter:
         with memory.guard(self.device), torch.inference_mode():
             result = pipeline(**taken, generator=generator, output_type="np").images[0]
         if not np.isfinite(result).all():
-            raise Unable(f"the network in {self.folder} gave nothing that can be shown: {remedy(self.folder)}")
+            raise Unable(f"the network in {self.folder} gave nothing that can be shown: name another repainter")
         return np.rint(np.clip(result[..., :3], 0.0, 1.0) * 255.0).astype(np.uint8)
 
     def _pipeline(self, job: Job | Span) -> tuple[DiffusionPipeline, dict[str, Any]]:
@@ -113,7 +113,7 @@ class Painter:
         if self._held is None:
             from . import placing
 
-            with loading(self.folder):
+            with opening(self.folder):
                 self._held = placing.placed(self.kind, self.folder, self.device, PROMPT, job)
         return self._held
 
@@ -164,7 +164,7 @@ def _kind(folder: Path) -> type[DiffusionPipeline]:
         import diffusers
     except ImportError:
         raise MethodUnavailable("repainting needs diffusers, which is not installed: choose another") from None
-    with loading(folder):
+    with opening(folder):
         own = str(diffusers.DiffusionPipeline.load_config(folder)["_class_name"])
     stem = own.removesuffix("Pipeline").removesuffix("Img2Img").removesuffix("Inpaint")
     for name in (f"{stem}InpaintPipeline", f"{stem}Img2ImgPipeline", own):

@@ -71,7 +71,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Views:
     mesh = fused.mesh()
     made = [_rendered(mesh, _aside(mesh, photo, turn), base, photo)[:2] for turn in sorted(TURNS)]
     pictures, depths = zip((photo, Seen.of(mesh, photo).depths), *made)
-    return Views(pictures, depths, base.notes)
+    return Views(pictures, depths, base.notes, fused.layers(base))
 
 
 def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> Views:
