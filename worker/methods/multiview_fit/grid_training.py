@@ -152,10 +152,11 @@ def outlined_shape(capture: Capture, plan: Plan, lattice: Lattice, job: Job | Sp
     views = capture.views
     hull = hull_distance(views, lattice, job.span(0.0, _CUT))
     distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    if len(views) >= _ENOUGH:
+    pixels = max(plan.pixels, _FINE)
+    if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
         return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
     distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
-    small, seen = _seen(capture, max(plan.pixels, _FINE), job.span(_COMPARED, _SHAPED))
+    small, seen = _seen(capture, pixels, job.span(_COMPARED, _SHAPED))
     return hull, stereo.deepened(small, seen, distance, lattice)
 
 
