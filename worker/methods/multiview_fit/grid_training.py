@@ -205,10 +205,11 @@ class _Training:
         views, job = self._capture.views, self._job
         hull = hull_distance(views, lattice, job.span(0.0, _CUT))
         distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-        if len(views) >= _ENOUGH:
+        pixels = max(self._plan.pixels, _FINE)
+        if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
             return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
         distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
-        small, seen = self._seen(job.span(_COMPARED, _SHAPED), max(self._plan.pixels, _FINE))
+        small, seen = self._seen(job.span(_COMPARED, _SHAPED), pixels)
         return stereo.deepened(small, seen, distance, lattice)
 
     def _seen(self, job: Span, pixels: int) -> tuple[list[ViewTensors], list[Tensor]]:

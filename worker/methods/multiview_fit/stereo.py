@@ -96,11 +96,9 @@ def deepened(
     """The signed distance (X + 1, Y + 1, Z + 1) of a thing without what photos look through, in cells.
 
     distance: that of the thing as few outlines tell it, which fill the gap between two legs; it stays as it is unless
-    photos look deep into much of it from near enough, and nowhere grows. seen: as `distances` tells; where a view's
+    photos look deep into much of it, and nowhere grows. seen: as `distances` tells; where a view's
     mask leaves the thing out it says nothing.
     """
-    if np.median([_span(view) for view in views]) < _WIDE:
-        return distance
     told = np.zeros((5, *lattice.samples), np.float32)
     masked = [torch.where(view.mask.view(-1) > 0.5, each, torch.nan) for view, each in zip(views, seen)]
     for number in range(lattice.samples[0]):
@@ -119,6 +117,11 @@ def deepened(
     )
     inner = np.maximum(distance, _mean_of(total, votes, 1.0))
     return redistanced(distance + share * (inner - distance))
+
+
+def large(views: Sequence[ViewTensors]) -> bool:
+    """Whether views with masks show a thing large enough to tell of its gaps."""
+    return float(np.median([_span(view) for view in views])) >= _WIDE
 
 
 def _span(view: ViewTensors) -> int:
