@@ -2,17 +2,19 @@
 """Many photos of a scanned thing to a mesh, against the scan: with its true cameras, and with none.
 
     python tests/bench/photograph.py THING.glb SETS/THING        (with bpy, once per thing)
-    python tests/bench/photos.py SETS [--only THING ...] [--preset balanced] [--cameras given hidden] [--threads 2]
-                                      [--out FOLDER]
+    python tests/bench/photos.py SETS [--only THING ...] [--preset balanced] [--cameras given hidden shape]
+                                      [--threads 2] [--out FOLDER]
 
-given: every eighth picture is held out, and its PSNR is that of the field; the mesh is made of the others. hidden: the
-worker's whole way from nothing but pictures; rotations are compared between all pairs of cameras. F is the harmonic
-mean of precision and recall within .5, 1 and 2 % of the scan's longest side, of 20,000 points on each surface (of the
-scan with itself, .66 within .5 %); the mesh is laid on the scan by the cameras alone (Umeyama 1991), never by its own
-shape: by size, what is hollow would shrink to lie between a scan's two sides. Skin in degrees and clay in dB as `eye`
-says, and processor seconds. "hull" is the same of the visual hull of the
-same pictures and cameras: what silhouettes alone tell, which learning must be better than. OUT: meshes, and photos
-beside the meshes.
+shape: the true cameras of all pictures, the mesh as the product makes it, but no colours, which take many times longer;
+beside it the same of the product's hull, and how near the scan comes to itself with other points. given: every eighth
+picture is held out, and its PSNR is that of the field; the mesh is made of the others. hidden: the worker's whole way
+from nothing but pictures; rotations are compared between all pairs of cameras. F is the harmonic mean of precision and
+recall within .5, 1 and 2 % of the scan's longest side, of 20,000 points on each surface; the mesh is laid on the scan
+by the cameras alone (Umeyama 1991), never by its own shape: by size, what is hollow would shrink to lie between a
+scan's two sides. Skin in degrees and clay in dB as `eye` says. Deep: how far below its top the surface lies in the
+middle, of the height, and how far it truly does. Processor seconds. "hull" is the same of the visual hull of the same
+pictures and cameras: what silhouettes alone tell, which all that is learned must be better than.
+OUT: meshes, and photos beside the meshes.
 """
 
 from __future__ import annotations
@@ -35,10 +37,13 @@ from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.asset import Asset, write
+from image_to_3d.worker.finish.field import surface
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from image_to_3d.worker.methods import with_network
 from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
-from image_to_3d.worker.methods.multiview_fit.grid_space import tensors_of
+from image_to_3d.worker.methods.multiview_fit.grid_model import from_distance
+from image_to_3d.worker.methods.multiview_fit.grid_result import rounded
+from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice, tensors_of
 from image_to_3d.worker.methods.multiview_fit.training import Trained
 from image_to_3d.worker.pipeline.select import settings
 from PIL import Image
@@ -46,6 +51,7 @@ from scipy.ndimage import distance_transform_edt, map_coordinates
 
 HULL_CELLS = 192  # along its longest side, a third of the limit each: finer changes nothing
 SHOWN, SIDE = 4, 320  # photos on a sheet, and their pixels
+MIDDLE = 0.2  # of the width, where it is asked how deep things are
 FROM_BLENDER = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Blender's axes, in which the cameras are written down, to glTF's, which the scan has."""
 
@@ -106,7 +112,38 @@ def laid(mesh: trimesh.Trimesh, capture: Capture, truth: Truth) -> trimesh.Trime
 def told(mesh: trimesh.Trimesh, truth: Truth) -> str:
     """The columns of a mesh that lies on the scan."""
     near = " ".join(f"{score:.3f}" for score in eye.near(mesh, truth.scan))
-    return f"{near} | {eye.skin(mesh):.1f} | {eye.clay(mesh, truth.scan):.1f}"
+    deep = " ".join(f"{deep_in_the_middle(each, truth.scan):.2f}" for each in (mesh, truth.scan))
+    return f"{near} | {eye.skin(mesh):.1f} | {eye.clay(mesh, truth.scan):.1f} | {deep}"
+
+
+def deep_in_the_middle(mesh: trimesh.Trimesh, scan: trimesh.Trimesh) -> float:
+    """How far below the scan's top a mesh's surface lies in its middle, of its height: the median of rays down."""
+    low, high = scan.bounds
+    steps = np.linspace(-0.5, 0.5, 21) * MIDDLE
+    across = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2) * (high - low)[[0, 2]] + (low + high)[[0, 2]] / 2.0
+    starts = np.insert(across, 1, high[1] + (high - low)[1], axis=1)
+    caster = trimesh.ray.ray_pyembree.RayMeshIntersector(mesh)
+    hits, _, _ = caster.intersects_location(starts, np.tile((0.0, -1.0, 0.0), (len(starts), 1)), multiple_hits=False)
+    return float(np.median(high[1] - hits[:, 1]) / (high - low)[1]) if len(hits) else np.nan
+
+
+def shaped(folder: Path, preset: str, out: Path | None) -> str:
+    """Lines of the shape and of the hull of all pictures with their true cameras, as the product makes them meshes."""
+    start, truth, capture = time.process_time(), Truth.of(folder), held_out.captured(folder / "transforms.json")
+    plan = grid_training.PRESETS[preset]
+    lattice = Lattice.over(capture.bounds, plan.outlined.cells)
+    hull, shape = grid_training.outlined_shape(capture, plan, lattice, poses.job())
+    seconds, rows = f"{time.process_time() - start:.0f}", []
+    options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
+    for name, distance, said in (("shape", shape, seconds), ("hull", hull, "")):
+        field = grid_result.field(rounded(from_distance(distance, lattice, held_out.CPU)), capture.views)
+        made = surface(field, options, poses.job().span(0.0, 1.0))
+        mesh = laid(trimesh.Trimesh(made.vertices, made.faces, process=False), capture, truth)
+        rows.append(f"| {folder.name} | {name} | {told(mesh, truth)} | {len(mesh.faces)} faces | {said} |")
+        if out:
+            mesh.export(out / f"{folder.name}-{name}.glb")
+    limit = " ".join(f"{score:.3f}" for score in eye.near(truth.scan, truth.scan))
+    return "\n".join((*rows, f"| {folder.name} | scan | {limit} | {eye.skin(truth.scan):.1f} | | | | |"))
 
 
 def meshed(capture: Capture, result: Trained, preset: str) -> Asset:
@@ -168,19 +205,24 @@ def main() -> None:
     parser.add_argument("sets", type=Path)
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--preset", default="balanced", choices=tuple(grid_training.PRESETS))
-    parser.add_argument("--cameras", nargs="+", default=["given", "hidden"], choices=["given", "hidden"])
+    parser.add_argument("--cameras", nargs="+", default=["given", "hidden"], choices=["given", "hidden", "shape"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    tell("| thing | cameras | F, .5, 1, 2 % | skin | clay | | CPU s |")
-    tell("|---" * 7 + "|")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+    tell("| thing | cameras | F, .5, 1, 2 % | skin | clay | deep, truly | | CPU s |")
+    tell("|---" * 8 + "|")
     names = options.only or sorted(path.parent.name for path in options.sets.glob("*/transforms.json"))
     for name in names:
         folder = options.sets / name
         truth = Truth.of(folder)
         for way in options.cameras:
             start = time.process_time()
+            if way == "shape":
+                tell(shaped(folder, options.preset, options.out))
+                continue
             try:
                 made = given(folder, options.preset) if way == "given" else hidden(folder, options.preset, truth)
             except Unable as error:
@@ -192,7 +234,6 @@ def main() -> None:
             tell(f"| {name} | {way} | {told(found, truth)} | {said}; {faces} faces | {seconds:.0f} |")
             tell(f"| {name} | hull | {told(bar, truth)} | | |")
             if options.out:
-                options.out.mkdir(parents=True, exist_ok=True)
                 write(asset, options.out / f"{name}-{way}.glb", name)
                 sheet(asset, capture, options.out / f"{name}-{way}.png")
 

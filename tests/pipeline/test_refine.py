@@ -2,6 +2,8 @@
 """Refining a mesh of anybody's by a picture of the same thing."""
 
 import json
+import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +115,55 @@ def test_outlines_that_do_not_fit_are_told_and_nothing_is_written(tmp_path, pict
     ):
         run(tmp_path, cross, picture)
     assert not (tmp_path / "out.glb").exists()
+
+
+def test_a_thing_that_would_have_to_be_bent_to_another_is_told(tmp_path):
+    rows, columns = np.abs(np.indices((200, 200)) - 100)
+    plus = (np.minimum(rows, columns) < 44) & (np.maximum(rows, columns) < 80)
+    Image.fromarray(np.dstack([np.full((200, 200, 3), 90, np.uint8), np.uint8(255 * plus)])).save(tmp_path / "plus.png")
+    with pytest.raises(Unable, match="agrees with the picture's by 8. %, and by more only if it is bent to another"):
+        run(tmp_path, ball(), str(tmp_path / "plus.png"))
+
+
+@pytest.mark.parametrize(("colours", "fits"), [((BLUE, BLUE), True), ((RED, RED), True), ((BLUE, (20, 20, 60)), False)])
+def test_a_thing_of_other_colours_is_told_unless_it_is_plainly_painted(tmp_path, picture, colours, fits):
+    mesh = ball()
+    page = np.repeat(np.uint8(colours)[:, None], 2, axis=1)
+    image = trimesh.visual.material.PBRMaterial(baseColorTexture=Image.fromarray(page))
+    uv = np.where(mesh.vertices[:, :1] > 10.0, 0.9, 0.1) * [0.0, 1.0] + [0.5, 0.0]
+    mesh.visual = trimesh.visual.TextureVisuals(uv, material=image)
+    if fits:
+        assert run(tmp_path, mesh, picture).faces == len(mesh.faces)
+        return
+    with pytest.raises(Unable, match="and its colours do not: choose a picture of the same thing; nothing was changed"):
+        run(tmp_path, mesh, picture)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "sentence"),
+    [
+        (1e30, 0.0, "is .* m across: scale it"),
+        (1e-12, 0.0, "is .* m across: scale it"),
+        (1.0, 1e7, "m from the origin, too far for its size: move it nearer first"),
+        (0.0, 0.0, "no triangle with an area"),
+    ],
+)
+def test_sizes_and_places_that_cannot_be_are_one_sentence_without_warnings(tmp_path, picture, scale, offset, sentence):
+    mesh = trimesh.creation.icosphere(2)
+    odd = trimesh.Trimesh(mesh.vertices * scale + offset, mesh.faces, process=False)
+    with warnings.catch_warnings(), pytest.raises(Unable, match=sentence):
+        warnings.simplefilter("error")
+        run(tmp_path, odd, picture)
+    assert not (tmp_path / "out.glb").exists()
+
+
+def test_a_file_of_an_empty_scene_is_refused(tmp_path, picture):
+    empty = {"asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": []}], "nodes": []}
+    text = json.dumps(empty).encode().ljust(100)
+    head = struct.pack("<4sIIII", b"glTF", 2, 20 + len(text), len(text), 0x4E4F534A)
+    (tmp_path / "empty.glb").write_bytes(head + text)
+    with pytest.raises(Unable, match="empty.glb has no triangles"):
+        refined.opened(tmp_path / "empty.glb", 256)
 
 
 def test_a_mesh_of_too_many_faces_is_refused_with_what_helps(tmp_path, picture, monkeypatch):

@@ -24,6 +24,7 @@ from ..geometry.depth_points import points_on
 from ..geometry.glb_reading import Read, read_glb
 from ..geometry.mesh import Mesh, face_vectors, used_only
 from ..geometry.outline_pull import pulled
+from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
@@ -32,11 +33,7 @@ from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
 from .field import camera_info
-
-LEAST_IOU = 0.75
-"""Outlines that agree less are those of different things. Of eight of YCB's scans each with its own picture's outline:
-.93 to .995; ellipsoids as large as the thing: .79 to .98 of all that are round or square, .26 and .55 of a spoon and a
-clamp; with another thing's picture 19 of 56 above .75, whose outlines are simple and look alike from somewhere."""
+from .same_thing import another
 
 FEWEST_FACES = 2_000
 """Fewer cannot follow an outline: each is cut into four until there are so many."""
@@ -44,8 +41,16 @@ FEWEST_FACES = 2_000
 _BYTES_PER_FACE, _BYTES_PER_TEXEL = 3_000, 250
 """Of memory, about: 0.9 GB were measured at 200,000 faces and 2048 texels, with 0.2 GB before."""
 
+_SIZES, _FARTHEST = (1e-6, 1e9), 1e5
+"""Metres across; and sizes from the origin, at which 32 bits leave a hundredth of a size."""
+
 _OUTLINE = 512  # pixels of the outlines that are compared in the end
 _LEAST_GAIN = 0.002  # of the outlines' agreement: less is not worth that anything moves
+_MUCH_LESS = 0.6
+"""Of what outlines disagree by, after the whole thing was stretched or bent: a plate's ellipse is explained by many
+stretches and cameras, which gain less and ruin it. Of deformed scans of YCB none of three plates and seven of nine
+others get below; with .67 one plate does, and its normals are twice as wrong."""
+
 _YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
 _AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
 _SAMPLES = 600_000  # places at which the mesh's own colours are remembered
@@ -73,6 +78,7 @@ def opened(path: Path, texture: int) -> Found:
     if there is not None and needed > there:
         message = f"this needs about {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free"
         raise OutOfMemory(f"{message}: close other programs, or choose a smaller texture", needed, there)
+    _check_place(path, read.corners.reshape(-1, 3))
     mesh = _welded(read)
     if not len(mesh.faces) or not np.ptp(mesh.vertices, axis=0).max() > 0.0:
         raise Unable(f"{path.name} has no triangle with an area: there is nothing to refine")
@@ -83,20 +89,41 @@ def opened(path: Path, texture: int) -> Found:
     return Found(mesh, *_remembered(read), read.name or path.stem, notes)
 
 
+def _check_place(path: Path, corners: np.ndarray) -> None:
+    """Raises Unable where a mesh's corners (N, 3) are of a size, or so far away, that nothing can be worked out."""
+    low, high = corners.min(axis=0).astype(np.float64), corners.max(axis=0).astype(np.float64)
+    size, far = float((high - low).max()), float(np.maximum(np.abs(low), np.abs(high)).max())
+    if size > 0.0 and not _SIZES[0] <= size <= _SIZES[1]:
+        raise Unable(
+            f"{path.name} is {size:.0e} m across: scale it to between {_SIZES[0]:.0e} and {_SIZES[1]:.0e} first"
+        )
+    if far > _FARTHEST * size > 0.0:
+        raise Unable(f"{path.name} lies {far:.0e} m from the origin, too far for its size: move it nearer first")
+
+
 def refined(found: Found, view: View, texture: int, job: Job | Span) -> Asset:
     """The mesh as the view's picture and mask show it, where it was. Raises Unable where the outlines do not fit."""
-    mesh, mask = found.mesh, view.mask >= 128
-    with job.timed("camera"):
-        job.report(0.0, "finding the picture's place")
-        camera, iou = located(found, view)
-    with job.timed("outline"):
-        job.report(0.2, "following the outline")
-        mesh, note = _followed(mesh, mask, camera, iou, job)
+    mesh, camera, note = shaped(found, view, job)
     with job.timed("texture"):
         job.report(0.4, "unwrapping")
         mesh = painted(mesh.with_normals(), found, camera, texture, job.span(0.5, 1.0))
     at_rest = Placed(mesh, 1.0, np.zeros(3))
     return Asset(mesh, (camera_info(camera, at_rest),), False, (*found.notes, note))
+
+
+def shaped(found: Found, view: View, job: Job | Span) -> tuple[Mesh, View, str]:
+    """The mesh with the picture's outline, the view in its place before it, and a sentence on that. Raises Unable where
+    the outlines do not fit."""
+    job.report(0.0, "finding the picture's place")
+    with job.timed("camera"):
+        camera, iou = located(found, view)
+    job.report(0.2, "following the outline")
+    with job.timed("outline"):
+        mesh, camera, after = _followed(found.mesh, view.mask >= 128, camera, iou, job)
+    note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * iou:.1f} %"
+    if mesh is found.mesh:
+        note = f"the outline fitted the picture already (by {100 * iou:.1f} %), so only the colours are new"
+    return mesh, camera, note
 
 
 def shown(depth: DepthMap, found: Found, view: View) -> np.ndarray | None:
@@ -117,25 +144,36 @@ def remade(found: Found, mesh: Mesh, view: View, before: float, texture: int, jo
     return Asset(mesh, (camera_info(view, Placed(mesh, 1.0, np.zeros(3))),), False, (*found.notes, note))
 
 
-def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, str]:
-    """The mesh with the picture's outline, and a sentence on that."""
+def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job | Span) -> tuple[Mesh, View, float]:
+    """The mesh with the picture's outline, its view and how far outlines agree: what is large first, then the rest,
+    each where it is worth that anything moves."""
+
+    def agreeing(vertices: np.ndarray, view: View) -> float:
+        whole = np.isfinite(vertices).all()
+        return silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if whole else 0.0
+
+    vertices, there = warped(mesh.vertices, mesh.faces, mask, view, job.check)
+    there = replace(view, rotation=there.rotation, position=there.position)
+    after = agreeing(vertices, there)
+    if 1.0 - after < _MUCH_LESS * (1.0 - before):
+        mesh, view, before = replace(mesh, vertices=vertices), there, after
     vertices = pulled(mesh.vertices, mesh.faces, mask, view, job.check)
-    after = silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if np.isfinite(vertices).all() else 0.0
+    after = agreeing(vertices, view)
     if after < before + _LEAST_GAIN:
-        return mesh, f"the outline fitted the picture already (by {100 * before:.1f} %), so only the colours are new"
-    note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * before:.1f} %"
-    return replace(mesh, vertices=vertices), note
+        return mesh, view, before
+    return replace(mesh, vertices=vertices), view, after
 
 
 def located(found: Found, view: View) -> tuple[View, float]:
-    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where they do not fit."""
+    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
+    thing."""
     mesh = found.mesh
     fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
-    if fit.iou < LEAST_IOU:
-        message = f"the outline of {found.name} agrees with the picture's by {100 * fit.iou:.0f} % only"
-        raise Unable(f"{message}: choose a picture of the same thing; nothing was changed")
     place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
-    return replace(view, **place), fit.iou
+    view = replace(view, **place)
+    if why := another(mesh, found.places, found.colours, view, fit.iou):
+        raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
+    return view, fit.iou
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:

@@ -121,7 +121,8 @@ class _File:
     def _primitive(self, primitive: dict[str, Any], matrix: np.ndarray) -> _Part:
         attributes = primitive["attributes"]
         places = self._values(attributes["POSITION"]).astype(np.float64)
-        places = (places @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told of below
+            places = (places @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
         count = len(places)
         index = self._values(primitive["indices"]).ravel() if "indices" in primitive else np.arange(count)
         faces = index[: len(index) // 3 * 3].reshape(-1, 3).astype(np.int64)

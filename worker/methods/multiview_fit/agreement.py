@@ -50,7 +50,7 @@ _STAYING = 0.06
 as well, and hulls got dents of a cell."""
 
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
-_STIFF, _KEPT = 1.0, 0.03  # weights of being as neighbours are, and of staying
+_STIFF, _KEPT = 3.0, 0.03  # weights of being as neighbours are, and of staying: 1 and 3 are alike on a bowl and a can
 _THIN = 8.0  # cells that a wall has at most
 _BAND = 5.0  # cells around the surface in which distances are moved with it
 

@@ -164,7 +164,9 @@ def hull(views: Sequence[ViewTensors], lattice: Lattice) -> Tensor:
 
 def grown(mask: Tensor, pixels: int) -> Tensor:
     """A mask (H, W) with all that is not farther than so many rows and columns from it."""
-    return functional.max_pool2d(mask[None, None].float(), 2 * pixels + 1, 1, pixels)[0, 0] > 0
+    wide, side = mask[None, None].float(), 2 * pixels + 1  # a square's maximum takes twenty times as long
+    rows = functional.max_pool2d(wide, (side, 1), 1, (pixels, 0))
+    return functional.max_pool2d(rows, (1, side), 1, (0, pixels))[0, 0] > 0
 
 
 def fused_distance(views: Sequence[ViewTensors], distances: Sequence[Tensor], lattice: Lattice) -> np.ndarray:
@@ -208,3 +210,19 @@ def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
     options = {"mode": "bilinear", "padding_mode": "border", "align_corners": True}
     asked = place.flip(1)[None, None, None]  # the last axis first
     return functional.grid_sample(values[None, None], asked, **options).view(-1)
+
+
+def entered(distance: Tensor, lattice: Lattice, origins: Tensor, rays: Tensor) -> Tensor:
+    """(N,) how far along unit rays (N, 3) the surface of distances in cells at a lattice's corners is, by sphere
+    tracing (Hart 1996); infinite where it is not."""
+    low = lattice.origin(rays.device)
+    high = low + torch.tensor(lattice.cells, device=rays.device) * lattice.spacing
+    ends = torch.stack([(low - origins) / rays, (high - origins) / rays])
+    depth, end = ends.amin(0).amax(1).clamp(min=0.0), ends.amax(0).amin(1)
+    found, active = torch.full_like(depth, torch.inf), (depth < end).nonzero()[:, 0]
+    while len(active):
+        away = at(distance, lattice, origins[active] + rays[active] * depth[active, None])
+        depth[active] += torch.where(away > 0.0, away.clamp(min=0.5), away) * lattice.spacing
+        found[active[away <= 0.0]] = depth[active[away <= 0.0]]
+        active = active[(away > 0.0) & (depth[active] < end[active])]
+    return found

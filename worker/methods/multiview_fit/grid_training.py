@@ -146,6 +146,27 @@ def train(
     return _Training(capture, plan, job, device, on_preview, stop).result()
 
 
+def outlined_shape(capture: Capture, plan: Plan, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
+    """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
+    where photos agree. job: hears each step, up to the share that colours leave. Raises Unable without a shape."""
+    views = capture.views
+    hull = hull_distance(views, lattice, job.span(0.0, _CUT))
+    distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
+    pixels = max(plan.pixels, _FINE)
+    if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
+        return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
+    distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
+    small, seen = _seen(capture, pixels, job.span(_COMPARED, _SHAPED))
+    return hull, stereo.deepened(small, seen, distance, lattice)
+
+
+def _seen(capture: Capture, pixels: int, job: Span) -> tuple[list[ViewTensors], list[Tensor]]:
+    """The views with so many pixels, and how far each sees, compared with others."""
+    views = tensors_of(capture.views, pixels, torch.device("cpu"))
+    points, bounds = capture.points, capture.bounds
+    return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
+
+
 class _Training:
     """One training."""
 
@@ -195,33 +216,16 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
-            return from_distance(self._shape(lattice), lattice, self._exposure.device)
+            _, distance = outlined_shape(self._capture, self._plan, lattice, self._job)
+            return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
 
-    def _shape(self, lattice: Lattice) -> np.ndarray:
-        """What outlines tell, with its hollows, moved to where photos agree."""
-        views, job = self._capture.views, self._job
-        hull = hull_distance(views, lattice, job.span(0.0, _CUT))
-        distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-        pixels = max(self._plan.pixels, _FINE)
-        if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
-            return agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
-        distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
-        small, seen = self._seen(job.span(_COMPARED, _SHAPED), pixels)
-        return stereo.deepened(small, seen, distance, lattice)
-
-    def _seen(self, job: Span, pixels: int) -> tuple[list[ViewTensors], list[Tensor]]:
-        """The views with so many pixels, and how far each sees, compared with others."""
-        views = tensors_of(self._capture.views, pixels, torch.device("cpu"))
-        points, bounds = self._capture.points, self._capture.bounds
-        return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
-
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
         anything."""
-        views, seen = self._seen(self._job.span(0.0, _OPENED), self._plan.pixels)
+        views, seen = _seen(self._capture, self._plan.pixels, self._job.span(0.0, _OPENED))
         if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
             return None
         lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)

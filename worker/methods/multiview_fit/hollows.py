@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ...core.job import Job, Span
 from ...core.view import View
-from .grid_space import Lattice, ViewTensors, at, tensor_of
+from .grid_space import Lattice, ViewTensors, entered, tensor_of
 
 _PIXELS, _CELLS = 128, 112  # of the photos, and along the longest side of the lattice, on which hollows are tried
 _WALLS = (0.012, 0.025, 0.04, 0.065, 0.1)  # of the longest side
@@ -138,11 +138,11 @@ class _Search:
         self._sides, self._tried = sides(distance), 0
         self._height = float(np.ptp((distance < 0.0).any((0, 1)).nonzero()[0]))
         self._rays = [view.rays() for view in views]
-        self._depths = [self._entered(*rays, torch.from_numpy(distance)) for rays in self._rays]
+        self._depths = [entered(torch.from_numpy(distance), lattice, *rays) for rays in self._rays]
         thinnest = _WALLS[0] * max(lattice.cells)
         widest = self._hollowed(Hollow(thinnest, thinnest, _FLOORS[-1] * self._height))
         self._asked = [
-            ((self._entered(*rays, widest) - depth > _DEEPER * lattice.spacing) & depth.isfinite()).nonzero()[:, 0]
+            ((entered(widest, lattice, *rays) - depth > _DEEPER * lattice.spacing) & depth.isfinite()).nonzero()[:, 0]
             for rays, depth in zip(self._rays, self._depths)
         ]
         asked = [[rays[some] for rays in pair] for pair, some in zip(self._rays, self._asked)]
@@ -191,7 +191,7 @@ class _Search:
         self._tried += 1
         self._job.report(min(self._tried / _TRIED, 1.0), "looking for hollows", f"shape {self._tried}")
         surface = torch.from_numpy(self._distance) if hollow is None else self._hollowed(hollow)
-        away = self._entered(*self._asked_rays, surface)
+        away = entered(surface, self._lattice, *self._asked_rays)
         parts = away.split([len(asked) for asked in self._asked])
         depths = [depth.index_copy(0, *new) for depth, *new in zip(self._depths, self._asked, parts)]
         told = self._unlike(away, depths)
@@ -213,17 +213,3 @@ class _Search:
         unlike = (own - total / seen.clamp(min=1.0)[:, None]).abs().mean(1).clamp(max=_ALIKE)
         unlike = torch.where(seen > 0.0, unlike, torch.nan)
         return torch.where(away.isfinite(), unlike, _ALIKE)
-
-    def _entered(self, origins: Tensor, rays: Tensor, surface: Tensor) -> Tensor:
-        """(N,) how far along unit rays (N, 3) a surface is, by sphere tracing (Hart 1996); infinite where it is not."""
-        low = self._lattice.origin(rays.device)
-        high = low + torch.tensor(self._lattice.cells, device=rays.device) * self._lattice.spacing
-        ends = torch.stack([(low - origins) / rays, (high - origins) / rays])
-        depth, end = ends.amin(0).amax(1).clamp(min=0.0), ends.amax(0).amin(1)
-        found, active = torch.full_like(depth, torch.inf), (depth < end).nonzero()[:, 0]
-        while len(active):
-            away = at(surface, self._lattice, origins[active] + rays[active] * depth[active, None])
-            depth[active] += torch.where(away > 0.0, away.clamp(min=0.5), away) * self._lattice.spacing
-            found[active[away <= 0.0]] = depth[active[away <= 0.0]]
-            active = active[(away > 0.0) & (depth[active] < end[active])]
-        return found

@@ -6,7 +6,7 @@ Imported on use: it brings torch. Points and distances are in the capture's worl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,11 @@ _BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 
 _PIXELS = 800  # longest side of the masks
 _PINHOLE = 0.001  # of an outline's area: smaller holes in it are its own faults, and would be drilled through the thing
 _LEAST = 2  # photos that must show a place of the thing
+_BLOCK, _NEAR = 4, 6.0
+"""Cells along blocks that are looked at by their corners first, and from the surface, within which all corners are.
+No corner is farther than 3.5 from one that is looked at, and two are trusted: all within 5.5 must be."""
+
+_CHUNK = 1 << 17  # corners at once
 
 
 @torch.no_grad()
@@ -36,19 +41,38 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
     Unable where nothing is left.
     """
     outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views if view.mask.any()]
-    which = int(DISSENT * len(views)) + 1
-    layers = []
-    for number in range(lattice.samples[0]):
-        job.report(number / lattice.samples[0], "cutting the shape out")
-        points = lattice.layer(number, torch.device("cpu"))
-        told = torch.stack([outline.told(points) for outline in outlines])
-        shown = told.isfinite().sum(0) >= _LEAST
-        layers.append(torch.where(shown, told.topk(which, 0).values[-1], torch.inf).numpy())
-    distance = np.stack(layers).reshape(lattice.samples) / lattice.spacing
+    which, most = int(DISSENT * len(views)) + 1, float(max(lattice.cells))
+
+    def told(points: Tensor) -> Tensor:
+        all_told = torch.stack([outline.told(points) for outline in outlines])
+        shown = all_told.isfinite().sum(0) >= _LEAST
+        found = torch.where(shown, all_told.topk(which, 0).values[-1], torch.inf)
+        return (found / lattice.spacing).clamp(-most, most)
+
+    distance, near = _coarse(told, lattice)
+    places = near.nonzero()
+    for start in range(0, len(places), _CHUNK):
+        job.report(start / len(places), "cutting the shape out")
+        place = places[start : start + _CHUNK]
+        distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
     if not (distance < 0.0).any():
         raise Unable("the pictures have masks that agree on no shape: check the poses and the masks")
-    most = float(max(lattice.cells))
-    return redistanced(np.clip(distance, -most, most).astype(np.float32))
+    return redistanced(distance.numpy())
+
+
+def _coarse(told: Callable[[Tensor], Tensor], lattice: Lattice) -> tuple[Tensor, Tensor]:
+    """(X + 1, Y + 1, Z + 1) what is told of one corner in so many along each axis, for those around it as well; and
+    which corners may be near the surface, by the corners of the block that they are in."""
+    blocks = tuple(-(-n // _BLOCK) for n in lattice.samples)
+    coarse = Lattice(lattice.low, lattice.spacing * _BLOCK, blocks)
+    values = torch.cat([told(coarse.layer(number, torch.device("cpu"))) for number in range(coarse.samples[0])])
+    values = values.view(1, 1, *coarse.samples)
+    highest, lowest = functional.max_pool3d(values, 2, 1)[0, 0], -functional.max_pool3d(-values, 2, 1)[0, 0]
+    near = (lowest < _NEAR) & (highest > -_NEAR)
+    repeated = (values[0, 0, :-1, :-1, :-1], near)
+    for axis, count in enumerate(lattice.samples):
+        repeated = tuple(each.repeat_interleave(_BLOCK, axis).narrow(axis, 0, count) for each in repeated)
+    return repeated[0].contiguous(), repeated[1]
 
 
 @dataclass(frozen=True, eq=False)
