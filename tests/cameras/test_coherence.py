@@ -93,7 +93,7 @@ def test_too_few_silhouettes_or_too_many_pictures_change_nothing(silhouettes):
 
 
 def test_a_cancel_is_heard(silhouettes, monkeypatch):
-    job, made = Job(lambda *_: None), both(silhouettes, 1.0)
+    job, made = Job(lambda *_: None), both(silhouettes, 3.0)
 
     class Adjuster:
         def __init__(self, seen):
