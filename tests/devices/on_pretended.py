@@ -154,6 +154,7 @@ def repainted(fits: bool) -> dict:
     FlowMatchEulerDiscreteScheduler.scale_noise = noised
     tensor = torch.tensor  # nor a list with its numbers
     torch.tensor = lambda data, *given, **more: tensor(numbers(data), *given, **more)
+    torch.empty_like = torch.zeros_like  # transformers fills its buffers later, which the tool leaves as memory was
     if not fits:
         memory.fits = lambda *_: False
     folder = FOLDER / "flux2-klein"
