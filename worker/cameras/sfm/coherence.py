@@ -52,6 +52,8 @@ def coherent(
     if len(known) < 3 or len(found.pictures) > MOST_PICTURES:
         return found
     adjuster, best, first = BundleAdjuster(seen), found, None
+    cameras = {number: lens.camera for number, lens in zip(found.pictures, found.lenses)}
+    shapes = {number: _Silhouette.of(cameras[number], silhouettes[number]) for number in known}
     for number in range(_ROUNDS):
         said = adjuster.adjusted(best, number == 1, job.span(number / _ROUNDS, (number + 0.5) / _ROUNDS))
         hull = said and hull_of(said[0], silhouettes)
@@ -59,7 +61,7 @@ def coherent(
             return found
         middle = hull.cells.mean(0).astype(np.float64)
         reach = 1.1 * float(np.linalg.norm(hull.cells - middle, axis=1).max())
-        both = _Both.of(*said, seen, silhouettes, (middle, reach))
+        both = _Both.of(*said, seen, shapes, (middle, reach))
         first = first or both.errors()
         if first[1] < _ASKEW:
             return found
@@ -74,16 +76,15 @@ def coherent(
 @dataclass(frozen=True, eq=False)
 class _Silhouette:
     """One picture's. inside: (h, w) pixels to its border, negative outside, and the slopes of that down and to the
-    right. rays: (M, 3) along its border, with 1 at last, in the camera's axes."""
+    right. border: (M, 2) float64, columns and rows of pixels along its border."""
 
     camera: PinholeCamera
     inside: np.ndarray
     slopes: tuple[np.ndarray, np.ndarray]
-    rays: np.ndarray
+    border: np.ndarray
 
     @classmethod
     def of(cls, camera: PinholeCamera, shape: np.ndarray) -> _Silhouette:
-        own = camera.scaled(shape.shape[1], shape.shape[0])
         inside = ndimage.distance_transform_edt(shape) - ndimage.distance_transform_edt(~shape)
         inside = (inside - np.where(shape, 0.5, -0.5)).astype(np.float32)
         border = shape & ~ndimage.binary_erosion(shape)
@@ -91,8 +92,19 @@ class _Silhouette:
         row, column = np.nonzero(border)
         around = np.argsort(np.arctan2(row - row.mean(), column - column.mean()), kind="stable") if len(row) else row
         chosen = around[np.linspace(0, len(row) - 1, min(_RAYS, len(row))).round().astype(int)]
-        x, y = (column[chosen] + 0.5 - own.cx) / own.fx, (row[chosen] + 0.5 - own.cy) / own.fy
-        return cls(own, inside, tuple(np.gradient(inside)), np.stack([x, y, np.ones_like(x)], 1))
+        places = np.stack([column[chosen], row[chosen]], 1) + 0.5
+        return cls(camera.scaled(shape.shape[1], shape.shape[0]), inside, tuple(np.gradient(inside)), places)
+
+    def by(self, camera: PinholeCamera) -> _Silhouette:
+        """The same seen by another camera."""
+        return dataclasses.replace(self, camera=camera.scaled(self.inside.shape[1], self.inside.shape[0]))
+
+    @property
+    def rays(self) -> np.ndarray:
+        """(M, 3) along its border, with 1 at last, in the camera's axes."""
+        camera = self.camera
+        across = (self.border - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
+        return np.column_stack([across, np.ones(len(across))])
 
     def at(self, local: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
         """The values (h, w) at points (..., 3) in the camera's axes."""
@@ -123,19 +135,20 @@ class _Both:
         self.space = space
 
     @classmethod
-    def of(cls, found: Registration, tracks: Tracks, seen: Observations, silhouettes, space) -> _Both:
-        """space: middle (3,) and reach of where the thing is."""
+    def of(
+        cls, found: Registration, tracks: Tracks, seen: Observations, shapes: Mapping[int, _Silhouette], space
+    ) -> _Both:
+        """shapes: by the picture's number. space: middle (3,) and reach of where the thing is."""
         parts = []
         for place, number in enumerate(found.pictures):
             shown = tracks.point_of[number]
             keypoints = np.flatnonzero(shown >= 0)
             rays = lens_camera(found.lenses[place], 1).cam_from_img(seen.features[number].keypoints[keypoints])
             parts.append((np.full(len(keypoints), place), shown[keypoints], np.asarray(rays).reshape(-1, 2)))
-        cameras = (lens.camera for lens in found.lenses)
         known = {
-            place: _Silhouette.of(camera, silhouettes[number])
-            for place, (number, camera) in enumerate(zip(found.pictures, cameras))
-            if number in silhouettes
+            place: shapes[number].by(found.lenses[place].camera)
+            for place, number in enumerate(found.pictures)
+            if number in shapes
         }
         sightings = tuple(np.concatenate(values) for values in zip(*parts))
         return cls(found, tracks.positions.copy(), sightings, known, space)
