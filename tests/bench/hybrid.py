@@ -17,7 +17,6 @@ front; and a lie: the front bulging where it recedes.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import zlib
@@ -30,6 +29,7 @@ import checkout  # noqa: F401 - first: it names the package
 import eye
 import numpy as np
 import objects
+import rows
 import trimesh
 from generator import truth_of
 from image_to_3d.worker.core.job import Job
@@ -224,16 +224,14 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", default=[], help="parts of the names of what is not")
     parser.add_argument("--meshes", type=Path, help="where the mesh of each is written")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
-    done = {(each["case"], each["method"]) for each in rows}
+    found = rows.read(options.rows)
+    done = {(each["case"], each["method"]) for each in found}
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     paths = sorted(folder.glob("*.glb"))[options.first :: options.every]
     for path in (path for path in paths if any(part in path.name for part in options.of)):
         for each in measured(path, options, done):
-            rows.append(each)
-            with options.rows.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(each) + "\n")
-    sys.stdout.write(table(rows))
+            rows.add(found, each, options.rows)
+    sys.stdout.write(table(found))
 
 
 if __name__ == "__main__":

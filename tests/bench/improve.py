@@ -30,6 +30,7 @@ import checkout  # noqa: F401 - first: it names the package
 import eye
 import numpy as np
 import objects
+import rows
 import trimesh
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
@@ -289,16 +290,14 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=96)
     parser.add_argument("--meshes", type=Path, help="where the mesh of each round is written")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
-    done = {(row["case"], row["repainter"]) for row in rows}
+    found = rows.read(options.rows)
+    done = {(row["case"], row["repainter"]) for row in found}
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
         for angle, start in itertools.product(range(options.angles), options.start):
             for row in one(path, angle, start, options, done):
-                rows.append(row)
-                with options.rows.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-    sys.stdout.write(table(rows))
+                rows.add(found, row, options.rows)
+    sys.stdout.write(table(found))
 
 
 if __name__ == "__main__":

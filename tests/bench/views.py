@@ -14,7 +14,6 @@ turn; what stands there already is not measured again. SHEETS: a picture of each
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pathlib import Path
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 import objects
+import rows
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish import improved
 from image_to_3d.worker.geometry.around import looking
@@ -142,16 +142,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[*NETWORKS, PHOTO], help="methods")
     parser.add_argument("--sheets", type=Path, help="a folder for a picture of each case")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in options.rows.read_text().splitlines()] if options.rows.exists() else []
-    done = {(row["case"], row["method"]) for row in rows}
+    found = rows.read(options.rows)
+    done = {(row["case"], row["method"]) for row in found}
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     for path in sorted(folder.glob("*.glb"))[options.first :: options.every]:
         for number in range(options.angles):
             for row in measured(path, number, options, done):
-                rows.append(row)
-                with options.rows.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-    sys.stdout.write(table(rows))
+                rows.add(found, row, options.rows)
+    sys.stdout.write(table(found))
 
 
 if __name__ == "__main__":
