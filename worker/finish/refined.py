@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Anybody's mesh and one picture of the same thing: the mesh with the picture's outline and its colours.
 
-The camera is found by the outline; what the picture's outline says the mesh follows; then the picture is laid onto what
-it sees, and the mesh's own colours onto the rest. Place, size and name stay. Knows views and geometry; must not know
-networks, methods or requests.
+The camera is found by the outline, and by the picture's normals where a network saw any; what both say the mesh
+follows; then the picture is laid onto what it sees, and the mesh's own colours onto the rest. Place, size and name
+stay. Knows views and geometry; must not know networks, methods or requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
-from ..geometry.texturing.projection import fitted_from, moved, silhouette_iou
+from ..geometry.texturing.projection import Fit, fitted_from, fitted_view, moved, silhouette_iou
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
@@ -171,9 +171,18 @@ def located(found: Found, view: View) -> tuple[View, float]:
     fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
     place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
     view = replace(view, **place)
-    if why := another(mesh, found.places, found.colours, view, fit.iou):
+    if why := another(mesh, found.places, found.colours, *_by_outline(mesh, view, fit)):
         raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
     return view, fit.iou
+
+
+def _by_outline(mesh: Mesh, view: View, fit: Fit) -> tuple[View, float]:
+    """The view, and how far outlines agree, where the outline alone has the last word on the camera's place."""
+    if view.normals is None:
+        return view, fit.iou
+    view = replace(view, normals=None)
+    fit = fitted_view(mesh.vertices, mesh.faces, view.mask >= 128, view)
+    return replace(view, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
@@ -197,7 +206,7 @@ def _starts(mesh: Mesh, view: View) -> list[View]:
     far = _AWAY * size * camera.fx / min(camera.width, camera.height)
     front = View(camera, np.diag([1.0, -1.0, -1.0]), centre + np.array([0.0, 0.0, far]))
     turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in _PITCHES for yaw in _YAWS)
-    return [moved(front, np.array(turn), centre, size) for turn in turns]
+    return [replace(moved(front, np.array(turn), centre, size), normals=view.normals) for turn in turns]
 
 
 def _welded(read: Read) -> Mesh:

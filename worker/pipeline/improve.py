@@ -30,6 +30,7 @@ from ..methods.repaint import named, painter
 from ..pictures.load import Picture, check_shows_something, load
 from ..store import cache, folders
 from ..store.timings import Timings
+from .facing import facing
 from .generate import checked_output
 from .kept_rounds import METHOD, KeptRounds, Standing, file_of
 from .refine import facts, seen
@@ -124,7 +125,8 @@ class Going:
         photos = []
         for number, picture in enumerate(self.pictures):
             job.report(number / len(self.pictures), "finding the pictures' places")
-            photos.append(located(self.found, seen(picture, self.machine))[0])
+            own = job.span(number / len(self.pictures), (number + 1) / len(self.pictures))
+            photos.append(located(self.found, facing(seen(picture, self.machine), picture, self.machine, own))[0])
         return tuple(photos)
 
     def _loop(self, photos: Sequence[View]) -> Loop:

@@ -23,6 +23,7 @@ from ..methods import all_methods
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
+from .facing import fetched_depth
 from .select import Choice, Settings, settings
 from .work import Machine
 
@@ -86,13 +87,9 @@ class Refiner:
         nothing = np.zeros((0, 3))
         if not getattr(self.wanted.method, "trust", 0.0):
             return nothing, ()
-        rows = [
-            Choice(method, row) for method in all_methods() if method.makes == "DepthMap" for row in method.networks
-        ]
-        here = [each for each in rows if each.network.published and each.network.is_here(self.machine.weights)]
-        if not here:
+        best = fetched_depth(self.machine)
+        if best is None:
             return nothing, (NO_DEPTH,)
-        best = max(here, key=lambda each: each.network.quality)
         try:
             depth = best.method.run(self._task(Inputs((picture,)), best, best.method.options()), job)
         except Unable as error:
