@@ -75,15 +75,16 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     first = fitted_view(vertices, faces, mask, starts[0])
     if len(starts) == 1 or not mask.any():
         return first
+    few, triangles = _reduced(vertices, faces)
 
     def likeness(start: View) -> float:
-        search = _Search.of(vertices, faces, mask, start)
+        search = _Search.of(few, triangles, mask, start)
         return search.likeness(search.framed)
 
     def fitting(fit: Fit) -> float:
         if starts[0].normals is None:
             return fit.iou
-        return _Search.of(vertices, faces, mask, replace(fit.view, normals=starts[0].normals)).likeness(np.zeros(5))
+        return _Search.of(few, triangles, mask, replace(fit.view, normals=starts[0].normals)).likeness(np.zeros(5))
 
     many = 1 if starts[0].normals is None else _MANY
     sides = sorted(starts[1:], key=likeness, reverse=True)[:many]
