@@ -18,6 +18,8 @@ PRODUCT = ("worker", "addon", "envs")
 METHOD_ROOMS = tuple(f"worker/methods/{line.removeprefix('.')}" for line in TABLE)
 FOR_METHODS = ("worker.core", "worker.pictures", "worker.store.weights", "worker.methods.method")
 FOR_METHODS += ("worker.methods.runtime", "worker.methods.matting")
+MESSAGES = ("worker.wire.protocol", "worker.wire.offers", "worker.wire.making")
+IN_BOTH = (*MESSAGES, "worker.wire.reading", "worker.core.options")
 
 ALLOWED = {
     "worker/core": (),
@@ -74,8 +76,8 @@ ALLOWED = {
     ),
     "envs": (),
     "addon/in_background.py": (),
-    "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
-    "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
+    "addon/session": (*MESSAGES, "worker.core", "envs"),
+    "addon/ui": (*MESSAGES, "worker.core", "envs", "addon.session"),
     "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
 }
 """What each room may import of the product beside itself."""
@@ -197,9 +199,7 @@ def test_what_says_hello_imports_nothing_heavy_at_the_top(name):
     assert not [each for path in files(name) for each in imports(path, top_only=True) if begins(each, heavy)]
 
 
-@pytest.mark.parametrize(
-    "folder", ["envs", "worker/wire/protocol.py", "worker/wire/reading.py", "worker/core/options.py"]
-)
+@pytest.mark.parametrize("folder", ["envs", *(f"{each.replace('.', '/')}.py" for each in IN_BOTH)])
 def test_what_runs_before_anything_is_installed_needs_the_standard_library_only(folder):
     for path in files(folder):
         foreign = {name.split(".")[0] for name in imports(path)} - set(STANDARD) - {"envs", "worker"}

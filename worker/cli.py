@@ -27,10 +27,11 @@ from .app import App
 from .core.errors import Cancelled, Invalid, Unable, Unsure, WeightsMissing
 from .core.file_types import FORMATS, result_ending
 from .core.job import Job, Notify
-from .core.options import parsed
+from .core.options import Value, parsed
+from .core.sequence_info import SequenceResult
 from .elsewhere.near import Near
 from .hello import Greeting, greet
-from .wire import protocol
+from .wire import making, offers, protocol
 from .wire.server import as_error
 
 DONE, FAILED, CANCELLED = 0, 1, 130
@@ -57,17 +58,17 @@ def main(arguments: list[str]) -> int:
         _write(json.dumps(dataclasses.asdict(result)))
     else:
         options.show(result)
-    failed = isinstance(result, protocol.BatchResult) and result.failed and not options.failures_later
+    failed = isinstance(result, making.BatchResult) and result.failed and not options.failures_later
     return result.exit_code if isinstance(result, Report) else FAILED if failed else DONE
 
 
 # ------------------------------------------------------------------------------------------------ commands
 
 
-def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.SequenceResult:
+def generate(options: argparse.Namespace) -> making.GenerateResult | SequenceResult:
     app = _started(options, online=not options.included)
     category, network = App().named(options.model, options.backend)
-    params = protocol.GenerateParams(
+    params = making.GenerateParams(
         pictures=tuple(options.photo),
         output=str(Path(options.output).absolute()),
         preset=options.preset,
@@ -85,7 +86,7 @@ def generate(options: argparse.Namespace) -> protocol.GenerateResult | protocol.
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
         shared = {name: getattr(params, name) for name in ("pictures", "preset", "network", "options")}
         with _job(quiet=options.json) as job:
-            return app.sequence(protocol.SequenceParams(folder=params.output, **shared, **options.frames), job)
+            return app.sequence(making.SequenceParams(folder=params.output, **shared, **options.frames), job)
     with _job(quiet=options.json) as job:
         made = app.refused(params, job) if options.frames else app.generate(params, job)
     return dataclasses.replace(made, warnings=(missed, *made.warnings)) if missed else made
@@ -106,7 +107,7 @@ def _folder(name: str | None, on: str | None = None) -> str:
     return str(path)
 
 
-def _options(options: argparse.Namespace) -> dict[str, protocol.Value]:
+def _options(options: argparse.Namespace) -> dict[str, Value]:
     return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
 
 
@@ -117,15 +118,15 @@ def _brought_along(app: App, options: argparse.Namespace) -> str:
         return ""
     sys.stderr.write(f"and {parts} (--included does without)\n")
     with _job(quiet=options.json) as job:
-        return app.download(protocol.DownloadParams(app.first_along, True), job).note
+        return app.download(offers.DownloadParams(app.first_along, True), job).note
 
 
-def batch(options: argparse.Namespace) -> protocol.BatchResult:
+def batch(options: argparse.Namespace) -> making.BatchResult:
     if options.on and options.set_up:
         _started(options)  # makes the environment there
     app = _started_here(options, online=not options.included)
     category, network = app.named(options.model)
-    params = protocol.BatchParams(
+    params = making.BatchParams(
         source=str(Path(options.source).absolute()),
         folder=str(Path(options.output).absolute()),
         preset=options.preset,
@@ -161,8 +162,8 @@ def library(options: argparse.Namespace) -> Library:
         return Library(App().library(options.blender, Path(options.folder).absolute(), job))
 
 
-def refine(options: argparse.Namespace) -> protocol.GenerateResult:
-    params = protocol.RefineParams(
+def refine(options: argparse.Namespace) -> making.GenerateResult:
+    params = making.RefineParams(
         str(Path(options.mesh).absolute()),
         options.picture,
         str(Path(options.output).absolute()),
@@ -175,8 +176,8 @@ def refine(options: argparse.Namespace) -> protocol.GenerateResult:
         return _started(options).refine(params, job)
 
 
-def improve(options: argparse.Namespace) -> protocol.GenerateResult:
-    params = protocol.ImproveParams(
+def improve(options: argparse.Namespace) -> making.GenerateResult:
+    params = making.ImproveParams(
         str(Path(options.mesh).absolute()),
         tuple(options.picture),
         str(Path(options.output).absolute()),
@@ -191,17 +192,17 @@ def improve(options: argparse.Namespace) -> protocol.GenerateResult:
         return _started(options).improve(params, job)
 
 
-def download(options: argparse.Namespace) -> protocol.DownloadResult:
+def download(options: argparse.Namespace) -> offers.DownloadResult:
     with _job(quiet=options.json) as job:
-        return _started(options, online=True).download(protocol.DownloadParams(options.network), job)
+        return _started(options, online=True).download(offers.DownloadParams(options.network), job)
 
 
-def catalogue(options: argparse.Namespace) -> protocol.Catalogue:
-    return _started(options).catalogue(protocol.Empty(), _silent_job())
+def catalogue(options: argparse.Namespace) -> offers.Catalogue:
+    return _started(options).catalogue(offers.Empty(), _silent_job())
 
 
 def hello(options: argparse.Namespace) -> Greeting:
-    return greet(protocol.InitializeParams(protocol.VERSION, False, options.device, options.weights, options.cache))
+    return greet(offers.InitializeParams(protocol.VERSION, False, options.device, options.weights, options.cache))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,7 +223,7 @@ def doctor(options: argparse.Namespace) -> Report:
 # ------------------------------------------------------------------------------------------------ what is shown
 
 
-def show_generated(result: protocol.GenerateResult) -> None:
+def show_generated(result: making.GenerateResult) -> None:
     seconds = ", ".join(f"{stage} {value:.2f}" for stage, value in result.seconds.items())
     origin = "from the cache" if result.from_cache else f"{sum(result.seconds.values()):.1f} s: {seconds}"
     made_by = result.network or result.method
@@ -233,8 +234,8 @@ def show_generated(result: protocol.GenerateResult) -> None:
         _write(f"note: {warning}")
 
 
-def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None:
-    if isinstance(result, protocol.GenerateResult):
+def show_made(result: making.GenerateResult | SequenceResult) -> None:
+    if isinstance(result, making.GenerateResult):
         show_generated(result)
         return
     unit = "metres" if result.metric else "a unit that is one for all"
@@ -242,7 +243,7 @@ def show_made(result: protocol.GenerateResult | protocol.SequenceResult) -> None
     _write(f"{result.folder}: {result.frames} frames of {maps}, {result.fov_degrees:.1f} degrees, {result.network}")
 
 
-def show_batch(result: protocol.BatchResult) -> None:
+def show_batch(result: making.BatchResult) -> None:
     counts = f"{result.made} made, {result.kept} there before, {result.failed} failed"
     _write(f"{counts}, in {result.seconds:.1f} s: {result.sheet or result.results}")
     if result.library:
@@ -259,11 +260,11 @@ def show_library(result: Library) -> None:
     _write(f"{result.folder}: add it to Blender's preferences, File Paths > Asset Libraries")
 
 
-def show_downloaded(result: protocol.DownloadResult) -> None:
+def show_downloaded(result: offers.DownloadResult) -> None:
     _write(f"{result.network} is here ({result.bytes / 1e6:.0f} MB)")
 
 
-def show_catalogue(catalogue: protocol.Catalogue) -> None:
+def show_catalogue(catalogue: offers.Catalogue) -> None:
     """Each network's name, licence and download on a line, and what it is below: whole in 80 columns."""
     for category in dict.fromkeys(method.category for method in catalogue.methods):
         _write(category)
@@ -328,8 +329,8 @@ def _started_here(options: argparse.Namespace, online: bool = False) -> App:
     return app
 
 
-def _settings(options: argparse.Namespace, online: bool) -> protocol.InitializeParams:
-    return protocol.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
+def _settings(options: argparse.Namespace, online: bool) -> offers.InitializeParams:
+    return offers.InitializeParams(protocol.VERSION, online, options.device, options.weights, options.cache)
 
 
 def _silent_job() -> Job:
@@ -607,7 +608,7 @@ def _part(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def setting(text: str) -> tuple[str, protocol.Value]:
+def setting(text: str) -> tuple[str, Value]:
     """Name and value of OPTION=VALUE: numbers, true and false as such, all else as it stands."""
     name, found, value = text.partition("=")
     if not found:

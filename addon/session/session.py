@@ -21,21 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...worker.wire import protocol
-from ...worker.wire.protocol import (
-    BatchParams,
-    ErrorCode,
-    EstimateParams,
-    EstimateResult,
-    HistoryEntry,
-    Preview,
-    Progress,
-    RemoveParams,
-    SelectParams,
-    SelectResult,
-    SequenceParams,
-    WireError,
-)
+from ...worker.wire import offers, protocol
+from ...worker.wire.making import BatchParams, HistoryEntry, RemoveParams, SequenceParams
+from ...worker.wire.offers import EstimateParams, EstimateResult, SelectParams, SelectResult
+from ...worker.wire.protocol import ErrorCode, Preview, Progress, WireError
 from . import catalogue, jobs, launch, states
 from .client import Answered, Event, Exited, Failed
 from .environments import Environments, Over
@@ -375,7 +364,7 @@ class Session:
                 question.request = self.link.client.request(question.method, question.question)
         told = self.history.request is not None or not self.history.stale
         if self.link.client and self.link.introduced and not self.moving and not told:
-            self.history.request = self.link.client.request("history", protocol.Empty())
+            self.history.request = self.link.client.request("history", offers.Empty())
 
     def _bring_up(self, job: Job) -> None:
         """Takes the next step towards a worker that has the job."""
@@ -494,7 +483,7 @@ class Session:
             self.results.batch, self.history.stale = result, True
         elif job.method == "networks/download" and self.link.client:
             self.results.note = result.note
-            self.link.client.request("catalogue", protocol.Empty())
+            self.link.client.request("catalogue", offers.Empty())
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
         unwanted = self.state in (State.CANCELLING, State.STOPPING)
@@ -627,7 +616,7 @@ class Session:
         self.history.request = None
 
 
-def _unlike_us(worker: protocol.InitializeResult) -> str:
+def _unlike_us(worker: offers.InitializeResult) -> str:
     """Why nothing can be done with that worker, "" if it can."""
     if worker.version != protocol.VERSION:
         return f"the worker speaks version {worker.version} and not {protocol.VERSION}"

@@ -26,7 +26,7 @@ from image_to_3d.worker.pipeline.generate import generate
 from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store import folders
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.protocol import GenerateParams
+from image_to_3d.worker.wire.making import GenerateParams
 from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 

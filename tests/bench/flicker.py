@@ -28,7 +28,7 @@ from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.sequence import Seer
 from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.protocol import SequenceParams
+from image_to_3d.worker.wire.making import SequenceParams
 from PIL import Image
 
 

@@ -13,7 +13,7 @@ from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.finish import steady
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline import sequence
-from image_to_3d.worker.wire.protocol import SequenceParams
+from image_to_3d.worker.wire.making import SequenceParams
 from PIL import Image
 
 av = pytest.importorskip("av")
