@@ -5,6 +5,7 @@ functions are."""
 import ast
 import graphlib
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ ALLOWED = {
         "worker.store",
         "worker.wire",
     ),
-    "worker/cli.py": (
+    "worker/cli": (
         "worker.app",
         "worker.core",
         "worker.doctor",
@@ -186,6 +187,12 @@ def test_a_file_of_networks_knows_what_it_runs_on_and_nothing_else_here():
         ours = {name for name in imports(path) if is_ours(name)}
         folder = ".".join(path.relative_to(ROOT).parent.parts)
         assert all(begins(name, ("worker.methods.runtime", folder)) for name in ours), (path, ours)
+
+
+def test_each_folder_of_code_is_in_the_package_that_is_built():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {path.relative_to(ROOT).parent.parts for room in PRODUCT for path in files(room)}
+    assert {".".join(("image_to_3d", *parts)) for parts in folders if "training" not in parts} <= {*listed}
 
 
 def test_training_is_imported_by_nobody():
