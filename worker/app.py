@@ -82,7 +82,7 @@ class App:
 
     def estimate(self, params: offers.EstimateParams, job: Job) -> offers.EstimateResult:
         """What each preset takes, from what this machine took before."""
-        from .pipeline.work import counted  # on use, as below
+        from .pipeline.request import counted  # on use, as below
 
         method, network = with_network(params.network)
         pictures = counted(params.pictures) if params.pictures else 1

@@ -20,8 +20,8 @@ from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.pipeline import rounds as loop
 from image_to_3d.worker.pipeline.generate import fetch
 from image_to_3d.worker.pipeline.improve import improve
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.pipeline.rounds import rounds
-from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store.history import History
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import making, offers, protocol

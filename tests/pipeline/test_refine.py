@@ -14,7 +14,7 @@ from image_to_3d.worker.core.errors import OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.finish import refined
 from image_to_3d.worker.pipeline.refine import refine
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import making, protocol
 from PIL import Image

@@ -19,7 +19,7 @@ from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.methods.triposg import refiner
 from image_to_3d.worker.pipeline import refining_network
 from image_to_3d.worker.pipeline.refine import refine
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import making, protocol
 from PIL import Image
