@@ -45,7 +45,7 @@ from image_to_3d.worker.geometry.texturing.projection import silhouette_iou
 from image_to_3d.worker.methods.matting import matte
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.facing import facing
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from objects import render
 from scipy.ndimage import gaussian_filter
 from trimesh.ray.ray_pyembree import RayMeshIntersector

@@ -17,8 +17,8 @@ from ..methods import all_methods, with_network
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
+from .request import Machine
 from .select import Choice
-from .work import Machine
 
 INCLUDED = "included-object"
 
