@@ -5,6 +5,7 @@ the included network for things. Knows the table of methods and finish; must not
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.view import View
 from ..finish.facing import of_depth, of_layers
-from ..methods import all_methods, with_network
+from ..methods import with_network
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
@@ -21,13 +22,7 @@ from .request import Machine
 from .select import Choice
 
 INCLUDED = "included-object"
-
-
-def fetched_depth(machine: Machine) -> Choice | None:
-    """The best depth network that was fetched."""
-    rows = [Choice(method, row) for method in all_methods() if method.makes == "DepthMap" for row in method.networks]
-    here = [each for each in rows if each.network.published and each.network.is_here(machine.weights)]
-    return max(here, key=lambda each: each.network.quality, default=None)
+SEES_NORMALS = "moge-2-large", "moge-2-base", "moge-2"  # of the depth networks that are fetched, best first
 
 
 def facing(view: View, picture: Picture, machine: Machine, job: Job | Span) -> View:
@@ -44,13 +39,11 @@ def facing(view: View, picture: Picture, machine: Machine, job: Job | Span) -> V
 
 
 def _fetched(view: View, picture: Picture, machine: Machine, job: Job | Span) -> np.ndarray | None:
-    best = fetched_depth(machine)
-    if best is None:
-        return None
-    try:
-        return of_depth(_seen(best, picture, machine, job), view)
-    except Unable:
-        return None
+    for choice in (Choice(*with_network(name)) for name in SEES_NORMALS):
+        if choice.network.is_here(machine.weights):
+            with contextlib.suppress(Unable):  # then by the included one
+                return of_depth(_seen(choice, picture, machine, job), view)
+    return None
 
 
 def _seen(choice: Choice, picture: Picture, machine: Machine, job: Job | Span) -> object:

@@ -23,7 +23,6 @@ from ..methods import all_methods
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
-from .facing import fetched_depth
 from .request import Machine
 from .select import Choice, Settings, settings
 
@@ -87,9 +86,13 @@ class Refiner:
         nothing = np.zeros((0, 3))
         if not getattr(self.wanted.method, "trust", 0.0):
             return nothing, ()
-        best = fetched_depth(self.machine)
-        if best is None:
+        rows = [
+            Choice(method, row) for method in all_methods() if method.makes == "DepthMap" for row in method.networks
+        ]
+        here = [each for each in rows if each.network.published and each.network.is_here(self.machine.weights)]
+        if not here:
             return nothing, (NO_DEPTH,)
+        best = max(here, key=lambda each: each.network.quality)
         try:
             depth = best.method.run(self._task(Inputs((picture,)), best, best.method.options()), job)
         except Unable as error:
