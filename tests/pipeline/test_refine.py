@@ -160,7 +160,9 @@ def test_outlines_that_do_not_fit_are_told_and_nothing_is_written(tmp_path, pict
     cross = trimesh.util.concatenate(
         [rod, rod.copy().apply_transform(trimesh.transformations.rotation_matrix(1.57, [1, 0, 0]))]
     )
-    with pytest.raises(Unable, match="agrees with the picture's by .*: choose a picture of the same thing; nothing"):
+    with pytest.raises(
+        Unable, match="agrees with the picture's by .* only: choose a picture of the same thing; nothing"
+    ):
         run(tmp_path, cross, picture)
     assert not (tmp_path / "out.glb").exists()
 

@@ -28,7 +28,7 @@ from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
-from ..geometry.texturing.projection import Fit, fitted_from, fitted_view, moved, silhouette_iou
+from ..geometry.texturing.projection import fitted_from, moved, silhouette_iou
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
@@ -166,23 +166,16 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
 
 def located(found: Found, view: View) -> tuple[View, float]:
     """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
-    thing."""
-    mesh = found.mesh
-    fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
-    place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
-    view = replace(view, **place)
-    if why := another(mesh, found.places, found.colours, *_by_outline(mesh, view, fit)):
+    thing, which the outline alone says: normals are too rough for that."""
+    by_outline, iou = _placed(found.mesh, replace(view, normals=None))
+    if why := another(found.mesh, found.places, found.colours, by_outline, iou):
         raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
-    return view, fit.iou
+    return (by_outline, iou) if view.normals is None else _placed(found.mesh, view)
 
 
-def _by_outline(mesh: Mesh, view: View, fit: Fit) -> tuple[View, float]:
-    """The view, and how far outlines agree, where the outline alone has the last word on the camera's place."""
-    if view.normals is None:
-        return view, fit.iou
-    view = replace(view, normals=None)
-    fit = fitted_view(mesh.vertices, mesh.faces, view.mask >= 128, view)
-    return replace(view, rotation=fit.view.rotation, position=fit.view.position), fit.iou
+def _placed(mesh: Mesh, view: View) -> tuple[View, float]:
+    fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
+    return replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
