@@ -146,13 +146,14 @@ def train(
     return _Training(capture, plan, job, device, on_preview, stop).result()
 
 
-def outlined_shape(capture: Capture, plan: Plan, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
+def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
     """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
-    where photos agree. job: hears each step, up to the share that colours leave. Raises Unable without a shape."""
+    where photos agree. pixels: of the photos' longer sides. job: hears each step, up to the share that colours leave.
+    Raises Unable without a shape."""
     views = capture.views
     hull = hull_distance(views, lattice, job.span(0.0, _CUT))
     distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    pixels = max(plan.pixels, _FINE)
+    pixels = max(pixels, _FINE)
     if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
         return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
     distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
@@ -216,7 +217,7 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
-            _, distance = outlined_shape(self._capture, self._plan, lattice, self._job)
+            _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job)
             return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)

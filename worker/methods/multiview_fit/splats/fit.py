@@ -47,13 +47,13 @@ def _with_views(splats: Splats, views: tuple[View, ...], device: torch.device) -
 
 
 def _renderer(splats: Splats, device: torch.device) -> Callable[[View], tuple[np.ndarray, np.ndarray]]:
-    values = (splats.centres, splats.scales, splats.rotations, splats.opacities, splats.harmonics[:, :1])
+    values = (splats.centres, splats.scales, splats.rotations, splats.opacities)
     tensors = [torch.tensor(value, device=device) for value in values]
 
     def seen(view: View) -> tuple[np.ndarray, np.ndarray]:
         pixels = max(view.camera.width, view.camera.height)
         with torch.inference_mode():
-            found = rasterise.render(rasterise.Camera.of(view, pixels, device), *tensors)
-        return found.depths.cpu().numpy(), found.opacities.cpu().numpy()
+            depth, opacity = rasterise.depth(rasterise.Camera.of(view, pixels, device), *tensors)
+        return depth.cpu().numpy(), opacity.cpu().numpy()
 
     return seen
