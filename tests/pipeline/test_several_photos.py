@@ -230,7 +230,7 @@ def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):
 
 
 def test_learned_splats_are_kept_beside_the_mesh_that_is_made_of_them(shots, tmp_path, monkeypatch):
-    monkeypatch.setattr(learn, "PRESETS", {"fast": learn.Plan((SIDE,), (60,), 600, 0)})
+    monkeypatch.setattr(learn, "PRESETS", {"fast": learn.Plan((SIDE,), (60,), 600, 0, 32)})
     (tmp_path / "maps").mkdir()
     done = run(shots, tmp_path, network="splats", maps=str(tmp_path / "maps"))
     kept = spz.decode((tmp_path / "maps" / "ball.spz").read_bytes())

@@ -36,12 +36,7 @@ _SOLID = 0.5
 _MARGIN = 0.05
 """Of the splats' extent, around them; of the splats 1 % on each side are left out, which float."""
 
-_DEEPER = 0.02
-"""Of the extent, by which splats of what is cut out must lie deeper than the surface on which they began for that to be
-cut away: in pictures of 128 pixels they lie about a pixel within what they show, .8 % of a bottle's height."""
-
-_SMOOTH = 10
-"""Rounds of smoothing: depths of splats are less even than a field's."""
+_SMOOTH = 20  # rounds of smoothing, as a field's
 
 
 def finished(splats: Splats, options: SplatsOptions, job: Job | Span) -> Asset:
@@ -74,13 +69,13 @@ def fused(splats: Splats, grid: int, job: Span) -> Field:
     """
     bounds = _bounds(splats)
     extent = float((bounds[1] - bounds[0]).max())
-    cell, deeper = extent / grid, 0.0 if splats.shape is None else _DEEPER * extent
+    cell, unsure = extent / grid, 0.0 if splats.shape is None else splats.shape.unsure
     shape = np.maximum(np.ceil((bounds[1] - bounds[0]) / cell).astype(int) + 1, 2)
     points = bounds[0] + cell * np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1).reshape(-1, 3)
-    value = _seen_within(splats, points, max(_BAND * cell, 2.0 * deeper), job).reshape(shape)
+    value = _seen_within(splats, points, max(_BAND * cell, 2.0 * unsure), job).reshape(shape)
     value = ndimage.gaussian_filter(value, _EVEN)
     if splats.shape is not None:
-        value = np.minimum(value + deeper, _sampled(splats.shape, points).reshape(shape))
+        value = np.minimum(value + unsure, _sampled(splats.shape, points).reshape(shape))
     found = Distances(value, bounds[0], cell)
     return Field(
         lambda where: _sampled(found, where), None, bounds, np.eye(3), splats.to_arrays, splats.views, splats.notes

@@ -30,6 +30,7 @@ _BLOCK, _NEAR = 4, 6.0
 No corner is farther than 3.5 from one that is looked at, and two are trusted: all within 5.5 must be."""
 
 _CHUNK = 1 << 17  # corners at once
+_NOTHING = "the pictures have masks that agree on no shape: check the poses and the masks"
 
 
 @torch.no_grad()
@@ -41,6 +42,8 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
     Unable where nothing is left.
     """
     outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views if view.mask.any()]
+    if not outlines:
+        raise Unable(_NOTHING)
     which, most = int(DISSENT * len(views)) + 1, float(max(lattice.cells))
 
     def told(points: Tensor) -> Tensor:
@@ -56,7 +59,7 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
         place = places[start : start + _CHUNK]
         distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
     if not (distance < 0.0).any():
-        raise Unable("the pictures have masks that agree on no shape: check the poses and the masks")
+        raise Unable(_NOTHING)
     return redistanced(distance.numpy())
 
 

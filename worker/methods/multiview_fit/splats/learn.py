@@ -294,7 +294,7 @@ def _as_gltf(shape: Distances) -> Distances:
     """The same in glTF's axes (x, z, -y)."""
     low, high = shape.bounds
     values = np.ascontiguousarray(np.flip(shape.values.transpose(0, 2, 1), 2))
-    return Distances(values, np.array([low[0], low[2], -high[1]]), shape.spacing)
+    return replace(shape, values=values, low=np.array([low[0], low[2], -high[1]]))
 
 
 def _turned(harmonics: np.ndarray) -> np.ndarray:
