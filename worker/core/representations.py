@@ -238,13 +238,12 @@ class Distances:
     """A closed shape as signed distances at the corners of cubes, positive inside as a field's.
 
     values: (X, Y, Z) float16 or float32, in the unit of the world. low: (3,) float64, the first corner. spacing: the
-    cubes' side. unsure: by how much what shows the shape may be beside it.
+    cubes' side.
     """
 
     values: np.ndarray
     low: np.ndarray
     spacing: float
-    unsure: float = 0.0
 
     @property
     def bounds(self) -> np.ndarray:
@@ -297,9 +296,7 @@ class Splats:
     def to_arrays(self) -> dict[str, np.ndarray]:
         names = ("centres", "scales", "rotations", "opacities", "harmonics")
         shape = self.shape
-        kept = {}
-        if shape is not None:
-            kept = {"shape": shape.values, "shape_at": np.array([*shape.low, shape.spacing, shape.unsure])}
+        kept = {} if shape is None else {"shape": shape.values, "shape_at": np.array([*shape.low, shape.spacing])}
         return {**{name: getattr(self, name) for name in names}, "notes": _kept(self.notes), **kept}
 
     @classmethod
@@ -307,8 +304,8 @@ class Splats:
         names = ("centres", "scales", "rotations", "opacities", "harmonics")
         shape = None
         if "shape" in arrays:
-            *low, spacing, unsure = arrays["shape_at"].tolist()
-            shape = Distances(np.asarray(arrays["shape"]), np.array(low), spacing, unsure)
+            *low, spacing = arrays["shape_at"].tolist()
+            shape = Distances(np.asarray(arrays["shape"]), np.array(low), spacing)
         return cls(*(arrays[name] for name in names), views, tuple(arrays["notes"].tolist()), shape=shape)
 
     def chosen(self, which: np.ndarray) -> Splats:

@@ -35,11 +35,6 @@ _BESIDE, _STEEP = 0.7, 0.3
 _SQUARELY = 4
 """Power of the cosine by which a picture counts for the colour of a surface: what looks past it is seldom right."""
 
-_UNSURE = 1.5
-"""Pixels by which splats may lie beside the surface of what they show. Edges of things are seen where many splats lie
-behind each other, which are dark farther out than one: learned ones lie .85 pixels within a bottle of 128 pixels,
-whatever their opacities, sizes and number."""
-
 _TRIES = 20
 """How many random places are tried for each that is wanted: a thin thing fills a hundredth of its box."""
 
@@ -87,11 +82,7 @@ def shaped(capture: Capture, pixels: int, cells: int, job: Job | Span) -> Distan
         return None
     lattice = Lattice.over(capture.bounds, cells)
     _, distance = outlined_shape(capture, pixels, lattice, job)
-    values = (-lattice.spacing * distance).astype(np.float16)
-    middle = capture.bounds.mean(0)
-    cameras = [(view.camera.at_most(pixels), float(np.linalg.norm(view.position - middle))) for view in capture.views]
-    pixel = float(np.median([away / camera.fx for camera, away in cameras]))
-    return Distances(values, np.array(lattice.low), lattice.spacing, _UNSURE * pixel)
+    return Distances((-lattice.spacing * distance).astype(np.float16), np.array(lattice.low), lattice.spacing)
 
 
 def begun(capture: Capture, most: int, seed: int, shape: Distances | None = None) -> Start:
