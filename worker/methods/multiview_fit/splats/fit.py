@@ -28,6 +28,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Splats:
     capture = captured(task, job.span(0.0, 0.1))
     with memory.guard(device, memory.FASTER):
         plan = learn.PRESETS[task.options.training]
+        plan = dataclasses.replace(plan, most=task.options.splats or plan.most)
         learned = learn.learn(capture, plan, job.span(0.1, 1.0), device, task.on_preview, job.is_enough)
     return _with_views(learned.splats, capture.views, device)
 
