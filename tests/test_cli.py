@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker import cli
 from image_to_3d.worker.app import App
-from image_to_3d.worker.cli import main
+from image_to_3d.worker.cli import commands, main, progress
 from image_to_3d.worker.core.errors import Unsure
 from image_to_3d.worker.methods import all_methods
 from PIL import Image
@@ -158,7 +157,7 @@ def test_failures_are_json_too_where_that_is_asked_for(run, tmp_path):
     ],
 )
 def test_what_would_be_ignored_is_refused_before_any_work(monkeypatch, capsys, tmp_path, arguments, message):
-    monkeypatch.setattr(cli, "_started", None)  # nothing may be asked of a worker
+    monkeypatch.setattr(commands, "_started", None)  # nothing may be asked of a worker
     with pytest.raises(SystemExit) as ended:
         main(arguments.format(folder=tmp_path).split(" "))
     assert ended.value.code == 2 and message in capsys.readouterr().err
@@ -261,8 +260,8 @@ def test_what_is_unsure_says_what_to_type_and_goes_on_where_that_is_typed(monkey
 
 def test_a_log_tells_how_far_a_stage_is_that_takes_long(monkeypatch, capsys):
     clock = iter(range(0, 100, 2))
-    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(clock)))
-    show = cli._stage_lines()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    show = progress.stage_lines()
     for number in range(5):
         show(0.1 * number, "comparing", f"pair {number} of 5", None)
     assert capsys.readouterr().err.splitlines() == ["  0% comparing", " 30% comparing, pair 3 of 5"]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from image_to_3d.worker import __version__, hello
 from image_to_3d.worker.core.errors import Unable
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import offers, protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, WireError
 
 ROOT = Path(__file__).resolve().parent.parent
-PARAMS = protocol.InitializeParams(protocol.VERSION, device="cpu")
+PARAMS = offers.InitializeParams(protocol.VERSION, device="cpu")
 
 
 def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess:
@@ -79,5 +79,5 @@ def test_a_refusal_is_the_workers_own_sentence(monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(hello, "worker_command", lambda: [sys.executable, "-m", "worker"])
     with pytest.raises(WireError, match="the worker speaks version") as refused:
-        hello.greet(protocol.InitializeParams(version=0, device="cpu"))
+        hello.greet(offers.InitializeParams(version=0, device="cpu"))
     assert refused.value.code == ErrorCode.VERSION_MISMATCH

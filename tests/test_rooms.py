@@ -5,6 +5,7 @@ functions are."""
 import ast
 import graphlib
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ PRODUCT = ("worker", "addon", "envs")
 METHOD_ROOMS = tuple(f"worker/methods/{line.removeprefix('.')}" for line in TABLE)
 FOR_METHODS = ("worker.core", "worker.pictures", "worker.store.weights", "worker.methods.method")
 FOR_METHODS += ("worker.methods.runtime", "worker.methods.matting")
+MESSAGES = ("worker.wire.protocol", "worker.wire.offers", "worker.wire.making")
+IN_BOTH = (*MESSAGES, "worker.wire.reading", "worker.core.options")
 
 ALLOWED = {
     "worker/core": (),
@@ -64,7 +67,7 @@ ALLOWED = {
         "worker.store",
         "worker.wire",
     ),
-    "worker/cli.py": (
+    "worker/cli": (
         "worker.app",
         "worker.core",
         "worker.doctor",
@@ -74,8 +77,8 @@ ALLOWED = {
     ),
     "envs": (),
     "addon/in_background.py": (),
-    "addon/session": ("worker.wire.protocol", "worker.core", "envs"),
-    "addon/ui": ("worker.wire.protocol", "worker.core", "envs", "addon.session"),
+    "addon/session": (*MESSAGES, "worker.core", "envs"),
+    "addon/ui": (*MESSAGES, "worker.core", "envs", "addon.session"),
     "addon/ui/scene": ("worker.core", "addon.session.glb", "addon.session.glb_writing"),
 }
 """What each room may import of the product beside itself."""
@@ -186,6 +189,12 @@ def test_a_file_of_networks_knows_what_it_runs_on_and_nothing_else_here():
         assert all(begins(name, ("worker.methods.runtime", folder)) for name in ours), (path, ours)
 
 
+def test_each_folder_of_code_is_in_the_package_that_is_built():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {path.relative_to(ROOT).parent.parts for room in PRODUCT for path in files(room)}
+    assert {".".join(("image_to_3d", *parts)) for parts in folders if "training" not in parts} <= {*listed}
+
+
 def test_training_is_imported_by_nobody():
     for path in (path for room in PRODUCT for path in files(room) if "training" not in path.parts):
         assert not any("training" in name.split(".")[:2] for name in imports(path) if is_ours(name)), path
@@ -197,9 +206,7 @@ def test_what_says_hello_imports_nothing_heavy_at_the_top(name):
     assert not [each for path in files(name) for each in imports(path, top_only=True) if begins(each, heavy)]
 
 
-@pytest.mark.parametrize(
-    "folder", ["envs", "worker/wire/protocol.py", "worker/wire/reading.py", "worker/core/options.py"]
-)
+@pytest.mark.parametrize("folder", ["envs", *(f"{each.replace('.', '/')}.py" for each in IN_BOTH)])
 def test_what_runs_before_anything_is_installed_needs_the_standard_library_only(folder):
     for path in files(folder):
         foreign = {name.split(".")[0] for name in imports(path)} - set(STANDARD) - {"envs", "worker"}

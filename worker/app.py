@@ -15,6 +15,7 @@ from . import __version__
 from .core.errors import Invalid, Unable
 from .core.file_types import FORMATS
 from .core.job import Job
+from .core.sequence_info import SequenceResult
 from .core.texts import path_of, shortened
 from .methods import all_methods, along, network_named, with_network
 from .methods.method import LOADED, Method, Network
@@ -23,7 +24,7 @@ from .store import folders
 from .store.history import History
 from .store.timings import Timings
 from .store.weights import WeightStore
-from .wire import protocol
+from .wire import making, offers, protocol
 from .wire.protocol import ErrorCode, WireError
 from .wire.server import Handler
 
@@ -32,7 +33,7 @@ class App:
     """The worker's state between requests: folders and device."""
 
     def __init__(self) -> None:
-        self._settings: protocol.InitializeParams | None = None
+        self._settings: offers.InitializeParams | None = None
 
     def handlers(self) -> Mapping[str, Handler]:
         return {
@@ -53,7 +54,7 @@ class App:
             "shutdown": lambda params, job: params,
         }
 
-    def initialize(self, params: protocol.InitializeParams, job: Job) -> protocol.InitializeResult:
+    def initialize(self, params: offers.InitializeParams, job: Job) -> offers.InitializeResult:
         """Agrees on the protocol's version and the folders. Fast: imports neither torch nor any network."""
         if params.version != protocol.VERSION:
             message = f"the worker speaks version {protocol.VERSION} and not {params.version}: install both anew"
@@ -63,12 +64,12 @@ class App:
         for folder in filter(None, (params.weights, params.cache)):
             path_of(folder)
         self._settings = params
-        return protocol.InitializeResult(protocol.VERSION, __version__, self._described())
+        return offers.InitializeResult(protocol.VERSION, __version__, self._described())
 
-    def catalogue(self, params: protocol.Empty, job: Job) -> protocol.Catalogue:
-        return protocol.Catalogue(self._described())
+    def catalogue(self, params: offers.Empty, job: Job) -> offers.Catalogue:
+        return offers.Catalogue(self._described())
 
-    def select(self, params: protocol.SelectParams, job: Job) -> protocol.SelectResult:
+    def select(self, params: offers.SelectParams, job: Job) -> offers.SelectResult:
         """Which network is taken for these pictures."""
         from .pipeline.generate import looked_at  # on use, as below
         from .pipeline.subject import finder
@@ -77,11 +78,11 @@ class App:
         find = finder(self._weights, self._initialized.device, Cache(self._results))
         subject = looked_at([path_of(path) for path in params.pictures], job, find)
         choice = select(subject, params.category, params.network, params.options, self._weights)
-        return protocol.SelectResult(choice.method.name, choice.network.name)
+        return offers.SelectResult(choice.method.name, choice.network.name)
 
-    def estimate(self, params: protocol.EstimateParams, job: Job) -> protocol.EstimateResult:
+    def estimate(self, params: offers.EstimateParams, job: Job) -> offers.EstimateResult:
         """What each preset takes, from what this machine took before."""
-        from .pipeline.work import counted  # on use, as below
+        from .pipeline.request import counted  # on use, as below
 
         method, network = with_network(params.network)
         pictures = counted(params.pictures) if params.pictures else 1
@@ -90,33 +91,33 @@ class App:
         for name in method.presets:
             values = dataclasses.asdict(settings(method, name, {}).finish)
             seconds = timings.usual(kind_of(network.name, name, self._initialized.device, pictures))
-            presets.append(protocol.Estimate(name, seconds, values["faces"], values["texture"]))
-        return protocol.EstimateResult(tuple(presets), network.memory)
+            presets.append(offers.Estimate(name, seconds, values["faces"], values["texture"]))
+        return offers.EstimateResult(tuple(presets), network.memory)
 
-    def history(self, params: protocol.Empty, job: Job) -> protocol.History:
+    def history(self, params: offers.Empty, job: Job) -> making.History:
         """The results that are kept."""
-        return protocol.read(protocol.History, History(self._results).state())
+        return protocol.read(making.History, History(self._results).state())
 
-    def fetch(self, params: protocol.FetchParams, job: Job) -> protocol.GenerateResult:
+    def fetch(self, params: making.FetchParams, job: Job) -> making.GenerateResult:
         """One of them again."""
         from .pipeline import generate  # on use, as below
 
         found = generate.fetch(params.key, params.output, params.photos, self._results)
-        return protocol.read(protocol.GenerateResult, found)
+        return protocol.read(making.GenerateResult, found)
 
-    def remove(self, params: protocol.RemoveParams, job: Job) -> protocol.History:
+    def remove(self, params: making.RemoveParams, job: Job) -> making.History:
         """Forgets some of them."""
         History(self._results).remove(params.keys, params.everything)
-        return self.history(protocol.Empty(), job)
+        return self.history(offers.Empty(), job)
 
-    def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
+    def generate(self, params: making.GenerateParams, job: Job) -> making.GenerateResult:
         """Pictures to one GLB file."""
         from .pipeline import generate  # on use: geometry takes longer to import than initialize may take to answer
 
         machine = generate.Machine(self._weights, self._results, self._initialized.device)
-        return protocol.read(protocol.GenerateResult, generate.generate(params, machine, job))
+        return protocol.read(making.GenerateResult, generate.generate(params, machine, job))
 
-    def batch(self, params: protocol.BatchParams, job: Job) -> protocol.BatchResult:
+    def batch(self, params: making.BatchParams, job: Job) -> making.BatchResult:
         """Many pictures to one GLB file each."""
         from .executors.cluster import cluster
         from .executors.elsewhere import elsewhere
@@ -144,7 +145,7 @@ class App:
             execute = here(lambda asked, own: generate.generate(asked, machine, own), job)
         short = f"memory has room for {count} at the same time, not {params.jobs}"
         notes = [short] if count < params.jobs else []
-        found = protocol.read(protocol.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
+        found = protocol.read(making.BatchResult, {**batch.batch(params, execute, job), "notes": notes})
         return self._with_library(found, params.blender, job) if params.blender else found
 
     def library(self, blender: str, folder: Path, job: Job) -> str:
@@ -153,7 +154,7 @@ class App:
 
         return library.make(blender, folder, job)
 
-    def _with_library(self, found: protocol.BatchResult, blender: str, job: Job) -> protocol.BatchResult:
+    def _with_library(self, found: making.BatchResult, blender: str, job: Job) -> making.BatchResult:
         """The result with its asset library, or with a note why there is none."""
         try:
             return dataclasses.replace(found, library=self.library(blender, Path(found.folder), job))
@@ -167,7 +168,7 @@ class App:
         automatic = (each for each in networks if each.automatic and each.is_here(self._weights))
         return max(each.memory for each in named or automatic)
 
-    def refine(self, params: protocol.RefineParams, job: Job) -> protocol.GenerateResult:
+    def refine(self, params: making.RefineParams, job: Job) -> making.GenerateResult:
         """A mesh, and a picture of the same thing, to the mesh as the picture shows it."""
         from .pipeline.generate import Machine  # on use, as above
         from .pipeline.refine import refine
@@ -175,9 +176,9 @@ class App:
         if not 64 <= params.texture <= 8192:
             raise Invalid(f"the texture must lie between 64 and 8192 pixels, not {params.texture}")
         machine = Machine(self._weights, self._results, self._initialized.device)
-        return protocol.read(protocol.GenerateResult, refine(params, machine, job))
+        return protocol.read(making.GenerateResult, refine(params, machine, job))
 
-    def improve(self, params: protocol.ImproveParams, job: Job) -> protocol.GenerateResult:
+    def improve(self, params: making.ImproveParams, job: Job) -> making.GenerateResult:
         """A mesh, and pictures of the same thing, to a better one: sides that no picture shows are painted."""
         from .pipeline.generate import Machine  # on use, as above
         from .pipeline.improve import MOST_ROUNDS, improve
@@ -187,9 +188,9 @@ class App:
         if not 0 <= params.seed < 1 << 31:
             raise Invalid(f"a seed is a number from 0 to {(1 << 31) - 1}, not {params.seed}")
         machine = Machine(self._weights, self._results, self._initialized.device)
-        return protocol.read(protocol.GenerateResult, improve(params, machine, job))
+        return protocol.read(making.GenerateResult, improve(params, machine, job))
 
-    def sequence(self, params: protocol.SequenceParams, job: Job) -> protocol.SequenceResult:
+    def sequence(self, params: making.SequenceParams, job: Job) -> SequenceResult:
         """A video or a folder of frames to the depth of each."""
         from .pipeline.generate import Machine  # on use, as above
         from .pipeline.sequence import sequence
@@ -197,14 +198,14 @@ class App:
         if not (params.first >= 1 and params.step >= 1 and (params.last == 0 or params.last >= params.first)):
             raise Invalid("frames are counted from 1, and the last one must not come before the first")
         machine = Machine(self._weights, self._results, self._initialized.device)
-        return protocol.read(protocol.SequenceResult, sequence(params, machine, job))
+        return protocol.read(SequenceResult, sequence(params, machine, job))
 
-    def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
+    def download(self, params: offers.DownloadParams, job: Job) -> offers.DownloadResult:
         """Fetches a network's weights, and those of the networks that it may need beside it."""
         network = network_named(params.network)
         if params.along:
-            return protocol.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
-        return protocol.DownloadResult(network.name, network.download(self._weights, job))
+            return offers.DownloadResult(network.name, network.bytes, along.fetch(self._weights, job))
+        return offers.DownloadResult(network.name, network.download(self._weights, job))
 
     def named(self, model: str | None, other: str | None = None) -> tuple[str | None, str | None]:
         """The category and the network that a user names so. Raises Invalid."""
@@ -220,15 +221,15 @@ class App:
         parts = along.wanted(self._weights)
         return along.told(parts) if parts else ""
 
-    def unload(self, params: protocol.Empty, job: Job) -> protocol.Empty:
+    def unload(self, params: offers.Empty, job: Job) -> offers.Empty:
         LOADED.unload()
         return params
 
-    def _described(self) -> tuple[protocol.MethodInfo, ...]:
+    def _described(self) -> tuple[offers.MethodInfo, ...]:
         return tuple(_method_info(method, self._weights) for method in all_methods())
 
     @property
-    def _initialized(self) -> protocol.InitializeParams:
+    def _initialized(self) -> offers.InitializeParams:
         if self._settings is None:
             raise WireError(ErrorCode.INVALID_REQUEST, "the first request must be initialize")
         return self._settings
@@ -244,8 +245,8 @@ class App:
         return WeightStore(Path(settings.weights) if settings.weights else folders.weights(), settings.online)
 
 
-def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
-    return protocol.MethodInfo(
+def _method_info(method: Method, weights: WeightStore) -> offers.MethodInfo:
+    return offers.MethodInfo(
         method.name,
         method.label,
         method.category,
@@ -261,9 +262,9 @@ def _method_info(method: Method, weights: WeightStore) -> protocol.MethodInfo:
     )
 
 
-def _network_info(network: Network, weights: WeightStore) -> protocol.NetworkInfo:
+def _network_info(network: Network, weights: WeightStore) -> offers.NetworkInfo:
     source = network.published.source if network.published else "included"
     here = network.is_here(weights)
     own = network.name, network.label, network.licence, True, network.bytes, here, source, network.help
     comes = tuple(each.told for each in network.fetched) if network.comes_along else ()
-    return protocol.NetworkInfo(*own, network.quality, comes)
+    return offers.NetworkInfo(*own, network.quality, comes)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .core.errors import Unable
-from .wire import protocol
+from .wire import offers, protocol
 from .wire.calling import worker_command, worker_variables
 
 LIMIT = 20.0
@@ -32,20 +32,20 @@ class Greeting:
     methods: tuple[str, ...]
 
 
-def greet(params: protocol.InitializeParams, limit: float = LIMIT) -> Greeting:
+def greet(params: offers.InitializeParams, limit: float = LIMIT) -> Greeting:
     """Starts a worker, says initialize, shuts it down. Raises Unable, or the worker's own WireError."""
     answer = _initialized(params, limit)
     return Greeting(answer.worker, answer.version, _device(params.device), tuple(each.name for each in answer.methods))
 
 
-def _initialized(params: protocol.InitializeParams, limit: float) -> protocol.InitializeResult:
+def _initialized(params: offers.InitializeParams, limit: float) -> offers.InitializeResult:
     late = threading.Event()
     with tempfile.TemporaryFile() as log, _worker(log) as worker:
         timer = threading.Timer(limit, lambda: (late.set(), worker.kill()))
         timer.start()
         try:
             answer = _ask(worker, 1, "initialize", params)
-            _ask(worker, 2, "shutdown", protocol.Empty())
+            _ask(worker, 2, "shutdown", offers.Empty())
             worker.wait()
         except (OSError, EOFError) as error:
             if not late.is_set():

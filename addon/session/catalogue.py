@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ...worker.core.options import Option
 from ...worker.wire import protocol
-from ...worker.wire.protocol import Catalogue, MethodInfo, NetworkInfo, WireError
+from ...worker.wire.offers import Catalogue, MethodInfo, NetworkInfo
+from ...worker.wire.protocol import WireError
 
 SHIPPED = Path(__file__).with_name("catalogue.json")
 

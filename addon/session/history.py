@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...worker.wire import protocol
-from ...worker.wire.protocol import History, HistoryEntry, WireError
+from ...worker.wire.making import History, HistoryEntry
+from ...worker.wire.protocol import WireError
 
 NOTHING = History((), 0, 0)
 

@@ -12,22 +12,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...worker.core.options import Value
+from ...worker.core.sequence_info import SequenceResult
 from ...worker.core.texts import shortened
-from ...worker.wire import protocol
-from ...worker.wire.protocol import (
+from ...worker.wire import making, protocol
+from ...worker.wire.making import (
     BatchParams,
-    DownloadParams,
     FetchParams,
     GenerateParams,
     HistoryEntry,
     ImproveParams,
-    MethodInfo,
-    NetworkInfo,
     RefineParams,
     RemoveParams,
-    SelectParams,
     SequenceParams,
 )
+from ...worker.wire.offers import DownloadParams, MethodInfo, NetworkInfo, SelectParams
 from . import glb
 from .provenance import SEED
 from .states import Problem
@@ -132,7 +130,7 @@ class Finished:
     """A mesh that waits for its import while its file is read; `folder` goes after it. `beside`: as in Recipe,
     `instead`: as in Job."""
 
-    result: protocol.GenerateResult
+    result: making.GenerateResult
     folder: Path
     file: glb.Reading
     beside: str = ""
@@ -156,12 +154,12 @@ class Results:
 
     def __init__(self) -> None:
         self.waiting: list[Finished] = []
-        self.last: protocol.GenerateResult | None = None
+        self.last: making.GenerateResult | None = None
         self.cancelled: Label | None = None
         self.note = ""
-        self.sequences: list[protocol.SequenceResult] = []
+        self.sequences: list[SequenceResult] = []
         self.coarse: Coarse | None = None
-        self.batch: protocol.BatchResult | None = None
+        self.batch: making.BatchResult | None = None
 
     def imported(self, finished: Finished) -> None:
         """It is in the scene now."""

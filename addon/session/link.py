@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...worker.wire import protocol
+from ...worker.wire import offers, protocol
 from . import launch, states
 from .client import Client
 from .launch import Settings
@@ -34,7 +34,7 @@ class Link:
             command = launch.elsewhere_command(python, settings.host, name)
         self.client = Client(command, launch.PACKAGE, settings.logs / "worker.log", variables, self._clock)
         self.introduced, self._since, self._wanted = False, self._clock(), wanted(settings, python)
-        self.client.request("initialize", protocol.InitializeParams(protocol.VERSION, settings.online, settings.device))
+        self.client.request("initialize", offers.InitializeParams(protocol.VERSION, settings.online, settings.device))
 
     def fits(self, settings: Settings, python: Path) -> bool:
         """Whether it is as one that was started now would be."""

@@ -7,7 +7,8 @@ import dataclasses
 import json
 import os
 
-from ...worker.wire.protocol import GenerateResult, Provenance, WireError, read
+from ...worker.wire.making import GenerateResult, Provenance
+from ...worker.wire.protocol import WireError, read
 
 SEED = "seed"
 """The option that makes another result of the same picture."""

@@ -6,13 +6,14 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from ...worker.core.sequence_info import SequenceResult
 from ...worker.wire import protocol
 
 
-def text(found: protocol.SequenceResult) -> str:
+def text(found: SequenceResult) -> str:
     return json.dumps(dataclasses.asdict(found))
 
 
-def parsed(text: str) -> protocol.SequenceResult:
+def parsed(text: str) -> SequenceResult:
     """What `text` gave. Raises WireError."""
-    return protocol.read(protocol.SequenceResult, json.loads(text))
+    return protocol.read(SequenceResult, json.loads(text))

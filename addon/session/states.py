@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ...worker.core.texts import shortened
-from ...worker.wire.protocol import DownloadParams, ErrorCode
+from ...worker.wire.offers import DownloadParams
+from ...worker.wire.protocol import ErrorCode
 
 START_LIMIT = 60.0
 """Seconds from starting the worker to its first answer. It takes 0.3 s; under a virus scanner the first takes many."""

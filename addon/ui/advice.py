@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...worker.wire.protocol import MethodInfo, NetworkInfo
+from ...worker.wire.offers import MethodInfo, NetworkInfo
 from ..session.catalogue import Methods, categories, of_category, suits
 
 

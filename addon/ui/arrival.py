@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...worker.core.sequence_info import SequenceResult
-from ...worker.wire.protocol import Provenance
+from ...worker.wire.making import Provenance
 from ..session import provenance
 from ..session.jobs import Coarse, Finished
 from . import preferences, scene

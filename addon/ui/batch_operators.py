@@ -10,7 +10,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator, UILayout
 
-from ...worker.wire.protocol import BatchParams, BatchResult
+from ...worker.wire.making import BatchParams, BatchResult
 from . import choices, drawing, properties, timer, wording
 from .operators import Returned, grey, no_room
 

@@ -11,7 +11,7 @@ import bpy
 from bpy.types import Context, UILayout
 
 from ...worker.core.options import Option
-from ...worker.wire.protocol import MethodInfo, NetworkInfo
+from ...worker.wire.offers import MethodInfo, NetworkInfo
 from ..session.catalogue import find
 from ..session.session import Session
 from . import advice, drawing, preferences, previews, properties, timer, wording

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import bpy
 
-from ...worker.wire.protocol import MethodInfo, NetworkInfo, Provenance, SelectParams, SelectResult, Value
+from ...worker.core.options import Value
+from ...worker.wire.making import Provenance
+from ...worker.wire.offers import MethodInfo, NetworkInfo, SelectParams, SelectResult
 from ..session.catalogue import Methods, find, of_category, suits
 from ..session.jobs import OUTLINE, By, Label, Recipe
 from . import properties, wording

@@ -7,7 +7,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Event, Operator
 
-from ...worker.wire.protocol import HistoryEntry, RemoveParams
+from ...worker.wire.making import HistoryEntry, RemoveParams
 from . import choices, properties, timer
 from .operators import Returned, grey, no_room, session_operator
 

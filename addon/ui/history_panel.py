@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bpy.types import Context, UILayout
 
-from ...worker.wire.protocol import HistoryEntry
+from ...worker.wire.making import HistoryEntry
 from ..session.session import Session
 from . import drawing, previews, properties, wording
 

@@ -9,7 +9,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 from bpy.types import Context, Object, Operator
 
-from ...worker.wire.protocol import Provenance, Value
+from ...worker.core.options import Value
+from ...worker.wire.making import Provenance
 from ..session import catalogue, provenance
 from ..session.jobs import Instead
 from . import arrival, choices, properties, scene, timer

@@ -20,7 +20,8 @@ from bpy.types import PropertyGroup
 
 from ...worker.core.file_types import VIDEOS, is_camera_list
 from ...worker.core.options import Option, Value
-from ...worker.wire.protocol import MethodInfo, Provenance
+from ...worker.wire.making import Provenance
+from ...worker.wire.offers import MethodInfo
 from ..session.catalogue import Methods, of_category
 from . import option_properties as drawn
 

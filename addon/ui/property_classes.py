@@ -10,7 +10,7 @@ from bpy.types import PropertyGroup
 
 from ...worker.core.options import Option
 from ...worker.core.refining import ROUNDS
-from ...worker.wire.protocol import MethodInfo
+from ...worker.wire.offers import MethodInfo
 from ..session.catalogue import Methods, categories, of_category, shape
 from . import menus, properties
 from . import option_properties as drawn

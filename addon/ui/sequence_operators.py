@@ -9,7 +9,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator, UILayout
 
-from ...worker.wire.protocol import SequenceParams
+from ...worker.wire.making import SequenceParams
 from ..session import sequences
 from . import arrival, choices, drawing, properties, scene, timer
 from .operators import Returned, grey, no_room

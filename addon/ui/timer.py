@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bpy
 
-from ...worker.wire.protocol import EstimateParams
+from ...worker.wire.offers import EstimateParams
 from ..session import catalogue, remembered, sequences
 from ..session.environments import Report
 from ..session.launch import Standing

@@ -9,15 +9,8 @@ from datetime import datetime
 
 from ...worker.core.file_types import VIDEO_FRAMES
 from ...worker.core.sequence_info import SequenceResult
-from ...worker.wire.protocol import (
-    BatchResult,
-    Estimate,
-    EstimateResult,
-    GenerateResult,
-    HistoryEntry,
-    MethodInfo,
-    NetworkInfo,
-)
+from ...worker.wire.making import BatchResult, GenerateResult, HistoryEntry
+from ...worker.wire.offers import Estimate, EstimateResult, MethodInfo, NetworkInfo
 from ..session.check import CheckResult, Entry
 from ..session.jobs import Label
 from ..session.launch import Standing

@@ -13,7 +13,7 @@ from image_to_3d.addon.session.log import Log
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import Shown, State
 from image_to_3d.tests.addon.waiting import events_until, recipe, tick_until, until
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, offers, protocol
 
 HUGE = 10**400
 
@@ -130,7 +130,7 @@ def test_what_the_session_cannot_take_ends_the_worker_and_not_the_timer(session,
 
 def test_a_file_whose_name_is_not_utf_8_reaches_the_worker_as_it_is(start, requests):
     client = start({})
-    client.request("select", protocol.SelectParams(("/photos/b\udcffd.jpg",)))
+    client.request("select", offers.SelectParams(("/photos/b\udcffd.jpg",)))
     events_until(client, Answered)
     assert requests("select")[0]["params"]["pictures"] == ["/photos/b\udcffd.jpg"]
 
@@ -139,7 +139,7 @@ def test_a_log_has_a_bound_and_keeps_what_came_last(start, monkeypatch):
     monkeypatch.setattr(log, "LIMIT", 100_000)
     monkeypatch.setattr(log, "PAUSE", 0.0)
     client = start({"generate": [{"stderr": 3_000_000}]})
-    client.request("generate", protocol.GenerateParams(("p",), "o", "fast"))
+    client.request("generate", making.GenerateParams(("p",), "o", "fast"))
     events_until(client, Answered)
     until(lambda: client.log_tail().endswith("last words"))
     client.end()

@@ -7,7 +7,7 @@ import pytest
 from image_to_3d.addon.session import catalogue, launch
 from image_to_3d.addon.session.client import Answered, Client
 from image_to_3d.tests.addon.waiting import events_until
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import offers, protocol
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def offered(tmp_path):
     """What the real worker says that it offers."""
     command = launch.worker_command(sys.executable)
     client = Client(command, launch.PACKAGE, tmp_path / "log", {**os.environ, "IMAGE_TO_3D_HOME": str(tmp_path)})
-    client.request("initialize", protocol.InitializeParams(protocol.VERSION))
+    client.request("initialize", offers.InitializeParams(protocol.VERSION))
     [answer] = events_until(client, Answered)
     yield answer.result.methods
     client.close()

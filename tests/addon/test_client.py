@@ -9,10 +9,10 @@ from image_to_3d.addon.session import log, process
 from image_to_3d.addon.session.client import Answered, Client, Exited, Failed
 from image_to_3d.addon.session.process import CannotStart
 from image_to_3d.tests.addon.waiting import alive, events_until, until
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, offers, protocol
 from image_to_3d.worker.wire.protocol import ErrorCode, Progress
 
-GENERATE = protocol.GenerateParams(("p.png",), "o.glb", "fast")
+GENERATE = making.GenerateParams(("p.png",), "o.glb", "fast")
 
 
 def answers(events: list) -> list:
@@ -21,7 +21,7 @@ def answers(events: list) -> list:
 
 def test_an_answer_comes_as_the_dataclass_of_its_method(start):
     client = start({})
-    id = client.request("initialize", protocol.InitializeParams(protocol.VERSION))
+    id = client.request("initialize", offers.InitializeParams(protocol.VERSION))
     [answer] = events_until(client, Answered)
     assert (answer.id, answer.method) == (id, "initialize")
     assert answer.result.methods[0].networks[1].name == "big"
@@ -83,7 +83,7 @@ def test_a_flood_of_garbage_costs_one_poll_only_a_few_milliseconds_of_work(start
 def test_a_worker_that_dies_during_a_request_answers_it_with_the_end_of_its_log(start, code):
     client = start({"generate": [{"progress": [0.5, "half"]}, {"stderr": 20}, {"die": code}]})
     client.request("generate", GENERATE)
-    client.request("catalogue", protocol.Empty())
+    client.request("catalogue", offers.Empty())
     events = events_until(client, Exited)
     exited = ErrorCode.WORKER_EXITED
     assert [(a.id, a.error.code) for a in answers(events)] == [(1, exited), (2, exited)]
@@ -94,7 +94,7 @@ def test_a_worker_that_dies_during_a_request_answers_it_with_the_end_of_its_log(
 
 def test_a_worker_that_dies_before_it_answers_anything_is_reported(start):
     client = start({"initialize": [{"die": 1}]})
-    client.request("initialize", protocol.InitializeParams(protocol.VERSION))
+    client.request("initialize", offers.InitializeParams(protocol.VERSION))
     assert answers(events_until(client, Exited))[0].error.code is ErrorCode.WORKER_EXITED
 
 
@@ -119,7 +119,7 @@ def test_an_error_keeps_its_code_and_data_and_an_unknown_code_is_an_internal_err
         {"generate": [{"error": [-32012, "missing", {"network": "big"}]}], "catalogue": [{"error": [-1, "odd", {}]}]}
     )
     client.request("generate", GENERATE)
-    client.request("catalogue", protocol.Empty())
+    client.request("catalogue", offers.Empty())
     failures: list = []
     until(lambda: failures.extend(client.events()) or len(failures) == 2)
     assert [f.error.code for f in failures] == [ErrorCode.WEIGHTS_MISSING, ErrorCode.INTERNAL_ERROR]
@@ -174,7 +174,7 @@ def test_a_worker_that_reads_nothing_does_not_make_requests_wait(tmp_path):
     client = Client(command, tmp_path, tmp_path / "log", os.environ)
     began = time.monotonic()
     for _ in range(50):
-        client.request("generate", protocol.GenerateParams(("p" * 10_000,), "o", "fast"))
+        client.request("generate", making.GenerateParams(("p" * 10_000,), "o", "fast"))
         client.events()
     assert time.monotonic() - began < 10  # it would be for ever
     client.kill()
@@ -205,6 +205,6 @@ def test_a_log_that_cannot_be_written_is_said_in_one_sentence(tmp_path):
 def test_a_worker_that_closes_its_stdout_is_ended(tmp_path):
     command = [sys.executable, "-c", "import os, sys; os.close(1); sys.stdin.read()"]
     client = Client(command, tmp_path, Path(tmp_path / "log"), os.environ)
-    client.request("catalogue", protocol.Empty())
+    client.request("catalogue", offers.Empty())
     events = events_until(client, Exited)
     assert answers(events)[0].error.code is ErrorCode.WORKER_EXITED

@@ -11,7 +11,8 @@ from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.addon.session.tasks import Order
 from image_to_3d.tests.addon.waiting import recipe, tick_until
-from image_to_3d.worker.wire.protocol import EstimateParams, RemoveParams
+from image_to_3d.worker.wire.making import RemoveParams
+from image_to_3d.worker.wire.offers import EstimateParams
 
 
 def named(title: str):

@@ -11,7 +11,8 @@ from image_to_3d.addon.session import catalogue, states
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
-from image_to_3d.worker.wire.protocol import Catalogue, ErrorCode, SelectResult
+from image_to_3d.worker.wire.offers import Catalogue, SelectResult
+from image_to_3d.worker.wire.protocol import ErrorCode
 
 TAKEN = SelectResult("layers", "included-object")
 SELECTS = {"result": {"method": TAKEN.method, "network": TAKEN.network}}

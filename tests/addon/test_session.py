@@ -11,7 +11,8 @@ from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.tests.addon.waiting import alive, recipe, tick_until, until
-from image_to_3d.worker.wire.protocol import DownloadParams, ErrorCode
+from image_to_3d.worker.wire.offers import DownloadParams
+from image_to_3d.worker.wire.protocol import ErrorCode
 
 
 @pytest.fixture

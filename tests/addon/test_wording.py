@@ -8,7 +8,7 @@ from image_to_3d.addon.session.states import Shown
 from image_to_3d.addon.session.tasks import Order, Verb
 from image_to_3d.addon.ui import wording
 from image_to_3d.envs.progress import Stage
-from image_to_3d.worker.wire.protocol import NetworkInfo
+from image_to_3d.worker.wire.offers import NetworkInfo
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from image_to_3d.addon.session.client import Client, Event
 from image_to_3d.addon.session.jobs import Recipe
 from image_to_3d.addon.session.session import Session
-from image_to_3d.worker.wire.protocol import SelectParams
+from image_to_3d.worker.wire.offers import SelectParams
 
 PATIENCE = 20.0  # seconds for anything to happen on a busy machine; nothing here takes longer than a start of Python
 

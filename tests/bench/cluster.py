@@ -35,7 +35,8 @@ from ray.cluster_utils import Cluster  # noqa: E402
 from worker.executors import cluster as clusters  # noqa: E402 - after what its nodes are to find
 from worker.executors.hand import Made  # noqa: E402
 from worker.pipeline.batch import Asked  # noqa: E402
-from worker.wire.protocol import VERSION, InitializeParams  # noqa: E402
+from worker.wire.offers import InitializeParams  # noqa: E402
+from worker.wire.protocol import VERSION  # noqa: E402
 
 GOES, COMES, LIMIT = 350_000, 840_000, 400.0
 

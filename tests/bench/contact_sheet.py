@@ -19,14 +19,14 @@ from pathlib import Path
 import checkout  # noqa: F401 - first: it names the package
 import numpy as np
 from image_to_3d.tests import render
-from image_to_3d.worker.cli import setting
+from image_to_3d.worker.cli.parser import setting
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pipeline.generate import generate
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store import folders
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.protocol import GenerateParams
+from image_to_3d.worker.wire.making import GenerateParams
 from PIL import Image, ImageDraw
 from scipy.spatial.transform import Rotation
 

@@ -25,10 +25,10 @@ from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.finish.maps import depth_of
 from image_to_3d.worker.finish.steady import steadied
 from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.pipeline.sequence import Seer
-from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire.protocol import SequenceParams
+from image_to_3d.worker.wire.making import SequenceParams
 from PIL import Image
 
 

@@ -49,8 +49,8 @@ def bring_in(bpy, addon):
 
 
 def said(addon, path: str, **more):
-    protocol = addon("session.client").protocol
-    return protocol.read(protocol.GenerateResult, result(path, **more))
+    making, protocol = addon("session.jobs").making, addon("session.client").protocol
+    return protocol.read(making.GenerateResult, result(path, **more))
 
 
 def box(addon, thing):
@@ -203,7 +203,7 @@ def test_cameras_go_where_the_thing_went(bpy, addon, quad):
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Matrix
 
-    scene, info = addon("ui.scene"), addon("session.client").protocol.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
+    scene, info = addon("ui.scene"), addon("session.jobs").making.CameraInfo((0, 0.5, 1.5), 90.0, 400, 400)
     mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
     mesh.matrix_world = Matrix.Translation((7, 1, 2))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)
@@ -646,8 +646,9 @@ def test_quads_uvs_and_materials_survive_other_formats(bpy, addon, bring_in, rou
 
 
 def test_all_of_a_provenance_is_text_that_comes_back(addon):
-    protocol, provenance = addon("session.client").protocol, addon("session.provenance")
-    made = protocol.read(protocol.GenerateResult, result("a.glb"))
+    jobs, protocol = addon("session.jobs"), addon("session.client").protocol
+    making, provenance = jobs.making, addon("session.provenance")
+    made = protocol.read(making.GenerateResult, result("a.glb"))
     assert provenance.parsed(provenance.text(made)) == made.provenance
     assert provenance.text(dataclasses.replace(made, provenance=None)) == ""
 

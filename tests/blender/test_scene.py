@@ -76,11 +76,11 @@ def test_a_file_that_is_no_glb_is_refused_in_one_sentence(bpy, addon, tmp_path, 
 def test_the_matching_camera_sees_the_mesh_where_the_photo_shows_it(bpy, addon, quad, width, height):
     from bpy_extras.object_utils import world_to_camera_view
 
-    protocol = addon("session.client").protocol
+    making = addon("session.jobs").making
     scene = addon("ui.scene")
     mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
     # 90 degrees at a distance of 1 show 2 across the longer side: half as much to each side of the axis
-    info = protocol.CameraInfo((0, 0.5, 1.5), 90.0, width, height)
+    info = making.CameraInfo((0, 0.5, 1.5), 90.0, width, height)
     bpy.context.scene.camera = scene.add_cameras(bpy.context, [info], mesh, False)[0]
     [camera] = scene.add_cameras(bpy.context, [info], mesh, True, rendered=True)
     bpy.context.view_layer.update()
@@ -104,7 +104,7 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
 
     scene, half = addon("ui.scene"), 0.5**0.5
     mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
-    info = addon("session.client").protocol.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
+    info = addon("session.jobs").making.CameraInfo((2, 0, 0), 90.0, 400, 400, (half, 0, half, 0), (0.25, -0.125))
     [camera] = scene.add_cameras(bpy.context, [info], mesh, False, rendered=True)  # on +X of the file, looking along -X
     bpy.context.view_layer.update()
     seen = world_to_camera_view(bpy.context.scene, camera, Vector((0, 0, 0)))
@@ -114,8 +114,8 @@ def test_a_turned_camera_with_an_off_centre_picture_sees_what_it_should(bpy, add
 
 
 def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, quad):
-    protocol, scene = addon("session.client").protocol, addon("ui.scene")
-    info = protocol.CameraInfo((0, 0, 2), 50.0, 8, 4)
+    making, scene = addon("session.jobs").making, addon("ui.scene")
+    info = making.CameraInfo((0, 0, 2), 50.0, 8, 4)
     mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
     [with_photo] = scene.add_cameras(bpy.context, [info], mesh, True)
     [without] = scene.add_cameras(bpy.context, [info], mesh, False)
@@ -126,10 +126,10 @@ def test_the_photo_stands_behind_the_matching_camera_only_if_wanted(bpy, addon, 
 
 @pytest.mark.parametrize("away", [0.02, 5000])
 def test_neither_a_tiny_nor_a_far_away_mesh_is_clipped_by_the_camera(bpy, addon, quad, away):
-    protocol, scene = addon("session.client").protocol, addon("ui.scene")
+    making, scene = addon("session.jobs").making, addon("ui.scene")
     mesh = scene.add_meshes(bpy.context, addon("session.glb").Reading(quad), "A photo")[0]
     mesh.data.transform(mesh.matrix_world.Scale(away / 5000, 4))
-    [camera] = scene.add_cameras(bpy.context, [protocol.CameraInfo((0, 0, away), 50.0, 8, 4)], mesh, False)
+    [camera] = scene.add_cameras(bpy.context, [making.CameraInfo((0, 0, away), 50.0, 8, 4)], mesh, False)
     assert camera.data.clip_start < 0.9 * away and camera.data.clip_end > away
 
 
@@ -151,7 +151,7 @@ def photos(tmp_path):
 @pytest.fixture
 def infos(addon, photos):
     """Cameras of these photos one metre before the quad, with 90 degrees: 2 metres across the longer side."""
-    info, sizes = addon("session.client").protocol.CameraInfo, ((80, 40), (40, 80), (60, 60))
+    info, sizes = addon("session.jobs").making.CameraInfo, ((80, 40), (40, 80), (60, 60))
     return [
         info((0, 0.5, 1.5), 90.0, *size, name=f"IMG {number}", photo=str(path))
         for number, (path, size) in enumerate(zip(photos, sizes))

@@ -25,8 +25,8 @@ def bring_splats(bpy, addon, tmp_path):
 
     def bring():
         path = write(known(), tmp_path / "result.spz")
-        protocol = addon("session.client").protocol
-        told = protocol.read(protocol.GenerateResult, result(path, splats=400))
+        making, protocol = addon("session.jobs").making, addon("session.client").protocol
+        told = protocol.read(making.GenerateResult, result(path, splats=400))
         finished = addon("session.jobs").Finished(told, tmp_path, addon("session.glb").Reading(path))
         return addon("ui.arrival").bring_in(bpy.context, finished)
 

@@ -29,16 +29,9 @@ from image_to_3d.worker.elsewhere import near as near_end
 from image_to_3d.worker.elsewhere.near import Near
 from image_to_3d.worker.geometry.splats import gltf, spz
 from image_to_3d.worker.wire.calling import Called, worker_variables
-from image_to_3d.worker.wire.protocol import (
-    VERSION,
-    BatchParams,
-    Empty,
-    ErrorCode,
-    GenerateParams,
-    InitializeParams,
-    SelectParams,
-    WireError,
-)
+from image_to_3d.worker.wire.making import BatchParams, GenerateParams
+from image_to_3d.worker.wire.offers import Empty, InitializeParams, SelectParams
+from image_to_3d.worker.wire.protocol import VERSION, ErrorCode, WireError
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,8 @@ from image_to_3d.worker.executors.cluster import cluster
 from image_to_3d.worker.executors.hand import Hand, packed
 from image_to_3d.worker.executors.spread import spread
 from image_to_3d.worker.pipeline.batch import Asked
-from image_to_3d.worker.wire.protocol import VERSION, InitializeParams
+from image_to_3d.worker.wire.offers import InitializeParams
+from image_to_3d.worker.wire.protocol import VERSION
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]

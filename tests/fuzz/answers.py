@@ -17,8 +17,8 @@ from image_to_3d.addon.session.launch import Settings
 from image_to_3d.addon.session.session import Session
 from image_to_3d.addon.session.states import State
 from image_to_3d.addon.ui import wording
-from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.protocol import EstimateParams, SelectParams
+from image_to_3d.worker.wire import making, protocol
+from image_to_3d.worker.wire.offers import EstimateParams, SelectParams
 from odd import changed, text_of
 
 RESULT = {
@@ -167,7 +167,7 @@ def _ask_beside(session: Session, now: list[float]) -> None:
     for each in session.estimate.answer.presets if session.estimate.answer else ():
         wording.duration(each.seconds or 0.0)
     told = session.history.told
-    assert isinstance(told, protocol.History) and all(isinstance(each.name, str) for each in told.entries)
+    assert isinstance(told, making.History) and all(isinstance(each.name, str) for each in told.entries)
 
 
 def _shown(session: Session) -> None:

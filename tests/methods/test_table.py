@@ -13,7 +13,7 @@ from image_to_3d.worker.core.options import resolved
 from image_to_3d.worker.methods import all_methods, of_category, with_network
 from image_to_3d.worker.pipeline.select import all_options, settings
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import offers, protocol
 
 
 @pytest.fixture(params=[method.name for method in all_methods()])
@@ -23,7 +23,7 @@ def method(request) -> methods.Method:
 
 def test_a_description_survives_the_wire(method, tmp_path):
     info = app._method_info(method, WeightStore(tmp_path))
-    assert protocol.read(protocol.MethodInfo, json.loads(json.dumps(dataclasses.asdict(info)))) == info
+    assert protocol.read(offers.MethodInfo, json.loads(json.dumps(dataclasses.asdict(info)))) == info
 
 
 def test_its_runner_and_its_representation_are_there(method):

@@ -8,7 +8,7 @@ from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult
+from image_to_3d.worker.wire.making import GenerateParams, GenerateResult
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,7 +21,9 @@ from image_to_3d.worker.pipeline import batch as batches
 from image_to_3d.worker.pipeline.rows import rows_of
 from image_to_3d.worker.pipeline.sheet import written
 from image_to_3d.worker.store.ledger import Ledger
-from image_to_3d.worker.wire.protocol import VERSION, BatchParams, InitializeParams
+from image_to_3d.worker.wire.making import BatchParams
+from image_to_3d.worker.wire.offers import InitializeParams
+from image_to_3d.worker.wire.protocol import VERSION
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from image_to_3d.worker.methods import TABLE
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, offers, protocol
 
 METHOD = """
 from dataclasses import dataclass
@@ -106,13 +106,13 @@ def test_a_method_from_outside_the_tree_is_described_and_makes_a_mesh_through_th
     introduced, selected, made, _ = asked(
         grown,
         [
-            ("initialize", protocol.InitializeParams(protocol.VERSION)),
-            ("select", protocol.SelectParams(pictures, "depth", options={"lean": 0.2})),
-            ("generate", protocol.GenerateParams(pictures, out, "fast", network="leaning-wall")),
-            ("shutdown", protocol.Empty()),
+            ("initialize", offers.InitializeParams(protocol.VERSION)),
+            ("select", offers.SelectParams(pictures, "depth", options={"lean": 0.2})),
+            ("generate", making.GenerateParams(pictures, out, "fast", network="leaning-wall")),
+            ("shutdown", offers.Empty()),
         ],
     )
-    described = protocol.read(protocol.InitializeResult, introduced).methods
+    described = protocol.read(offers.InitializeResult, introduced).methods
     [mine] = [method for method in described if method.name == "ramp"]
     assert {option.name for option in mine.options} >= {"lean", "grid", "faces", "texture", "size", "origin"}
     assert selected == {"method": "ramp", "network": "leaning-wall"}

@@ -11,7 +11,7 @@ from image_to_3d.worker import __version__
 from image_to_3d.worker.app import App
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, offers, protocol
 from PIL import Image
 
 
@@ -19,7 +19,7 @@ from PIL import Image
 def app(machine) -> App:
     app = App()
     settings = {"weights": str(machine.weights.root), "cache": str(machine.results), "device": "cpu"}
-    app.initialize(protocol.InitializeParams(protocol.VERSION, **settings), silent())
+    app.initialize(offers.InitializeParams(protocol.VERSION, **settings), silent())
     return app
 
 
@@ -27,8 +27,8 @@ def silent() -> Job:
     return Job(lambda *_: None)
 
 
-def history(app) -> protocol.History:
-    return app.history(protocol.Empty(), silent())
+def history(app) -> making.History:
+    return app.history(offers.Empty(), silent())
 
 
 def test_a_result_says_how_it_was_made_also_when_it_comes_from_the_cache(make, photo):
@@ -64,7 +64,7 @@ def test_a_result_comes_again_as_it_was_although_its_picture_is_gone(make, photo
     made = make(photo)
     content = Path(made.glb).read_bytes()
     photo.unlink()
-    again = app.fetch(protocol.FetchParams(made.key, str(tmp_path / "again.glb")), silent())
+    again = app.fetch(making.FetchParams(made.key, str(tmp_path / "again.glb")), silent())
     assert (tmp_path / "again.glb").read_bytes() == content
     assert again.from_cache and again.seconds == {} and again.provenance == made.provenance
 
@@ -72,16 +72,16 @@ def test_a_result_comes_again_as_it_was_although_its_picture_is_gone(make, photo
 @pytest.mark.parametrize("key", ["0" * 40, "..", "*", ""])
 def test_what_is_not_kept_any_more_is_one_sentence(app, tmp_path, key):
     with pytest.raises(Unable, match="not kept any more"):
-        app.fetch(protocol.FetchParams(key, str(tmp_path / "again.glb")), silent())
+        app.fetch(making.FetchParams(key, str(tmp_path / "again.glb")), silent())
     assert not (tmp_path / "again.glb").exists()
 
 
 def test_results_are_removed_one_by_one_or_all_with_what_they_were_made_of(make, photo, thing, app, machine, tmp_path):
     first, second = make(photo, previews=str(tmp_path)), make(thing)
-    left = app.remove(protocol.RemoveParams((first.key, "*")), silent())
+    left = app.remove(making.RemoveParams((first.key, "*")), silent())
     assert [entry.key for entry in left.entries] == [second.key]
     assert not list(machine.results.glob(f"{first.key}*")) and list(machine.results.glob("*.npz"))
-    left = app.remove(protocol.RemoveParams(everything=True), silent())
+    left = app.remove(making.RemoveParams(everything=True), silent())
     assert left.entries == () and [path.name for path in machine.results.iterdir()] == ["timings.json"]
     assert not make(thing).from_cache
 
@@ -95,7 +95,7 @@ def test_damaged_entries_are_left_out(make, photo, thing, app, machine):
 
 def test_what_presets_take_is_known_after_a_run(make, photo, app, tmp_path):
     def estimates(*pictures) -> dict[str, float | None]:
-        found = app.estimate(protocol.EstimateParams("included", tuple(map(str, pictures))), silent())
+        found = app.estimate(offers.EstimateParams("included", tuple(map(str, pictures))), silent())
         assert found.memory > 0
         return {each.preset: each.seconds for each in found.presets}
 

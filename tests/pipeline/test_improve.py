@@ -20,11 +20,11 @@ from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.pipeline import rounds as loop
 from image_to_3d.worker.pipeline.generate import fetch
 from image_to_3d.worker.pipeline.improve import improve
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.pipeline.rounds import rounds
-from image_to_3d.worker.pipeline.work import Machine
 from image_to_3d.worker.store.history import History
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, offers, protocol
 from PIL import Image
 
 JOB = Job(lambda *_: None)
@@ -184,7 +184,7 @@ def test_presets_double_the_pixels_and_fall_in_strength():
         improved.plans("best")
 
 
-def asked(tmp_path, **changed) -> protocol.ImproveParams:
+def asked(tmp_path, **changed) -> making.ImproveParams:
     made = trimesh.creation.icosphere(3)
     made.apply_scale([2.0, 1.6, 1.0])
     made.export(tmp_path / "mesh.glb")
@@ -193,12 +193,12 @@ def asked(tmp_path, **changed) -> protocol.ImproveParams:
     rgba = np.dstack([np.broadcast_to(np.uint8([200, 40, 30]), (120, 120, 3)), np.uint8(255 * inside)])
     Image.fromarray(rgba).save(tmp_path / "photo.png")
     own = {"mesh": str(tmp_path / "mesh.glb"), "pictures": (str(tmp_path / "photo.png"),)}
-    return protocol.ImproveParams(**(own | {"output": str(tmp_path / "out.glb"), "preset": "fast"} | changed))
+    return making.ImproveParams(**(own | {"output": str(tmp_path / "out.glb"), "preset": "fast"} | changed))
 
 
-def ran(params: protocol.ImproveParams, tmp_path) -> protocol.GenerateResult:
+def ran(params: making.ImproveParams, tmp_path) -> making.GenerateResult:
     machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
-    return protocol.read(protocol.GenerateResult, improve(params, machine, Job(lambda *_: None)))
+    return protocol.read(making.GenerateResult, improve(params, machine, Job(lambda *_: None)))
 
 
 def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_path, monkeypatch):
@@ -244,7 +244,7 @@ def test_each_round_is_a_step_in_the_history_that_can_be_had_again(tmp_path, cou
     assert made.key in [entry["key"] for entry in entries]
     [one] = [entry for entry in entries if entry["provenance"]["options"]["rounds"] == 1]
     assert one["provenance"]["label"] == "Improve, 1 round" and one["seconds"] > 0 and one["thumbnail"]
-    got = protocol.read(protocol.GenerateResult, fetch(one["key"], str(tmp_path / "one.glb"), "", tmp_path / "cache"))
+    got = protocol.read(making.GenerateResult, fetch(one["key"], str(tmp_path / "one.glb"), "", tmp_path / "cache"))
     assert trimesh.load(got.glb, force="mesh").faces.shape == (got.faces, 3)
 
 
@@ -304,7 +304,7 @@ def test_a_pipeline_of_diffusers_paints_the_views(tmp_path, monkeypatch):
 def test_numbers_out_of_range_are_told_before_anything_is_read(tmp_path, changed):
     app = App()
     places = {"weights": str(tmp_path / "weights"), "cache": str(tmp_path / "cache")}
-    app.initialize(protocol.InitializeParams(protocol.VERSION, device="cpu", **places), JOB)
+    app.initialize(offers.InitializeParams(protocol.VERSION, device="cpu", **places), JOB)
     with pytest.raises(Invalid, match="rounds|seed"):
         app.improve(asked(tmp_path, mesh="gone.glb", **changed), JOB)
 

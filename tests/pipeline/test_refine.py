@@ -14,9 +14,9 @@ from image_to_3d.worker.core.errors import OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.finish import refined
 from image_to_3d.worker.pipeline.refine import refine
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, protocol
 from PIL import Image
 
 RED, BLUE = (200, 40, 30), (30, 40, 200)
@@ -47,13 +47,13 @@ def ball(detail: int = 4) -> trimesh.Trimesh:
     return made
 
 
-def run(tmp_path, mesh: trimesh.Trimesh, picture: str, texture: int = 256, **named) -> protocol.GenerateResult:
+def run(tmp_path, mesh: trimesh.Trimesh, picture: str, texture: int = 256, **named) -> making.GenerateResult:
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name=named.get("name", "blob"))
     scene.export(tmp_path / "mesh.glb")
-    params = protocol.RefineParams(str(tmp_path / "mesh.glb"), picture, str(tmp_path / "out.glb"), texture)
+    params = making.RefineParams(str(tmp_path / "mesh.glb"), picture, str(tmp_path / "out.glb"), texture)
     machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
-    return protocol.read(protocol.GenerateResult, refine(params, machine, Job(lambda *_: None)))
+    return protocol.read(making.GenerateResult, refine(params, machine, Job(lambda *_: None)))
 
 
 def colours(mesh: trimesh.Trimesh) -> np.ndarray:

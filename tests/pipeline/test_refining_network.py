@@ -19,9 +19,9 @@ from image_to_3d.worker.methods.triposg import network as triposg
 from image_to_3d.worker.methods.triposg import refiner
 from image_to_3d.worker.pipeline import refining_network
 from image_to_3d.worker.pipeline.refine import refine
-from image_to_3d.worker.pipeline.work import Machine
+from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, protocol
 from PIL import Image
 
 SMALL = {"steps": 3, "grid": 32, "faces": 2000}
@@ -58,13 +58,13 @@ def files(tmp_path) -> tuple[str, str]:
     return str(tmp_path / "mesh.glb"), str(tmp_path / "disc.png")
 
 
-def run(files, weights, tmp_path, network="triposg", job=None, **options) -> protocol.GenerateResult:
-    params = protocol.RefineParams(*files, str(tmp_path / "out.glb"), 128, network, "fast", {**SMALL, **options})
+def run(files, weights, tmp_path, network="triposg", job=None, **options) -> making.GenerateResult:
+    params = making.RefineParams(*files, str(tmp_path / "out.glb"), 128, network, "fast", {**SMALL, **options})
     machine = Machine(weights, tmp_path / "cache", "cpu")
-    return protocol.read(protocol.GenerateResult, refine(params, machine, job or Job(lambda *_: None)))
+    return protocol.read(making.GenerateResult, refine(params, machine, job or Job(lambda *_: None)))
 
 
-def vertices(made: protocol.GenerateResult) -> np.ndarray:
+def vertices(made: making.GenerateResult) -> np.ndarray:
     return np.asarray(trimesh.load(made.glb, force="mesh").vertices)
 
 

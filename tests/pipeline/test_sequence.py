@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from image_to_3d.worker import cli
+from image_to_3d.worker.cli import parser
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.finish import steady
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline import sequence
-from image_to_3d.worker.wire.protocol import SequenceParams
+from image_to_3d.worker.wire.making import SequenceParams
 from PIL import Image
 
 av = pytest.importorskip("av")
@@ -134,7 +134,7 @@ def test_every_frame_of_a_video_is_taken(machine, tmp_path):
     [("all", 1, 0, 1), ("7", 7, 7, 1), ("10-50", 10, 50, 1), ("10-50:2", 10, 50, 2), ("3-", 3, 0, 1)],
 )
 def test_ranges_in_a_terminal(text, first, last, step):
-    assert cli._range(text) == {"first": first, "last": last, "step": step}
+    assert parser._range(text) == {"first": first, "last": last, "step": step}
 
 
 def test_one_photos_maps_are_saved_and_those_of_a_thing_are_told_not_to_be(photo, thing, make, tmp_path):

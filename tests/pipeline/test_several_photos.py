@@ -19,7 +19,7 @@ from image_to_3d.worker.pipeline import code, work
 from image_to_3d.worker.pipeline.generate import Machine, generate
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult
+from image_to_3d.worker.wire.making import GenerateParams, GenerateResult
 from PIL import Image
 
 SIDE, FOV, AWAY = 48, 0.7, 3.0

@@ -13,7 +13,9 @@ from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.methods.depth import included
 from image_to_3d.worker.methods.matting import U2NETP, saliency
 from image_to_3d.worker.pipeline import subject
-from image_to_3d.worker.wire.protocol import VERSION, GenerateResult, InitializeParams, SelectParams
+from image_to_3d.worker.wire.making import GenerateResult
+from image_to_3d.worker.wire.offers import InitializeParams, SelectParams
+from image_to_3d.worker.wire.protocol import VERSION
 from PIL import Image
 
 

@@ -2,12 +2,12 @@
 import json
 
 import pytest
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import offers, protocol
+from image_to_3d.worker.wire.making import GenerateParams
 from image_to_3d.worker.wire.protocol import (
     Cancelled,
     Error,
     ErrorCode,
-    GenerateParams,
     Notification,
     Progress,
     Request,
@@ -114,12 +114,12 @@ METHOD = {
 
 
 def test_a_method_that_names_no_environment_needs_the_core_one():
-    assert protocol.read(protocol.MethodInfo, METHOD).environment == "core"
-    assert protocol.read(protocol.MethodInfo, METHOD | {"environment": "nerf"}).environment == "nerf"
+    assert protocol.read(offers.MethodInfo, METHOD).environment == "core"
+    assert protocol.read(offers.MethodInfo, METHOD | {"environment": "nerf"}).environment == "nerf"
 
 
 @pytest.mark.parametrize("environment", [None, 1, True, ["core"]])
 def test_an_environment_is_a_name_and_nothing_else(environment):
     with pytest.raises(WireError, match="environment") as caught:
-        protocol.read(protocol.MethodInfo, METHOD | {"environment": environment})
+        protocol.read(offers.MethodInfo, METHOD | {"environment": environment})
     assert caught.value.code == ErrorCode.INVALID_PARAMS

@@ -20,7 +20,8 @@ import ctypes, os, sys, time
 from worker.wire import stdio
 source, sink = stdio.claim()
 from worker.core.errors import Cancelled, WeightsMissing, OutOfMemory, Unable, Unsure
-from worker.wire.protocol import Empty, GenerateResult
+from worker.wire.offers import Empty
+from worker.wire.making import GenerateResult
 from worker.wire.server import Server
 
 def generate(params, job):

@@ -23,7 +23,7 @@ from ..core.file_types import is_camera_list, result_ending
 from ..core.job import Job, Span
 from ..core.whole_file import WholeFile
 from ..pictures.look import files_below, folder_of_listed
-from ..wire import protocol
+from ..wire import making, offers, protocol
 from ..wire.calling import Called
 from ..wire.protocol import ErrorCode, WireError
 from ..wire.server import Handler
@@ -181,12 +181,12 @@ class Near:
             "shutdown": self.shutdown,
         }
 
-    def initialize(self, params: protocol.InitializeParams, job: Job) -> protocol.InitializeResult:
+    def initialize(self, params: offers.InitializeParams, job: Job) -> offers.InitializeResult:
         """Connects, and asks what is offered there; folders of this machine mean nothing there."""
         self._settings = dataclasses.replace(params, weights=None, cache=None)
         return self._begin(job)
 
-    def generate(self, params: protocol.GenerateParams, job: Job) -> protocol.GenerateResult:
+    def generate(self, params: making.GenerateParams, job: Job) -> making.GenerateResult:
         """Sends the pictures, has the GLB made, and fetches what there is to fetch."""
         if params.maps or params.views:
             raise Unable("depth maps and views are saved by a worker on this machine only: work here")
@@ -208,7 +208,7 @@ class Near:
             self._ferry.get(f"{own}/thumbnail.png", Path(params.thumbnail))
         return self._fetched(made, own, params, params.pictures)
 
-    def refine(self, params: protocol.RefineParams, job: Job) -> protocol.GenerateResult:
+    def refine(self, params: making.RefineParams, job: Job) -> making.GenerateResult:
         """As `generate`."""
         own = f"out/{next(self._numbers)}"
         there = self._made(own, job)
@@ -218,26 +218,26 @@ class Near:
         self._ferry.get(f"{own}/result.glb", Path(params.output))
         return dataclasses.replace(made, glb=params.output)
 
-    def history(self, params: protocol.Empty, job: Job) -> protocol.History:
+    def history(self, params: offers.Empty, job: Job) -> making.History:
         """What is kept there."""
         return _unseen(self._plain("history", params, job))
 
-    def catalogue(self, params: protocol.Empty, job: Job) -> protocol.Catalogue:
+    def catalogue(self, params: offers.Empty, job: Job) -> offers.Catalogue:
         """What is offered there."""
         return self._plain("catalogue", params, job)
 
-    def download(self, params: protocol.DownloadParams, job: Job) -> protocol.DownloadResult:
+    def download(self, params: offers.DownloadParams, job: Job) -> offers.DownloadResult:
         """Fetches weights, there."""
         return self._plain("networks/download", params, job)
 
-    def fetch(self, params: protocol.FetchParams, job: Job) -> protocol.GenerateResult:
+    def fetch(self, params: making.FetchParams, job: Job) -> making.GenerateResult:
         """One of them, from there."""
         own = f"out/{next(self._numbers)}"
         there = self._made(own, job)
         sent = dataclasses.replace(params, output=f"{there}/result.glb", photos=there if params.photos else "")
         return self._fetched(self._ask("history/fetch", sent, job), own, params)
 
-    def shutdown(self, params: protocol.Empty, job: Job) -> protocol.Empty:
+    def shutdown(self, params: offers.Empty, job: Job) -> offers.Empty:
         self.close()
         return params
 
@@ -254,7 +254,7 @@ class Near:
         if not self._ferry or not self._ferry.alive:
             self._begin(Job(lambda *report: None))
 
-    def _begin(self, job: Job) -> protocol.InitializeResult:
+    def _begin(self, job: Job) -> offers.InitializeResult:
         self.close()
         try:
             self._ferry = Ferry(self._host, self._command)
@@ -313,11 +313,11 @@ class Near:
 
     def _fetched(
         self,
-        made: protocol.GenerateResult,
+        made: making.GenerateResult,
         own: str,
-        params: protocol.GenerateParams | protocol.FetchParams,
+        params: making.GenerateParams | making.FetchParams,
         pictures: tuple[str, ...] = (),
-    ) -> protocol.GenerateResult:
+    ) -> making.GenerateResult:
         """The result with its files here, and the paths of this machine in it."""
         ending, output = result_ending(made.glb), Path(params.output)
         if ending != result_ending(output.name):  # what was kept there are splats
@@ -355,7 +355,7 @@ def _named(part: Path, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _unseen(history: protocol.History) -> protocol.History:
+def _unseen(history: making.History) -> making.History:
     """Thumbnails lie there, and are not to be seen here."""
     entries = (dataclasses.replace(entry, thumbnail="", clay="") for entry in history.entries)
     return dataclasses.replace(history, entries=tuple(entries))

@@ -22,7 +22,7 @@ from ..core.errors import Unable
 from ..core.texts import shortened
 from ..core.whole_file import WholeFile
 from ..pipeline.batch import Asked, Execute, Outcome, Told
-from ..wire import protocol
+from ..wire import offers
 from .hand import Hand, Made, packed
 from .spread import spread
 
@@ -39,7 +39,7 @@ _CARD = 0.5  # of a card for each worker: one that comes from a lost node still 
 _SAYS = "Ray is not in this environment: make one with `python3 -m envs create farm`, and use `run --name farm`"
 
 
-def cluster(address: str, settings: protocol.InitializeParams) -> Execute:
+def cluster(address: str, settings: offers.InitializeParams) -> Execute:
     """address: `auto`, or `ray://HOST:10001`. Connects. Raises Unable."""
     ray = _connected(address)
 
@@ -87,7 +87,7 @@ def _knock(address: str) -> None:
         socket.create_connection((found[1], int(found[2])), ANSWERS_WITHIN).close()
 
 
-def _crew(ray: Any, settings: protocol.InitializeParams) -> list[Any]:
+def _crew(ray: Any, settings: offers.InitializeParams) -> list[Any]:
     """Workers on all nodes that there are now."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 

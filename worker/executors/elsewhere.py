@@ -8,15 +8,15 @@ import dataclasses
 from ..core.job import Job
 from ..elsewhere.near import Near
 from ..pipeline.batch import Execute
-from ..wire import protocol
+from ..wire import making, offers
 from .here import here
 
 
-def elsewhere(where: str, settings: protocol.InitializeParams, job: Job) -> Execute:
+def elsewhere(where: str, settings: offers.InitializeParams, job: Job) -> Execute:
     """where: `[user@]host[:folder]`. Connects. Raises Invalid, Unable, WireError."""
     near = Near(where)
     near.initialize(settings, job)
     return here(
-        lambda asked, own: dataclasses.asdict(near.generate(protocol.GenerateParams(**dataclasses.asdict(asked)), own)),
+        lambda asked, own: dataclasses.asdict(near.generate(making.GenerateParams(**dataclasses.asdict(asked)), own)),
         job,
     )

@@ -16,7 +16,7 @@ from ..core.file_types import result_ending
 from ..core.job import Job
 from ..elsewhere.near import with_it
 from ..pipeline.batch import Asked
-from ..wire import protocol
+from ..wire import offers
 from ..wire.server import as_error
 from .workers import Worker
 
@@ -58,7 +58,7 @@ def packed(asked: Asked) -> Sent:
 class Hand:
     """One worker on one node, warm from its first thing on."""
 
-    def __init__(self, settings: protocol.InitializeParams) -> None:
+    def __init__(self, settings: offers.InitializeParams) -> None:
         self._worker = Worker(settings)
 
     def make(self, asked: Asked, sent: Sent) -> Made:

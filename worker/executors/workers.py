@@ -13,7 +13,7 @@ from typing import Any
 from ..core.free_memory import available
 from ..core.job import Job
 from ..pipeline.batch import Asked, Execute, Outcome, Told
-from ..wire import protocol
+from ..wire import making, offers, protocol
 from ..wire.calling import Called, worker_command, worker_variables
 from .spread import spread
 
@@ -27,7 +27,7 @@ def fitting(jobs: int, networks: int) -> int:
     return jobs if free is None else max(1, min(jobs, free // (BESIDE + networks)))
 
 
-def workers(count: int, settings: protocol.InitializeParams, job: Job) -> Execute:
+def workers(count: int, settings: offers.InitializeParams, job: Job) -> Execute:
     """settings: of each worker. job: the batch's, with which all are cancelled."""
 
     def execute(tasks: Iterable[tuple[int, Asked]], told: Told) -> Iterator[Outcome]:
@@ -59,7 +59,7 @@ def workers(count: int, settings: protocol.InitializeParams, job: Job) -> Execut
 class Worker:
     """A warm worker, started when it is first needed. part: how much is done of what it makes now."""
 
-    def __init__(self, settings: protocol.InitializeParams, count: int = 1) -> None:
+    def __init__(self, settings: offers.InitializeParams, count: int = 1) -> None:
         """count: workers that share the processor."""
         self._settings, self._called, self.part = settings, None, 0.0
         threads = str(max(1, (os.cpu_count() or 1) // count))
@@ -68,7 +68,7 @@ class Worker:
     def make(self, asked: Asked, job: Job) -> Mapping[str, Any]:
         """The fields of `GenerateResult`. Raises Cancelled, WireError, OSError."""
         try:
-            params = protocol.GenerateParams(**dataclasses.asdict(asked))
+            params = making.GenerateParams(**dataclasses.asdict(asked))
             return dataclasses.asdict(self._ready().ask("generate", params, job, self._hear))
         finally:
             self.part = 0.0

@@ -38,7 +38,7 @@ KNOWN_AFTER = 3
 
 
 class Request(Protocol):
-    """What is asked for; `wire.protocol.BatchParams` says what each means."""
+    """What is asked for; `wire.making.BatchParams` says what each means."""
 
     source: str
     folder: str
@@ -55,7 +55,7 @@ class Request(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """One thing of a batch: the fields of `wire.protocol.GenerateParams`."""
+    """One thing of a batch: the fields of `wire.making.GenerateParams`."""
 
     pictures: tuple[str, ...]
     output: str

@@ -22,8 +22,8 @@ SHARED = ("core", "pictures", "cameras", "methods/runtime", "methods/matting", "
 PLACING = ("core", "pictures", "cameras")
 FINISHING = ("core", "pictures", "geometry", "finish")
 
-TOLD = "pipeline/work.py"
-"""Writes down what is told about a finished file, which is kept with it."""
+TOLD = ("pipeline/request.py", "pipeline/shown.py", "pipeline/work.py")
+"""Write down what is told about a finished file, which is kept with it."""
 
 
 def of_method(method: Method) -> str:
@@ -39,7 +39,7 @@ def of_cameras() -> str:
 
 def of_finish() -> str:
     """The digest of the code that makes a file of a representation, and what is told about it."""
-    return _digest(tuple(WORKER / room for room in (*FINISHING, TOLD)))
+    return _digest(tuple(WORKER / room for room in (*FINISHING, *TOLD)))
 
 
 def of_all() -> str:

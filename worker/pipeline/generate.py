@@ -28,10 +28,12 @@ from ..pictures.look import is_collection, look
 from ..store import cache, folders
 from ..store.history import without_bookkeeping
 from ..store.timings import Timings
+from .request import Machine, Request
 from .select import Subject, select
+from .shown import THUMBNAIL, png_of
 from .steps import Step, run
 from .subject import Thing, finder
-from .work import KEPT_SPLATS, PICTURES, THUMBNAIL, Machine, Request, Work, png_of
+from .work import KEPT_SPLATS, PICTURES, Work
 
 _EARLY = "learning was ended early, as you asked: it would have gone on to become finer"
 

@@ -33,10 +33,10 @@ from ..store.timings import Timings
 from .generate import checked_output
 from .kept_rounds import METHOD, KeptRounds, Standing, file_of
 from .refine import facts, seen
+from .request import Machine
 from .rounds import EARLY, Loop, Round
 from .select import kind_of
 from .steps import Step, run
-from .work import Machine
 
 MOST_ROUNDS, MOST_PICTURES = 8, 24
 INCLUDED = "included"
@@ -47,7 +47,7 @@ NOTHING = "nothing would have become better, so the shape stays as it was"
 
 
 class Request(Protocol):
-    """What is asked for; `wire.protocol.ImproveParams` says what each means."""
+    """What is asked for; `wire.making.ImproveParams` says what each means."""
 
     mesh: str
     pictures: tuple[str, ...]
@@ -155,7 +155,7 @@ def kind_of_work(request: Request, device: str) -> str:
 
 
 def _told(request: Request, network: Network | None, machine: Machine, pictures: Sequence[Picture]) -> dict[str, Any]:
-    """Of a provenance (`wire.protocol.Provenance`), what all rounds have in common."""
+    """Of a provenance (`wire.making.Provenance`), what all rounds have in common."""
     return {
         "pictures": list(request.pictures),
         "digests": [picture.digest for picture in pictures],

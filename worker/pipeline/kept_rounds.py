@@ -29,7 +29,7 @@ from ..store import cache
 from ..store.history import History
 from . import code
 from .rounds import EARLY, Round
-from .work import THUMBNAIL, png_of
+from .shown import THUMBNAIL, png_of
 
 METHOD = "improve"
 
@@ -104,7 +104,7 @@ class KeptRounds:
                     self.store.load_glb(key, path)
 
     def provenance(self, number: int) -> dict[str, Any]:
-        """The fields of `wire.protocol.Provenance` after that many rounds."""
+        """The fields of `wire.making.Provenance` after that many rounds."""
         options = {**self.told["options"], "rounds": number}
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         label = f"{self.told['label']}, {number} round{'s' * (number != 1)}"

@@ -25,15 +25,15 @@ from ..methods.matting import matte
 from ..pictures.load import Picture, check_shows_something, load
 from .generate import checked_output
 from .refining_network import Refiner
+from .request import Machine
 from .subject import finder
-from .work import Machine
 
 FOV = 35.0
 """Degrees across the picture's longer side where it does not say: things are photographed from some way off."""
 
 
 class Request(Protocol):
-    """What is asked for; `wire.protocol.RefineParams` says what each means."""
+    """What is asked for; `wire.making.RefineParams` says what each means."""
 
     mesh: str
     picture: str

@@ -23,8 +23,8 @@ from ..methods import all_methods
 from ..methods.method import Task
 from ..pictures.gather import Inputs
 from ..pictures.load import Picture
+from .request import Machine
 from .select import Choice, Settings, settings
-from .work import Machine
 
 NO_DEPTH = "no depth network was fetched, so nothing but the picture and the mesh tells the network what is seen"
 UNLIKE = "the picture's depth does not agree with the mesh, so it was left out"

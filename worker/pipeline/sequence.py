@@ -32,8 +32,8 @@ from ..pictures.gather import Inputs
 from ..pictures.load import Picture, load
 from ..pictures.look import look
 from ..pictures.video import every_frame
+from .request import Machine
 from .select import Subject, select, settings
-from .work import Machine
 
 PROBED = 5
 """Frames, evenly chosen, of whose fields of view the median is taken for all."""
@@ -45,7 +45,7 @@ MOST, LONGEST = 600, 1280
 
 
 class Request(Protocol):
-    """What is asked for; `wire.protocol.SequenceParams` says what each means."""
+    """What is asked for; `wire.making.SequenceParams` says what each means."""
 
     pictures: tuple[str, ...]
     folder: str

@@ -6,56 +6,37 @@ Knows the table of methods, finish and the store; must not know pipes, threads, 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
-import hashlib
-import io
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from PIL import Image
+from typing import Any
 
 from .. import __version__
 from ..cameras.estimate import registered
 from ..cameras.registration import Registration
-from ..core.errors import Unable
 from ..core.file_types import SPLATS, is_camera_list, result_ending
 from ..core.job import Job, Span
-from ..core.options import Value
 from ..core.representations import Apart, Representation
-from ..core.texts import path_of, readable
-from ..core.whole_file import WholeFile
+from ..core.texts import readable
 from ..finish.around import around
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
 from ..finish.maps import depth_of, saved
-from ..finish.options import ApartOptions, of_type
+from ..finish.options import ApartOptions
 from ..finish.photos import encoded
 from ..finish.thumbnail import drawn
-from ..methods import under
-from ..methods.method import Method, Network, Task
 from ..methods.runtime.subject_option import AUTO
 from ..pictures import views_folder
 from ..pictures.gather import Inputs
-from ..pictures.look import files_below, folder_of_listed, look
 from ..store import cache
 from ..store.history import History, without_bookkeeping
-from ..store.weights import WeightStore
 from . import code
-from .select import SUBJECT, Choice, Settings, all_options, kind_of, roughness, settings
-
-THUMBNAIL = 256
-"""Pixels of the pictures of a result that the history shows."""
-
-
-COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
-"""Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
+from .request import Machine, Making, Request, counted, digests, options_of
+from .select import SUBJECT, Choice, kind_of, roughness
+from .shown import THUMBNAIL, offerer, png_of, previewer
 
 KEPT_SPLATS = ".spz"
 KEPT = (".glb", KEPT_SPLATS)
@@ -63,93 +44,6 @@ KEPT = (".glb", KEPT_SPLATS)
 
 PICTURES = ("photos", "thumbnails")
 """Of the facts, what is kept as files of its own."""
-
-
-class Request(Protocol):
-    """What is asked for; `wire.protocol.GenerateParams` says what each means."""
-
-    pictures: tuple[str, ...]
-    output: str
-    preset: str
-    category: str | None
-    network: str | None
-    options: dict[str, Value]
-    previews: str
-    photos: str
-    cached: bool
-    maps: str
-    thumbnail: str
-    views: str
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where things are kept, and what networks run on."""
-
-    weights: WeightStore
-    results: Path
-    device: str
-
-
-@dataclass(frozen=True)
-class Making:
-    """One method's part of a request: what it is asked for, and how."""
-
-    choice: Choice
-    task: Task
-    settings: Settings
-
-    @classmethod
-    def of(
-        cls, choice: Choice, request: Request, machine: Machine, inputs: Inputs, options: dict[str, Value]
-    ) -> Making:
-        """Raises Unable where the picture is to be cut out and shows no thing."""
-        values = settings(choice.method, request.preset, options)
-        if choice.thing:
-            inputs = dataclasses.replace(inputs, pictures=tuple(map(choice.thing.cut_out, inputs.pictures)))
-        return cls(choice, Task(inputs, choice.network, values.method, machine.device, machine.weights), values)
-
-    @property
-    def digests(self) -> list[str]:
-        """What tells the pictures, and a list of their cameras, from others."""
-        inputs = self.task.inputs
-        return [*(picture.digest for picture in inputs.pictures), *_digests(inputs.cameras)]
-
-    @cached_property
-    def cameras_key(self) -> str:
-        """All that cameras of several pictures depend on; names are in what is told of them."""
-        inputs = self.task.inputs
-        names = [picture.name for picture in inputs.pictures]
-        return cache.key(cameras_of=self.digests, names=names, ordered=inputs.ordered, code=code.of_cameras())
-
-    @cached_property
-    def key(self) -> str:
-        """All that the representation's arrays depend on."""
-        method, inputs = self.choice.method, self.task.inputs
-        options = dataclasses.asdict(self.task.options)
-        return cache.key(
-            pictures=self.digests,
-            ordered=inputs.ordered,
-            network=self.choice.network.name,
-            revision=[each.revision(self.task.weights) for each in (self.choice.network, *_below(method))],
-            code=code.of_method(method),
-            options={name: value for name, value in options.items() if name not in method.late},
-            device=self.task.place,
-        )
-
-    def run(
-        self,
-        job: Span,
-        cameras: Registration | None,
-        on_preview: Callable[[np.ndarray], None],
-        on_coarse: Callable[[Representation], None] = lambda found: None,
-    ) -> Representation:
-        task = dataclasses.replace(self.task, cameras=cameras, on_preview=on_preview, on_coarse=on_coarse)
-        return self.choice.method.run(task, job)
-
-    def kept(self, store: cache.Cache, job: Span) -> Representation | None:
-        arrays = store.load_arrays(self.key)
-        return self.choice.method.restored(arrays, self.task, job) if arrays else None
 
 
 @dataclass(frozen=True)
@@ -179,7 +73,7 @@ class Work:
     ) -> Work:
         """job: its `seconds` are what the result took, once it is there."""
         making = Making.of(choice, request, machine, inputs, request.options)
-        thing = choice.beside and Making.of(choice.beside, request, machine, inputs, _of(choice.beside, request))
+        thing = choice.beside and Making.of(choice.beside, request, machine, inputs, options_of(choice.beside, request))
         name = readable(_name(inputs, request.pictures))
         return cls(request, making, thing, inputs, store, output, name, job.seconds)
 
@@ -206,26 +100,18 @@ class Work:
     # ---- pictures -> representation
 
     def represent(self, cameras: Registration | None, job: Span) -> Representation:
-        show = _previewer(self.request.previews, job)
+        show = previewer(self.request.previews, job)
         with job.timed("network"):
-            found = self.making.run(job.span(0.0, 0.6) if self.thing else job, cameras, show, self._offerer(job))
+            found = self.making.run(
+                job.span(0.0, 0.6) if self.thing else job,
+                cameras,
+                show,
+                offerer(self.request.previews, self.making.settings.finish, self.name, job),
+            )
             if self.thing:
                 found = Apart(self.thing.run(job.span(0.6, 1.0), None, show), found)
         job.show(None)
         return found
-
-    def _offerer(self, job: Span) -> Callable[[Representation], None]:
-        """Makes a small GLB of a first guess in the folder for previews, and tells of it."""
-        own, path = self.making.settings.finish, Path(self.request.previews) / COARSE_FILE
-
-        def offer(found: Representation) -> None:
-            quick = of_type(type(found).__name__, own)
-            quick = dataclasses.replace(quick, **{name: min(getattr(own, name), most) for name, most in COARSE.items()})
-            with contextlib.suppress(Unable):  # a first look less: nothing is lost
-                write(finished(found, quick, Job(lambda *report: None)), path, self.name)
-                job.show(path)
-
-        return offer if self.request.previews else lambda found: None
 
     def kept_representation(self, job: Span) -> Representation | None:
         found = self.making.kept(self.store, job) if self.store else None
@@ -340,11 +226,11 @@ class Work:
             )
 
     def _provenance(self) -> dict[str, Any]:
-        """The fields of `wire.protocol.Provenance`."""
+        """The fields of `wire.making.Provenance`."""
         method, network = self.making.choice.method, self.making.choice.network
         return {
             "pictures": list(self.request.pictures),
-            "digests": [*(picture.digest for picture in self.read.pictures), *_digests(self.read.cameras)],
+            "digests": [*(picture.digest for picture in self.read.pictures), *digests(self.read.cameras)],
             "category": method.category,
             "method": method.name,
             "network": network.name,
@@ -383,54 +269,6 @@ class Work:
         both = f"{making.choice.network.name} and {self.thing.choice.network.name}" if self.thing else ""
         name = both or making.choice.network.name
         return kind_of(name, self.request.preset, making.task.device, counted(pictures))
-
-
-def _below(method: Method) -> list[Network]:
-    """The networks of the methods that a method is a list of steps over."""
-    return [network for each in under(method) for network in each.networks]
-
-
-def _of(choice: Choice, request: Request) -> dict[str, Value]:
-    """What the request sets of the options that the choice's method has."""
-    names = {option.name for option in all_options(choice.method)}
-    return {name: value for name, value in request.options.items() if name in names}
-
-
-def counted(pictures: Sequence[str]) -> int:
-    """About how many pictures these paths hold, without reading them. Raises Unable where they hold none."""
-    return look([path_of(path) for path in pictures]).count
-
-
-def _previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
-    """Writes pictures (H, W, 3) uint8 into the folder by turns under two names, and tells of each."""
-    names = itertools.cycle(("preview-a.png", "preview-b.png"))  # the one before may still be read
-
-    def show(picture: np.ndarray) -> None:
-        path = Path(folder) / next(names)
-        with contextlib.suppress(OSError):  # a preview less: nothing is lost
-            with WholeFile(path) as file:
-                file.write(png_of(picture))
-            job.show(path)
-
-    return show if folder else lambda picture: None
-
-
-def png_of(picture: np.ndarray) -> bytes:
-    """The PNG file of (H, W, C) uint8."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def _digests(cameras: Path | None) -> list[str]:
-    """What tells a list of cameras and the files beside it from others."""
-    if cameras is None:
-        return []
-    facts = []
-    for path in files_below(folder_of_listed(cameras)):
-        with contextlib.suppress(OSError):  # a link to nowhere, or gone meanwhile
-            facts.append(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}")
-    return [hashlib.sha256("\n".join(facts).encode("utf-8", "surrogateescape")).hexdigest()]
 
 
 def _name(inputs: Inputs, chosen: tuple[str, ...]) -> str:

@@ -30,12 +30,12 @@ class History:
             written_whole(self.root / (key + ending), content)
 
     def entries(self) -> list[dict[str, Any]]:
-        """The fields of `wire.protocol.HistoryEntry` of each result, the newest first. What is damaged is left out."""
+        """The fields of `wire.making.HistoryEntry` of each result, the newest first. What is damaged is left out."""
         newest = sorted(self.root.glob("*.json"), key=_when, reverse=True)
         return [entry for path in newest if path.name != TIMINGS for entry in self._entry(path)][:MOST]
 
     def state(self) -> dict[str, Any]:
-        """The fields of `wire.protocol.History`."""
+        """The fields of `wire.making.History`."""
         size = sum(_size(path) for path in self.root.glob("*"))
         return {"entries": self.entries(), "bytes": size, "limit": LIMIT}
 

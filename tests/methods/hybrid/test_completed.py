@@ -13,7 +13,7 @@ from image_to_3d.worker.methods.hybrid import completed
 from image_to_3d.worker.pipeline import code
 from image_to_3d.worker.pipeline import generate as generation
 from image_to_3d.worker.store.weights import WeightStore
-from image_to_3d.worker.wire import protocol
+from image_to_3d.worker.wire import making, protocol
 from PIL import Image
 
 NAME = hybrid.INCLUDED_HYBRID.name
@@ -106,16 +106,16 @@ def test_a_photo_becomes_a_closed_thing_from_the_terminals_request_and_comes_bac
     Image.fromarray(np.dstack([picture.rgb, picture.alpha])).save(tmp_path / "disc.png")
     output, folder, told = str(tmp_path / "out.glb"), tmp_path / "previews", []
     folder.mkdir()
-    params = protocol.GenerateParams(
+    params = making.GenerateParams(
         (str(tmp_path / "disc.png"),), output, "fast", "hybrid", options={"faces": 3000}, previews=str(folder)
     )
     machine = generation.Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
     job = Job(lambda *_: None, lambda file: told.append(file and file.name))
-    made = protocol.read(protocol.GenerateResult, generation.generate(params, machine, job))
+    made = protocol.read(making.GenerateResult, generation.generate(params, machine, job))
     mesh = trimesh.load(made.glb, force="mesh")
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     assert mesh.is_watertight and made.method == "hybrid"
     coarse = trimesh.load(folder / "coarse.glb", force="mesh")
     assert told == ["coarse.glb", None] and 100 < len(coarse.faces) <= 4000
-    again = protocol.read(protocol.GenerateResult, generation.generate(params, machine, Job(lambda *_: None)))
+    again = protocol.read(making.GenerateResult, generation.generate(params, machine, Job(lambda *_: None)))
     assert again.from_cache and again.faces == made.faces

@@ -22,7 +22,7 @@ from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.training.generator_network import IncludedGenerator, metadata
 from image_to_3d.worker.training.run import export
 from image_to_3d.worker.wire import protocol
-from image_to_3d.worker.wire.protocol import GenerateParams, GenerateResult
+from image_to_3d.worker.wire.making import GenerateParams, GenerateResult
 from PIL import Image
 
 WIDTHS, BLOCKS = (8, 8, 16, 16), (0, 0, 1, 1)
