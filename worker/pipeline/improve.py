@@ -23,7 +23,7 @@ from ..core.view import View
 from ..finish import improved
 from ..finish.asset import write
 from ..finish.improved import Plan
-from ..finish.refined import Found, located, opened, painted
+from ..finish.refined import Found, located, located_among, opened, painted
 from ..finish.repainted import Patches
 from ..methods.method import LOADED, OWN_LICENCE, Network
 from ..methods.repaint import named, painter
@@ -121,10 +121,11 @@ class Going:
 
     def _placed(self, job: Span) -> tuple[View, ...]:
         """Each picture's view before the mesh. Raises Unable where the first does not fit, or none of the others."""
-        photos = []
+        photos, alone = [], len(self.pictures) == 1
         for number, picture in enumerate(self.pictures):
             job.report(number / len(self.pictures), "finding the pictures' places")
-            photos.append(located(self.found, seen(picture, self.machine))[0])
+            view = seen(picture, self.machine)
+            photos.append(located(self.found, view)[0] if alone else located_among(self.found, view))
         return tuple(photos)
 
     def _loop(self, photos: Sequence[View]) -> Loop:
