@@ -165,6 +165,17 @@ def test_what_would_be_ignored_is_refused_before_any_work(monkeypatch, capsys, t
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_library_prints_is_not_in_the_json(monkeypatch, capsys, photo, tmp_path):
+    def noisy(*asked):
+        sys.stdout.write("a node was lost\n")
+        raise Unsure("enough", "allow_partial")
+
+    monkeypatch.setattr(App, "generate", noisy)
+    assert main(["generate", str(photo), "-o", str(tmp_path / "o.glb"), "--json"]) == FAILED
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["message"] == "enough" and "a node was lost" in told.err
+
+
 def test_what_takes_long_says_so_before_it_was_done_here(monkeypatch, capsys, photo, tmp_path):
     def unable(*asked):
         raise Unsure("enough", "allow_partial")
