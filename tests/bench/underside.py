@@ -6,8 +6,9 @@
 
 Photos of YCB's scans (or others) are rendered without shading, from all around and `pitch` degrees above, with their
 cameras beside them; round 0 is the program's own mesh of them (`generate --model photos --preset fast`), with the
-texture that `improve` begins with. The photos' places before it are found as `improve` finds them; by these cameras the
-scan is laid on it. Scores as in improve.py; below: PSNR of five views from below, where either thing is, and inside;
+texture that `improve` begins with. The photos' places before it are found as `improve` finds them (cameras_off: how far
+from the true ones, of the distance of the ring; beside it as outlines alone tell); by these cameras the scan is laid on
+it. Scores as in improve.py; below: PSNR of five views from below, where either thing is, and inside;
 imagined: the share of the surface that is marked as seen by no photo. Prints a line of JSON for each round. FOLDER
 keeps photos and meshes.
 """
@@ -26,10 +27,11 @@ import improve
 import numpy as np
 import objects
 import poses
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish import improved
 from image_to_3d.worker.finish.asset import Asset, write
-from image_to_3d.worker.finish.refined import Found, located_among, opened, painted
+from image_to_3d.worker.finish.refined import Found, located, located_among, opened, painted
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.pictures.load import load
 from image_to_3d.worker.pipeline.refine import seen
@@ -71,21 +73,32 @@ def began(folder: Path, photos: Path) -> Path:
     return path
 
 
-def placed(found: Found, photos: Path) -> tuple[View, ...]:
+def seen_in(photos: Path) -> list[View]:
     machine = Machine(WeightStore(Path("none")), Path("none"), "cpu")
-    pictures = [load(path, lambda: None) for path in sorted(photos.glob("*.png"))]
-    return tuple(located_among(found, seen(picture, machine)) for picture in pictures)
+    return [seen(load(path, lambda: None), machine) for path in sorted(photos.glob("*.png"))]
+
+
+def by_outline(found: Found, view: View) -> np.ndarray:
+    """Where a photo was taken as its outline alone tells: the lower bar; nowhere where that is refused."""
+    try:
+        return located(found, view)[0].position
+    except Unable:
+        return np.full(3, np.nan)
 
 
 def trial(path: Path, folder: Path, options: argparse.Namespace) -> improve.Trial:
     shape = objects.load(path)
     positions = photographed(shape, folder / "photos", options.photos, options.pitch)
     found = opened(began(folder, folder / "photos"), TEXTURE)
-    photos = placed(found, folder / "photos")
+    views = seen_in(folder / "photos")
+    photos = tuple(located_among(found, view) for view in views)
     there = np.stack([photo.position for photo in photos])
     move = poses.similarity(positions, there)
-    off = np.linalg.norm(move(positions) - there, axis=1) / np.linalg.norm(there - there.mean(axis=0), axis=1).mean()
-    print(json.dumps({"thing": path.stem, "cameras_off": [round(float(each), 3) for each in off]}), flush=True)
+    alone = np.stack([by_outline(found, view) for view in views])
+    away = np.linalg.norm(there - there.mean(axis=0), axis=1).mean()
+    off, off_alone = (np.linalg.norm(move(positions) - each, axis=1) / away for each in (there, alone))
+    row = {"cameras_off": off.round(3).tolist(), "by_outline_alone": off_alone.round(3).tolist()}
+    print(json.dumps({"thing": path.stem, **row}), flush=True)
     truth = Mesh(
         np.float32(move(shape.vertices)),
         shape.faces.astype(np.int32),
