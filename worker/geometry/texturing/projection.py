@@ -75,17 +75,24 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     first = fitted_view(vertices, faces, mask, starts[0])
     if len(starts) == 1 or not mask.any():
         return first
+    likeness = [agreed for agreed, _ in framed_from(vertices, faces, mask, starts[1:])]
+    other = fitted_view(vertices, faces, mask, starts[1 + int(np.argmax(likeness))])
+    return other if other.iou > first.iou + _CLEARLY else first
+
+
+def framed_from(
+    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]
+) -> list[tuple[float, View]]:
+    """Of each start, how far outlines agree once they are as large and in one place, and the view in which they are."""
     few, triangles = _reduced(vertices, faces)
     centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
-    size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
-
-    def likeness(start: View) -> float:
+    size, found = float(np.linalg.norm(np.ptp(vertices, axis=0))), []
+    for start in starts:
         coarse, small = _small(mask, start, _SIDE, _around(mask))
-        framed = moved(small, _framed(few, coarse, small, centre, size), centre, size)
-        return _iou(few, triangles, coarse, framed)
-
-    other = fitted_view(vertices, faces, mask, max(starts[1:], key=likeness))
-    return other if other.iou > first.iou + _CLEARLY else first
+        change = _framed(few, coarse, small, centre, size)
+        agreed = _iou(few, triangles, coarse, moved(small, change, centre, size))
+        found.append((agreed, moved(start, change, centre, size)))
+    return found
 
 
 def _least(error: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:

@@ -241,6 +241,7 @@ class _Training:
         rays, optimizer = self._cast(model, length), _optimizer(stage, model, self._exposure)
         fade = 1.0 if stage.kind == "density" else 0.1 ** (1.0 / max(stage.steps, 1))
         neighbours = None if stage.kind == "density" else model.neighbours()
+        memory.release()
         for number in range(stage.steps):
             self._stopped = self._stopped or self._stop()
             if self._stopped:
@@ -333,7 +334,7 @@ def _require_memory(first: Model, stage: Stage, plan: Plan, device: torch.device
 
 def _laplacian(table: Tensor, around: Tensor) -> Tensor:
     """(M, C) how far the neighbours' mean is from a corner's own numbers; around: (M, 7) rows, the corner's first."""
-    rows = table.index_select(0, around.view(-1)).view(len(around), 7, -1)
+    rows = table.index_select(0, around.view(-1).long()).view(len(around), 7, -1)
     return rows[:, 1:].mean(1) - rows[:, 0]
 
 
