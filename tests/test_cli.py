@@ -13,6 +13,7 @@ import pytest
 import trimesh
 from image_to_3d.worker.app import App
 from image_to_3d.worker.cli import commands, main, progress
+from image_to_3d.worker.cli.commands import FAILED
 from image_to_3d.worker.core.errors import Unsure
 from image_to_3d.worker.methods import all_methods
 from PIL import Image
@@ -162,6 +163,31 @@ def test_what_would_be_ignored_is_refused_before_any_work(monkeypatch, capsys, t
         main(arguments.format(folder=tmp_path).split(" "))
     assert ended.value.code == 2 and message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_library_prints_is_not_in_the_json(monkeypatch, capsys, photo, tmp_path):
+    def noisy(*asked):
+        sys.stdout.write("a node was lost\n")
+        raise Unsure("enough", "allow_partial")
+
+    monkeypatch.setattr(App, "generate", noisy)
+    assert main(["generate", str(photo), "-o", str(tmp_path / "o.glb"), "--json"]) == FAILED
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["message"] == "enough" and "a node was lost" in told.err
+
+
+def test_what_takes_long_says_so_before_it_was_done_here(monkeypatch, capsys, photo, tmp_path):
+    def unable(*asked):
+        raise Unsure("enough", "allow_partial")
+
+    monkeypatch.setattr(App, "generate", unable)
+    monkeypatch.setattr(App, "improve", unable)
+    made = ["-o", str(tmp_path / "o.glb"), "--cache", str(tmp_path / "cache")]
+    for command in (["improve", photo, photo], ["generate", photo, "--model", "views-included", "--included"]):
+        assert main([*map(str, command), *made]) == FAILED
+        assert "of one core and 1." in capsys.readouterr().err
+    assert main(["generate", str(photo), "--model", "included", *made]) == FAILED
+    assert "core" not in capsys.readouterr().err
 
 
 def test_a_folder_that_is_named_is_made_and_a_file_is_told_from_it(monkeypatch, capsys, photo, tmp_path):

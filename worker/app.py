@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import __version__
+from .core import refining
 from .core.errors import Invalid, Unable
 from .core.file_types import FORMATS
 from .core.job import Job
@@ -84,15 +85,32 @@ class App:
         """What each preset takes, from what this machine took before."""
         from .pipeline.request import counted  # on use, as below
 
-        method, network = with_network(params.network)
         pictures = counted(params.pictures) if params.pictures else 1
-        timings = Timings(self._results / folders.TIMINGS)
+        if params.network == refining.IMPROVE:
+            return self._improving(pictures)
+        method, network = with_network(params.network)
         presets = []
         for name in method.presets:
-            values = dataclasses.asdict(settings(method, name, {}).finish)
-            seconds = timings.usual(kind_of(network.name, name, self._initialized.device, pictures))
-            presets.append(offers.Estimate(name, seconds, values["faces"], values["texture"]))
+            values = settings(method, name, {}).finish
+            seconds, guessed = self._usual(network.name, name, pictures, method.first.get(name))
+            presets.append(offers.Estimate(name, seconds, values.faces, values.texture, guessed))
         return offers.EstimateResult(tuple(presets), network.memory)
+
+    def _improving(self, pictures: int) -> offers.EstimateResult:
+        presets = []
+        for name, each in refining.PRESETS.items():
+            first = refining.first_time(name, pictures)
+            seconds, guessed = self._usual(refining.work_of("included"), name, pictures, first)
+            presets.append(offers.Estimate(name, seconds, each.faces, each.texture, guessed, each.memory))
+        return offers.EstimateResult(tuple(presets), 0)
+
+    def _usual(self, work: str, preset: str, pictures: int, first: float | None) -> tuple[float | None, bool]:
+        """Seconds that such work takes here, and whether that is a guess, as it was never done. first: on another
+        machine, None where nobody knows."""
+        known = Timings(self._results / folders.TIMINGS).usual(
+            kind_of(work, preset, self._initialized.device, pictures)
+        )
+        return (first, first is not None) if known is None else (known, False)
 
     def history(self, params: offers.Empty, job: Job) -> making.History:
         """The results that are kept."""

@@ -74,7 +74,7 @@ class Hearing(Life):
                 self._after_exit()
 
     def _hear_result(self, id: int, result: Any) -> None:
-        for question in self._questions:
+        for question in self.questions:
             question.end(id, result)
         if not self.line.is_running(id):
             return
@@ -91,6 +91,7 @@ class Hearing(Life):
             self.results.waiting.append(Finished(result, job.folder, Reading(result.glb), beside, job.instead))
             self.history.stale = True
             self.estimate.forget()
+            self.improving.forget()
         elif job.method == "sequence":
             self.results.sequences.append(result)
         elif job.method == "batch":
@@ -101,7 +102,7 @@ class Hearing(Life):
 
     def _hear_failure(self, id: int, method: str, error: WireError) -> None:
         unwanted = self.state in (State.CANCELLING, State.STOPPING)
-        for question in self._questions:
+        for question in self.questions:
             question.end(id, None, "" if unwanted else error.message)
         if method.startswith("history"):  # it is asked again after the next job
             self.history.stale, self.history.request = method != "history", None
@@ -125,7 +126,7 @@ class Hearing(Life):
         if methods == self.methods:
             return
         self.methods = methods
-        for question in self._questions:
+        for question in self.questions:
             question.forget()
         self.environments.names = catalogue.environments(methods)
         with suppress(OSError):  # the panel then starts from what was shipped: a flag less, nothing lost

@@ -35,6 +35,7 @@ class Life:
         self.environments = Environments(settings, clock)
         self.selection: Question[SelectParams, SelectResult] = Question("select", clock)
         self.estimate: Question[EstimateParams, EstimateResult] = Question("estimate", clock)
+        self.improving: Question[EstimateParams, EstimateResult] = Question("estimate", clock)
         self.history = Kept()
         self.problem: Problem | None = None
         self.results = Results()
@@ -135,7 +136,7 @@ class Life:
         if self.link.client:
             self.link.client.close()
         self.link.lose()
-        for question in self._questions:
+        for question in self.questions:
             question.ask(None)
         self._ordered = None
         self.line.clear()
@@ -242,7 +243,7 @@ class Life:
         """A process that even the system cannot end (it hangs in a driver) must not keep the panel."""
         self._fail("the worker could not be ended: it may still use memory until Blender is closed")
         self._lose_worker()
-        for question in self._questions:
+        for question in self.questions:
             question.ask(None)
         self.environments.leave_behind()
         self._drop_pending()
@@ -256,12 +257,13 @@ class Life:
         return self.environments.needed if self.interpreter.python else launch.CORE
 
     @property
-    def _questions(self) -> tuple[Question, ...]:
-        return self.selection, self.estimate
+    def questions(self) -> tuple[Question, ...]:
+        """What the worker is asked in the background."""
+        return self.selection, self.estimate, self.improving
 
     def _leave_open(self, problem: str) -> None:
         """The questions cannot be answered."""
-        for question in self._questions:
+        for question in self.questions:
             question.problem = problem
 
     def _go(self, state: State) -> None:

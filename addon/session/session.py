@@ -167,7 +167,7 @@ class Session(Hearing):
     def _picture(self) -> tuple[Any, ...]:
         them = self.environments
         of_environments = them.interpreter, them.checking, them.last_check, them.problem, them.done, them.report
-        of_questions = [(question.answer, question.problem) for question in self._questions]
+        of_questions = [(question.answer, question.problem) for question in self.questions]
         of_jobs = self.state, self.shown, self.problem, self.methods, len(self.results.waiting), len(self.queue)
         return *of_jobs, self.history.told, *of_questions, *of_environments
 
@@ -215,7 +215,7 @@ class Session(Hearing):
 
     def _ask_quietly(self) -> None:
         """Asks the worker what is to be known about what is chosen; it is started for that, but for no more."""
-        for question in self._questions:
+        for question in self.questions:
             if question.due and self.can_begin and self._reach(self.environments.needed):
                 question.request = self.link.client.request(question.method, question.question)
         told = self.history.request is not None or not self.history.stale

@@ -9,10 +9,10 @@ from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, 
 from bpy.types import PropertyGroup
 
 from ...worker.core.options import Option
-from ...worker.core.refining import ROUNDS
+from ...worker.core.refining import PRESETS
 from ...worker.wire.offers import MethodInfo
 from ..session.catalogue import Methods, categories, of_category, shape
-from . import menus, properties
+from . import menus, properties, wording
 from . import option_properties as drawn
 
 _built: list[type[PropertyGroup]] = []
@@ -178,10 +178,7 @@ def _mesh_properties(methods: Methods) -> dict[str, object]:
         "rounds": EnumProperty(
             name="Rounds",
             description="How far Improve goes: more rounds, views and pixels",
-            items=[
-                (name, name.capitalize(), f"{count} rounds" if count > 1 else "1 round")
-                for name, count in ROUNDS.items()
-            ],
+            items=[(name, name.capitalize(), wording.about_rounds(each)) for name, each in PRESETS.items()],
             default="balanced",
         ),
     }

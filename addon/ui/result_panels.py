@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from ..session import provenance
-from . import choice_panel, drawing, objects, properties
+from . import choice_panel, drawing, objects, properties, timer, wording
 from .preferences import IMAGE_TO_3D_AP_preferences
 from .scene import provenance as kept
 from .scene import view
@@ -71,6 +71,8 @@ class IMAGE_TO_3D_PT_work_on(_OfObject, Panel):
         row = column.row(align=True)
         row.operator("image_to_3d.improve", icon="MOD_SMOOTH")
         row.prop(own, "rounds", text="")
+        if text := wording.estimate(timer.session().improving.answer, own.rounds):
+            drawing.note(column, context, wording.sentence(text).removesuffix("."))
         column.operator("image_to_3d.retopologise", icon="MESH_GRID")
         column.operator("image_to_3d.make_printable", icon="MESH_CUBE")
         column.operator("image_to_3d.levels_of_detail", icon="MOD_DECIM")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bpy
 
+from ...worker.core.refining import IMPROVE
 from ...worker.wire.offers import EstimateParams
 from ..session import catalogue, remembered, sequences
 from ..session.environments import Report
@@ -131,7 +132,7 @@ def _look() -> float:
         _add_when_possible()
     if _session.results.sequences:
         _add_sequence_when_possible()
-    about_to_ask = (_session.selection.open or _session.estimate.open) and _session.can_begin
+    about_to_ask = any(each.open for each in _session.questions) and _session.can_begin
     asking = about_to_ask or _session.history.request is not None
     busy = _session.moving or _session.results.waiting or _session.environments.checking or asking
     return TICK_MOVING if busy else TICK_RESTING
@@ -146,6 +147,9 @@ def _follow_the_choice() -> None:
     _session.selection.ask(question if answerable else None)
     known = choice.network and question.pictures and not choice.mismatch
     _session.estimate.ask(EstimateParams(choice.network.name, question.pictures) if known else None)
+    thing = getattr(bpy.context, "active_object", None)
+    improvable = question.pictures and thing is not None and thing.type == "MESH"
+    _session.improving.ask(EstimateParams(IMPROVE, question.pictures) if improvable else None)
 
 
 def _follow_with_words_and_pictures() -> None:

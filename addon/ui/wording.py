@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ...worker.core.file_types import VIDEO_FRAMES
+from ...worker.core.refining import Preset
 from ...worker.core.sequence_info import SequenceResult
 from ...worker.wire.making import BatchResult, GenerateResult, HistoryEntry
 from ...worker.wire.offers import Estimate, EstimateResult, MethodInfo, NetworkInfo
@@ -103,7 +104,7 @@ def about_preset(method: MethodInfo, preset: str, known: Estimate | None) -> str
     faces, texture = (known.faces, known.texture) if known else (values.get("faces"), values.get("texture"))
     parts = [f"At most {faces:,} faces"] if faces else []
     parts += [f"texture of {texture} pixels"] if texture else []
-    parts += [f"about {duration_about(known.seconds)} on this machine"] if known and known.seconds is not None else []
+    parts += [f"{_how_long(known)} on this machine"] if known and known.seconds is not None else []
     return ", ".join(parts) or f"Settings for {preset} results"
 
 
@@ -111,10 +112,21 @@ def estimate(known: EstimateResult | None, preset: str) -> str:
     """What the next job will take here, "" where nobody knows."""
     if known is None:
         return ""
-    seconds = next((each.seconds for each in known.presets if each.preset == preset), None)
-    parts = [f"about {duration_about(seconds)}"] if seconds is not None else []
-    parts += [f"{size(known.memory)} of memory"] if known.memory >= WORTH_SAYING else []
+    found = next((each for each in known.presets if each.preset == preset), None)
+    parts = [_how_long(found)] if found and found.seconds is not None else []
+    memory = max(known.memory, found.memory if found else 0)
+    parts += [f"{size(memory)} of memory"] if memory >= WORTH_SAYING else []
     return ", ".join(parts)
+
+
+def _how_long(found: Estimate) -> str:
+    return f"about {duration_about(found.seconds)}{' the first time' * found.guessed}"
+
+
+def about_rounds(preset: Preset) -> str:
+    """What a preset of Improve comes to."""
+    rounds = f"{preset.rounds} rounds" if preset.rounds > 1 else "1 round"
+    return f"{rounds}, at most {preset.faces:,} faces, texture of {preset.texture} pixels"
 
 
 def duration_about(seconds: float) -> str:

@@ -8,6 +8,8 @@ from image_to_3d.addon.session.states import Shown
 from image_to_3d.addon.session.tasks import Order, Verb
 from image_to_3d.addon.ui import wording
 from image_to_3d.envs.progress import Stage
+from image_to_3d.worker.core import refining
+from image_to_3d.worker.wire import offers
 from image_to_3d.worker.wire.offers import NetworkInfo
 
 
@@ -107,6 +109,14 @@ def test_pictures_are_called_by_the_first_ones_name():
 )
 def test_estimates_are_no_more_exact_than_they_are_known(seconds, said):
     assert wording.duration_about(seconds) == said
+
+
+def test_a_guess_of_a_first_run_is_told_as_one_with_its_memory():
+    presets = [offers.Estimate("fast", 42.0, 5, 6, True, 1_300_000_000), offers.Estimate("high", 7.0, 5, 6)]
+    known = offers.EstimateResult(tuple(presets), 0)
+    assert wording.estimate(known, "fast") == "about 40 s the first time, 1.3 GB of memory"
+    assert wording.estimate(known, "high") == "about 7 s"
+    assert "2 rounds" in wording.about_rounds(refining.PRESETS["balanced"])
 
 
 def test_a_network_that_is_a_download_away_says_its_size_and_licence():

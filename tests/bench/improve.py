@@ -22,7 +22,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -58,11 +58,11 @@ SIDE, RIM, EIGHT = 256, 3, [(45.0 * step, 15.0) for step in range(8)]
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One view of one thing. start: the asset's mesh; photo: its view; truth: the scan in the asset's axes."""
+    """Views of one thing. start: the asset's mesh; photos: their views; truth: the scan in the asset's axes."""
 
     name: str
     start: Mesh
-    photo: View
+    photos: tuple[View, ...]
     truth: Mesh
     points: np.ndarray
 
@@ -85,7 +85,7 @@ class Trial:
         truth = Mesh(
             np.float32(vertices), here.faces, np.float32(shape.uv), None, np.ascontiguousarray(shape.texture[..., :3])
         )
-        return cls(f"{path.stem} {number}", asset.mesh, photo, truth, points)
+        return cls(f"{path.stem} {number}", asset.mesh, (photo,), truth, points)
 
 
 def made(picture: Picture, network: str) -> Asset:
@@ -109,7 +109,7 @@ class Oracle:
     draws = True
 
     def __init__(self, trial: Trial, noise: float) -> None:
-        self.trial, self.noise, self.behind = trial, noise, improved.plain([trial.photo])
+        self.trial, self.noise, self.behind = trial, noise, improved.plain(trial.photos)
         self.asks: list[improved.Asked] = []
         self.watched = improved.asked
 
@@ -181,24 +181,24 @@ def scored(trial: Trial, mesh: Mesh, seconds: float) -> Score:
         return 2 * precision * recall / max(precision + recall, 1e-9)
 
     true = trimesh.Trimesh(trial.truth.vertices, trial.truth.faces, process=False)
-    behind = improved.plain([trial.photo])
-    photo = improved.likeness(mesh, trial.photo)
+    behind = improved.plain(trial.photos)
+    photo = np.mean([improved.likeness(mesh, each) for each in trial.photos], axis=0)
     return Score(
         f(0.02),
         f(0.05),
         eye.clay(solid, true),
         eye.skin(solid),
         *texture(mesh, trial.truth, behind),
-        photo[1],
-        photo[0],
+        float(photo[1]),
+        float(photo[0]),
         seconds,
     )
 
 
-def texture(mesh: Mesh, truth: Mesh, behind: np.ndarray) -> tuple[float, float]:
-    """Mean PSNR in dB over EIGHT views: where either is, and RIM pixels inside of where both are."""
+def texture(mesh: Mesh, truth: Mesh, behind: np.ndarray, sides: Sequence[tuple] = EIGHT) -> tuple[float, float]:
+    """Mean PSNR in dB over views from these sides: where either is, and RIM pixels inside of where both are."""
     found = []
-    for yaw, pitch in EIGHT:
+    for yaw, pitch in sides:
         view = looking(truth, yaw, pitch, SIDE)
         (own, here), (true, there) = (pictured(each, view, behind) for each in (mesh, truth))
         either, both = (here >= 128) | (there >= 128), (here >= 128) & (there >= 128)
@@ -217,7 +217,7 @@ def plans(options: argparse.Namespace) -> list[improved.Plan]:
     ]
 
 
-def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callable[[int, Score, Mesh], None]) -> None:
+def measured(trial: Trial, name: str, plans: Sequence[improved.Plan], note: Callable[[int, Score, Mesh], None]) -> None:
     start = time.process_time()
     spent = 0.0
 
@@ -229,7 +229,7 @@ def measured(trial: Trial, name: str, options: argparse.Namespace, note: Callabl
         spent += time.process_time() - before
 
     with repainter(name, trial) as painter:
-        last = rounds(Asset(trial.start, (), False), [trial.photo], plans(options), painter, 0, JOB, hear)
+        last = rounds(Asset(trial.start, (), False), trial.photos, plans, painter, 0, JOB, hear)
     if last.ended:
         sys.stderr.write(f"{trial.name} {name}: {last.ended}\n")
 
@@ -265,7 +265,7 @@ def one(path: Path, number: int, start: str, options: argparse.Namespace, done: 
             sys.stderr.write(f"{json.dumps(made[-1])}\n")
             kept(options, mesh, f"{case} {name} {round}")
 
-        measured(trial, name, options, note)
+        measured(trial, name, plans(options), note)
         yield from made
 
 

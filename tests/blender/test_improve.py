@@ -78,3 +78,17 @@ def test_what_cannot_be_improved_is_said_and_nothing_begins(bpy, addon, fake_wor
     with pytest.raises(RuntimeError, match="Robot has no faces"):
         bpy.ops.image_to_3d.improve()
     assert not addon("ui.timer").session().moving
+
+
+def test_what_rounds_take_is_told_before_they_begin(bpy, addon, fake_worker, picture):
+    names = ("fast", "balanced", "high")
+    own = {"seconds": 42.0, "faces": 5, "texture": 6, "guessed": True, "memory": 1_300_000_000}
+    answer = {"result": {"presets": [{"preset": name, **own} for name in names], "memory": 0}}
+    fake_worker({"initialize": [{"shipped": True}], "estimate": [answer]})
+    standing(bpy)
+    bpy.context.window_manager.image_to_3d.picture = picture
+    run_until(addon, lambda session: session.improving.answer)
+    asked = [each["params"]["network"] for each in fake_worker.requests("estimate")]
+    assert "improve" in asked
+    told = addon("ui.wording").estimate(addon("ui.timer").session().improving.answer, "high")
+    assert told == "about 40 s the first time, 1.3 GB of memory"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches on a cluster: what travels to a node and back, and, where Ray is here (environment farm), a node that is lost
-in the middle of it."""
+"""Batches on a cluster: what travels to a node and back, and, where Ray is here (environment farm), a node, and one
+who commands, that are lost in the middle of it."""
 
 import importlib.util
 import json
@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +105,9 @@ def test_where_nobody_listens_there_is_no_cluster():
             cluster(address, InitializeParams(VERSION))
 
 
-@needs_ray
-@pytest.mark.timeout(2 * LIMIT)
-def test_a_node_that_is_lost_costs_no_result(tmp_path, monkeypatch):
-    """Two nodes on this machine; one goes when two things are made."""
+@pytest.fixture
+def nodes(tmp_path, monkeypatch):
+    """A cluster of one node with one core on this machine. What it starts can be told by its environment."""
     from ray.cluster_utils import Cluster
 
     path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
@@ -117,25 +118,84 @@ def test_a_node_that_is_lost_costs_no_result(tmp_path, monkeypatch):
         picture(tmp_path / "in" / f"{seed}.png", seed)
     (tmp_path / "in" / "bad.jpg").write_bytes(b"bad")
     try:
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     except Exception as error:
         if "timed out during startup" not in str(error):  # Ray gives its nodes half a minute, whoever is busy
             raise
         pytest.skip("this machine is too busy for Ray to start")
-    try:
-        second = nodes.add_node(num_cpus=1)
-        options = ["--preset", "fast", "--included", "--no-cache", "--json", "--cluster", nodes.address]
-        command = [sys.executable, "-m", "worker", "batch", tmp_path / "in", "-o", tmp_path / "out", *options]
-        running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        end = time.monotonic() + LIMIT
-        while len([*(tmp_path / "out").glob("*.glb")]) < 2 and running.poll() is None:
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        nodes.remove_node(second, allow_graceful=False)
-        out, log = running.communicate(timeout=LIMIT)
-    finally:
-        nodes.shutdown()
+    yield found
+    found.shutdown()
+
+
+def begun(tmp_path: Path, out: str, *more: str) -> subprocess.Popen:
+    options = ["--preset", "fast", "--included", "--no-cache", "--json", *more]
+    command = [sys.executable, "-m", "worker", "batch", tmp_path / "in", "-o", tmp_path / out, *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + LIMIT
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def meshes(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.glob("*.glb")}
+
+
+def ended(running: subprocess.Popen) -> dict:
+    out, log = running.communicate(timeout=LIMIT)
     assert running.returncode == 1, log
     result = json.loads(out)
-    assert (result["made"], result["failed"]) == (8, 1) and "not a picture" in result["failures"][0]["message"]
-    assert len([*(tmp_path / "out").glob("*.glb")]) == 8
+    assert result["failed"] == 1 and "not a picture" in result["failures"][0]["message"]
+    return result
+
+
+def workers_of(home: Path) -> list[int]:
+    """The processes that make things, wherever they hang: those with that home in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            of_it = str(home).encode() in (path / "environ").read_bytes()
+            if of_it and b"-m\0worker\0" in (path / "cmdline").read_bytes() + b"\0":
+                found.append(int(path.name))
+    return found
+
+
+@needs_ray
+@pytest.mark.timeout(2 * LIMIT)
+def test_a_node_that_is_lost_costs_no_result(nodes, tmp_path):
+    """Two nodes on this machine; one goes when two things are made."""
+    second = nodes.add_node(num_cpus=1)
+    running = begun(tmp_path, "out", "--cluster", nodes.address)
+    until(lambda: len(meshes(tmp_path / "out")) >= 2 or running.poll() is not None)
+    nodes.remove_node(second, allow_graceful=False)
+    assert ended(running)["made"] == 8 and len(meshes(tmp_path / "out")) == 8
+
+
+@needs_ray
+@pytest.mark.timeout(3 * LIMIT)
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_who_commands_may_be_killed_and_the_same_command_goes_on(nodes, tmp_path):
+    """Nobody is left working for one who is gone; what he had is not made twice; in the end all is as without Ray."""
+    running = begun(tmp_path, "out", "--cluster", nodes.address)
+    rows = tmp_path / "out" / "results.jsonl"
+    until(lambda: rows.is_file() and rows.read_bytes().count(b"\n") >= 3 or running.poll() is not None)
+    running.kill()
+    running.communicate()
+    told = {row["name"] for row in map(json.loads, rows.read_text().splitlines()) if row["status"] == "done"}
+    before = {name: path.stat().st_ino for name, path in meshes(tmp_path / "out").items()}
+    assert 2 <= len(told) < 8
+    until(lambda: not workers_of(tmp_path / "home"))
+    result = ended(begun(tmp_path, "out", "--cluster", nodes.address))
+    found = meshes(tmp_path / "out")
+    assert (result["made"], result["kept"], len(found)) == (8 - len(told), len(told), 8)
+    assert all(found[f"{name}.glb"].stat().st_ino == before[f"{name}.glb"] for name in told)
+    until(lambda: not workers_of(tmp_path / "home"))
+    ended(begun(tmp_path, "alone"))
+    alone = meshes(tmp_path / "alone")
+    assert {name: path.read_bytes() for name, path in found.items()} == {
+        n: path.read_bytes() for n, path in alone.items()
+    }
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".new-")]

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from image_to_3d.worker import __version__
 from image_to_3d.worker.app import App
+from image_to_3d.worker.core import refining
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.pipeline.select import kind_of
+from image_to_3d.worker.store.timings import Timings
 from image_to_3d.worker.wire import making, offers, protocol
 from PIL import Image
 
@@ -108,6 +111,26 @@ def test_what_presets_take_is_known_after_a_run(make, photo, app, tmp_path):
     assert estimates(tmp_path)["fast"] is None, "a folder is as many as lie in it"
     (tmp_path.parent / "a.mp4").touch()
     assert estimates(tmp_path.parent / "a.mp4")["fast"] is None, "and a video as many as are taken of it"
+
+
+def test_what_improving_takes_is_a_guess_until_it_was_done_here(app, photo, machine):
+    def told(*pictures) -> dict[str, offers.Estimate]:
+        found = app.estimate(offers.EstimateParams(refining.IMPROVE, tuple(map(str, pictures))), silent())
+        return {each.preset: each for each in found.presets}
+
+    first = told(photo)
+    assert [*first] == ["fast", "balanced", "high"] and all(each.guessed for each in first.values())
+    assert 0 < first["fast"].seconds < first["high"].seconds and 5e8 < first["fast"].memory < first["high"].memory
+    assert told(*[photo] * 8)["fast"].seconds > first["fast"].seconds
+    kind = kind_of(refining.work_of("Included"), "fast", "cpu", 1)
+    Timings(machine.results / "timings.json").add(kind, {"begin": 3.0, "round 1": 4.0})
+    fast = told(photo)["fast"]
+    assert (fast.seconds, fast.guessed) == (7.0, False) and told(photo)["high"].guessed
+
+
+def test_what_is_slow_is_guessed_before_its_first_run(app):
+    found = app.estimate(offers.EstimateParams("views-included"), silent())
+    assert all(each.guessed and each.seconds > 5 for each in found.presets) and found.memory > 1e9
 
 
 def test_what_was_ended_early_has_no_key_and_leaves_no_pictures(make, photo, machine, tmp_path):

@@ -11,8 +11,9 @@ from image_to_3d.worker.core.errors import Invalid, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish import improved
-from image_to_3d.worker.finish.asset import Asset
-from image_to_3d.worker.geometry.around import looking
+from image_to_3d.worker.finish.asset import Asset, write
+from image_to_3d.worker.finish.refined import located_among, opened
+from image_to_3d.worker.geometry.around import angles, looking
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.seen import pictured
@@ -199,6 +200,18 @@ def asked(tmp_path, **changed) -> making.ImproveParams:
 def ran(params: making.ImproveParams, tmp_path) -> making.GenerateResult:
     machine = Machine(WeightStore(tmp_path / "weights"), tmp_path / "cache", "cpu")
     return protocol.read(making.GenerateResult, improve(params, machine, Job(lambda *_: None)))
+
+
+def test_photos_from_all_around_find_their_places_by_what_is_painted_on_a_thing(truth, tmp_path):
+    """Outlines alone are the same from in front and from behind."""
+    write(Asset(truth, (), False), tmp_path / "thing.glb", "thing")
+    found = opened(tmp_path / "thing.glb", 128)
+    for yaw in (130.0, 180.0):
+        view = looking(truth, yaw, 25.0, 128)
+        rgb, mask = pictured(truth, view, np.zeros(3))
+        there = located_among(found, View(view.camera, rgb=rgb, mask=mask))
+        apart = angles(found.mesh, there)[0] - yaw
+        assert abs((apart + 180.0) % 360.0 - 180.0) < 8.0, (yaw, apart)
 
 
 def test_a_file_and_a_photo_become_a_better_file_with_what_each_round_left(tmp_path, monkeypatch):

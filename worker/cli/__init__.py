@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 
 from ..wire import making
 from .commands import DONE, FAILED, Report
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        result = options.run(options)
+        with redirect_stdout(sys.stderr) if options.json else nullcontext():  # libraries print, too
+            result = options.run(options)
     except Exception as error:  # noqa: BLE001 - the terminal's boundary, as wire/server.py is the pipe's
         return tell_failure(error, options.json)
     if options.json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import dataclasses
 import os
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..app import App
+from ..core import refining
 from ..core.errors import Invalid, Unable
 from ..core.options import Value
 from ..core.sequence_info import SequenceResult
@@ -40,6 +42,8 @@ def generate(options: argparse.Namespace) -> making.GenerateResult | SequenceRes
         maps=_folder(options.maps, options.on),
         views=_folder(options.views, options.on),
     )
+    if network and not options.on and not options.json:
+        _tell_before(app, network, options.preset, params.pictures)
     deep = (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if network is None and deep and not options.on else ""
     if options.frames and not options.on:
@@ -149,8 +153,21 @@ def improve(options: argparse.Namespace) -> making.GenerateResult:
         _folder(options.each),
         not options.no_cache,
     )
+    app = _started_here(options)
+    if not options.json:
+        _tell_before(app, refining.IMPROVE, options.preset, tuple(options.picture))
     with running(quiet=options.json) as job:
-        return _started(options).improve(params, job)
+        return app.improve(params, job)
+
+
+def _tell_before(app: App, network: str, preset: str, pictures: tuple[str, ...]) -> None:
+    """Says what a first run of something long takes, about; nothing where nobody knows, or it was run here."""
+    with contextlib.suppress(Unable, Invalid):  # whatever is wrong is told by the work itself
+        known = app.estimate(offers.EstimateParams(network, pictures), silent_job())
+        for each in known.presets:
+            if each.preset == preset and each.guessed:
+                memory = max(each.memory, known.memory) / 1e9
+                sys.stderr.write(f"this takes about {each.seconds:.0f} s of one core and {memory:.1f} GB of memory\n")
 
 
 def download(options: argparse.Namespace) -> offers.DownloadResult:

@@ -40,10 +40,11 @@ _SAYS = "Ray is not in this environment: make one with `python3 -m envs create f
 
 
 def cluster(address: str, settings: offers.InitializeParams) -> Execute:
-    """address: `auto`, or `ray://HOST:10001`. Connects. Raises Unable."""
-    ray = _connected(address)
+    """address: `auto`, or `ray://HOST:10001`. Connects, for as long as there are things to make. Raises Unable."""
+    _connected(address)
 
     def execute(tasks: Iterable[tuple[int, Asked]], told: Told) -> Iterator[Outcome]:
+        ray = _connected(address)
         crew = _crew(ray, settings)
         busy: Counter[int] = Counter(dict.fromkeys(range(len(crew)), 0))
 
@@ -57,12 +58,13 @@ def cluster(address: str, settings: offers.InitializeParams) -> Execute:
             done = crew[number].make.options(name=Path(asked.output).stem).remote(asked, sent).future()
             return _then(done, lambda made: _written(asked, made), lambda: busy.subtract([number]))
 
-        try:
-            with redirect_stdout(sys.stderr):  # Ray tells of lost nodes there
+        with redirect_stdout(sys.stderr):  # Ray tells of lost nodes there, until the connection is closed
+            try:
                 yield from spread(tasks, submit, ON_THEIR_WAY * len(crew), told)
-        finally:
-            for each in crew:
-                ray.kill(each)
+            finally:
+                for each in crew:
+                    ray.kill(each)
+                ray.shutdown()
 
     return execute
 

@@ -14,9 +14,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from ..core import refining
 from ..core.errors import Invalid
 from ..core.job import Job, Span
-from ..core.refining import ROUNDS
 from ..core.texts import shortened
 from ..core.view import View
 from ..geometry.around import worst_known
@@ -85,9 +85,12 @@ CONFIDENCE = 0.5
 """How far what was painted is believed, beside a photo: of two that differ, the photo wins."""
 
 PRESETS = {
-    "fast": Plan(192, 6, 1.0, CONFIDENCE, 96, 10_000, 1024),
-    "balanced": Plan(256, 8, 1.0, CONFIDENCE, 128, 25_000, 2048),
-    "high": Plan(256, 10, 1.0, CONFIDENCE, 160, 60_000, 4096),
+    name: Plan(*sizes, grid=grid, faces=refining.PRESETS[name].faces, texture=refining.PRESETS[name].texture)
+    for name, sizes, grid in (
+        ("fast", (192, 6, 1.0, CONFIDENCE), 96),
+        ("balanced", (256, 8, 1.0, CONFIDENCE), 128),
+        ("high", (256, 10, 1.0, CONFIDENCE), 160),
+    )
 }
 """Of each, the first round's plan: the next has twice the size."""
 
@@ -100,7 +103,7 @@ def plans(preset: str, rounds: int = 0) -> list[Plan]:
     if preset not in PRESETS:
         raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(PRESETS)}")
     first, found = PRESETS[preset], []
-    for number in range(rounds or ROUNDS[preset]):
+    for number in range(rounds or refining.PRESETS[preset].rounds):
         strength = STRENGTHS[min(number, len(STRENGTHS) - 1)]
         found.append(replace(first, size=min(first.size * 2**number, LARGEST), strength=strength))
     return found

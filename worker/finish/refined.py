@@ -8,7 +8,9 @@ stay. Knows views and geometry; must not know networks, methods or requests.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +30,12 @@ from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
-from ..geometry.texturing.projection import fitted_from, moved, silhouette_iou
+from ..geometry.texturing.projection import fitted_from, fitted_view, framed_from, moved, silhouette_iou
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
 from .field import camera_info
-from .same_thing import another
+from .same_thing import agreement, another
 
 FEWEST_FACES = 2_000
 """Fewer cannot follow an outline: each is cut into four until there are so many."""
@@ -52,6 +54,18 @@ stretches and cameras, which gain less and ruin it. Of deformed scans of YCB non
 others get below; with .67 one plate does, and its normals are twice as wrong."""
 
 _YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
+_ALL_PITCHES = (-15.0, 10.0, 35.0, 60.0)  # the same of several pictures from all around
+_COLOURS = 0.2
+"""By how much of an outline's IoU colours that agree wholly are better than those that do not at all. Of eight photos
+of a bottle, .1 to .5 find the same places."""
+
+_LIKELY = 0.1
+"""Of IoU: places from which outlines agree by so much less, before anything is fitted, are not the one. Between two of
+the places that are tried it falls by .04 where outlines tell something."""
+
+_TRIED, _EVERY, _SWINGS = 5, 10, (10.0, 5.0, 2.5, 1.2)
+"""Places from which outlines are fitted; every so manieth colour that is looked at; degrees."""
+
 _AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
 _SAMPLES = 600_000  # places at which the mesh's own colours are remembered
 
@@ -168,14 +182,55 @@ def located(found: Found, view: View) -> tuple[View, float]:
     """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
     thing, which the outline alone says: normals are too rough for that."""
     by_outline, iou = _placed(found.mesh, replace(view, normals=None))
-    if why := another(found.mesh, found.places, found.colours, by_outline, iou):
-        raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
+    _check_same(found, by_outline, iou)
     return (by_outline, iou) if view.normals is None else _placed(found.mesh, view)
 
 
 def _placed(mesh: Mesh, view: View) -> tuple[View, float]:
     fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
     return replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
+
+
+def _check_same(found: Found, view: View, iou: float) -> None:
+    if why := another(found.mesh, found.places, found.colours, view, iou):
+        raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
+
+
+def located_among(found: Found, view: View) -> View:
+    """As `located`, of one of several pictures from all around: of places from which outlines agree about as well, the
+    one from which the mesh has its own colours where the picture has them."""
+    mesh, mask = found.mesh, view.mask >= 128
+    places, colours = found.places[::_EVERY], None if found.colours is None else found.colours[::_EVERY]
+
+    def worth(iou: float, there: View) -> float:
+        there = replace(view, rotation=there.rotation, position=there.position)
+        return iou + _COLOURS * agreement(mesh, places, colours, there)
+
+    framed = framed_from(mesh.vertices, mesh.faces, mask, _starts(mesh, view, _ALL_PITCHES))
+    likely = [each for each in framed if each[0] > max(framed, key=itemgetter(0))[0] - _LIKELY]
+    likely.sort(key=lambda each: worth(*each), reverse=True)
+    fits = [fitted_view(mesh.vertices, mesh.faces, mask, start) for _, start in likely[:_TRIED]]
+    best = max((worth(fit.iou, fit.view), number) for number, fit in enumerate(fits))[1]
+    there, iou = _turned(found, fits[best].view, mask, worth)
+    view = replace(view, rotation=there.rotation, position=there.position)
+    _check_same(found, view, iou)
+    return view
+
+
+def _turned(found: Found, view: View, mask: np.ndarray, worth: Callable[[float, View], float]) -> tuple[View, float]:
+    """A view swung sideways to where it is worth most, which outlines of round things do not tell; and its IoU."""
+    mesh, centre, size = found.mesh, *_middle(found.mesh)
+
+    def judged(there: View) -> tuple[float, float, View]:
+        iou = silhouette_iou(mesh.vertices, mesh.faces, mask, there, _OUTLINE // 4)
+        return worth(iou, there), iou, there
+
+    best = judged(view)
+    for step in _SWINGS:
+        for angle in (-step, step):
+            there = judged(moved(best[2], np.array((0.0, 0.0, 0.0, 0.0, np.radians(angle))), centre, size))
+            best = max(best, there, key=lambda each: each[0])
+    return best[2], silhouette_iou(mesh.vertices, mesh.faces, mask, best[2], _OUTLINE)
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
@@ -192,14 +247,18 @@ def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Me
     return baked(flat, texture, colour, [view], job.report, guesses)
 
 
-def _starts(mesh: Mesh, view: View) -> list[View]:
+def _starts(mesh: Mesh, view: View, pitches: Sequence[float] = _PITCHES) -> list[View]:
     """From where the picture may have been taken: first from before the mesh, which faces +Z, then from all around."""
-    centre, size = mesh.bounds.astype(np.float64).mean(axis=0), float(np.linalg.norm(np.ptp(mesh.bounds, axis=0)))
+    centre, size = _middle(mesh)
     camera = view.camera
     far = _AWAY * size * camera.fx / min(camera.width, camera.height)
     front = View(camera, np.diag([1.0, -1.0, -1.0]), centre + np.array([0.0, 0.0, far]))
-    turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in _PITCHES for yaw in _YAWS)
+    turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in pitches for yaw in _YAWS)
     return [replace(moved(front, np.array(turn), centre, size), normals=view.normals) for turn in turns]
+
+
+def _middle(mesh: Mesh) -> tuple[np.ndarray, float]:
+    return mesh.bounds.astype(np.float64).mean(axis=0), float(np.linalg.norm(np.ptp(mesh.bounds, axis=0)))
 
 
 def _welded(read: Read) -> Mesh:

@@ -52,21 +52,50 @@ def _bending(mesh: Mesh, view: View) -> float:
     return float(apart + 3.0 * moved)
 
 
+def agreement(mesh: Mesh, places: np.ndarray, colours: np.ndarray | None, view: View) -> float:
+    """How far the view's picture, in its place before the mesh, and the mesh's own colours vary together over what it
+    sees: their correlation, in [-1, 1]; 0 where either says nothing. places, colours: as for `another`."""
+    if colours is None:
+        return 0.0
+    at, own, picture, mask = _before(mesh, places, colours, view)
+    at, own = at[mask.ravel()[at] >= 200], own[mask.ravel()[at] >= 200]
+    count = np.bincount(at, minlength=mask.size)
+    both = count > 0
+    if both.sum() < _SIDE:
+        return 0.0
+    mean = np.stack([np.bincount(at, own[:, c], mask.size)[both] for c in range(3)], axis=1) / count[both, None]
+    shown = picture.reshape(-1, 3)[both] / 255.0
+    if min(mean.std(axis=0).max(), shown.std(axis=0).max()) < _PLAIN:
+        return 0.0
+    mean, shown = mean - mean.mean(axis=0), shown - shown.mean(axis=0)
+    return float((mean * shown).sum() / np.sqrt((mean**2).sum() * (shown**2).sum()))
+
+
 def _in_common(mesh: Mesh, places: np.ndarray, colours: np.ndarray, view: View) -> float:
     """Of what the view sees of the mesh's colours and of its picture's; 1 where either says nothing."""
-    scale = _SIDE / max(view.camera.width, view.camera.height)
-    size = [max(round(side * scale), 1) for side in (view.camera.width, view.camera.height)]
-    small = View(view.camera.scaled(*size), view.rotation, view.position)
-    depth, place = depth_buffer(mesh.vertices, mesh.faces, small), projected(places, small)
-    first = ndimage.map_coordinates(depth, place[:, 1::-1].T - 0.5, order=0, mode="constant", cval=0.0)
-    own = colours[(place[:, 2] > 0.0) & (place[:, 2] < 1.01 * first)]
-    picture, mask = (
-        np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BOX)) for each in (view.rgb, view.mask)
-    )
+    _, own, picture, mask = _before(mesh, places, colours, view)
     shown = picture[mask >= 200] / 255.0
     if min(len(own), len(shown)) < _SIDE or own.std(axis=0).max() < _PLAIN:
         return 1.0
     return float(np.minimum(_histogram(own), _histogram(shown)).sum())
+
+
+def _before(mesh: Mesh, places: np.ndarray, colours: np.ndarray, view: View) -> tuple[np.ndarray, ...]:
+    """In a small picture: the pixels (N,) of those places that the view sees, and their colours (N, 3); and its picture
+    (H, W, 3) and mask (H, W), uint8."""
+    scale = _SIDE / max(view.camera.width, view.camera.height)
+    width, height = (max(round(side * scale), 1) for side in (view.camera.width, view.camera.height))
+    small = View(view.camera.scaled(width, height), view.rotation, view.position)
+    depth, place = depth_buffer(mesh.vertices, mesh.faces, small), projected(places, small)
+    first = ndimage.map_coordinates(depth, place[:, 1::-1].T - 0.5, order=0, mode="constant", cval=0.0)
+    x, y = np.floor(place[:, :2]).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    seen = inside & (place[:, 2] > 0.0) & (place[:, 2] < 1.01 * first)
+    picture, mask = (
+        np.asarray(Image.fromarray(each).resize((width, height), Image.Resampling.BOX))
+        for each in (view.rgb, view.mask)
+    )
+    return (y[seen] * width + x[seen]).astype(int), colours[seen], picture, mask
 
 
 def _histogram(colours: np.ndarray) -> np.ndarray:

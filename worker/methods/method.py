@@ -166,7 +166,8 @@ class Method:
     options: a dataclass of `core.options.option` fields; what becomes of the representation has options of its own.
     presets: of each preset, the values that it sets, of options of both kinds. late: names of options that are only
     applied when the representation is restored from its arrays. environment: the Python that has its packages. over:
-    names of the methods that it is a list of steps over. refines: whether it can be told a shape (Begun) to refine.
+    names of the methods that it is a list of steps over. first: of each preset, seconds of one core of a processor that
+    a first run took, where that is known. refines: whether it can be told a shape (Begun) to refine.
     rooms: of the worker, whose code it needs beside what all do.
     """
 
@@ -184,6 +185,7 @@ class Method:
     late: tuple[str, ...] = ()
     environment: str = "core"
     over: tuple[str, ...] = ()
+    first: dict[str, float] = field(default_factory=dict)
     refines: bool = False
     rooms: tuple[str, ...] = ()
 

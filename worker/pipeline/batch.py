@@ -141,9 +141,9 @@ class _Run:
         self._began: float | None = None
         job.remaining = self._remaining
 
-    def through(self, execute: Execute, numbers: Iterable[int]) -> None:
+    def through(self, execute: Execute, numbers: Sequence[int]) -> None:
         """Has all of these made that are not there, and writes down what became of each."""
-        for outcome in execute(self._todo(numbers), self._tell):
+        for outcome in execute(self._todo(numbers), self._tell) if numbers else ():
             self._note(outcome)
             self._tell(0.0)
 

@@ -17,22 +17,22 @@ from typing import Any, Protocol
 
 from ..core.errors import Invalid, Unable
 from ..core.job import Job, Span
+from ..core.refining import IMPROVE, work_of
 from ..core.repaint import Repainter
 from ..core.texts import path_of, shortened
 from ..core.view import View
 from ..finish import improved
 from ..finish.asset import write
 from ..finish.improved import Plan
-from ..finish.refined import Found, located, opened, painted
+from ..finish.refined import Found, located, located_among, opened, painted
 from ..finish.repainted import Patches
 from ..methods.method import LOADED, OWN_LICENCE, Network
 from ..methods.repaint import named, painter
 from ..pictures.load import Picture, check_shows_something, load
 from ..store import cache, folders
 from ..store.timings import Timings
-from .facing import facing
 from .generate import checked_output
-from .kept_rounds import METHOD, KeptRounds, Standing, file_of
+from .kept_rounds import KeptRounds, Standing, file_of
 from .refine import facts, seen
 from .request import Machine
 from .rounds import EARLY, Loop, Round
@@ -89,7 +89,7 @@ def improve(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         kept.lay_out(last.number, Path(request.previews))
     key = kept.keys[last.number - 1] if last.number and store else ""
     made = {"key": key, "provenance": kept.provenance(last.number), "from_cache": not ran.seconds}
-    return {**facts(asset, found.name, METHOD, output, pictures, job, kept.told["network"]), **made}
+    return {**facts(asset, found.name, IMPROVE, output, pictures, job, kept.told["network"]), **made}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +122,11 @@ class Going:
 
     def _placed(self, job: Span) -> tuple[View, ...]:
         """Each picture's view before the mesh. Raises Unable where the first does not fit, or none of the others."""
-        photos = []
+        photos, alone = [], len(self.pictures) == 1
         for number, picture in enumerate(self.pictures):
             job.report(number / len(self.pictures), "finding the pictures' places")
-            own = job.span(number / len(self.pictures), (number + 1) / len(self.pictures))
-            photos.append(located(self.found, facing(seen(picture, self.machine), picture, self.machine, own))[0])
+            view = seen(picture, self.machine)
+            photos.append(located(self.found, view)[0] if alone else located_among(self.found, view))
         return tuple(photos)
 
     def _loop(self, photos: Sequence[View]) -> Loop:
@@ -153,7 +153,7 @@ class Going:
 
 def kind_of_work(request: Request, device: str) -> str:
     """The name under which is remembered what such rounds took."""
-    return kind_of(f"{METHOD} {request.repainter.lower()}", request.preset, device, len(request.pictures))
+    return kind_of(work_of(request.repainter), request.preset, device, len(request.pictures))
 
 
 def _told(request: Request, network: Network | None, machine: Machine, pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -162,8 +162,8 @@ def _told(request: Request, network: Network | None, machine: Machine, pictures:
         "pictures": list(request.pictures),
         "digests": [picture.digest for picture in pictures],
         "category": "Improve",
-        "method": METHOD,
-        "network": f"{METHOD} with {network.name if network else INCLUDED}",
+        "method": IMPROVE,
+        "network": f"{IMPROVE} with {network.name if network else INCLUDED}",
         "label": f"Improve with {network.label}" if network else "Improve",
         "licence": network.licence if network else OWN_LICENCE,
         "revision": network.revision(machine.weights) if network else "",

@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import __version__
 from ..core.errors import Unable
+from ..core.refining import IMPROVE
 from ..core.texts import readable
 from ..core.view import PinholeCamera, View
 from ..finish import improved
@@ -30,8 +31,6 @@ from ..store.history import History
 from . import code
 from .rounds import EARLY, Round
 from .shown import THUMBNAIL, png_of
-
-METHOD = "improve"
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,7 @@ class KeptRounds:
         key, mesh = self.keys[number - 1], asset.mesh
         facts = {
             "name": readable(name),
-            "method": METHOD,
+            "method": IMPROVE,
             "network": self.told["network"],
             "vertices": len(mesh.vertices),
             "faces": len(mesh.faces),

@@ -100,7 +100,8 @@ class SelectResult:
 
 @dataclass(frozen=True)
 class EstimateParams:
-    """`pictures` are paths, as in `SelectParams`: what takes long depends on how many they hold."""
+    """`network`: one that is offered, or core.refining.IMPROVE. `pictures` are paths, as in `SelectParams`: what takes
+    long depends on how many they hold."""
 
     network: str
     pictures: tuple[str, ...] = ()
@@ -108,12 +109,15 @@ class EstimateParams:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`seconds`: what the last runs took, None while this machine has not run it. `faces`, `texture`: at most."""
+    """`seconds`: what the last runs took; while this machine has not run it, `guessed` from another one, None where
+    nobody knows. `faces`, `texture`: at most. `memory`: bytes of this preset, 0: as of all."""
 
     preset: str
     seconds: float | None
     faces: int
     texture: int
+    guessed: bool = False
+    memory: int = 0
 
 
 @dataclass(frozen=True)

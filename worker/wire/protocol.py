@@ -67,7 +67,7 @@ from .offers import (
 )
 from .reading import LARGEST, ErrorCode, WireError, read
 
-VERSION = 11
+VERSION = 12
 """Raised by one whenever a message changes; both sides must have the same."""
 
 PROGRESS = "notifications/progress"

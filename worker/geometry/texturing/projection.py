@@ -75,21 +75,30 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     first = fitted_view(vertices, faces, mask, starts[0])
     if len(starts) == 1 or not mask.any():
         return first
+    likeness = [alike for alike, _ in framed_from(vertices, faces, mask, starts[1:])]
+    many = 1 if starts[0].normals is None else _MANY
+    sides = [starts[1 + number] for number in np.argsort(-np.array(likeness), kind="stable")[:many]]
     few, triangles = _reduced(vertices, faces)
-
-    def likeness(start: View) -> float:
-        search = _Search.of(few, triangles, mask, start)
-        return search.likeness(search.framed)
 
     def fitting(fit: Fit) -> float:
         if starts[0].normals is None:
             return fit.iou
         return _Search.of(few, triangles, mask, replace(fit.view, normals=starts[0].normals)).likeness(np.zeros(5))
 
-    many = 1 if starts[0].normals is None else _MANY
-    sides = sorted(starts[1:], key=likeness, reverse=True)[:many]
     other = max((fitted_view(vertices, faces, mask, side) for side in sides), key=fitting)
     return other if fitting(other) > fitting(first) + _CLEARLY else first
+
+
+def framed_from(
+    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]
+) -> list[tuple[float, View]]:
+    """Of each start, how far outlines agree, less what normals are off if those are known, once they are as large and
+    in one place, and the view in which they are."""
+    (few, triangles), found = _reduced(vertices, faces), []
+    for start in starts:
+        search = _Search.of(few, triangles, mask, start)
+        found.append((search.likeness(search.framed), moved(start, search.framed, search.centre, search.size)))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
