@@ -32,8 +32,9 @@ of YCB's scans, each deformed in three ways: with .05 for each, normals get bett
 
 _FACING, _OTHER = 0.04, 0.4
 """Parts of the picture's side by which outlines may be apart on average rather than that normals are (by 57 degrees);
-and how far apart two normals are, as vectors, from where on they count less. On six of YCB's scans, each deformed in
-three ways, with normals of the included object network: FIGURES"""
+and how far apart two normals are, as vectors, from where on they count less. On six of YCB's scans with normals of the
+included object network F within 2 % goes from .52, .64 and .82, where they are stretched, bent or with a bulge, to .67,
+.70 and .82 with .03, to .69, .76 and .78 with .05; with .2 (three scans) all get worse than with .05."""
 
 _MOST = 1500  # pixels of which normals are asked
 _CAMERA = _NUMBERS[0]
