@@ -49,7 +49,7 @@ def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     before = silhouette_iou(vertices, faces, mask, start, _FINE_SIDE)
     if not mask.any() or before == 0.0 and not _ahead(vertices, start):
         return Fit(start, before, before)
-    few, triangles = _reduced(vertices, faces)
+    few, triangles = reduced(vertices, faces)
     centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
     size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
     coarse, small = _small(mask, start, _SIDE, _around(mask))
@@ -84,7 +84,7 @@ def framed_from(
     vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]
 ) -> list[tuple[float, View]]:
     """Of each start, how far outlines agree once they are as large and in one place, and the view in which they are."""
-    few, triangles = _reduced(vertices, faces)
+    few, triangles = reduced(vertices, faces)
     centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
     size, found = float(np.linalg.norm(np.ptp(vertices, axis=0))), []
     for start in starts:
@@ -174,7 +174,8 @@ def _around(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(max(columns[0] - room, 0)), int(max(rows[0] - room, 0)), int(right), int(bottom)
 
 
-def _reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As good a mesh, for outlines in small pictures, of few faces."""
     if len(faces) <= _FACES:
         return vertices, faces
     points, triangles = fast_simplification.simplify(
