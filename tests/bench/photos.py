@@ -132,7 +132,7 @@ def shaped(folder: Path, preset: str, out: Path | None) -> str:
     start, truth, capture = time.process_time(), Truth.of(folder), held_out.captured(folder / "transforms.json")
     plan = grid_training.PRESETS[preset]
     lattice = Lattice.over(capture.bounds, plan.outlined.cells)
-    hull, shape = grid_training.outlined_shape(capture, plan, lattice, poses.job())
+    hull, shape = grid_training.outlined_shape(capture, plan.pixels, lattice, poses.job())
     seconds, rows = f"{time.process_time() - start:.0f}", []
     options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
     for name, distance, said in (("shape", shape, seconds), ("hull", hull, "")):

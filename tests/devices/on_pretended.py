@@ -106,7 +106,7 @@ def splats() -> dict:
     """A ball that is cut out, as splats."""
     from image_to_3d.worker.methods.multiview_fit.splats import learn
 
-    plan = learn.Plan((24,), (60,), 600, 1)
+    plan = learn.Plan((24,), (60,), 600, 1, 32)
     found = learn.learn(ball.capture(), plan, Job(lambda *_: None), torch.device(KIND))
     told = {"psnr": found.psnr, "count": len(found.splats), "peak": pretend.STATE.peak}
     del found

@@ -12,16 +12,18 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 import torch  # noqa: E402
 from image_to_3d.tests.methods import ball  # noqa: E402
+from image_to_3d.worker.cameras.capture import TO_GLTF  # noqa: E402
 from image_to_3d.worker.core.errors import Cancelled, Unable  # noqa: E402
 from image_to_3d.worker.core.job import Job  # noqa: E402
 from image_to_3d.worker.finish.asset import write  # noqa: E402
 from image_to_3d.worker.finish.options import SplatsOptions  # noqa: E402
-from image_to_3d.worker.finish.splats import finished  # noqa: E402
+from image_to_3d.worker.finish.splats import finished, fused  # noqa: E402
 from image_to_3d.worker.geometry.splats import gltf, ply, spz  # noqa: E402
-from image_to_3d.worker.methods.multiview_fit.splats import fit, learn  # noqa: E402
+from image_to_3d.worker.methods.multiview_fit.splats import fit, learn, start  # noqa: E402
+from scipy.spatial.transform import Rotation  # noqa: E402
 
 CPU = torch.device("cpu")
-PLAN = learn.Plan((32, 48), (60, 60), 1500, 1)
+PLAN = learn.Plan((32, 48), (60, 60), 1500, 1, 64)
 
 
 def silent() -> Job:
@@ -60,7 +62,7 @@ def test_learning_ends_where_one_says_so_and_hears_a_cancel(capture):
 
 def test_photos_without_a_place_in_common_are_told(capture):
     empty = tuple(dataclasses.replace(view, mask=np.zeros_like(view.mask)) for view in capture.views)
-    with pytest.raises(Unable, match="no place in common"):
+    with pytest.raises(Unable, match="agree on no shape"):
         learn.learn(dataclasses.replace(capture, views=empty), PLAN, silent(), CPU)
 
 
@@ -81,3 +83,52 @@ def test_its_mesh_is_the_ball_and_lies_where_the_splats_do(splats, tmp_path):
 def test_splats_survive_their_arrays(splats):
     back = type(splats).from_arrays(splats.to_arrays(), splats.views)
     assert np.array_equal(back.harmonics, splats.harmonics) and back.notes == splats.notes
+    assert np.array_equal(back.shape.values, splats.shape.values)
+    assert np.allclose(back.shape.bounds, splats.shape.bounds)
+    loose = dataclasses.replace(splats, shape=None)
+    assert type(loose).from_arrays(loose.to_arrays(), ()).shape is None
+
+
+def test_splats_of_what_is_cut_out_lie_on_its_surface_and_are_opaque(splats):
+    away = np.linalg.norm(splats.centres - TO_GLTF @ ball.CENTRE, axis=1)
+    assert np.abs(np.median(away) - ball.RADIUS) < 0.05  # a pixel
+    assert np.median(splats.opacities) > 0.5
+    flat = np.sort(splats.scales, 1)
+    assert np.median(flat[:, 0] / flat[:, 1]) < 0.5
+
+
+def test_what_begins_on_a_surface_is_turned_along_it():
+    normals = np.random.default_rng(0).normal(size=(20, 3))
+    normals = np.concatenate([normals / np.linalg.norm(normals, axis=1, keepdims=True), [[0, 0, 1], [0, 0, -1]]])
+    made = start.Start(normals.astype(np.float32), np.full((22, 3), 0.5), normals).tensors(0)
+    turned = Rotation.from_quat(made["rotations"].numpy(), scalar_first=True).as_matrix()[:, :, 2]
+    assert np.allclose(turned, normals, atol=1e-5)
+    assert (made["scales"].argmin(1) == 2).all()
+
+
+def radius_of(splats, shown: float) -> float:
+    """Of the surface that is made where a ball so large is seen in the middle of the true one."""
+    own = dataclasses.replace(splats, seen=lambda view: looked_into(view, shown))
+    field = fused(own, 48, silent().span(0.0, 1.0))
+    ways = np.random.default_rng(0).normal(size=(200, 3))
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    steps = np.linspace(0.15, 0.5, 71)
+    inside = field.value((TO_GLTF @ ball.CENTRE + steps[:, None, None] * ways).reshape(-1, 3)).reshape(71, 200) > 0
+    return float(np.median(steps[np.minimum((~inside).argmax(0), 70)]))
+
+
+def looked_into(view, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Depth and opacity of a ball in the middle of the true one."""
+    camera = view.camera
+    row, column = np.mgrid[: camera.height, : camera.width] + 0.5
+    way = np.stack([(column - camera.cx) / camera.fx, (row - camera.cy) / camera.fy, np.ones(row.shape)], 2)
+    middle = view.rotation @ (TO_GLTF @ ball.CENTRE - view.position)
+    half, whole = way @ middle, (way * way).sum(2)
+    under = half**2 - whole * (middle @ middle - radius**2)
+    return np.where(under > 0, (half - np.sqrt(np.maximum(under, 0))) / whole, 0.0), np.float32(under > 0)
+
+
+def test_its_mesh_is_the_surface_on_which_they_began_and_a_places_what_they_show(splats):
+    assert abs(radius_of(splats, 0.2) - ball.RADIUS) < 0.02
+    place = dataclasses.replace(splats, shape=None)
+    assert abs(radius_of(place, 0.3) - 0.3) < 0.02 and abs(radius_of(place, 0.4) - 0.4) < 0.02

@@ -30,7 +30,7 @@ def rendered(there, seen_from: View) -> rasterise.Seen:
 
 
 def reference(there, seen_from: View) -> np.ndarray:
-    """(H, W, 5): colours, depth and opacity, splat by splat in double precision."""
+    """(H, W, 5): colours, depth where half of the light is gone, and opacity, splat by splat in double precision."""
     camera, rows = seen_from.camera, []
     turns = some.matrices(there.rotations.astype(np.float64))
     directions = there.centres - seen_from.position
@@ -39,22 +39,26 @@ def reference(there, seen_from: View) -> np.ndarray:
         x, y, z = seen_from.rotation @ (there.centres[k].astype(np.float64) - seen_from.position)
         if z <= rasterise.NEAR:
             continue
-        slope = np.array([[camera.fx / z, 0, -camera.fx * x / z**2], [0, camera.fy / z, -camera.fy * y / z**2]])
-        axes = slope @ seen_from.rotation @ turns[k] @ np.diag(there.scales[k].astype(np.float64))
-        covariance = axes @ axes.T
+        slope = [[camera.fx / z, 0, -camera.fx * x / z**2], [0, camera.fy / z, -camera.fy * y / z**2], [0, 0, 1]]
+        axes = np.array(slope) @ seen_from.rotation @ turns[k] @ np.diag(there.scales[k].astype(np.float64))
+        covariance, towards = (axes @ axes.T)[:2, :2], (axes @ axes.T)[:2, 2]
         wide = covariance + rasterise.FILTER * np.eye(2)
         dimmed = np.sqrt(max(np.linalg.det(covariance), 0.0) / np.linalg.det(wide))
         middle = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
-        rows.append((z, middle, np.linalg.inv(wide), there.opacities[k] * dimmed, [*shown[k], z, 1.0]))
+        inverse = np.linalg.inv(wide)
+        rows.append((z, middle, inverse, there.opacities[k] * dimmed, shown[k], inverse @ towards))
     picture, passed = np.zeros((camera.height, camera.width, 5)), np.ones((camera.height, camera.width))
     lines, columns = np.mgrid[: camera.height, : camera.width] + 0.5
-    for _, middle, conic, opacity, value in sorted(rows, key=lambda row: row[0]):
+    for depth, middle, conic, opacity, value, tilt in sorted(rows, key=lambda row: row[0]):
         u, v = columns - middle[0], lines - middle[1]
         distance = conic[0, 0] * u * u + 2 * conic[0, 1] * u * v + conic[1, 1] * v * v
         alpha = np.minimum(opacity * np.exp(-distance / 2), rasterise.MOST)
         alpha[alpha < rasterise.LEAST] = 0.0
-        picture += (alpha * passed)[..., None] * value
+        picture[..., :3] += (alpha * passed)[..., None] * value
+        halved = (passed >= 0.5) & (passed * (1.0 - alpha) < 0.5)
+        picture[..., 3] += halved * (depth + tilt[0] * u + tilt[1] * v)
         passed *= 1.0 - alpha
+    picture[..., 4] = 1.0 - passed
     return picture
 
 
@@ -70,9 +74,20 @@ def test_a_thousand_splats_look_as_the_reference_says(degree):
     there = of_medium_size(1000, degree)
     found, wanted = rendered(there, view()), reference(there, view())
     assert np.abs(found.colours.numpy() - wanted[..., :3]).max() < 1e-4
-    assert np.abs(found.depths.numpy() - wanted[..., 3]).max() < 1e-3
     assert np.abs(found.opacities.numpy() - wanted[..., 4]).max() < 1e-4
     assert wanted[..., 4].mean() > 0.1
+
+
+def test_how_far_it_sees_is_where_half_of_the_light_is_stopped():
+    there = of_medium_size(1000, 0)
+    there.opacities[:] = 0.35
+    wanted = reference(there, view())
+    camera = rasterise.Camera.of(view(), 10_000, torch.device("cpu"))
+    depth, opacity = (found.numpy() for found in rasterise.depth(camera, *tensors(there)[:4]))
+    assert np.abs(opacity - wanted[..., 4]).max() < 1e-4
+    assert 0.1 < (wanted[..., 3] > 0).mean() < 1.0
+    apart = np.abs(depth - wanted[..., 3])
+    assert np.percentile(apart, 99.5) < 1e-3  # where just half is stopped, rounding decides between two splats
 
 
 def test_gradients_are_those_of_finite_differences():
@@ -84,11 +99,11 @@ def test_gradients_are_those_of_finite_differences():
         camera.position.double(),
     )
     values = [value.requires_grad_() for value in tensors(there, torch.float64)]
-    weights = torch.rand(20, 24, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.rand(20, 24, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def score(*given: torch.Tensor) -> torch.Tensor:
         seen = rasterise.render(camera, *given)
-        whole = torch.cat([seen.colours, seen.depths[..., None], seen.opacities[..., None]], 2)
+        whole = torch.cat([seen.colours, seen.opacities[..., None]], 2)
         return (whole * weights).sum()
 
     score(*values).backward()

@@ -230,9 +230,12 @@ def test_one_photo_is_not_enough_for_the_model_for_several(shots, tmp_path):
 
 
 def test_learned_splats_are_kept_beside_the_mesh_that_is_made_of_them(shots, tmp_path, monkeypatch):
-    monkeypatch.setattr(learn, "PRESETS", {"fast": learn.Plan((SIDE,), (60,), 600, 0)})
+    monkeypatch.setattr(learn, "PRESETS", {"fast": learn.Plan((SIDE,), (60,), 600, 0, 32)})
     (tmp_path / "maps").mkdir()
-    done = run(shots, tmp_path, network="splats", maps=str(tmp_path / "maps"))
+    options = {**OPTIONS, "splats": 300}
+    done = run(shots, tmp_path, options=options, network="splats", maps=str(tmp_path / "maps"))
     kept = spz.decode((tmp_path / "maps" / "ball.spz").read_bytes())
-    assert not done.splats and done.faces > 100 and len(kept) > 50
+    assert not done.splats and done.faces > 100 and 150 < len(kept) <= 300
+    again = run(shots, tmp_path, options=options, network="splats")
+    assert again.from_cache and again.faces == done.faces
     assert np.percentile(kept.centres, (5, 95), axis=0).mean(0)[1] == pytest.approx(1.0, abs=0.2)  # where the mesh is

@@ -234,6 +234,24 @@ class Field:
 
 
 @dataclass(frozen=True, eq=False)
+class Distances:
+    """A closed shape as signed distances at the corners of cubes, positive inside as a field's.
+
+    values: (X, Y, Z) float16 or float32, in the unit of the world. low: (3,) float64, the first corner. spacing: the
+    cubes' side.
+    """
+
+    values: np.ndarray
+    low: np.ndarray
+    spacing: float
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """(2, 3) float64."""
+        return self.low + np.outer((0, 1), np.array(self.values.shape) - 1) * self.spacing
+
+
+@dataclass(frozen=True, eq=False)
 class Splats:
     """A scene as coloured Gaussians (Kerbl et al. 2023, arXiv:2308.04079), in glTF's axes (x right, y up, z back) and
     in metres; all values are what is rendered, not logarithms or logits.
@@ -243,8 +261,9 @@ class Splats:
     float32 in (0, 1], at the centre. harmonics: (N, K, 3) float32 with K = 1, 4, 9 or 16: coefficients of the real
     spherical harmonics of degree 0 to 3, in the order and with the signs of the published code (see
     core/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
-    views: what they were made of, in glTF's axes. seen: of a view, what it sees of them: depth along its axis (H, W),
-    not divided by the opacity, and opacity (H, W); None where nobody renders them.
+    views: what they were made of, in glTF's axes. seen: of a view, how far it sees into them: the depth along its axis
+    (H, W) at which half of the light is stopped, 0 where it never is, and opacity (H, W); None where nobody renders
+    them. shape: of a thing that was cut out, the surface on which they began, which lies within its outlines.
     """
 
     centres: np.ndarray
@@ -255,6 +274,7 @@ class Splats:
     views: tuple[View, ...] = ()
     notes: tuple[str, ...] = ()
     seen: Callable[[View], tuple[np.ndarray, np.ndarray]] | None = None
+    shape: Distances | None = None
 
     def __post_init__(self) -> None:
         count = len(self.centres)
@@ -275,12 +295,18 @@ class Splats:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         names = ("centres", "scales", "rotations", "opacities", "harmonics")
-        return {**{name: getattr(self, name) for name in names}, "notes": _kept(self.notes)}
+        shape = self.shape
+        kept = {} if shape is None else {"shape": shape.values, "shape_at": np.array([*shape.low, shape.spacing])}
+        return {**{name: getattr(self, name) for name in names}, "notes": _kept(self.notes), **kept}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], views: tuple[View, ...]) -> Splats:
         names = ("centres", "scales", "rotations", "opacities", "harmonics")
-        return cls(*(arrays[name] for name in names), views, tuple(arrays["notes"].tolist()))
+        shape = None
+        if "shape" in arrays:
+            *low, spacing = arrays["shape_at"].tolist()
+            shape = Distances(np.asarray(arrays["shape"]), np.array(low), spacing)
+        return cls(*(arrays[name] for name in names), views, tuple(arrays["notes"].tolist()), shape=shape)
 
     def chosen(self, which: np.ndarray) -> Splats:
         """Those that an index or a mask names."""

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much memory is free, and what is said where it is too little."""
 
+import platform
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
 import pytest
 import torch
 from image_to_3d.worker.core.errors import OutOfMemory
@@ -8,6 +14,7 @@ from image_to_3d.worker.methods import method
 from image_to_3d.worker.methods.runtime import memory
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +71,30 @@ def test_what_a_runner_raises_where_memory_is_full_is_told_by_the_method(monkeyp
             raise error
     with pytest.raises(RuntimeError, match="shapes"), method._memory_told("cpu"):
         raise RuntimeError("shapes do not fit")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing, or cannot be asked")
+def test_what_was_freed_between_arrays_that_are_used_goes_back_to_the_system():
+    """In a process of its own, where nothing else allocates."""
+    code = """
+        import numpy as np
+        from worker.methods.runtime import memory
+
+        def resident():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * 4096
+
+        np.ones(8 << 20, np.uint8)  # glibc takes blocks of such a size from the heap from then on
+        kept = []
+        for _ in range(20):
+            large = np.ones(5 << 20, np.uint8)
+            kept.append(np.ones(1 << 16, np.uint8))
+            kept.append(large)
+        del kept[1::2], large
+        before = resident()
+        memory.release()
+        print(before - resident())
+    """
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    assert int(done.stdout) > 60 << 20

@@ -39,6 +39,19 @@ class Options:
     )
 
 
+@dataclass(frozen=True)
+class SplatsOptions(Options):
+    splats: int = option(
+        0,
+        "Splats at Most",
+        "More are sharper, slower and larger. 0: 6,000, 20,000 or 100,000, as the training says.",
+        0,
+        1_000_000,
+        zero="as trained",
+        usual=20_000,
+    )
+
+
 _PRESETS = {
     "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
     "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
@@ -107,14 +120,14 @@ METHODS = (
                 "splats",
                 "Gaussian splats (experimental)",
                 OWN_LICENCE,
-                "Looks like the photos from where they were taken; its mesh is rougher than the field's.",
+                "Looks like the photos from where they were taken; of a thing, its mesh is nearly the field's.",
                 also=MATTING,
                 automatic=False,
                 takes=1_000_000_000,
             ),
         ),
         runner=f"{__name__}.splats.fit",
-        options=Options,
+        options=SplatsOptions,
         presets={
             "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
             "balanced": {"training": "balanced", "grid": 160, "faces": 50_000, "texture": 1024},

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from ...core.job import Job, Span
 from ...core.view import View
-from .grid_space import Lattice, ViewTensors, at, redistanced, tensors_of
+from .grid_space import Lattice, ViewTensors, at, depth_within, redistanced, tensors_of
 from .hollows import THINNEST, sides
 
 _PIXELS = 400  # longest side of the photos
@@ -52,7 +52,7 @@ as well, and hulls got dents of a cell."""
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
 _STIFF, _KEPT = 3.0, 0.03  # weights of being as neighbours are, and of staying: 1 and 3 are alike on a bowl and a can
 _THIN = 8.0  # cells that a wall has at most
-_BAND = 5.0  # cells around the surface in which distances are moved with it
+_BAND, _BAND_CHUNK = 5.0, 1 << 16  # cells around the surface in which distances are moved with it, so many at once
 
 
 @torch.no_grad()
@@ -97,9 +97,9 @@ class _Patches:
         for _ in range(2):
             place = place - normal * (at(whole, lattice, place) * lattice.spacing)[:, None]
         apart = step * lattice.spacing
-        away, index = cKDTree(place.numpy()).query(place.numpy(), _AROUND + 1)
+        far, index = cKDTree(place.numpy()).query(place.numpy(), _AROUND + 1)
         index = torch.from_numpy(index[:, 1:])
-        weight = torch.exp(-((torch.from_numpy(away[:, 1:]).float() / (_NEAR * apart)) ** 2))
+        weight = torch.exp(-((torch.from_numpy(far[:, 1:]).float() / (_NEAR * apart)) ** 2))
         weight = weight * (normal[index] * normal[:, None]).sum(2).clamp(min=0.0) ** 4
         return cls(place, normal, apart, whole, lattice, index, weight)
 
@@ -156,8 +156,8 @@ class _Patches:
 def _walls(distance: np.ndarray, hull: np.ndarray) -> np.ndarray:
     """(X, Y, Z) signed distance of what stays of a hollow's walls, whatever photos say; infinite elsewhere."""
     solid = distance < 0.0
-    deep = ndimage.distance_transform_edt(solid) > _THIN / 2.0
-    thin = solid & (ndimage.distance_transform_edt(~deep) > _THIN / 2.0)
+    deep = depth_within(solid) > _THIN / 2.0
+    thin = solid & (depth_within(~deep) > _THIN / 2.0)
     if (distance == hull).all() or not thin.any():
         return np.full_like(hull, np.inf)
     shell = np.maximum(hull, -sides(hull) - THINNEST)
@@ -242,14 +242,16 @@ def _moves(patches: _Patches, told: Tensor, enough: Tensor) -> Tensor:
 
 def _moved(distance: np.ndarray, lattice: Lattice, patches: _Patches, moves: Tensor) -> np.ndarray:
     """The distances as the patches near them were moved: those of the same side of a wall."""
-    near = np.argwhere(np.abs(distance) < _BAND)
-    slopes = _slopes(distance)[tuple(near.T)]
-    slopes /= np.linalg.norm(slopes, axis=1, keepdims=True) + 1e-6
-    away, index = cKDTree(patches.place.numpy()).query(np.array(lattice.low) + near * lattice.spacing, _AROUND)
-    alike = (patches.normal.numpy()[index] * slopes[:, None]).sum(2).clip(1e-3)
-    closer = np.square(away / patches.apart)
-    weight = alike * np.exp(closer[:, :1] - closer)
-    move = (moves.numpy()[index] * weight).sum(1) / weight.sum(1) * (patches.apart / lattice.spacing)
-    distance = distance.copy()
-    distance[tuple(near.T)] += move.astype(np.float32)
-    return distance
+    tree, slopes, moved = cKDTree(patches.place.numpy()), _slopes(distance), distance.copy()
+    every = np.flatnonzero(np.abs(distance) < _BAND)
+    for some in np.array_split(every, max(1, len(every) // _BAND_CHUNK)):
+        near = np.stack(np.unravel_index(some, distance.shape), 1)
+        slope = slopes[tuple(near.T)]
+        slope /= np.linalg.norm(slope, axis=1, keepdims=True) + 1e-6
+        far, index = tree.query(np.array(lattice.low) + near * lattice.spacing, _AROUND)
+        alike = (patches.normal.numpy()[index] * slope[:, None]).sum(2).clip(1e-3)
+        closer = np.square(far / patches.apart)
+        weight = alike * np.exp(closer[:, :1] - closer)
+        move = (moves.numpy()[index] * weight).sum(1) / weight.sum(1) * (patches.apart / lattice.spacing)
+        moved.flat[some] += move.astype(np.float32)
+    return moved

@@ -109,8 +109,9 @@ class Grid:
         cell = torch.full(occupied.shape, -1, dtype=torch.int32, device=occupied.device)
         cell[occupied] = torch.arange(len(where), dtype=torch.int32, device=occupied.device)
         _, y, z = (n + 1 for n in occupied.shape)
-        corner = where[:, None] + torch.tensor(_CORNERS, device=occupied.device)  # (K, 8, 3)
-        flat = (corner[..., 0] * y + corner[..., 1]) * z + corner[..., 2]
+        corners = torch.tensor(_CORNERS, device=occupied.device)
+        own, others = ((place[:, 0] * y + place[:, 1]) * z + place[:, 2] for place in (where, corners))
+        flat = own[:, None] + others  # (K, 8)
         used = torch.zeros((occupied.shape[0] + 1) * y * z, dtype=torch.bool, device=occupied.device)
         used[flat.reshape(-1)] = True
         number, found = torch.cumsum(used, 0) - 1, used.nonzero()[:, 0]

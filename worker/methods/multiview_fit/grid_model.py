@@ -81,11 +81,11 @@ class Model:
         return replace(self, shape=self.shape.detach(), colours=self.colours.detach(), around=around)
 
     def neighbours(self) -> Tensor:
-        """(M, 7) rows of corners that have all six neighbours in the grid: their own first."""
+        """(M, 7) int32 rows of corners that have all six neighbours in the grid: their own first."""
         places, shape = self.grid.places, [n + 3 for n in self.grid.cell.shape]
-        row = torch.full(shape, -1, dtype=torch.long, device=places.device)
+        row = torch.full(shape, -1, dtype=torch.int32, device=places.device)
         x, y, z = (places + 1).unbind(1)
-        row[x, y, z] = torch.arange(len(places), device=places.device)
+        row[x, y, z] = torch.arange(len(places), dtype=torch.int32, device=places.device)
         moves = ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
         around = torch.stack([row[x + i, y + j, z + k] for i, j, k in moves], 1)
         return around[(around >= 0).all(1)]

@@ -19,6 +19,7 @@ from torch.nn import functional
 from ...cameras.hull import carved
 from ...core.errors import Unable
 from ...core.view import PinholeCamera, View
+from ..runtime import memory
 
 DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
 _HALF_DIAGONAL = 0.87  # of a cell, in its sides
@@ -92,7 +93,9 @@ def tensors_of(views: Sequence[View], longest: int, device: torch.device) -> lis
     masked = all(view.mask is not None for view in views)
     if masked and not any(view.mask.any() for view in views):
         raise Unable("every picture's mask is empty, so there is nothing to see: check the masks or leave them out")
-    return [tensor_of(view, longest, device, masked) for view in views]
+    tensors = [tensor_of(view, longest, device, masked) for view in views]
+    memory.release()  # between the small pictures lies what the large ones took
+    return tensors
 
 
 def tensor_of(view: View, longest: int, device: torch.device, masked: bool = True) -> ViewTensors:
@@ -198,9 +201,20 @@ def redistanced(values: np.ndarray, trusted: float = 2.0) -> np.ndarray:
     inside = values < 0.0
     if inside.all() or not inside.any():
         return values.astype(np.float32)
-    distance = distance_transform_edt(~inside) - distance_transform_edt(inside)
+    distance = depth_within(~inside) - depth_within(inside)
     far = np.sign(distance) * np.maximum(np.abs(distance) - 0.5, trusted)
     return np.where(np.abs(values) < trusted, values, far).astype(np.float32)
+
+
+def depth_within(inside: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) float32 distance of what is inside to what is not, in cells. Takes a third of the memory that SciPy's
+    own does, which is of float64, and of all three axes at once."""
+    nearest = distance_transform_edt(inside, return_distances=False, return_indices=True)
+    total = np.zeros(inside.shape, np.float32)
+    for axis, index in enumerate(nearest):
+        index -= np.arange(inside.shape[axis], dtype=index.dtype).reshape([-1 if k == axis else 1 for k in range(3)])
+        total += np.square(index, dtype=np.float32)
+    return np.sqrt(total, out=total)
 
 
 def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:

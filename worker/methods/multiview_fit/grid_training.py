@@ -146,13 +146,14 @@ def train(
     return _Training(capture, plan, job, device, on_preview, stop).result()
 
 
-def outlined_shape(capture: Capture, plan: Plan, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
+def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
     """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
-    where photos agree. job: hears each step, up to the share that colours leave. Raises Unable without a shape."""
+    where photos agree. pixels: of the photos' longer sides. job: hears each step, up to the share that colours leave.
+    Raises Unable without a shape."""
     views = capture.views
     hull = hull_distance(views, lattice, job.span(0.0, _CUT))
     distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    pixels = max(plan.pixels, _FINE)
+    pixels = max(pixels, _FINE)
     if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
         return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
     distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
@@ -216,7 +217,7 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known)
         if stage.kind == "colours":
-            _, distance = outlined_shape(self._capture, self._plan, lattice, self._job)
+            _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job)
             return from_distance(distance, lattice, self._exposure.device)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
@@ -240,6 +241,7 @@ class _Training:
         rays, optimizer = self._cast(model, length), _optimizer(stage, model, self._exposure)
         fade = 1.0 if stage.kind == "density" else 0.1 ** (1.0 / max(stage.steps, 1))
         neighbours = None if stage.kind == "density" else model.neighbours()
+        memory.release()
         for number in range(stage.steps):
             self._stopped = self._stopped or self._stop()
             if self._stopped:
@@ -332,7 +334,7 @@ def _require_memory(first: Model, stage: Stage, plan: Plan, device: torch.device
 
 def _laplacian(table: Tensor, around: Tensor) -> Tensor:
     """(M, C) how far the neighbours' mean is from a corner's own numbers; around: (M, 7) rows, the corner's first."""
-    rows = table.index_select(0, around.view(-1)).view(len(around), 7, -1)
+    rows = table.index_select(0, around.view(-1).long()).view(len(around), 7, -1)
     return rows[:, 1:].mean(1) - rows[:, 0]
 
 

@@ -122,11 +122,13 @@ def sides(distance: np.ndarray) -> np.ndarray:
     solid = distance < 0.0
     lid = np.maximum.accumulate(solid, 2) & ~np.maximum.accumulate(solid[:, :, ::-1], 2)[:, :, ::-1]
     nearest = ndimage.distance_transform_edt(solid | lid, return_distances=False, return_indices=True)
-    place = np.indices(distance.shape, np.float32)
-    slopes = np.stack(np.gradient(ndimage.gaussian_filter(distance, 1.0)), 0).astype(np.float32)
-    slopes /= np.linalg.norm(slopes, axis=0) + 1e-6
-    surface = place - slopes * np.clip(distance, 0.0, 1.5)  # between two samples
-    away = np.linalg.norm(surface[(slice(None), *nearest)] - place, axis=0)
+    even, total = ndimage.gaussian_filter(distance, 1.0), np.zeros(distance.shape, np.float32)
+    slopes = [np.gradient(even, axis=axis) for axis in range(3)]
+    between = np.clip(distance, 0.0, 1.5) / (np.sqrt(sum(map(np.square, slopes))) + 1e-6)  # the surface, of two samples
+    for axis in range(3):
+        place = np.arange(distance.shape[axis], dtype=np.float32).reshape([-1 if k == axis else 1 for k in range(3)])
+        total += np.square((place - slopes[axis] * between)[tuple(nearest)] - place)
+    away = np.sqrt(total, out=total)
     return ndimage.gaussian_filter(np.where(solid | lid, -away, 0.0), _EVEN)
 
 

@@ -19,7 +19,8 @@ from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera, View
 from ...pictures.silhouette import large_parts
-from .grid_space import DISSENT, Lattice, ViewTensors, redistanced, tensor_of
+from ..runtime import memory
+from .grid_space import DISSENT, Lattice, redistanced, tensor_of
 
 _BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 to 1.5 a bottle's skin stays within 0.5
 _PIXELS = 800  # longest side of the masks
@@ -30,6 +31,7 @@ _BLOCK, _NEAR = 4, 6.0
 No corner is farther than 3.5 from one that is looked at, and two are trusted: all within 5.5 must be."""
 
 _CHUNK = 1 << 17  # corners at once
+_NOTHING = "the pictures have masks that agree on no shape: check the poses and the masks"
 
 
 @torch.no_grad()
@@ -40,7 +42,10 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
     distance is measured in the picture, so that it is exact near the surface, and smooth. job: hears each layer. Raises
     Unable where nothing is left.
     """
-    outlines = [_Outline.of(tensor_of(view, _PIXELS, torch.device("cpu"))) for view in views if view.mask.any()]
+    outlines = [_Outline.of(view) for view in views if view.mask.any()]
+    if not outlines:
+        raise Unable(_NOTHING)
+    memory.release()
     which, most = int(DISSENT * len(views)) + 1, float(max(lattice.cells))
 
     def told(points: Tensor) -> Tensor:
@@ -56,7 +61,7 @@ def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> n
         place = places[start : start + _CHUNK]
         distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
     if not (distance < 0.0).any():
-        raise Unable("the pictures have masks that agree on no shape: check the poses and the masks")
+        raise Unable(_NOTHING)
     return redistanced(distance.numpy())
 
 
@@ -85,7 +90,8 @@ class _Outline:
     position: Tensor
 
     @classmethod
-    def of(cls, view: ViewTensors) -> _Outline:
+    def of(cls, view: View) -> _Outline:
+        view = tensor_of(view, _PIXELS, torch.device("cpu"))
         thing = view.mask.numpy() > 0.5
         thing = ~large_parts(~thing, _PINHOLE * float(thing.mean()))
         inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)

@@ -28,6 +28,7 @@ def run(task: Task, loaded: None, job: Job | Span) -> Splats:
     capture = captured(task, job.span(0.0, 0.1))
     with memory.guard(device, memory.FASTER):
         plan = learn.PRESETS[task.options.training]
+        plan = dataclasses.replace(plan, most=task.options.splats or plan.most)
         learned = learn.learn(capture, plan, job.span(0.1, 1.0), device, task.on_preview, job.is_enough)
     return _with_views(learned.splats, capture.views, device)
 
@@ -47,13 +48,13 @@ def _with_views(splats: Splats, views: tuple[View, ...], device: torch.device) -
 
 
 def _renderer(splats: Splats, device: torch.device) -> Callable[[View], tuple[np.ndarray, np.ndarray]]:
-    values = (splats.centres, splats.scales, splats.rotations, splats.opacities, splats.harmonics[:, :1])
+    values = (splats.centres, splats.scales, splats.rotations, splats.opacities)
     tensors = [torch.tensor(value, device=device) for value in values]
 
     def seen(view: View) -> tuple[np.ndarray, np.ndarray]:
         pixels = max(view.camera.width, view.camera.height)
         with torch.inference_mode():
-            found = rasterise.render(rasterise.Camera.of(view, pixels, device), *tensors)
-        return found.depths.cpu().numpy(), found.opacities.cpu().numpy()
+            depth, opacity = rasterise.depth(rasterise.Camera.of(view, pixels, device), *tensors)
+        return depth.cpu().numpy(), opacity.cpu().numpy()
 
     return seen

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where splats begin: at the cameras' sparse points, and within the outlines of what is cut out. Brings torch."""
+"""Where splats begin: on the surface that outlines and photos tell of what is cut out, else at the cameras' sparse
+points and anywhere beside them. Brings torch."""
 
 from __future__ import annotations
 
@@ -13,10 +14,26 @@ from torch import Tensor
 from ....cameras.capture import Capture
 from ....core.errors import Unable
 from ....core.harmonics import of_colours
+from ....core.job import Job, Span
+from ....core.representations import Distances
 from ....core.view import View
+from ..grid_space import Lattice
+from ..grid_training import outlined_shape
 
-_OPACITY = 0.1
-"""At the beginning, as published."""
+_OPACITY, _ON_SURFACE = 0.1, 0.8
+"""At the beginning: as published, and of what lies on a surface."""
+
+_WIDE, _FLAT = 0.7, 0.15
+"""Deviations of what lies on a surface, of the way to its neighbours: along it, and of these across it."""
+
+_LOOSE = 10_000
+"""Splats at most that begin without a surface."""
+
+_BESIDE, _STEEP = 0.7, 0.3
+"""Cells from the surface of corners at which splats begin, and the least slope by which they are moved."""
+
+_SQUARELY = 4
+"""Power of the cosine by which a picture counts for the colour of a surface: what looks past it is seldom right."""
 
 _TRIES = 20
 """How many random places are tried for each that is wanted: a thin thing fills a hundredth of its box."""
@@ -24,10 +41,12 @@ _TRIES = 20
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """centres: (N, 3) float32 in the capture's world. colours: (N, 3) sRGB in [0, 1]."""
+    """centres: (N, 3) float32 in the capture's world. colours: (N, 3) sRGB in [0, 1]. normals: (N, 3) of the surface on
+    which they lie, None where they lie anywhere."""
 
     centres: np.ndarray
     colours: np.ndarray
+    normals: np.ndarray | None = None
 
     def tensors(self, degree: int) -> dict[str, Tensor]:
         """As they are learned: scales as logarithms, opacities as logits, as large as the way to their neighbours."""
@@ -36,20 +55,42 @@ class Start:
         size = np.clip(near.reshape(count, -1)[:, 1:].mean(1) if count > 1 else np.full(1, 0.01), 1e-4, 0.1)
         harmonics = np.zeros((count, (degree + 1) ** 2, 3), np.float32)
         harmonics[:, :1] = of_colours(self.colours)
-        rotations = np.tile(np.float32([1.0, 0.0, 0.0, 0.0]), (count, 1))
+        flat, opacity = (1.0, _OPACITY) if self.normals is None else (_FLAT, _ON_SURFACE)
+        size = size if self.normals is None else _WIDE * size
         found = {
             "centres": self.centres,
-            "scales": np.repeat(np.log(size)[:, None], 3, 1),
-            "rotations": rotations,
-            "opacities": np.full(count, np.log(_OPACITY / (1.0 - _OPACITY))),
+            "scales": np.log(size)[:, None] + np.log([1.0, 1.0, flat]),
+            "rotations": np.tile([1.0, 0.0, 0.0, 0.0], (count, 1)) if self.normals is None else _turned(self.normals),
+            "opacities": np.full(count, np.log(opacity / (1.0 - opacity))),
             "harmonics": harmonics,
         }
         return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in found.items()}
 
 
-def begun(capture: Capture, most: int, seed: int) -> Start:
-    """At most so many places. Raises Unable where there is none."""
+def _turned(normals: np.ndarray) -> np.ndarray:
+    """(N, 4) unit quaternions (w, x, y, z) that turn the third axis to unit normals (N, 3): halfway there."""
+    x, y, z = normals.T
+    found = np.stack([1.0 + z, -y, x, np.zeros(len(x))], 1)
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.where(length > 1e-3, found / np.maximum(length, 1e-3), (0.0, 1.0, 0.0, 0.0))
+
+
+def shaped(capture: Capture, pixels: int, cells: int, job: Job | Span) -> Distances | None:
+    """The surface that outlines and photos tell, in the capture's world; None where nothing is cut out. pixels: of the
+    photos. cells: along its longest side. Raises Unable where outlines agree on nothing."""
+    if capture.unbounded or any(view.mask is None for view in capture.views):
+        return None
+    lattice = Lattice.over(capture.bounds, cells)
+    _, distance = outlined_shape(capture, pixels, lattice, job)
+    return Distances((-lattice.spacing * distance).astype(np.float16), np.array(lattice.low), lattice.spacing)
+
+
+def begun(capture: Capture, most: int, seed: int, shape: Distances | None = None) -> Start:
+    """So many places on the shape, or half as many in the box, at most `_LOOSE`. Raises Unable where there is none."""
     random = np.random.default_rng(seed)
+    if shape is not None:
+        return _on(shape, capture.views, most, random)
+    most = min(most // 2, _LOOSE)
     low, high = capture.bounds
     tried = random.uniform(low, high, (_TRIES * most, 3))
     places = tried[_within(capture.views, tried)]
@@ -62,6 +103,19 @@ def begun(capture: Capture, most: int, seed: int) -> Start:
     if not len(centres):
         raise Unable("the outlines of the photos have no place in common: leave out photos of other things")
     return Start(centres, _colours(capture.views, centres))
+
+
+def _on(shape: Distances, views: tuple[View, ...], most: int, random: np.random.Generator) -> Start:
+    """At most so many places on the shape: corners beside it, moved onto it."""
+    outside = -shape.values.astype(np.float32) / shape.spacing
+    near = np.argwhere(np.abs(outside) < _BESIDE)
+    near = near[random.permutation(len(near))[:most]]
+    slopes = np.stack(np.gradient(outside), -1)[tuple(near.T)]
+    length = np.linalg.norm(slopes, axis=1, keepdims=True)
+    normals = np.where(length > 1e-3, slopes / np.maximum(length, 1e-3), (0.0, 0.0, 1.0))
+    cells = near - outside[tuple(near.T)][:, None] * normals / np.maximum(length, _STEEP)
+    centres = (shape.low + cells * shape.spacing).astype(np.float32)
+    return Start(centres, _colours(views, centres, normals), normals)
 
 
 def _within(views: tuple[View, ...], points: np.ndarray) -> np.ndarray:
@@ -77,14 +131,19 @@ def _within(views: tuple[View, ...], points: np.ndarray) -> np.ndarray:
     return inside & seen
 
 
-def _colours(views: tuple[View, ...], points: np.ndarray) -> np.ndarray:
-    """The mean of what the pictures show there, hidden or not: (N, 3) in [0, 1]."""
-    total, count = np.zeros((len(points), 3)), np.zeros(len(points))
+def _colours(views: tuple[View, ...], points: np.ndarray, normals: np.ndarray | None = None) -> np.ndarray:
+    """The mean of what the pictures show there, hidden or not, those counting most that look at it most squarely: (N,
+    3) in [0, 1]."""
+    total, weight = np.zeros((len(points), 3)), np.zeros(len(points))
     for view in views:
         columns, rows, here = _pixels(view, points)
-        total[here] += view.rgb[rows[here], columns[here]]
-        count += here
-    return total / np.maximum(count, 1)[:, None] / 255.0
+        back = view.position - points
+        back /= np.linalg.norm(back, axis=1, keepdims=True)
+        squarely = 1.0 if normals is None else np.clip((back * normals).sum(1), 0.02, 1.0) ** _SQUARELY
+        share = here * squarely
+        total += share[:, None] * view.rgb[rows, columns]
+        weight += share
+    return total / np.maximum(weight, 1e-9)[:, None] / 255.0
 
 
 def _pixels(view: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
