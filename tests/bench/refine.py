@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `refine` does by a picture's own evidence, against the truth: no network but the included ones.
+"""What `refine` does by a picture's own evidence, against the truth.
 
-    python tests/bench/refine.py [--every N --first N --of THING ...] [--kinds KIND ...] [--meshes FOLDER] [--pairs]
+    python tests/bench/refine.py [--every N --first N --of THING ...] [--kinds KIND ...] [--normals WHOSE] [--other]
+        [--meshes FOLDER] [--pairs]
 
 YCB's scans, each photographed from the first view of objects.py. What is refined is the scan itself, smoothly deformed
 (stretched by a quarter along an axis, bent, or with a bulge), a blob of its proportions, or what the included generator
 makes of the picture. Told are, before and after: IoU of the outlines, with the camera that is found; normal, the mean
 degrees between the result's normals and the true ones, each seen from its own camera; F and clay as in objects.py and
-eye.py, by size and place alone. Before is the lower bar: the mesh as it came, from where its outline fits best.
+eye.py, by size and place alone. Before is the lower bar: the mesh as it came, from where it fits best.
+
+--normals: `included` (what the included object network sees, as the product does), `none` (outlines alone), or so many
+degrees by which the true ones are smoothly off: a stand-in for those of a large network. --other: deformations on which
+nothing was set: shorter along an axis, bent to the other side across the third axis and less, a bulge elsewhere.
 
 --pairs: each deformed mesh, with and without its texture, and the picture of each thing: how many right and how many
 wrong pairs are refused.
@@ -20,7 +25,7 @@ import itertools
 import sys
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import checkout  # noqa: F401 - first: it names the package
@@ -39,13 +44,19 @@ from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.projection import silhouette_iou
 from image_to_3d.worker.methods.matting import matte
 from image_to_3d.worker.pictures.load import Picture
+from image_to_3d.worker.pipeline.facing import facing
+from image_to_3d.worker.pipeline.request import Machine
 from objects import render
+from scipy.ndimage import gaussian_filter
 from trimesh.ray.ray_pyembree import RayMeshIntersector
 
 JOB = Job(lambda *_: None)
+MACHINE = Machine(hybrid.NOWHERE, Path("none"), "cpu")
 SIDE, POINTS = 512, 20_000
 STRETCH, BEND, BULGE = 1.25, 0.3, (0.3, 0.4)
 """Times as long along an axis; half sides by which ends are off to the side; half sides of a bulge, and how wide."""
+
+SMOOTH_OVER = 12  # pixels over which a stand-in's normals are wrong alike
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +69,33 @@ class Thing:
     picture: Picture
 
     @classmethod
-    def of(cls, path: Path) -> Thing:
+    def of(cls, path: Path, other: bool = False) -> Thing:
         scan = objects.load(path)
         seen = render.orbit_view(scan, *objects.VIEWS[0], objects.PIXELS, objects.FOV)
         picture = objects.pictured(scan, seen, path.stem)
         camera = picture.view(objects.FOV).camera
         alpha = matte.subject_alpha(picture, hybrid.NOWHERE, "")
         turn = np.diag([1.0, -1.0, -1.0]) @ seen.rotation.T
-        return cls(path.stem, scan, View(camera, turn, seen.position, picture.rgb, alpha, path.stem), picture)
+        return cls(path.stem, scan, View(camera, turn, seen.position, picture.rgb, alpha, path.stem), picture, other)
+
+    other: bool = False
 
     @property
     def random(self) -> np.random.Generator:
-        return np.random.default_rng(zlib.crc32(self.name.encode()))
+        return np.random.default_rng(zlib.crc32(f"{self.name}{' other' * self.other}".encode()))
+
+    def told(self, whose: str) -> Thing:
+        """With the normals of a network, or with the true ones and an error."""
+        if whose == "none":
+            return self
+        if whose == "included":
+            return replace(self, view=facing(self.view, self.picture, MACHINE, JOB))
+        true = np.nan_to_num(normals(self.scan.vertices, self.scan.faces, self.view))
+        error = gaussian_filter(self.random.normal(size=true.shape), (SMOOTH_OVER, SMOOTH_OVER, 0))
+        found = true + np.radians(float(whose)) * error / np.linalg.norm(error, axis=2).mean() * np.sqrt(1.5)
+        found = np.where(true.any(axis=2, keepdims=True), found, 0.0)
+        found /= np.maximum(np.linalg.norm(found, axis=2, keepdims=True), 1e-9)
+        return replace(self, view=replace(self.view, normals=np.float32(found)))
 
 
 def centred(thing: Thing) -> tuple[np.ndarray, np.ndarray, float]:
@@ -81,14 +107,14 @@ def centred(thing: Thing) -> tuple[np.ndarray, np.ndarray, float]:
 
 def stretched(points: np.ndarray, thing: Thing) -> np.ndarray:
     factors = np.ones(3)
-    factors[thing.random.integers(3)] = STRETCH
+    factors[thing.random.integers(3)] = 1.0 / STRETCH if thing.other else STRETCH
     return points * factors
 
 
 def bent(points: np.ndarray, thing: Thing) -> np.ndarray:
-    along, aside = np.argsort(-np.ptp(points, axis=0))[:2]
+    along, second, third = np.argsort(-np.ptp(points, axis=0))
     found = points.copy()
-    found[:, aside] += BEND * points[:, along] ** 2
+    found[:, third if thing.other else second] += BEND * (-0.7 if thing.other else 1.0) * points[:, along] ** 2
     return found
 
 
@@ -239,6 +265,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the scan to begin with")
     parser.add_argument("--of", nargs="*", default=[""], help="parts of the names of the scans that are wanted")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="what is refined")
+    parser.add_argument("--normals", default="included", help="included, none, or degrees that true ones are off")
+    parser.add_argument("--other", action="store_true", help="deformations on which nothing was set")
     parser.add_argument("--meshes", type=Path, required=True, help="a folder where the meshes are written")
     parser.add_argument("--clay", action="store_true", help="clay as well, which takes as long as all else")
     parser.add_argument("--pairs", action="store_true", help="right and wrong pairs alone")
@@ -246,7 +274,8 @@ def main() -> None:
     options.meshes.mkdir(parents=True, exist_ok=True)
     folder = objects.shared_folder() / "data" / "assets" / "ycb"
     paths = sorted(folder.glob("*.glb"))[options.first :: options.every]
-    things = [Thing.of(path) for path in paths if any(part in path.name for part in options.of)]
+    things = [Thing.of(path, options.other) for path in paths if any(part in path.name for part in options.of)]
+    things = [thing.told(options.normals) for thing in things]
     if options.pairs:
         sys.stdout.write(refused(things, options))
         return

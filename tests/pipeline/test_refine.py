@@ -12,8 +12,12 @@ import trimesh
 from image_to_3d.worker import cli
 from image_to_3d.worker.core.errors import OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.finish import refined
-from image_to_3d.worker.pipeline.refine import refine
+from image_to_3d.worker.methods.method import Method, Network
+from image_to_3d.worker.pictures.load import Picture, load
+from image_to_3d.worker.pipeline import facing
+from image_to_3d.worker.pipeline.refine import refine, seen
 from image_to_3d.worker.pipeline.request import Machine
 from image_to_3d.worker.store.weights import WeightStore
 from image_to_3d.worker.wire import making, protocol
@@ -77,6 +81,52 @@ def test_the_outline_becomes_the_pictures_and_place_name_and_unseen_colours_stay
     assert np.abs(colours(found)[front] - RED).max(axis=1).mean() < 30
     assert np.abs(colours(found)[found.vertices[:, 2] < 28.0] - BLUE).max(axis=1).mean() < 30
     assert len(made.cameras) == 1 and made.faces == 5120
+
+
+def sees(monkeypatch, name: str, says) -> list[str]:
+    """The network of that name, as if it were fetched, says that; which networks were asked is heard."""
+    asked, original = [], Method.run
+    monkeypatch.setattr(Network, "is_here", lambda self, weights: self.name in (name, facing.INCLUDED))
+
+    def run(self, task, job):
+        asked.append(task.network.name)
+        return says(task.picture) if task.network.name == name else original(self, task, job)
+
+    monkeypatch.setattr(Method, "run", run)
+    return asked
+
+
+def slanting(picture: Picture) -> DepthMap:
+    """Normals of a plane that is turned to the left."""
+    normals = np.zeros((40, 50, 3), np.float32) + np.float32([-0.6, 0.0, -0.8])
+    return DepthMap(np.ones((40, 50), np.float32), True, np.ones((40, 50), bool), picture.view(35.0), normals=normals)
+
+
+def broken(picture: Picture) -> DepthMap:
+    raise Unable("the network gave nothing")
+
+
+@pytest.mark.parametrize(("says", "asked"), [(slanting, ["moge-2"]), (broken, ["moge-2", "included-object"])])
+def test_normals_are_those_of_a_fetched_network_or_else_of_the_included_one(
+    tmp_path, picture, monkeypatch, says, asked
+):
+    heard = sees(monkeypatch, "moge-2", says)
+    machine, job = Machine(WeightStore(tmp_path), tmp_path, "cpu"), Job(lambda *_: None)
+    loaded = load(Path(picture), job.check)
+    view = facing.facing(seen(loaded, machine), loaded, machine, job)
+    assert heard == asked
+    middle = view.normals[view.normals.shape[0] // 2, view.normals.shape[1] // 2]
+    assert (abs(middle[0] + 0.6) < 1e-3) == (says is slanting) and middle[2] < -0.5
+    assert not view.normals[0, 0].any()
+
+
+def test_without_any_network_the_outline_is_enough(tmp_path, picture, monkeypatch):
+    def none(*_):
+        raise Unable("nothing")
+
+    monkeypatch.setattr(facing, "_seen", none)
+    made = run(tmp_path, ball(3), picture)
+    assert any("the outline fits the picture by 9" in note for note in made.warnings)
 
 
 def test_the_same_again_gives_the_same_mesh(tmp_path, picture):

@@ -92,7 +92,9 @@ class View:
     knows. name: the picture's, "" where it has no other than the thing. exact: whether the pose is known; else it is
     where to begin to look for it. turns: where else to begin: (up, sideways) in degrees that the camera is swung around
     the thing, as the camera sees up and sideways. confidence: (H, W) float32 in [0, 1], how far the picture is to be
-    believed at each pixel; None: everywhere, as photos are.
+    believed at each pixel; None: everywhere, as photos are. normals: (h, w, 3) float32 of the thing, of any number of
+    pixels: unit vectors from its surface towards the camera, in the camera's axes, zero where nobody knows; None:
+    nowhere.
     """
 
     camera: PinholeCamera
@@ -104,6 +106,7 @@ class View:
     exact: bool = True
     turns: tuple[tuple[float, float], ...] = ()
     confidence: np.ndarray | None = None
+    normals: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         size = self.camera.height, self.camera.width

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Anybody's mesh and one picture of the same thing: the mesh with the picture's outline and its colours.
 
-The camera is found by the outline; what the picture's outline says the mesh follows; then the picture is laid onto what
-it sees, and the mesh's own colours onto the rest. Place, size and name stay. Knows views and geometry; must not know
-networks, methods or requests.
+The camera is found by the outline, and by the picture's normals where a network saw any; what both say the mesh
+follows; then the picture is laid onto what it sees, and the mesh's own colours onto the rest. Place, size and name
+stay. Knows views and geometry; must not know networks, methods or requests.
 """
 
 from __future__ import annotations
@@ -183,13 +183,15 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
 
 def located(found: Found, view: View) -> tuple[View, float]:
     """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
-    thing."""
-    mesh = found.mesh
+    thing, which the outline alone says: normals are too rough for that."""
+    by_outline, iou = _placed(found.mesh, replace(view, normals=None))
+    _check_same(found, by_outline, iou)
+    return (by_outline, iou) if view.normals is None else _placed(found.mesh, view)
+
+
+def _placed(mesh: Mesh, view: View) -> tuple[View, float]:
     fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
-    place = {"camera": fit.view.camera, "rotation": fit.view.rotation, "position": fit.view.position}
-    view = replace(view, **place)
-    _check_same(found, view, fit.iou)
-    return view, fit.iou
+    return replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 
 def _check_same(found: Found, view: View, iou: float) -> None:
@@ -256,7 +258,7 @@ def _starts(mesh: Mesh, view: View, yaws: Sequence[int] = _YAWS, pitches: Sequen
     far = _AWAY * size * camera.fx / min(camera.width, camera.height)
     front = View(camera, np.diag([1.0, -1.0, -1.0]), centre + np.array([0.0, 0.0, far]))
     turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in pitches for yaw in yaws)
-    return [moved(front, np.array(turn), centre, size) for turn in turns]
+    return [replace(moved(front, np.array(turn), centre, size), normals=view.normals) for turn in turns]
 
 
 def _middle(mesh: Mesh) -> tuple[np.ndarray, float]:

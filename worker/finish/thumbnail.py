@@ -17,7 +17,7 @@ from ..geometry.glb_reading import read_glb
 from ..geometry.mesh import Mesh
 from ..geometry.texturing.photo import sampled
 from ..geometry.texturing.projection import moved
-from ..geometry.texturing.rasterise import covered, projected
+from ..geometry.texturing.rasterise import first_seen, projected
 
 FOV, YAW, PITCH = 30.0, 25.0, 15.0
 """Degrees: the camera's field of view, and how far beside and above the front it stands: a shape is seen there that the
@@ -36,18 +36,10 @@ def drawn(mesh: Mesh, size: int, photo: CameraInfo | None = None) -> tuple[np.nd
     """(size, size, 4) uint8 sRGB with alpha, twice: with the mesh's texture, and as clay. Faces are seen from both
     sides. photo: the camera of an open surface, from near which it is seen; a closed one is from beside its front."""
     view = _beside(mesh, size * _FINER) if photo is None else _near(mesh, size * _FINER, photo)
-    seen = projected(mesh.vertices, view)
-    ahead = np.flatnonzero((seen[:, 2] > 1e-9)[mesh.faces].all(axis=1))
-    corners = seen[mesh.faces[ahead]]
-    found = covered(corners[..., :2], view.camera.width, view.camera.height)
-    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)
-    first = np.full(view.camera.width * view.camera.height, -1)
-    order = np.argsort(inverse)
-    first[found.pixel[order]] = order  # of several the last one stays: the nearest
-    found = found.taken(first[first >= 0])
-    clay = _shaded(found.interpolated(mesh.with_normals().normals, mesh.faces[ahead]), view)
-    colour = clay if mesh.texture is None or mesh.uv is None else _textured(mesh, found, mesh.faces[ahead])
-    return tuple(_picture(values, first >= 0, size) for values in (colour, clay))
+    found = first_seen(mesh.vertices, mesh.faces, view)
+    clay = _shaded(found.interpolated(mesh.with_normals().normals, mesh.faces), view)
+    colour = clay if mesh.texture is None or mesh.uv is None else _textured(mesh, found, mesh.faces)
+    return tuple(_picture(values, found.pixel, size) for values in (colour, clay))
 
 
 def drawn_of(path: Path, size: int, photo: CameraInfo | None = None) -> np.ndarray:
@@ -104,8 +96,8 @@ def _shaded(normals: np.ndarray, view: View) -> np.ndarray:
     return np.repeat((_CLAY * (0.25 + 0.75 * light))[:, None], 3, axis=1)
 
 
-def _picture(values: np.ndarray, there: np.ndarray, size: int) -> np.ndarray:
-    rgba = np.zeros((len(there), 4), np.float32)
-    rgba[there, :3], rgba[there, 3] = np.clip(values, 0.0, 1.0), 1.0
+def _picture(values: np.ndarray, pixel: np.ndarray, size: int) -> np.ndarray:
+    rgba = np.zeros(((size * _FINER) ** 2, 4), np.float32)
+    rgba[pixel, :3], rgba[pixel, 3] = np.clip(values, 0.0, 1.0), 1.0
     whole = Image.fromarray(np.rint(255.0 * rgba).astype(np.uint8).reshape(size * _FINER, size * _FINER, 4))
     return np.asarray(whole.resize((size, size), Image.Resampling.BOX))

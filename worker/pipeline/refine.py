@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole way of one `refine`: a mesh of anybody's, and a picture of the same thing -> the mesh as that shows it.
 
-By its outline, for which no network is needed but for cutting the thing out of a picture before a background, or by a
-network that refines shapes (see refining_network.py). Knows pictures, methods' matting,
+By its outline and its normals, for which no network is needed but those that ship (a fetched one that sees normals is
+taken instead), or by a network that refines shapes (see refining_network.py). Knows pictures, methods' matting,
 finish and the store; must not know pipes, threads, torch or how progress is shown.
 """
 
@@ -23,6 +23,7 @@ from ..finish.asset import Asset, write
 from ..finish.refined import opened, refined
 from ..methods.matting import matte
 from ..pictures.load import Picture, check_shows_something, load
+from .facing import facing
 from .generate import checked_output
 from .refining_network import Refiner
 from .request import Machine
@@ -56,6 +57,8 @@ def refine(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     job.report(0.05, "cutting the object out")
     with job.timed("cutting out"):
         view = seen(picture, machine)
+    with job.timed("normals"):
+        view = facing(view, picture, machine, job.span(0.08, 0.1))
     make = partial(network, picture) if network else refined
     asset = make(found, view, request.texture, job.span(0.1, 0.95))
     job.report(0.95, "writing the GLB")

@@ -187,3 +187,20 @@ def depth_buffer(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndar
     np.maximum.at(nearest, found.pixel, inverse)
     with np.errstate(divide="ignore"):
         return (1.0 / nearest).reshape(height, width).astype(np.float32)
+
+
+def first_seen(vertices: np.ndarray, faces: np.ndarray, view: View) -> Covered:
+    """Which face (of all) is the first in each pixel of a view that any covers, and where on it.
+
+    As with `depth_buffer`; weights are linear on the screen.
+    """
+    seen = projected(vertices, view)
+    ahead = np.flatnonzero((seen[:, 2] > 1e-9)[faces].all(axis=1))
+    corners = seen[faces[ahead]]
+    found = covered(corners[..., :2], view.camera.width, view.camera.height)
+    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)
+    first = np.full(view.camera.width * view.camera.height, -1)
+    order = np.argsort(inverse)
+    first[found.pixel[order]] = order  # of several the last one stays: the nearest
+    found = found.taken(first[first >= 0])
+    return Covered(found.pixel, ahead[found.face], found.weights)
