@@ -15,7 +15,7 @@ IMPROVE = "improve"
 class Preset:
     """Of `improve`. faces: at most; texture: texels along its side. seconds: of one core of a processor that a first
     run took, with one picture and the painter that ships; memory: bytes that it took at most. Both were measured on a
-    mesh of 6,000 faces, of which the first round was left in each."""
+    mesh of 6,000 faces, after whose first round there was nothing more to paint."""
 
     rounds: int
     faces: int
