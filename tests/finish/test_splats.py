@@ -92,7 +92,7 @@ def test_splats_survive_their_arrays(splats):
 def test_splats_of_what_is_cut_out_lie_on_its_surface_and_are_opaque(splats):
     away = np.linalg.norm(splats.centres - TO_GLTF @ ball.CENTRE, axis=1)
     assert np.abs(np.median(away) - ball.RADIUS) < 0.05  # a pixel
-    assert np.median(splats.opacities) > 0.5
+    assert np.median(splats.opacities) > 0.75  # with what thins out a cloud .68
     flat = np.sort(splats.scales, 1)
     assert np.median(flat[:, 0] / flat[:, 1]) < 0.5
 
