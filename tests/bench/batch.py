@@ -5,8 +5,8 @@
                                                   [--steps batch loop kill] [--sample 40] [--kills 10]
 
 PICTURES: files and folders; where there are fewer than `count`, mirrored and cropped ones follow. All are made no
-larger than `side`. FOLDER keeps what is made; steps may be run one after the other. The loop is run on every so many-th
-picture and scaled. Nothing is taken from a cache. Prints one line of JSON for each step.
+larger than `side`. FOLDER keeps what is made; steps may be run one after the other. The loop is run on `sample` of the
+pictures, bad ones in their share, and scaled. Nothing is taken from a cache. Prints one line of JSON for each step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LIMIT = 900.0
 def written(folder: Path, sources: list[Path], count: int, bad: int, side: int) -> None:
     """The pictures, `bad` of them such that nothing can be made of them, evenly among the others."""
     folder.mkdir(parents=True, exist_ok=True)
-    places = {round((number + 0.5) * count / bad): number for number in range(bad)} if bad else {}
+    places = _places(count, bad)
     for number in range(count):
         source = sources[number % len(sources)]
         with Image.open(source) as opened:
@@ -46,6 +46,11 @@ def written(folder: Path, sources: list[Path], count: int, bad: int, side: int) 
         picture.save(path, quality=92)
         if number in places:
             _spoilt(path, places[number])
+
+
+def _places(count: int, bad: int) -> dict[int, int]:
+    """Of so many pictures, the numbers of those that are bad, each with what is wrong with it."""
+    return {round((number + 0.5) * count / bad): number for number in range(bad)} if bad else {}
 
 
 def _varied(picture: Image.Image, round: int) -> Image.Image:
@@ -85,18 +90,22 @@ def batched(folder: Path) -> dict:
     return {"batch_cpu_s": round(spent() - before, 1), **{name: answer[name] for name in ("made", "kept", "failed")}}
 
 
-def looped(folder: Path, sample: int) -> dict:
-    """A program for each of a sample of the pictures, scaled to all of them."""
-    pictures = sorted((folder / "pictures").iterdir())
-    chosen = [pictures[round((number + 0.5) * len(pictures) / sample - 0.5)] for number in range(sample)]
-    before, codes = spent(), []
-    for picture in chosen:
-        command = worker("generate", picture, "-o", folder / "loop.glb", "--preset", "fast", "--included")
-        command += ["--no-cache", "--device", "cpu"]
-        codes.append(subprocess.run(command, cwd=checkout.ROOT, capture_output=True, timeout=LIMIT).returncode)
-    used = spent() - before
-    whole = used * len(pictures) / sample
-    return {"loop_cpu_s": round(whole, 1), "sample": sample, "sample_cpu_s": round(used, 1), "bad": codes.count(1)}
+def looped(folder: Path, sample: int, bad: int) -> dict:
+    """A program for each of a sample of the pictures, of good and bad ones in their shares, scaled to all of them."""
+    pictures, whole, used, codes = sorted((folder / "pictures").iterdir()), 0.0, 0.0, []
+    places = _places(len(pictures), bad)
+    for group in ([path for n, path in enumerate(pictures) if (n in places) is wrong] for wrong in (False, True)):
+        count = min(len(group), max(1, round(sample * len(group) / len(pictures))))
+        before = spent()
+        for number in range(count):
+            picture = group[int((number + 0.5) * len(group) / count)]
+            command = worker("generate", picture, "-o", folder / "loop.glb", "--preset", "fast", "--included")
+            command += ["--no-cache", "--device", "cpu"]
+            codes.append(subprocess.run(command, cwd=checkout.ROOT, capture_output=True, timeout=LIMIT).returncode)
+        spent_now = spent() - before
+        used, whole = used + spent_now, whole + spent_now * len(group) / max(count, 1)
+    told = {"sample": len(codes), "sample_cpu_s": round(used, 1), "bad": codes.count(1)}
+    return {"loop_cpu_s": round(whole, 1), **told}
 
 
 def killed(folder: Path, kills: int) -> dict:
@@ -173,7 +182,7 @@ def main() -> None:
         if step == "batch":
             found = batched(folder)
         else:
-            found = looped(folder, asked.sample) if step == "loop" else killed(folder, asked.kills)
+            found = looped(folder, asked.sample, asked.bad) if step == "loop" else killed(folder, asked.kills)
         print(json.dumps({"step": step, **found}), flush=True)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker.app import App
-from image_to_3d.worker.core.errors import Invalid, Unable
+from image_to_3d.worker.core.errors import Invalid, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish import improved
@@ -141,6 +141,19 @@ def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, quick):
     quick["width"] = 0.7
     last = rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
     assert last.asset is start and "round 1 would have made the photo's own view worse" in last.ended
+
+
+def test_a_round_whose_outlines_leave_nothing_is_left_out(start, photo, monkeypatch):
+    raised = [OutOfMemory("full", 2, 1), Unable("the field is nowhere inside")]
+
+    def contradicted(*asked):
+        raise raised.pop()
+
+    monkeypatch.setattr(improved, "followed", contradicted)
+    last = rounds(start, [photo], [PLAN, PLAN], Nothing(), 0, JOB)
+    assert last.asset is start and last.number == 0 and "no shape has all outlines of round 1" in last.ended
+    with pytest.raises(OutOfMemory):
+        rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
 
 
 def test_who_has_enough_keeps_the_round_before(start, photo, quick):

@@ -30,7 +30,7 @@ from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.mirrored import mirrored
-from ..geometry.texturing.projection import fitted_from, fitted_view, framed_from, moved, silhouette_iou
+from ..geometry.texturing.projection import fitted_from, fitted_view, framed_from, moved, reduced, silhouette_iou
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
@@ -54,7 +54,10 @@ stretches and cameras, which gain less and ruin it. Of deformed scans of YCB non
 others get below; with .67 one plate does, and its normals are twice as wrong."""
 
 _YAWS, _PITCHES = range(0, 360, 30), (0.0, 20.0)  # degrees from which a picture may have been taken
-_ALL_PITCHES = (-15.0, 10.0, 35.0, 60.0)  # the same of several pictures from all around
+_ALL_YAWS, _ALL_PITCHES = range(0, 360, 15), (-15.0, 5.0, 25.0, 45.0, 65.0)
+"""The same of several pictures from all around. Steps of 30 and 25 degrees left two of eight places of a bottle out of
+reach, one on its wrong side."""
+
 _COLOURS = 0.2
 """By how much of an outline's IoU colours that agree wholly are better than those that do not at all. Of eight photos
 of a bottle, .1 to .5 find the same places."""
@@ -201,36 +204,37 @@ def located_among(found: Found, view: View) -> View:
     one from which the mesh has its own colours where the picture has them."""
     mesh, mask = found.mesh, view.mask >= 128
     places, colours = found.places[::_EVERY], None if found.colours is None else found.colours[::_EVERY]
+    vertices, faces = reduced(mesh.vertices, mesh.faces)
+    few = Mesh(vertices.astype(np.float32), faces.astype(np.int32))
 
     def worth(iou: float, there: View) -> float:
         there = replace(view, rotation=there.rotation, position=there.position)
-        return iou + _COLOURS * agreement(mesh, places, colours, there)
+        return iou + _COLOURS * agreement(few, places, colours, there)
 
-    framed = framed_from(mesh.vertices, mesh.faces, mask, _starts(mesh, view, _ALL_PITCHES))
+    framed = framed_from(mesh.vertices, mesh.faces, mask, _starts(mesh, view, _ALL_YAWS, _ALL_PITCHES))
     likely = [each for each in framed if each[0] > max(framed, key=itemgetter(0))[0] - _LIKELY]
     likely.sort(key=lambda each: worth(*each), reverse=True)
     fits = [fitted_view(mesh.vertices, mesh.faces, mask, start) for _, start in likely[:_TRIED]]
     best = max((worth(fit.iou, fit.view), number) for number, fit in enumerate(fits))[1]
-    there, iou = _turned(found, fits[best].view, mask, worth)
+    there = _turned(few, fits[best].view, mask, worth)
     view = replace(view, rotation=there.rotation, position=there.position)
-    _check_same(found, view, iou)
+    _check_same(found, view, silhouette_iou(mesh.vertices, mesh.faces, mask, view, _OUTLINE))
     return view
 
 
-def _turned(found: Found, view: View, mask: np.ndarray, worth: Callable[[float, View], float]) -> tuple[View, float]:
-    """A view swung sideways to where it is worth most, which outlines of round things do not tell; and its IoU."""
-    mesh, centre, size = found.mesh, *_middle(found.mesh)
+def _turned(mesh: Mesh, view: View, mask: np.ndarray, worth: Callable[[float, View], float]) -> View:
+    """A view swung sideways to where it is worth most, which outlines of round things do not tell."""
+    centre, size = _middle(mesh)
 
-    def judged(there: View) -> tuple[float, float, View]:
-        iou = silhouette_iou(mesh.vertices, mesh.faces, mask, there, _OUTLINE // 4)
-        return worth(iou, there), iou, there
+    def judged(there: View) -> tuple[float, View]:
+        return worth(silhouette_iou(mesh.vertices, mesh.faces, mask, there, _OUTLINE // 4), there), there
 
     best = judged(view)
     for step in _SWINGS:
         for angle in (-step, step):
-            there = judged(moved(best[2], np.array((0.0, 0.0, 0.0, 0.0, np.radians(angle))), centre, size))
+            there = judged(moved(best[1], np.array((0.0, 0.0, 0.0, 0.0, np.radians(angle))), centre, size))
             best = max(best, there, key=lambda each: each[0])
-    return best[2], silhouette_iou(mesh.vertices, mesh.faces, mask, best[2], _OUTLINE)
+    return best[1]
 
 
 def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Mesh:
@@ -247,13 +251,13 @@ def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Me
     return baked(flat, texture, colour, [view], job.report, guesses)
 
 
-def _starts(mesh: Mesh, view: View, pitches: Sequence[float] = _PITCHES) -> list[View]:
+def _starts(mesh: Mesh, view: View, yaws: Sequence[int] = _YAWS, pitches: Sequence[float] = _PITCHES) -> list[View]:
     """From where the picture may have been taken: first from before the mesh, which faces +Z, then from all around."""
     centre, size = _middle(mesh)
     camera = view.camera
     far = _AWAY * size * camera.fx / min(camera.width, camera.height)
     front = View(camera, np.diag([1.0, -1.0, -1.0]), centre + np.array([0.0, 0.0, far]))
-    turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in pitches for yaw in _YAWS)
+    turns = ((0.0, 0.0, 0.0, np.radians(pitch), np.radians(yaw)) for pitch in pitches for yaw in yaws)
     return [replace(moved(front, np.array(turn), centre, size), normals=view.normals) for turn in turns]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.errors import OutOfMemory, Unable
 from ..core.job import Job, Span
 from ..core.repaint import Repainter
 from ..core.view import View
@@ -28,6 +29,7 @@ LEAST = 1.0
 
 EARLY = "it was ended early, as you asked"
 _STILL = "nothing changed any more after round {}"
+_NONE = "no shape has all outlines of round {}, so it was left out"
 _WORSE = "round {} would have made the photo's own view worse, so it was left out"
 
 
@@ -67,9 +69,13 @@ class Loop:
             return replace(best, ended=EARLY)
         if number > 1 and not _changed(asks, pictures):
             return replace(best, ended=_STILL.format(number - 1))
-        mesh, views = improved.followed(
-            best.asset.mesh, self.photos, best.views, asks, pictures, plan, self.repainter.draws, job.span(0.5, 1.0)
-        )
+        views, draws, part = best.views, self.repainter.draws, job.span(0.5, 1.0)
+        try:
+            mesh, views = improved.followed(best.asset.mesh, self.photos, views, asks, pictures, plan, draws, part)
+        except OutOfMemory:
+            raise
+        except Unable:  # outlines that contradict each other leave nothing
+            return replace(best, ended=_NONE.format(number))
         found = improved.finished(mesh, self.photos)
         made = Round(found, _likeness(found, self.photos), views, number)
         return replace(best, ended=_WORSE.format(number)) if _worse(made, best) else made

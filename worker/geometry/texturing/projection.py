@@ -78,7 +78,7 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     likeness = [alike for alike, _ in framed_from(vertices, faces, mask, starts[1:])]
     many = 1 if starts[0].normals is None else _MANY
     sides = [starts[1 + number] for number in np.argsort(-np.array(likeness), kind="stable")[:many]]
-    few, triangles = _reduced(vertices, faces)
+    few, triangles = reduced(vertices, faces)
 
     def fitting(fit: Fit) -> float:
         if starts[0].normals is None:
@@ -94,7 +94,7 @@ def framed_from(
 ) -> list[tuple[float, View]]:
     """Of each start, how far outlines agree, less what normals are off if those are known, once they are as large and
     in one place, and the view in which they are."""
-    (few, triangles), found = _reduced(vertices, faces), []
+    (few, triangles), found = reduced(vertices, faces), []
     for start in starts:
         search = _Search.of(few, triangles, mask, start)
         found.append((search.likeness(search.framed), moved(start, search.framed, search.centre, search.size)))
@@ -115,7 +115,7 @@ class _Search:
 
     @classmethod
     def of(cls, vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start: View) -> _Search:
-        few, triangles = _reduced(vertices, faces)
+        few, triangles = reduced(vertices, faces)
         centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
         size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
         shares, small = _small(mask, start, _SIDE, _around(mask))
@@ -230,7 +230,8 @@ def _around(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(max(columns[0] - room, 0)), int(max(rows[0] - room, 0)), int(right), int(bottom)
 
 
-def _reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As good a mesh, for outlines in small pictures, of few faces."""
     if len(faces) <= _FACES:
         return vertices, faces
     points, triangles = fast_simplification.simplify(

@@ -57,6 +57,6 @@ METHODS = (
             "balanced": {"rounds": 2, "grid": 160, "faces": 25_000, "texture": 2048},
             "high": {"rounds": 2, "grid": 224, "faces": 60_000, "texture": 4096},
         },
-        first={"fast": 20.0, "balanced": 45.0, "high": 90.0},
+        first={"fast": 9.0, "balanced": 11.0, "high": 13.0},
     ),
 )
