@@ -121,13 +121,25 @@ def seeing(shape: trimesh.Trimesh, noise: float, pixels: int = 256) -> tuple[lis
     return tensors, [each / (view.rays()[1] @ view.rotation[2]) for view, each in zip(tensors, seen)]
 
 
-def test_a_gap_that_photos_look_into_opens_and_nothing_else_changes():
-    truth, filled = legs()
+@pytest.fixture(scope="module")
+def without_gap() -> tuple[np.ndarray, Lattice]:
+    """The signed distance of what few outlines may take the blocks for."""
     lattice = Lattice.over(np.array([[-0.5, -0.35, -0.25], [0.5, 0.35, 0.25]]), 48)
+    box = np.abs(lattice.corners(CPU).numpy()) - legs()[1].extents / 2.0
+    distance = (np.linalg.norm(box.clip(0.0), axis=1) + box.max(1).clip(max=0.0)) / lattice.spacing
+    return distance.reshape(lattice.samples).astype(np.float32), lattice
+
+
+@pytest.mark.parametrize("which, wrong", [(0, True), (1, False)])
+def test_a_few_photos_tell_whether_there_is_a_gap_that_outlines_do_not_show(without_gap, monkeypatch, which, wrong):
+    views, seen = seeing(legs()[which], 0.002, 160)
+    monkeypatch.setattr(stereo, "distances", lambda views, points, bounds, tell, wanted: [seen[k] for k in wanted])
+    assert stereo.looks_deep(views, np.zeros((0, 3)), *without_gap, print) == wrong
+
+
+def test_a_gap_that_photos_look_into_opens_and_nothing_else_changes(without_gap):
+    (truth, filled), (hull, lattice) = legs(), without_gap
     points = lattice.corners(CPU).numpy()
-    box = np.abs(points) - filled.extents / 2.0
-    hull = (np.linalg.norm(box.clip(0.0), axis=1) + box.max(1).clip(max=0.0)) / lattice.spacing
-    hull = hull.reshape(lattice.samples).astype(np.float32)
     opened = stereo.deepened(*seeing(truth, 0.0), hull, lattice)
     gap = (np.abs(points[:, 0]) < 0.1) & (hull.ravel() < -2.0)
     assert (opened.ravel()[gap] > 0.0).mean() > 0.8

@@ -55,7 +55,7 @@ class SplatsOptions(Options):
 _PRESETS = {
     "fast": {"training": "fast", "grid": 128, "faces": 20_000, "texture": 1024},
     "balanced": {"training": "balanced", "grid": 256, "faces": 50_000, "texture": 1024},
-    "high": {"training": "high", "grid": 512, "faces": 100_000, "texture": 2048},
+    "high": {"training": "high", "grid": 384, "smooth": 90, "faces": 100_000, "texture": 2048},
 }
 _LATE = ("allow_partial",)  # asked again of what is kept
 _RUNNER = f"{__name__}.fit"

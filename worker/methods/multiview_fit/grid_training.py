@@ -31,7 +31,7 @@ from .agreement import agreed
 from .grid_field import Rays
 from .grid_model import SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
-from .grid_space import Lattice, ViewTensors, tensors_of
+from .grid_space import Lattice, tensors_of
 from .hollows import opened
 from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
@@ -71,9 +71,9 @@ _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
 _CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
-_COMPARED = 0.5  # the same, before few photos are compared with each other
+_COMPARED, _ASKED = 0.48, 0.5  # the same, before a few photos are compared with each other, and before all are
 _FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
-_ENOUGH = 24  # photos whose outlines tell a shape: of fewer, as on a ring, they fill gaps that photos look through
+_ENOUGH = 24  # photos whose outlines mostly tell a shape: a few are asked first whether they do. On a ring they do not
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
@@ -153,19 +153,18 @@ def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | S
     views = capture.views
     hull = hull_distance(views, lattice, job.span(0.0, _CUT))
     distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    pixels = max(pixels, _FINE)
-    if len(views) >= _ENOUGH or not stereo.large(tensors_of(views, pixels, torch.device("cpu"))):
-        return hull, agreed(views, distance, hull, lattice, job.span(_OPENED, _SHAPED))
     distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
-    small, seen = _seen(capture, pixels, job.span(_COMPARED, _SHAPED))
-    return hull, stereo.deepened(small, seen, distance, lattice)
+    small = tensors_of(views, max(pixels, _FINE), torch.device("cpu"))
+    asking, comparing = job.span(_COMPARED, _ASKED), job.span(_ASKED, _SHAPED)
+    few = len(views) < _ENOUGH
+    if stereo.large(small) and (few or stereo.looks_deep(small, capture.points, distance, lattice, _told(asking))):
+        seen = stereo.distances(small, capture.points, capture.bounds, _told(comparing))
+        distance = stereo.deepened(small, seen, distance, lattice)
+    return hull, distance
 
 
-def _seen(capture: Capture, pixels: int, job: Span) -> tuple[list[ViewTensors], list[Tensor]]:
-    """The views with so many pixels, and how far each sees, compared with others."""
-    views = tensors_of(capture.views, pixels, torch.device("cpu"))
-    points, bounds = capture.points, capture.bounds
-    return views, stereo.distances(views, points, bounds, lambda share: job.report(share, "comparing photos"))
+def _told(job: Span) -> Callable[[float], None]:
+    return lambda share: job.report(share, "comparing photos")
 
 
 class _Training:
@@ -226,7 +225,9 @@ class _Training:
     def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
         """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
         anything."""
-        views, seen = _seen(self._capture, self._plan.pixels, self._job.span(0.0, _OPENED))
+        capture, comparing = self._capture, self._job.span(0.0, _OPENED)
+        views = tensors_of(capture.views, self._plan.pixels, torch.device("cpu"))
+        seen = stereo.distances(views, capture.points, capture.bounds, _told(comparing))
         if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
             return None
         lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)
