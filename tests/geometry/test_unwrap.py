@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.geometry.mesh import Mesh, face_vectors
 from image_to_3d.worker.geometry.texturing.charts import charted, neighbours, pieces
 from image_to_3d.worker.geometry.texturing.rasterise import covered
@@ -100,5 +101,5 @@ def test_the_same_mesh_is_always_laid_out_alike():
 def test_what_cannot_be_laid_out_is_refused():
     with pytest.raises(ValueError, match="no faces"):
         unwrapped(Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)), SIZE)
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(Unable, match="do not fit a texture of 8 texels: choose a larger"):
         unwrapped(mesh_of(trimesh.creation.box()), 8, padding=8)

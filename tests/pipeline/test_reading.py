@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one picture must be for a mesh to be made of it: else one true sentence, before any network is loaded."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.core.job import Job
-from image_to_3d.worker.pipeline.generate import read
+from image_to_3d.worker.pipeline.generate import generate, read
+from image_to_3d.worker.wire.making import GenerateParams
 from PIL import Image
 
 
@@ -39,3 +42,15 @@ def test_a_cancel_is_heard(tmp_path, photo):
     stopped.cancel()
     with pytest.raises(Cancelled):
         read([photo], stopped)
+
+
+def test_what_was_left_out_is_told_of_that_choice_alone_whatever_is_kept(tmp_path, thing, machine):
+    (tmp_path / "doc.txt").write_text("dear diary")
+
+    def notes(*pictures: Path) -> str:
+        params = GenerateParams(tuple(map(str, pictures)), str(tmp_path / "out.glb"), "fast", network="included-object")
+        return " ".join(generate(params, machine, job())["warnings"])
+
+    for _ in range(2):
+        assert "left out of 2 pictures: doc.txt" in notes(thing, tmp_path / "doc.txt")
+        assert "left out" not in notes(thing)

@@ -4,6 +4,7 @@
 import json
 import struct
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from image_to_3d.worker.core.errors import OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
 from image_to_3d.worker.finish import refined
+from image_to_3d.worker.finish.refined import Found, _moved_along
+from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.methods.method import Method, Network
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.pipeline import facing
@@ -127,6 +130,16 @@ def test_without_any_network_the_outline_is_enough(tmp_path, picture, monkeypatc
     monkeypatch.setattr(facing, "_seen", none)
     made = run(tmp_path, ball(3), picture)
     assert any("the outline fits the picture by 9" in note for note in made.warnings)
+
+
+def test_colours_go_where_the_surface_goes():
+    """Or a stretched thing has those of what lay nearest before, and to look for them takes ten times as long."""
+    mesh = Mesh(ball().vertices.astype(np.float32), ball().faces.astype(np.int32))
+    places = mesh.vertices[::5].astype(np.float64)
+    found = Found(mesh, places, np.zeros((len(places), 3)), "ball", ())
+    stretched = replace(mesh, vertices=mesh.vertices * np.float32([2.0, 1.0, 1.0]))
+    np.testing.assert_allclose(_moved_along(found, stretched), places * [2.0, 1.0, 1.0], rtol=1e-5)
+    assert _moved_along(found, Mesh(stretched.vertices, mesh.faces.copy())) is places
 
 
 def test_the_same_again_gives_the_same_mesh(tmp_path, picture):

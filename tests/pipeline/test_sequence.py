@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from image_to_3d.worker.cli import parser
+from image_to_3d.worker.cli.parser import _range
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
@@ -99,8 +99,12 @@ def test_a_folder_becomes_maps_and_colours_of_each_frame_with_one_camera(folder,
 
 def test_a_range_is_what_it_says_and_one_without_frames_is_told(folder, machine, tmp_path):
     assert made(machine, folder, tmp_path / "a", first=2, last=4, step=2).frames == 2
-    with pytest.raises(Unable, match="there is no frame in 9 to 0"):
+    with pytest.raises(Unable, match="there is no frame in 9 and later"):
         made(machine, folder, tmp_path / "b", first=9)
+    (folder / "transforms.json").write_text("{}")
+    with pytest.raises(Unable, match="transforms.json lists cameras, not frames"):
+        made(machine, folder, tmp_path / "b")
+    (folder / "transforms.json").unlink()
     with pytest.raises(Unable, match="makes no depth of a scene|makes a thing alone"):
         sequence.sequence(
             SequenceParams((str(folder),), str(tmp_path / "c"), "fast", "included-object"),
@@ -134,7 +138,7 @@ def test_every_frame_of_a_video_is_taken(machine, tmp_path):
     [("all", 1, 0, 1), ("7", 7, 7, 1), ("10-50", 10, 50, 1), ("10-50:2", 10, 50, 2), ("3-", 3, 0, 1)],
 )
 def test_ranges_in_a_terminal(text, first, last, step):
-    assert parser._range(text) == {"first": first, "last": last, "step": step}
+    assert _range(text) == {"first": first, "last": last, "step": step}
 
 
 def test_one_photos_maps_are_saved_and_those_of_a_thing_are_told_not_to_be(photo, thing, make, tmp_path):

@@ -108,7 +108,7 @@ def batch(options: argparse.Namespace) -> making.BatchResult:
         parts=options.part[1],
         format=options.format,
     )
-    deep = network is None and (category or "depth").lower() != "nerf"
+    deep = network is None and (category or "depth").lower() in ("depth", "hybrid")
     missed = _brought_along(app, options) if deep and not options.on else ""
     with running(quiet=options.json, lines=counted_lines) as job:
         made = app.batch(params, job)
@@ -154,7 +154,7 @@ def improve(options: argparse.Namespace) -> making.GenerateResult:
         not options.no_cache,
     )
     app = _started_here(options)
-    if not options.json:
+    if not options.json and not options.rounds and options.repainter in ("", "included"):
         _tell_before(app, refining.IMPROVE, options.preset, tuple(options.picture))
     with running(quiet=options.json) as job:
         return app.improve(params, job)

@@ -43,6 +43,8 @@ def make(blender: str, folder: Path, job: Job | Span) -> str:
             log.seek(0)
             said = log.read().decode(errors="replace").strip().splitlines()
             raise Unable(f"{blender} did not make the asset library ({said[-1] if said else 'it said nothing'})")
+    if not (folder / FOLDER).is_dir():
+        raise Unable(f"{blender} made no asset library: choose Blender's program, and a folder with a batch's results")
     return str(folder / FOLDER)
 
 

@@ -196,7 +196,10 @@ def _placed(mesh: Mesh, view: View) -> tuple[View, float]:
 
 def _check_same(found: Found, view: View, iou: float) -> None:
     if why := another(found.mesh, found.places, found.colours, view, iou):
-        raise Unable(f"the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed")
+        which = f"{view.name}: " if view.name else ""
+        raise Unable(
+            f"{which}the outline of {found.name} {why}: choose a picture of the same thing; nothing was changed"
+        )
 
 
 def located_among(found: Found, view: View) -> View:
@@ -241,7 +244,7 @@ def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Me
     """The mesh with the picture on what it sees, its own colours or else the picture's mirror images on the rest."""
     colour = None
     if found.colours is not None:
-        tree = cKDTree(found.places)
+        tree = cKDTree(_moved_along(found, mesh))
 
         def colour(points: np.ndarray) -> np.ndarray:
             return found.colours[tree.query(points)[1]]
@@ -249,6 +252,15 @@ def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Me
     flat = unwrapped(mesh, texture)
     guesses = [] if colour else mirrored(flat, view)
     return baked(flat, texture, colour, [view], job.report, guesses)
+
+
+def _moved_along(found: Found, mesh: Mesh) -> np.ndarray:
+    """(N, 3) where the places are whose colours are remembered, on a mesh of the same triangles that moved; as they
+    were where another was made."""
+    if mesh.faces is not found.mesh.faces:
+        return found.places
+    nearest = cKDTree(found.mesh.vertices).query(found.places)[1]
+    return found.places + (mesh.vertices - found.mesh.vertices)[nearest]
 
 
 def _starts(mesh: Mesh, view: View, yaws: Sequence[int] = _YAWS, pitches: Sequence[float] = _PITCHES) -> list[View]:

@@ -70,7 +70,8 @@ def sequence(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
         told = " and ".join(f"{width} x {height}" for height, width, _ in sorted(sizes)[:2])
         raise Unable(f"frames must be of one size, and these are of {told} pixels: choose those of one video")
     if not frames:
-        raise Unable(f"there is no frame in {request.first} to {request.last}: choose others")
+        asked = f"{request.first} to {request.last}" if request.last else f"{request.first} and later"
+        raise Unable(f"there is no frame in {asked}: choose others")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,7 +90,10 @@ def _frames(paths: list[Path], request: Request, job: Span) -> Iterator[Picture]
     if len(paths) == 1 and is_video(paths[0].name):
         yield from every_frame(paths[0], numbers, job)
         return
-    chosen = [path for number, path in enumerate(look(paths).pictures, 1) if number in numbers]
+    found = look(paths)
+    if found.cameras is not None:
+        raise Unable(f"{found.cameras.name} lists cameras, not frames: choose the pictures beside it")
+    chosen = [path for number, path in enumerate(found.pictures, 1) if number in numbers]
     for number, path in enumerate(chosen):
         job.report(number / len(chosen), "reading", f"frame {number + 1} of {len(chosen)}")
         yield load(path, job.check)

@@ -144,7 +144,7 @@ class Work:
             return ()
         scene = found.scene if self.thing else found
         if self.making.choice.method.makes != "DepthMap":
-            return ("a thing alone has no depth map: set the subject to scene for one",)
+            return ("a thing alone has no depth map: choose Depth with the subject scene for one",)
         saved(scene, depth_of([scene], self.making.settings.finish.near)[0], Path(self.request.maps), self.name)
         return ()
 
@@ -152,7 +152,7 @@ class Work:
         """Writes the thing's views; sentences for the user where there are none."""
         shown = found.thing if self.thing else found
         if not self.thing and self.making.choice.method.makes == "DepthMap":
-            return ("a scene is not seen from all sides, so it has no views: set the subject to object for some",)
+            return ("a scene is not seen from all sides, so it has no views: choose the subject thing, or Diffusion",)
         views_folder.saved(around(asset, shown.views), Path(self.request.views))
         return ()
 
@@ -254,7 +254,7 @@ class Work:
     def file_key(self) -> str:
         """All that the file depends on."""
         options = [dataclasses.asdict(self.making.task.options), dataclasses.asdict(self._finish_options)]
-        made = {"made_of": self.representation_key, "name": self.name, "remarks": self._remarks}
+        made = {"made_of": self.representation_key, "name": self.name, "remarks": (*self._remarks, *self.read.notes)}
         return cache.key(**made, options=options, code=code.of_finish(), ending=result_ending(self.output.name))
 
     @property

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the included weights were made: procedural scenes, a ray caster, losses and training commands.
 
-Nothing here is needed to use the product, and nothing here knows backends, the wire or Blender. The networks are here
+Nothing here is needed to use the product, and nothing here knows methods, the wire or Blender. The networks are here
 as torch trains them (*_network.py); as the product runs them, without torch, they are in worker/methods.
 
 A run can be cut off at any moment and is gone on with by the same command; each card in worker/included says with which

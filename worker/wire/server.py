@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker's request loop: one job at a time, exactly one answer per request, and the only place where exceptions
-become answers. Must not know torch, backends or meshes.
+become answers. Must not know torch, methods or meshes.
 
 A thread reads the pipe, so that a cancel is heard while the main thread works. When the pipe closes, whoever started
-the the worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
+the worker is gone: the running job is cancelled, and if it does not stop by itself the process ends all the same.
 Another thread writes, so that neither of the two ever waits for somebody who does not read.
 """
 

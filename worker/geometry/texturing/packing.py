@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.errors import Unable
 from .rasterise import runs
 
 _ATTEMPTS = 8  # scales that are tried until the square is full
@@ -65,7 +66,10 @@ def packed(outlines: Outlines, area: float, size: int, padding: int) -> tuple[fl
         offsets, height = _dropped(outlines, scale, size, padding, orders)
         best = (scale, offsets) if height <= size else None
         if scale * size < 1e-9 * room:
-            raise ValueError(f"{outlines.count} charts {padding} texels apart do not fit a texture of {size} texels")
+            raise Unable(
+                f"the surface comes to {outlines.count:,} pieces, which do not fit a texture of {size} texels: choose "
+                "a larger texture, or weld the mesh's vertices by distance first"
+            )
     return best
 
 

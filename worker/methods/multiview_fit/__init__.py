@@ -133,5 +133,6 @@ METHODS = (
             "balanced": {"training": "balanced", "grid": 160, "faces": 50_000, "texture": 1024},
             "high": {"training": "high", "grid": 256, "faces": 100_000, "texture": 2048},
         },
+        late=_LATE,
     ),
 )

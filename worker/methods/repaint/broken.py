@@ -25,16 +25,7 @@ def opening(folder: Path) -> Iterator[None]:
     """Turns whatever is raised while a pipeline's folder is read into Unable."""
     try:
         yield
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        AttributeError,
-        ImportError,
-        SafetensorError,
-    ) as error:
+    except (*_RAISED, SafetensorError) as error:
         reason = shortened((str(error).strip() or type(error).__name__).splitlines()[0], _REASON)
         wrong = fault(folder) or f"diffusers cannot read it ({reason})"
         again = "copy the whole pipeline into it again, or name another repainter"

@@ -18,8 +18,6 @@ from ...runtime import devices, memory
 from ..fit import captured
 from . import learn, rasterise
 
-_STOPPED = "learning was ended early, as you asked"
-
 
 def run(task: Task, loaded: None, job: Job | Span) -> Splats:
     """The splats of what the task's inputs show, in glTF's axes, with the photos as their views. Raises as a field's
