@@ -44,8 +44,7 @@ def generate(options: argparse.Namespace) -> making.GenerateResult | SequenceRes
     )
     if network and not options.on and not options.json:
         _tell_before(app, network, options.preset, params.pictures)
-    deep = (category or "depth").lower() in ("depth", "hybrid")
-    missed = _brought_along(app, options) if network is None and deep and not options.on else ""
+    missed = _brought_along(app, options, category, network)
     if options.frames and not options.on:
         if (category or "depth").lower() != "depth":
             raise Invalid(f"frames become depth, not {category}: choose the model depth or one of its networks")
@@ -76,8 +75,11 @@ def _options(options: argparse.Namespace) -> dict[str, Value]:
     return dict(options.set) | ({"allow_partial": True} if options.allow_partial else {})
 
 
-def _brought_along(app: App, options: argparse.Namespace) -> str:
-    """Fetches what comes with the set-up, before the first work; returns a sentence where it cannot be had."""
+def _brought_along(app: App, options: argparse.Namespace, category: str | None, network: str | None) -> str:
+    """Fetches what comes with the set-up, before the first work here that may take it; returns a sentence where it
+    cannot be had."""
+    if options.on or network is not None or (category or "depth").lower() not in ("depth", "hybrid"):
+        return ""
     parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
     if not parts:
         return ""
@@ -108,8 +110,7 @@ def batch(options: argparse.Namespace) -> making.BatchResult:
         parts=options.part[1],
         format=options.format,
     )
-    deep = network is None and (category or "depth").lower() in ("depth", "hybrid")
-    missed = _brought_along(app, options) if deep and not options.on else ""
+    missed = _brought_along(app, options, category, network)
     with running(quiet=options.json, lines=counted_lines) as job:
         made = app.batch(params, job)
     return dataclasses.replace(made, notes=(missed, *made.notes)) if missed else made

@@ -71,14 +71,7 @@ def _add_making(command: argparse.ArgumentParser) -> None:
     what = "depth, nerf, diffusion or hybrid, or one of their networks (see: models); else what suits the photos"
     command.add_argument("--model", type=_given, metavar="NAME", help=what)
     command.add_argument("--preset", default="balanced", help="fast, balanced or high")
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="OPTION=VALUE",
-        help="set an option, for example --set solid=true; may be repeated",
-    )
+    _add_set(command, "set an option, for example --set solid=true; may be repeated")
     anyway = "of several photos: go on where less than two thirds of them have found their place"
     command.add_argument("--allow-partial", action="store_true", help=anyway)
     without = "fetch no network: work with those that ship"
@@ -87,6 +80,10 @@ def _add_making(command: argparse.ArgumentParser) -> None:
 
 
 _WITH_BLENDER = "Blender, or a Python with bpy: makes an asset library of the results"
+
+
+def _add_set(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--set", action="append", default=[], type=setting, metavar="OPTION=VALUE", help=what)
 
 
 def _add_batch(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -126,14 +123,7 @@ def _add_refine(commands: Any, common: argparse.ArgumentParser) -> None:
     by = "triposg or detailgen3d: the shape is refined by that network; else it follows the picture's outline"
     command.add_argument("--with", dest="network", type=_given, metavar="NETWORK", help=by)
     command.add_argument("--preset", help="with a network: fast, balanced (else taken) or high")
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="OPTION=VALUE",
-        help="with a network: strength, guidance, trust, seed, steps, faces or grid; may be repeated",
-    )
+    _add_set(command, "with a network: strength, guidance, trust, seed, steps, faces or grid; may be repeated")
     _add_elsewhere(command)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import fast_simplification
 import numpy as np
 from PIL import Image
 from scipy import ndimage, sparse
@@ -21,6 +20,7 @@ from scipy.spatial import cKDTree
 
 from ..core.view import PinholeCamera, View
 from .outline_match import Outline, matched
+from .texturing import projection
 from .texturing.rasterise import depth_buffer, projected
 
 _SIDE = 384  # pixels along the longer side of the outlines that are compared
@@ -117,11 +117,7 @@ def followed(moved: np.ndarray, at: np.ndarray, points: np.ndarray) -> np.ndarra
 
 
 def reduced(vertices: np.ndarray, faces: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    if len(faces) <= most:
-        return vertices.astype(np.float64), faces
-    points, triangles = fast_simplification.simplify(
-        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), target_count=most
-    )
+    points, triangles = projection.reduced(vertices, faces, most)
     return points.astype(np.float64), triangles
 
 

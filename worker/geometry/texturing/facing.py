@@ -63,11 +63,13 @@ class Faced:
 
     def apart(self, own: np.ndarray) -> np.ndarray:
         """(H, W, 3) what a mesh's normals, as `faced`, have more than these; zero where either is unknown."""
-        both = self.known & (np.abs(own).sum(axis=2) > 0.0)
-        return np.where(both[..., None], own - self.normals, 0.0)
+        return np.where(self._both(own)[..., None], own - self.normals, 0.0)
 
     def degrees(self, own: np.ndarray) -> float:
         """The mean angle to a mesh's normals, as `faced`; 90 where nothing is known of both."""
-        both = self.known & (np.abs(own).sum(axis=2) > 0.0)
+        both = self._both(own)
         cosine = (own[both] * self.normals[both]).sum(axis=1)
         return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).mean()) if both.any() else 90.0
+
+    def _both(self, own: np.ndarray) -> np.ndarray:
+        return self.known & (np.abs(own).sum(axis=2) > 0.0)

@@ -230,12 +230,12 @@ def _around(mask: np.ndarray) -> tuple[int, int, int, int]:
     return int(max(columns[0] - room, 0)), int(max(rows[0] - room, 0)), int(right), int(bottom)
 
 
-def reduced(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reduced(vertices: np.ndarray, faces: np.ndarray, most: int = _FACES) -> tuple[np.ndarray, np.ndarray]:
     """As good a mesh, for outlines in small pictures, of few faces."""
-    if len(faces) <= _FACES:
+    if len(faces) <= most:
         return vertices, faces
     points, triangles = fast_simplification.simplify(
-        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), target_count=_FACES
+        np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.int32), target_count=most
     )
     return points, triangles.astype(np.int64)
 

@@ -211,8 +211,8 @@ def depth_within(inside: np.ndarray) -> np.ndarray:
     own does, which is of float64, and of all three axes at once."""
     nearest = distance_transform_edt(inside, return_distances=False, return_indices=True)
     total = np.zeros(inside.shape, np.float32)
-    for axis, index in enumerate(nearest):
-        index -= np.arange(inside.shape[axis], dtype=index.dtype).reshape([-1 if k == axis else 1 for k in range(3)])
+    for index, place in zip(nearest, np.ogrid[tuple(map(slice, inside.shape))]):
+        index -= place
         total += np.square(index, dtype=np.float32)
     return np.sqrt(total, out=total)
 

@@ -123,11 +123,10 @@ def sides(distance: np.ndarray) -> np.ndarray:
     lid = np.maximum.accumulate(solid, 2) & ~np.maximum.accumulate(solid[:, :, ::-1], 2)[:, :, ::-1]
     nearest = ndimage.distance_transform_edt(solid | lid, return_distances=False, return_indices=True)
     even, total = ndimage.gaussian_filter(distance, 1.0), np.zeros(distance.shape, np.float32)
-    slopes = [np.gradient(even, axis=axis) for axis in range(3)]
+    slopes, places = np.gradient(even), np.ogrid[tuple(map(slice, distance.shape))]
     between = np.clip(distance, 0.0, 1.5) / (np.sqrt(sum(map(np.square, slopes))) + 1e-6)  # the surface, of two samples
-    for axis in range(3):
-        place = np.arange(distance.shape[axis], dtype=np.float32).reshape([-1 if k == axis else 1 for k in range(3)])
-        total += np.square((place - slopes[axis] * between)[tuple(nearest)] - place)
+    for slope, place in zip(slopes, (each.astype(np.float32) for each in places)):
+        total += np.square((place - slope * between)[tuple(nearest)] - place)
     away = np.sqrt(total, out=total)
     return ndimage.gaussian_filter(np.where(solid | lid, -away, 0.0), _EVEN)
 
