@@ -80,6 +80,13 @@ def test_a_second_run_comes_from_the_cache(run, photo, made, tmp_path):
     assert again | unlike == result | unlike
 
 
+def test_a_cache_that_cannot_be_is_told_before_any_work(run, photo, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper"):
+        told = run("generate", photo, "-o", tmp_path / "o.glb", "--cache", folder)
+        assert told.returncode == 1 and str(folder) in told.stderr and "name a" in told.stderr + "name another"
+
+
 def test_nothing_is_taken_from_the_cache_or_kept_there_where_that_is_asked_for(run, photo, made, tmp_path):
     path, _ = made
     for number in range(2):

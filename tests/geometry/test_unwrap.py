@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.core.errors import Unable
+from image_to_3d.worker.core.errors import Cancelled, Unable
 from image_to_3d.worker.geometry.mesh import Mesh, face_vectors
+from image_to_3d.worker.geometry.texturing import packing
 from image_to_3d.worker.geometry.texturing.charts import charted, neighbours, pieces
 from image_to_3d.worker.geometry.texturing.rasterise import covered
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
@@ -103,3 +104,27 @@ def test_what_cannot_be_laid_out_is_refused():
         unwrapped(Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32)), SIZE)
     with pytest.raises(Unable, match="do not fit a texture of 8 texels: choose a larger"):
         unwrapped(mesh_of(trimesh.creation.box()), 8, padding=8)
+
+
+def loose(count: int) -> Mesh:
+    """So many triangles that have no corner in common."""
+    corners = np.random.default_rng(0).random((count, 3, 3), np.float32)
+    return Mesh(corners.reshape(-1, 3), np.arange(3 * count, dtype=np.int32).reshape(-1, 3))
+
+
+def test_more_pieces_than_a_texture_has_room_for_are_refused_before_any_is_laid_down(monkeypatch):
+    monkeypatch.setattr(packing, "_laid_down", None)
+    with pytest.raises(Unable, match="comes to 5,000 pieces, which do not fit a texture of 256 texels"):
+        unwrapped(loose(5000), 256)
+
+
+def test_many_pieces_can_be_given_up_while_they_are_laid_down():
+    asked = []
+
+    def check():
+        asked.append(1)
+        if len(asked) == 4:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        unwrapped(loose(200), 256, check=check)

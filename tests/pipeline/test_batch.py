@@ -285,7 +285,7 @@ def test_a_row_with_an_unknown_model_or_option_fails_alone(app, folder, tmp_path
     result = ran(app, table, tmp_path / "out")
     assert (result.made, result.failed) == (1, 3)
     told = " / ".join(failure.message for failure in result.failures)
-    assert "no model 'abacus'" in told and "fov must be of kind" in told and "more or fewer cells" in told
+    assert "no model 'abacus'" in told and "fov must be a number, not" in told and "more or fewer cells" in told
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")

@@ -212,6 +212,7 @@ def _started(options: argparse.Namespace, online: bool = False) -> App | Near:
 
 def _started_here(options: argparse.Namespace, online: bool = False) -> App:
     app = App()
+    _folder(options.cache)  # else what is kept there would silently not be
     app.initialize(_settings(options, online), silent_job())
     return app
 

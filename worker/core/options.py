@@ -8,6 +8,7 @@ messages and the add-on know `Option` too.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,14 @@ from .texts import shortened
 
 Value = bool | int | float | str
 T = TypeVar("T")
+
+_KINDS = {
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "choice": (str, "a word"),
+}
+"""What a value of each kind is, and what it is called."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,9 @@ def resolved(options: tuple[Option, ...], preset: Mapping[str, Value], chosen: M
 
 def checked(option: Option, value: Value) -> Value:
     """The value as the option's kind. Raises Invalid where it is of another, or beyond the limits."""
-    kinds = {"bool": bool, "int": int, "float": (int, float), "choice": str}
-    if not isinstance(value, kinds[option.kind]) or (option.kind != "bool" and isinstance(value, bool)):
-        raise Invalid(f"{option.name} must be of kind {option.kind}, not {value!r}")
+    kind, said = _KINDS[option.kind]
+    if not isinstance(value, kind) or (option.kind != "bool" and isinstance(value, bool)):
+        raise Invalid(f"{option.name} must be {said}, not {json.dumps(value)}")
     if option.kind == "choice" and value not in option.choices:
         raise Invalid(f"{option.name} must be one of {', '.join(option.choices)}, not {value!r}")
     low, high = option.minimum, option.maximum

@@ -118,7 +118,7 @@ def _textured(
     fitting = [view for view, iou in shown if iou >= _LEAST_IOU]
     job.report(0.1, "unwrapping")
     size = _page(mesh, fitting[0], options.texture) if len(fitting) == len(field.views) == 1 else options.texture
-    mesh = unwrapped(mesh, size)
+    mesh = unwrapped(mesh, size, check=job.check)
     colour = _colour(field) if len(fitting) < 2 else None  # it was learned from them, and elsewhere is noise
     guessing = field.colour is None and len(fitting) == 1
     guesses = mirrored(mesh, fitting[0]) if guessing else []

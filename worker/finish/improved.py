@@ -257,7 +257,7 @@ def shaped(
 def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
     """The mesh with the texture on which all views agree best."""
     job.report(0.0, "unwrapping")
-    flat = unwrapped(mesh, plan.texture)
+    flat = unwrapped(mesh, plan.texture, check=job.check)
     every = [*_small(photos, plan), *views]
     first = baked(flat, plan.texture, None, every, job.span(0.1, 0.5).report)
     return agreed(first, every, job.span(0.5, 1.0).report)

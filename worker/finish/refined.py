@@ -249,7 +249,7 @@ def painted(mesh: Mesh, found: Found, view: View, texture: int, job: Span) -> Me
         def colour(points: np.ndarray) -> np.ndarray:
             return found.colours[tree.query(points)[1]]
 
-    flat = unwrapped(mesh, texture)
+    flat = unwrapped(mesh, texture, check=job.check)
     guesses = [] if colour else mirrored(flat, view)
     return baked(flat, texture, colour, [view], job.report, guesses)
 

@@ -43,7 +43,7 @@ def finished(views: Views, options: ViewsOptions, job: Job | Span) -> Asset:
         field = bounded(cloud, outlines, views.views)
         mesh = surface(field, FieldOptions(options.grid, options.faces, smooth=_SMOOTH), job.span(0.0, 0.6))
     with job.timed("texture"):
-        flat = unwrapped(mesh, options.texture)
+        flat = unwrapped(mesh, options.texture, check=job.check)
         first = baked(flat, options.texture, None, views.pictures, job.span(0.6, 0.8).report)
         mesh = agreed(first, views.pictures, job.span(0.8, 1.0).report)
     placed = place(mesh, options.size or None, options.origin)

@@ -167,7 +167,8 @@ def check_shows_something(picture: Picture) -> None:
     if np.ptp(np.percentile(seen, _SEEN, axis=(0, 1)), axis=0).max() < FLAT:
         light = picture.rgb.mean()
         colour = "black" if light < 24 else "white" if light > 231 else "of one colour"
-        raise Unable(f"{picture.name} is {colour} all over, so there is nothing to see in it: choose another picture")
+        said = f"{picture.name} is {colour} all over, or nearly so, and there is nothing to see in it"
+        raise Unable(f"{said}: choose another picture")
 
 
 # ---- pixels

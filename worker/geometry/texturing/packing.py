@@ -41,36 +41,65 @@ class Outlines:
     count: int
 
 
-def packed(outlines: Outlines, area: float, size: int, padding: int) -> tuple[float, np.ndarray]:
+def packed(
+    outlines: Outlines, area: float, size: int, padding: int, check: Callable[[], None] = lambda: None
+) -> tuple[float, np.ndarray]:
     """The scale and the offsets (count, 2) at which all charts lie in a square of `size` texels, at least `padding`
-    texels apart and half of that from its border. area: of all charts together, before the scale.
+    texels apart and half of that from its border. area: of all charts together, before the scale. check: called before
+    each attempt, and may raise to stop. Raises Unable where the charts do not fit however small they are.
     """
-    room = _room(outlines, size, padding)
+    full = Unable(
+        f"the surface comes to {outlines.count:,} pieces, which do not fit a texture of {size} texels: choose a larger "
+        "texture, or weld the mesh's vertices by distance first"
+    )
+    if outlines.count * padding**2 > size**2:  # what is kept free around each
+        raise full
+    room, taken = _room(outlines, size, padding), _Boxes.of(outlines, padding)
     scale = min(np.sqrt(0.6 * size * size / max(area, 1e-30)), room)
     best: tuple[float, np.ndarray] | None = None
     too_large, orders = np.inf, list(_ORDERS)
     for _ in range(_ATTEMPTS):
-        offsets, height = _dropped(outlines, scale, size, padding, orders)
+        offsets, height = _dropped(outlines, scale, size, padding, orders, check)
         if height <= size:
             best = scale, offsets
             if height >= _FULL * size or scale >= room:
                 break
         else:
             too_large = scale
-        wanted = scale * np.sqrt(size / height) * 0.997
+        wanted = taken.scaled(scale, 0.994 * size / height)
         if best and not best[0] < wanted < too_large:
             wanted = 0.5 * (best[0] + too_large)
         scale = min(wanted, room)
     while best is None:
         scale *= 0.8
-        offsets, height = _dropped(outlines, scale, size, padding, orders)
+        offsets, height = _dropped(outlines, scale, size, padding, orders, check)
         best = (scale, offsets) if height <= size else None
         if scale * size < 1e-9 * room:
-            raise Unable(
-                f"the surface comes to {outlines.count:,} pieces, which do not fit a texture of {size} texels: choose "
-                "a larger texture, or weld the mesh's vertices by distance first"
-            )
+            raise full
     return best
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """The area of all charts' boxes, with half the padding around each, at a scale: square scale^2 + edge scale +
+    padding."""
+
+    square: float
+    edge: float
+    padding: float
+
+    @classmethod
+    def of(cls, outlines: Outlines, padding: int) -> _Boxes:
+        box = np.zeros((outlines.count, 2))
+        np.maximum.at(box, outlines.chart, outlines.ends.max(axis=1))
+        return cls(float(box.prod(axis=1).sum()), float(padding * box.sum()), float(padding**2 * outlines.count))
+
+    def scaled(self, scale: float, share: float) -> float:
+        """The scale at which they take that share of what they take at this one, or half the scale if none is small
+        enough."""
+        wanted = share * (self.square * scale**2 + self.edge * scale + self.padding) - self.padding
+        root = np.sqrt(max(self.edge**2 + 4.0 * self.square * wanted, 0.0))
+        return (root - self.edge) / (2.0 * self.square) if wanted > 0.0 and self.square > 0.0 else scale / 2.0
 
 
 def _room(outlines: Outlines, size: int, padding: int) -> float:
@@ -80,13 +109,16 @@ def _room(outlines: Outlines, size: int, padding: int) -> float:
 
 
 def _dropped(
-    outlines: Outlines, scale: float, size: int, padding: int, orders: list[Order]
+    outlines: Outlines, scale: float, size: int, padding: int, orders: list[Order], check: Callable[[], None]
 ) -> tuple[np.ndarray, float]:
     """Offsets (count, 2) of the charts at a scale, and the height that they need, in the best of the orders; of those
     the two best stay, as they will be the best of them at another scale."""
     low, high, begin = _profiles(outlines, scale, padding)
     width, tall = np.diff(begin), np.maximum.reduceat(high, begin[:-1])
-    tried = [_laid_down(low, high, begin, np.lexsort((-width, -order(width, tall))), size) for order in orders]
+    tried = []
+    for order in orders:
+        check()
+        tried.append(_laid_down(low, high, begin, np.lexsort((-width, -order(width, tall))), size))
     ranked = sorted(range(len(orders)), key=lambda number: tried[number][1])
     orders[:] = [orders[number] for number in ranked[:2]]
     offsets, height = tried[ranked[0]]

@@ -7,6 +7,8 @@ since xatlas, which most others use, takes minutes for 50,000 faces and has no w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..mesh import Mesh, vertex_normals
@@ -19,12 +21,13 @@ _OVERLAP_PIXELS = 512  # squared: those that the faces cover when charts that co
 _OVERLAP_ROUNDS = 4
 
 
-def unwrapped(mesh: Mesh, size: int, padding: int = 4) -> Mesh:
+def unwrapped(mesh: Mesh, size: int, padding: int = 4, check: Callable[[], None] = lambda: None) -> Mesh:
     """The mesh with uv for a texture of `size` by `size` texels, in [0, 1].
 
     Vertices are split where charts meet; normals (the mesh's own, else smooth ones) stay as they were, so that seams
     do not show in the shading. Charts keep `padding` texels apart, and half of that from the border. All charts have
-    the same scale. ValueError for a mesh without faces.
+    the same scale. check: called now and then, and may raise to stop. ValueError for a mesh without faces, Unable where
+    its pieces do not fit.
     """
     if not len(mesh.faces):
         raise ValueError("the mesh has no faces")
@@ -33,7 +36,11 @@ def unwrapped(mesh: Mesh, size: int, padding: int = 4) -> Mesh:
     chart, directions = _unfolded(mesh.vertices, mesh.faces, chart, directions)
     source, faces, owner = _split(mesh.faces, chart)
     flat = _turned(_laid(mesh.vertices[source], owner, directions), owner, len(directions))
-    uv = _placed(flat, faces, owner, len(directions), size, padding)
+    check()
+    edges = _edges(flat, faces)
+    outlines = Outlines(flat[edges], owner[edges[:, 0]], len(directions))
+    scale, offsets = packed(outlines, _area(flat, faces), size, padding, check)
+    uv = ((flat * scale + offsets[owner]) / size).astype(np.float32)
     return Mesh(mesh.vertices[source], faces, uv, normals[source])
 
 
@@ -77,13 +84,10 @@ def _turned(flat: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
     return np.where(upright[:, None], lying, best)
 
 
-def _placed(flat: np.ndarray, faces: np.ndarray, owner: np.ndarray, count: int, size: int, padding: int) -> np.ndarray:
-    """uv (V, 2) float32 of positions (V, 2) whose charts begin at (0, 0)."""
+def _edges(flat: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(E, 2) vertices of each edge of the faces once."""
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    edges = edges[np.unique(edges[:, 0].astype(np.int64) * len(flat) + edges[:, 1], return_index=True)[1]]
-    outlines = Outlines(flat[edges], owner[edges[:, 0]], count)
-    scale, offsets = packed(outlines, _area(flat, faces), size, padding)
-    return ((flat * scale + offsets[owner]) / size).astype(np.float32)
+    return edges[np.unique(edges[:, 0].astype(np.int64) * len(flat) + edges[:, 1], return_index=True)[1]]
 
 
 def _area(flat: np.ndarray, faces: np.ndarray) -> float:

@@ -51,7 +51,7 @@ class _Interpolated(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         rows, weights = ctx.saved_tensors
-        flat = rows.reshape(-1)
+        flat = rows.reshape(-1).long()
         if grad.device.type != "cpu":
             parts = (weights[..., None] * grad[:, None]).reshape(len(flat), -1)
             return grad.new_zeros(ctx.size, grad.shape[1]).index_add_(0, flat, parts), None, None
@@ -91,7 +91,7 @@ class Grid:
     """Occupied cells of a box of cubes, with a layer of empty ones around it.
 
     low: (3,) the box's corner, layer included. spacing: a cell's side. cell: (X, Y, Z) int32, each occupied cell's
-    number, -1 elsewhere. rows: (K, 8) int64, for each of them its corners' rows of a table. places: (V, 3) int64, for
+    number, -1 elsewhere. rows: (K, 8) int32, for each of them its corners' rows of a table. places: (V, 3) int32, for
     each row where the corner lies, in cells from `low`.
     """
 
@@ -110,11 +110,11 @@ class Grid:
         cell[occupied] = torch.arange(len(where), dtype=torch.int32, device=occupied.device)
         _, y, z = (n + 1 for n in occupied.shape)
         corners = torch.tensor(_CORNERS, device=occupied.device)
-        own, others = ((place[:, 0] * y + place[:, 1]) * z + place[:, 2] for place in (where, corners))
+        own, others = (((place[:, 0] * y + place[:, 1]) * z + place[:, 2]).int() for place in (where, corners))
         flat = own[:, None] + others  # (K, 8)
         used = torch.zeros((occupied.shape[0] + 1) * y * z, dtype=torch.bool, device=occupied.device)
         used[flat.reshape(-1)] = True
-        number, found = torch.cumsum(used, 0) - 1, used.nonzero()[:, 0]
+        number, found = torch.cumsum(used, 0, dtype=torch.int32) - 1, used.nonzero()[:, 0].int()
         places = torch.stack([found // (y * z), found // z % y, found % z], 1)
         return cls(low - spacing, spacing, cell, number[flat], places)
 

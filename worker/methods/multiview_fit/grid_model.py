@@ -21,6 +21,7 @@ from .grid_space import Lattice, ViewTensors, at, fused_distance, hull, redistan
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
+COLOURED = 2.0  # the same where only colours are: what is farther out hides less than .3 % of what is behind it
 SOFT = 1.0  # sharpness with which a surface begins
 _UNIT = 1.0 / 128.0  # of the world: the length to which numbers of a density refer
 _HAZE, _THIN_HAZE = -2.0, -4.5  # where densities begin: light passes some ten cells of an outlined thing, or the box
@@ -146,6 +147,7 @@ def from_distance(
     device: torch.device,
     colours: Callable[[Tensor], Tensor] = lambda points: points.new_zeros(len(points), grid_field.COLOURS),
     known: np.ndarray | None = None,
+    band: float = BAND,
 ) -> Model:
     """The surface of signed distances (X + 1, Y + 1, Z + 1) in cells. colours: (V, 12) numbers at points (V, 3).
 
@@ -153,7 +155,7 @@ def from_distance(
     """
     values = torch.from_numpy(distance).to(device)
     low = lattice.origin(device)
-    occupied = near_surface(values)
+    occupied = near_surface(values, band)
     if known is not None:
         occupied &= functional.max_pool3d(torch.from_numpy(known).to(device)[None, None].float(), 2, 1)[0, 0] > 0
     grid = Grid.of(occupied, low, lattice.spacing)
@@ -164,9 +166,9 @@ def from_distance(
     return Model(lattice, grid, shape, colours(grid.points), distance, SOFT, around)
 
 
-def near_surface(distance: Tensor) -> Tensor:
+def near_surface(distance: Tensor, band: float = BAND) -> Tensor:
     """(X, Y, Z) bool: the cells in the band around the zero of distances (X + 1, Y + 1, Z + 1), in cells."""
-    return functional.max_pool3d((distance.abs() < BAND)[None, None].float(), 2, 1)[0, 0] > 0
+    return functional.max_pool3d((distance.abs() < band)[None, None].float(), 2, 1)[0, 0] > 0
 
 
 def _resampled(model: Model, lattice: Lattice) -> np.ndarray:

@@ -29,7 +29,7 @@ from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
-from .grid_model import SOFT, Model, finer, from_distance, haze, surface
+from .grid_model import COLOURED, SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
 from .hollows import opened
@@ -37,7 +37,8 @@ from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
 from .training import PREVIEW_PIXELS, Teller, Trained, as_picture
 
-_MOST_PIXELS = 3_000_000  # are learned, some hundred bytes each with their rays: more are thinned out by chance
+_MOST_PIXELS = 3_000_000  # are learned, some hundred bytes each with their rays: more are thinned out by chance, as is
+# what is more than will be drawn
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage, NeuS's 1 / s: nine tenths within a cell
 _RATES = {
     "density": (0.1, 0.05),
@@ -188,7 +189,8 @@ class _Training:
         self._small = self._views[0].resized(PREVIEW_PIXELS)
         self._random = torch.Generator().manual_seed(plan.seed)  # on the CPU, so that a seed means the same everywhere
         box = torch.tensor(capture.bounds, dtype=torch.float32, device=device)
-        self._pool = PixelPool.of(self._views, box, _MOST_PIXELS, self._random)
+        drawn = plan.rays * sum(stage.steps for stage in self._stages)
+        self._pool = PixelPool.of(self._views, box, min(_MOST_PIXELS, drawn), self._random)
         self._exposure = torch.zeros(len(self._views), 3, device=device, requires_grad=True)
         learning = job if only is None else job.span(_SHAPED, 1.0)
         self._teller = Teller(learning, sum(stage.steps for stage in self._stages), on_preview)
@@ -214,10 +216,10 @@ class _Training:
         lattice = Lattice.over(self._capture.bounds, stage.cells)
         if stage.kind == "colours" and self._placed is not None:
             distance, known = self._placed
-            return from_distance(distance, lattice, self._exposure.device, known=known)
+            return from_distance(distance, lattice, self._exposure.device, known=known, band=COLOURED)
         if stage.kind == "colours":
             _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job)
-            return from_distance(distance, lattice, self._exposure.device)
+            return from_distance(distance, lattice, self._exposure.device, band=COLOURED)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
