@@ -21,7 +21,7 @@ from .grid_space import Lattice, ViewTensors, at, fused_distance, hull, redistan
 from .grid_surroundings import Surroundings
 
 BAND = 3.5  # cells around a surface in which a signed distance is optimised
-COLOURED = 2.0  # the same where only colours are: what is farther out hides less than .3 % of what is behind it
+COLOUR_BAND = 2.0  # the same where only colours are: what is farther out hides less than .3 % of what is behind it
 SOFT = 1.0  # sharpness with which a surface begins
 _UNIT = 1.0 / 128.0  # of the world: the length to which numbers of a density refer
 _HAZE, _THIN_HAZE = -2.0, -4.5  # where densities begin: light passes some ten cells of an outlined thing, or the box

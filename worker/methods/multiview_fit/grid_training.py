@@ -29,7 +29,7 @@ from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
 from .grid_field import Rays
-from .grid_model import COLOURED, SOFT, Model, finer, from_distance, haze, surface
+from .grid_model import COLOUR_BAND, SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
 from .hollows import opened
@@ -216,10 +216,10 @@ class _Training:
         lattice = Lattice.over(self._capture.bounds, stage.cells)
         if stage.kind == "colours" and self._placed is not None:
             distance, known = self._placed
-            return from_distance(distance, lattice, self._exposure.device, known=known, band=COLOURED)
+            return from_distance(distance, lattice, self._exposure.device, known=known, band=COLOUR_BAND)
         if stage.kind == "colours":
             _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job)
-            return from_distance(distance, lattice, self._exposure.device, band=COLOURED)
+            return from_distance(distance, lattice, self._exposure.device, band=COLOUR_BAND)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
