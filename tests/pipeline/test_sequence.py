@@ -150,8 +150,17 @@ def test_one_photos_maps_are_saved_and_those_of_a_thing_are_told_not_to_be(photo
     assert np.percentile(z[z > 0], 1) == pytest.approx(1.0, rel=0.05)
     assert np.allclose(np.linalg.norm(normals, axis=2), 1.0, atol=1e-3)
     assert any("no depth map" in note for note in make(thing, maps=str(tmp_path / "maps")).warnings)
-    with pytest.raises(Unable, match="there is no folder"):
-        make(photo, maps=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("kind", ["maps", "views"])
+def test_folders_for_what_is_saved_beside_are_made_or_refused_before_any_work(make, tmp_path, kind):
+    (tmp_path / "file").touch()
+    for name, said in (("file", "is a file: name a folder"), ("file/deeper", "cannot be made")):
+        with pytest.raises(Unable, match=said):
+            make("/none.png", **{kind: str(tmp_path / name)})
+    with pytest.raises(Unable, match="none.png"):
+        make("/none.png", **{kind: str(tmp_path / "new" / "deeper")})
+    assert (tmp_path / "new" / "deeper").is_dir()
 
 
 def test_frames_that_have_nothing_in_common_keep_what_the_network_says(monkeypatch):

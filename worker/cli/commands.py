@@ -17,6 +17,7 @@ from ..core import refining
 from ..core.errors import Invalid, Unable
 from ..core.options import Value
 from ..core.sequence_info import SequenceResult
+from ..core.whole_file import made_folder
 from ..elsewhere.near import Near
 from ..hello import Greeting, greet
 from ..wire import making, offers, protocol
@@ -61,14 +62,7 @@ def _folder(name: str | None, on: str | None = None) -> str:
     Invalid, Unable."""
     if not name or on:
         return name or ""
-    path = Path(name).absolute()
-    if path.exists() and not path.is_dir():
-        raise Invalid(f"{path} is a file: name a folder")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unable(f"the folder {path} cannot be made ({error.strerror or error}): choose another") from None
-    return str(path)
+    return str(made_folder(Path(name).absolute()))
 
 
 def _options(options: argparse.Namespace) -> dict[str, Value]:

@@ -8,7 +8,6 @@ messages and the add-on know `Option` too.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,7 +88,7 @@ def checked(option: Option, value: Value) -> Value:
     """The value as the option's kind. Raises Invalid where it is of another, or beyond the limits."""
     kind, said = _KINDS[option.kind]
     if not isinstance(value, kind) or (option.kind != "bool" and isinstance(value, bool)):
-        raise Invalid(f"{option.name} must be {said}, not {json.dumps(value)}")
+        raise Invalid(f"{option.name} must be {said}, not {value!r}")
     if option.kind == "choice" and value not in option.choices:
         raise Invalid(f"{option.name} must be one of {', '.join(option.choices)}, not {value!r}")
     low, high = option.minimum, option.maximum

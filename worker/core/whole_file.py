@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that appear under their name when they are whole, or not at all. Must not know what is in them.
+"""Files that appear under their name when they are whole, or not at all, and their folders. Must not know what is in
+them.
 
 The only place in this room that touches the disk: the store and the writer of GLB files, which may not know each other,
 must not disagree on links, modes and what is left behind.
@@ -14,6 +15,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import Invalid, Unable
 
 _NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 """What file systems say that cannot be told to write down now."""
@@ -72,3 +75,14 @@ def _sync(file: BinaryIO) -> None:
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+
+
+def made_folder(path: Path) -> Path:
+    """The folder, made where there is none, with those that it lies in. Raises Invalid, Unable."""
+    if path.exists() and not path.is_dir():
+        raise Invalid(f"{path} is a file: name a folder")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unable(f"the folder {path} cannot be made ({error.strerror or error}): choose another") from None
+    return path

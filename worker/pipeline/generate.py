@@ -19,7 +19,7 @@ from ..core.errors import Unable
 from ..core.file_types import SPLATS, result_ending
 from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
-from ..core.whole_file import WholeFile, writable_mode
+from ..core.whole_file import WholeFile, made_folder, writable_mode
 from ..finish.photos import written
 from ..finish.thumbnail import drawn_of
 from ..pictures.gather import Inputs, gather
@@ -47,12 +47,10 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = checked_output(request.output, SPLATS)
-    for folder in filter(None, (request.previews, request.photos, request.maps, request.views, request.thumbnail)):
-        path_of(folder)
-    if request.maps and not Path(request.maps).is_dir():
-        file = f"{shortened(request.maps)} is a file: name a folder"
-        missing = f"there is no folder {shortened(request.maps)}: make it first, or choose another"
-        raise Unable(file if Path(request.maps).exists() else missing)
+    for path in filter(None, (request.previews, request.photos, request.thumbnail)):
+        path_of(path)
+    for folder in filter(None, (request.maps, request.views)):
+        made_folder(path_of(folder))
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     store = cache.Cache(machine.results) if request.cached else None

@@ -23,7 +23,7 @@ from ..core.job import Job, Span
 from ..core.options import Value
 from ..core.representations import DepthMap
 from ..core.texts import path_of
-from ..core.whole_file import WholeFile
+from ..core.whole_file import WholeFile, made_folder
 from ..finish.maps import depth_of, saved
 from ..finish.steady import steadied
 from ..methods import with_network
@@ -72,10 +72,7 @@ def sequence(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     if not frames:
         asked = f"{request.first} to {request.last}" if request.last else f"{request.first} and later"
         raise Unable(f"there is no frame in {asked}: choose others")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unable(f"{folder} could not be made ({error.strerror or error}): choose another folder") from None
+    made_folder(folder)
     seen = Seer.of(request, machine, frames[0])
     fov = seen.field_of_view(frames, job.span(0.1, 0.2))
     found = seen.maps(frames, fov, job.span(0.2, 0.8))
