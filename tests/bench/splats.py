@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splats of many photos, measured: PSNR on pictures that were held out, their number, megabytes and seconds.
 
-    python tests/bench/splats.py [--set lego] [--preset fast] [--threads 2] [--sheet OUT.png] [--out OUT.spz]
+    python tests/bench/splats.py [--set lego] [--preset fast] [--threads 2] [--seconds 480]
+                                 [--sheet OUT.png] [--out OUT.spz] [--mesh OUT.glb]
 
-Every eighth picture is held out; data as in grid_field.py, whose figures are the ones to stand beside.
+Every eighth picture is held out; data as in grid_field.py, whose figures are the ones to stand beside. After so many
+seconds of the processor it has had enough.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from dataclasses import replace
@@ -16,14 +19,19 @@ from pathlib import Path
 
 import checkout  # noqa: F401  first: it names the package
 import numpy as np
+import poses
 import torch
 from held_out import CPU, HELD_OUT, named, psnr
 from image_to_3d.worker.cameras.capture import TO_GLTF
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import Splats
 from image_to_3d.worker.core.view import View
+from image_to_3d.worker.finish import splats as finish
+from image_to_3d.worker.finish.asset import write
 from image_to_3d.worker.geometry.splats import spz
-from image_to_3d.worker.methods.multiview_fit.splats import learn, rasterise
+from image_to_3d.worker.methods import with_network
+from image_to_3d.worker.methods.multiview_fit.splats import fit, learn, rasterise
+from image_to_3d.worker.pipeline.select import settings
 from PIL import Image
 
 
@@ -42,14 +50,16 @@ def main() -> None:
     parser.add_argument("--set", default="lego")
     parser.add_argument("--preset", default="fast", choices=tuple(learn.PRESETS))
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seconds", type=float, default=math.inf)
+    for name in ("--sheet", "--out", "--mesh"):
+        parser.add_argument(name, type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     whole, plan = named(options.set), learn.PRESETS[options.preset]
     learnt = replace(whole, views=tuple(view for i, view in enumerate(whole.views) if i % HELD_OUT))
     start, used = time.perf_counter(), time.process_time()
-    result = learn.learn(learnt, plan, Job(lambda *_: None), CPU)
+    enough = used + options.seconds
+    result = learn.learn(learnt, plan, Job(lambda *_: None), CPU, stop=lambda: time.process_time() > enough)
     seconds, used = time.perf_counter() - start, time.process_time() - used
     scores, rows = [], []
     for view in whole.views[::HELD_OUT]:
@@ -66,6 +76,11 @@ def main() -> None:
     )
     if options.out:
         options.out.write_bytes(content)
+    if options.mesh:
+        own = settings(with_network("splats")[0], options.preset, {}).finish
+        write(
+            finish.finished(fit._with_views(result.splats, learnt.views, CPU), own, poses.job()), options.mesh, "mesh"
+        )
     if options.sheet:
         Image.fromarray(np.uint8(np.rint(np.concatenate(rows[:5], 1) * 255.0))).save(options.sheet)
 

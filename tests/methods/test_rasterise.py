@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from image_to_3d.tests.geometry.splats import some
 from image_to_3d.worker.core.harmonics import colours
 from image_to_3d.worker.core.view import PinholeCamera, View
-from image_to_3d.worker.methods.multiview_fit.splats import rasterise
+from image_to_3d.worker.methods.multiview_fit.splats import on_card, rasterise
 
 NAMES = ("centres", "scales", "rotations", "opacities", "harmonics")
 
@@ -132,7 +134,7 @@ def test_nothing_is_seen_behind_the_camera_and_of_nothing():
     there = some.splats(50, 0)
     there.centres[:] = view().position - 2.0 * view().rotation[2]
     seen = rendered(there, view())
-    assert float(seen.opacities.max()) == 0.0 and len(seen.shown) == 0
+    assert float(seen.opacities.max()) == 0.0
     assert rendered(there.chosen(np.zeros(50, bool)), view()).colours.shape == (44, 60, 3)
 
 
@@ -142,22 +144,110 @@ def test_a_picture_of_any_size_is_whole():
     assert small.colours.shape == (7, 13, 3) and torch.isfinite(small.colours).all()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="gsplat is not installed")
-def test_it_looks_as_gsplat_says():
-    if not torch.cuda.is_available():
-        pytest.skip("gsplat needs a card")
-    from gsplat import rasterization
+@pytest.fixture
+def on_gsplat(monkeypatch):
+    """Has pictures rendered by what stands in for gsplat."""
 
-    there, seen_from = of_medium_size(1000, 0), view()
-    values = [value.cuda() for value in tensors(there)]
-    place = torch.eye(4)
-    place[:3, :3] = torch.tensor(seen_from.rotation)
-    place[:3, 3] = torch.tensor(-seen_from.rotation @ seen_from.position)
-    k = seen_from.camera
-    matrix = torch.tensor([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1.0]])
-    colour = (values[4][:, 0] * 0.28209479177387814 + 0.5).clamp_min(0)
-    found = rasterization(
-        values[0], values[2], values[1], values[3], colour, place[None].cuda(), matrix[None].cuda(), k.width, k.height,
-        eps2d=rasterise.FILTER, rasterize_mode="antialiased",
-    )[0][0]  # fmt: skip
-    assert float((found.cpu() - rendered(there, seen_from).colours).abs().max()) < 2e-3
+    def use(stand_in) -> None:
+        monkeypatch.setattr(on_card, "rasterization", lambda: stand_in)
+        monkeypatch.setattr(on_card, "usable", lambda device: stand_in is not None)
+
+    return use
+
+
+def as_gsplat(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **more):
+    """A stand-in with gsplat's names, shapes and units (its docs, rasterization), on our own rasteriser."""
+    assert viewmats.shape == (1, 4, 4) and Ks.shape == (1, 3, 3) and colors.shape[1] == (more["sh_degree"] + 1) ** 2
+    assert (more["near_plane"], more["eps2d"]) == (rasterise.NEAR, rasterise.FILTER)
+    assert (more["rasterize_mode"], more["packed"]) == ("antialiased", False)
+    [placed], [lens] = viewmats, Ks
+    rotation, position = placed[:3, :3], -placed[:3, :3].T @ placed[:3, 3]
+    numbers = (float(lens[place]) for place in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    camera = rasterise.Camera(width, height, *numbers, rotation, position)
+    flat = rasterise._Flat.of(camera, means, scales, quats, opacities)
+    directions = torch.nn.functional.normalize(means - position, dim=1)
+    values = torch.cat([rasterise.colours_of(colors, directions), torch.ones_like(means[:, :1])], 1)[flat.shown]
+    picture = flat.picture(values, rasterise._Blended.apply)
+    return picture[None, ..., :3], picture[None, ..., 3:], {}
+
+
+@pytest.mark.parametrize("degree", [0, 2])
+def test_gsplat_is_asked_for_the_same_picture(on_gsplat, degree):
+    there = some.splats(300, degree)
+    wanted = rendered(there, view())
+    on_gsplat(as_gsplat)
+    found = rendered(there, view())
+    assert torch.allclose(found.colours, wanted.colours, atol=1e-5)
+    assert torch.allclose(found.opacities, wanted.opacities, atol=1e-5)
+
+
+def test_gsplat_is_taken_on_a_card_and_only_with_its_kernels(monkeypatch):
+    def installed(kernels) -> None:
+        modules = {name: types.ModuleType(name) for name in ("gsplat", "gsplat.cuda", "gsplat.rendering")}
+        modules["gsplat.cuda._backend"] = types.SimpleNamespace(_C=kernels)
+        modules["gsplat.rendering"].rasterization = as_gsplat
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        on_card.rasterization.cache_clear()
+
+    cpu, card = torch.device("cpu"), torch.device("cuda")
+    try:
+        installed(object())
+        assert on_card.usable(card) and not on_card.usable(cpu)
+        installed(None)
+        assert not on_card.usable(card)
+        monkeypatch.setitem(sys.modules, "gsplat.cuda._backend", None)
+        on_card.rasterization.cache_clear()
+        assert not on_card.usable(card)
+    finally:
+        on_card.rasterization.cache_clear()
+
+
+def gsplat_reference(means, quats, scales, opacities, colors, viewmats, Ks, width, height, **more):
+    """gsplat's own projection and harmonics in torch, which need no card, blended pixel by pixel."""
+    from gsplat.cuda import _torch_impl as own
+
+    covariances, _ = own._quat_scale_to_covar_preci(quats, scales, compute_preci=False)
+    lens = (viewmats, Ks, width, height, more["eps2d"], more["near_plane"])
+    radii, middles, depths, conics, dimmed = own._fully_fused_projection(
+        means, covariances, *lens, calc_compensations=True
+    )
+    place = torch.inverse(viewmats)[0, :3, 3]
+    shown = (own._spherical_harmonics(more["sh_degree"], means - place, colors) + 0.5).clamp_min(0.0)
+    rows, columns = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    picture, passed = torch.zeros(height, width, 4), torch.ones(height, width)
+    for k in depths[0].argsort().tolist():
+        if not (radii[0, k] > 0).all():
+            continue
+        u, v = middles[0, k, 0] - columns, middles[0, k, 1] - rows
+        a, b, c = conics[0, k]
+        alpha = opacities[k] * dimmed[0, k] * (-(a * u * u + c * v * v) / 2 - b * u * v).exp()
+        alpha = torch.where(alpha >= 1 / 255, alpha.clamp_max(0.999), 0.0)
+        picture = picture + (alpha * passed)[..., None] * torch.cat([shown[k], torch.ones(1)])
+        passed = passed * (1.0 - alpha)
+    return picture[None, ..., :3], picture[None, ..., 3:], {}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="gsplat is not installed")
+@pytest.mark.parametrize("degree", [0, 3])
+def test_it_looks_as_gsplat_says(on_gsplat, degree):
+    """So do its gradients; by its kernels where there is a card, else by what it says in torch."""
+    there, card = of_medium_size(300, degree), torch.cuda.is_available()
+    weights = torch.rand(44, 60, 4, generator=torch.Generator().manual_seed(0))
+
+    def seen(device: str) -> list[torch.Tensor]:
+        """The picture, and the gradients of a sum of it."""
+        camera = rasterise.Camera.of(view(), 10_000, torch.device(device))
+        values = [value.to(device).requires_grad_() for value in tensors(there)]
+        found = rasterise.render(camera, *values)
+        picture = torch.cat([found.colours, found.opacities[..., None]], 2)
+        (picture * weights.to(device)).sum().backward()
+        return [each.cpu() for each in (picture.detach(), *(value.grad for value in values))]
+
+    wanted, slopes = (own := seen("cpu"))[0], own[1:]
+    if not card:
+        on_gsplat(gsplat_reference)
+    picture, *gradients = seen("cuda" if card else "cpu")
+    assert float((picture - wanted).abs().max()) < (2e-3 if card else 1e-4)
+    for found, slope in zip(gradients, slopes):
+        assert float((found - slope).norm() / slope.norm()) < (2e-2 if card else 1e-3)

@@ -4,7 +4,8 @@
 Kerbl et al. 2023 (arXiv:2308.04079), with the screen-space filter of Mip-Splatting (Yu et al. 2024, arXiv:2311.16493,
 equation 9), which dims what it widens. Within a tile a splat's exponent is a quadratic in the pixel's place, so that
 all splats at all pixels are one product of matrices; blending has its own gradient, which keeps one number per pair.
-On a card gsplat is many times faster; this one is for every other machine. Knows tensors only.
+Where gsplat is there (on_card.py) it renders pictures; this one is for every other machine, and for depths. Knows
+tensors only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.nn import functional
 
 from ....core.harmonics import basis
 from ....core.view import View
+from . import on_card
 
 TILE = 8
 """Pixels along a tile's side. A step with 20,000 splats at 200 pixels took .31 s of a processor with 8 and .70 with 16:
@@ -62,12 +64,10 @@ class Camera:
 
 @dataclass(frozen=True)
 class Seen:
-    """A render. colours: (H, W, 3), blended on nothing; opacities: (H, W). shown: (M,) indices of the splats that could
-    be seen."""
+    """A render. colours: (H, W, 3), blended on nothing; opacities: (H, W)."""
 
     colours: Tensor
     opacities: Tensor
-    shown: Tensor
 
     def on(self, background: Tensor) -> Tensor:
         """(H, W, 3) before a background, (3,) or (H, W, 3)."""
@@ -78,11 +78,14 @@ def render(
     camera: Camera, centres: Tensor, scales: Tensor, rotations: Tensor, opacities: Tensor, harmonics: Tensor
 ) -> Seen:
     """What a camera sees of splats as core.representations.Splats has them, in the camera's world."""
+    if on_card.usable(centres.device):
+        values = {"centres": centres, "scales": scales, "rotations": rotations}
+        return Seen(*on_card.rendered(camera, values | {"opacities": opacities, "harmonics": harmonics}, NEAR, FILTER))
     flat = _Flat.of(camera, centres, scales, rotations, opacities)
     directions = functional.normalize(centres[flat.shown] - camera.position, dim=1)
     colours = colours_of(harmonics[flat.shown], directions)
     picture = flat.picture(torch.cat([colours, torch.ones_like(colours[:, :1])], 1), _Blended.apply)
-    return Seen(picture[..., :3], picture[..., 3], flat.shown)
+    return Seen(picture[..., :3], picture[..., 3])
 
 
 @torch.no_grad()
