@@ -15,9 +15,8 @@ from ..core.camera_info import CameraInfo
 from ..core.view import PinholeCamera, View
 from ..geometry.glb_reading import read_glb
 from ..geometry.mesh import Mesh
-from ..geometry.texturing.photo import sampled
 from ..geometry.texturing.projection import moved
-from ..geometry.texturing.rasterise import first_seen, projected
+from ..geometry.texturing.rasterise import Covered, first_seen, projected
 
 FOV, YAW, PITCH = 30.0, 25.0, 15.0
 """Degrees: the camera's field of view, and how far beside and above the front it stands: a shape is seen there that the
@@ -32,14 +31,16 @@ _CLAY = 0.72  # sRGB of what faces the light
 _LIGHT = np.array([-0.4, 0.7, 0.6])  # from where it comes, beside the camera: x right, y up, z towards it
 
 
-def drawn(mesh: Mesh, size: int, photo: CameraInfo | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(size, size, 4) uint8 sRGB with alpha, twice: with the mesh's texture, and as clay. Faces are seen from both
-    sides. photo: the camera of an open surface, from near which it is seen; a closed one is from beside its front."""
+def drawn(mesh: Mesh, size: int, photo: CameraInfo | None = None, clay: bool = True) -> list[np.ndarray]:
+    """(size, size, 4) uint8 sRGB with alpha: with the mesh's texture, and where asked for as clay. Faces are seen from
+    both sides. photo: the camera of an open surface, from near which it is seen; a closed one is from beside its
+    front."""
     view = _beside(mesh, size * _FINER) if photo is None else _near(mesh, size * _FINER, photo)
     found = first_seen(mesh.vertices, mesh.faces, view)
-    clay = _shaded(found.interpolated(mesh.with_normals().normals, mesh.faces), view)
-    colour = clay if mesh.texture is None or mesh.uv is None else _textured(mesh, found, mesh.faces)
-    return tuple(_picture(values, found.pixel, size) for values in (colour, clay))
+    has_texture = mesh.texture is not None and mesh.uv is not None
+    ways = [*([_textured] * has_texture), *([_shaded] * (clay or not has_texture))]
+    pictures = [_picture(way(mesh, found, view), found.pixel, size) for way in ways]
+    return pictures if has_texture or not clay else 2 * pictures
 
 
 def drawn_of(path: Path, size: int, photo: CameraInfo | None = None) -> np.ndarray:
@@ -81,23 +82,27 @@ def _near(mesh: Mesh, size: int, photo: CameraInfo) -> View:
     return moved(view, np.array([0.0, 0.0, 0.0, -math.radians(PLACE_PITCH), math.radians(PLACE_YAW)]), pivot, 1.0)
 
 
-def _textured(mesh: Mesh, found: object, faces: np.ndarray) -> np.ndarray:
+def _textured(mesh: Mesh, found: Covered, view: View) -> np.ndarray:
+    """(N, 3) uint8: of each pixel the nearest texel, as several pixels are averaged."""
     height, width = mesh.texture.shape[:2]
-    place = found.interpolated(mesh.uv, faces) * np.float32([width, height])
-    return sampled(mesh.texture[..., :3], place) / 255.0
+    place = found.interpolated(mesh.uv, mesh.faces) * np.float32([width, height])
+    column, row = np.clip(place, 0.0, [width - 1, height - 1]).T.astype(np.int32)
+    return mesh.texture[row, column, :3]
 
 
-def _shaded(normals: np.ndarray, view: View) -> np.ndarray:
-    """(N, 3) greys of a matt surface with normals (N, 3) in the mesh's axes."""
+def _shaded(mesh: Mesh, found: Covered, view: View) -> np.ndarray:
+    """(N, 1) uint8 greys of a matt surface."""
+    normals = found.interpolated(mesh.with_normals().normals, mesh.faces)
     local = normals @ view.rotation.T * np.float32([1.0, -1.0, -1.0])
     local *= np.where(local[:, 2:] < 0.0, -1.0, 1.0)  # what is turned away is the inside of an open surface
     local /= np.maximum(np.linalg.norm(local, axis=1, keepdims=True), 1e-9)
     light = np.clip(local @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
-    return np.repeat((_CLAY * (0.25 + 0.75 * light))[:, None], 3, axis=1)
+    return np.rint(255.0 * _CLAY * (0.25 + 0.75 * light)).astype(np.uint8)[:, None]
 
 
 def _picture(values: np.ndarray, pixel: np.ndarray, size: int) -> np.ndarray:
-    rgba = np.zeros(((size * _FINER) ** 2, 4), np.float32)
-    rgba[pixel, :3], rgba[pixel, 3] = np.clip(values, 0.0, 1.0), 1.0
-    whole = Image.fromarray(np.rint(255.0 * rgba).astype(np.uint8).reshape(size * _FINER, size * _FINER, 4))
-    return np.asarray(whole.resize((size, size), Image.Resampling.BOX))
+    """(size, size, 4) of what pixels of the finer picture show."""
+    rgba = np.zeros(((size * _FINER) ** 2, 4), np.uint8)
+    rgba[pixel, :3], rgba[pixel, 3] = values, 255
+    whole = Image.fromarray(rgba.reshape(size * _FINER, size * _FINER, 4))
+    return np.asarray(whole.reduce(_FINER))

@@ -58,7 +58,7 @@ def offerer(folder: str, finish: Any, name: str, job: Span) -> Callable[[Represe
 
 
 def png_of(picture: np.ndarray) -> bytes:
-    """The PNG file of (H, W, C) uint8."""
+    """The PNG file of (H, W, C) uint8, written fast: a tenth larger than it could be."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
+    Image.fromarray(picture).save(stream, "PNG", compress_level=1)
     return stream.getvalue()

@@ -187,7 +187,7 @@ class Work:
         facts |= {"provenance": self._provenance(), "key": self.file_key if self._keeps else ""}
         if (self.store and self.request.previews) or self.request.thumbnail:
             photo = asset.cameras[0] if asset.double_sided and asset.cameras else None
-            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL, photo)]
+            facts["thumbnails"] = [png_of(picture) for picture in drawn(asset.mesh, THUMBNAIL, photo, self._keeps)]
         return {**facts, "photos": encoded(wanted, pictures[0] if len(pictures) == 1 else None)}
 
     @property

@@ -50,8 +50,9 @@ def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0, f
     rows from there on, up to `height`. Triangles without area cover nothing; with a margin, what lies within it.
     """
     corners = corners.astype(np.float64)
-    low = np.maximum(np.ceil(corners[..., 1].min(axis=1) - margin - 0.5), first_row).astype(np.int64)
-    high = np.minimum(np.floor(corners[..., 1].max(axis=1) + margin - 0.5), height - 1).astype(np.int64)
+    top, bottom = _ends(corners[..., 1])
+    low = np.maximum(np.ceil(top - margin - 0.5), first_row).astype(np.int64)
+    high = np.minimum(np.floor(bottom + margin - 0.5), height - 1).astype(np.int64)
     rows = np.maximum(high - low + 1, 0)
     ends = np.cumsum(rows)
     parts = []
@@ -82,9 +83,9 @@ def _filled(
     left = np.where(across > 0, crossing, -np.inf).max(axis=0)
     right = np.where(across < 0, crossing, np.inf).min(axis=0)
     outside = ((across == 0) & (along < -margin)).any(axis=0)
-    x = corners[..., 0]
-    left = np.maximum(left, (x.min(axis=1) - margin)[face])
-    right = np.minimum(right, (x.max(axis=1) + margin)[face])
+    leftmost, rightmost = _ends(corners[..., 0])
+    left = np.maximum(left, (leftmost - margin)[face])
+    right = np.minimum(right, (rightmost + margin)[face])
     start = np.clip(np.ceil(left - 0.5), 0, width).astype(np.int64)
     count = np.where(outside, 0, np.clip(np.floor(right - 0.5), -1, width - 1).astype(np.int64) - start + 1)
     if not margin:
@@ -100,22 +101,29 @@ def _filled(
     return Covered(np.take(row * width + start, span) + step, np.take(number[face], span), weights)
 
 
+def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest (F,) of three values (F, 3) each: over planes, as rows of three are slow."""
+    a, b, c = values.T
+    return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+
+
 def _edges(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slopes (F, 3, 2) and offsets (F, 3) of the signed distances to the edge opposite of each corner, positive
     inside, and twice the areas (F,)."""
     begin, end = corners[:, [1, 2, 0]], corners[:, [2, 0, 1]]
     edge = end - begin
-    length = np.linalg.norm(edge, axis=2)
+    length = np.sqrt(edge[..., 0] ** 2 + edge[..., 1] ** 2)
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     signed = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
     scale = np.where(signed < 0, -1.0, 1.0)[:, None] / np.maximum(length, 1e-12)
     slope = np.stack([-edge[..., 1] * scale, edge[..., 0] * scale], axis=2)
-    return slope, -(slope * begin).sum(axis=2), np.abs(signed)
+    return slope, -(slope[..., 0] * begin[..., 0] + slope[..., 1] * begin[..., 1]), np.abs(signed)
 
 
 def _per_distance(corners: np.ndarray, twice_area: np.ndarray) -> np.ndarray:
     """(F, 3) barycentric weights per distance to the edges; nothing where a triangle has no area."""
-    length = np.linalg.norm(corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]], axis=2)
+    edge = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
+    length = np.sqrt(edge[..., 0] ** 2 + edge[..., 1] ** 2)
     has_area = (twice_area > _NO_AREA)[:, None]
     return np.divide(length, twice_area[:, None], where=has_area, out=np.zeros_like(length))
 
@@ -179,10 +187,10 @@ def depth_buffer(vertices: np.ndarray, faces: np.ndarray, view: View) -> np.ndar
     """
     width, height = view.camera.width, view.camera.height
     seen = projected(vertices, view)
-    ahead = (seen[:, 2] > 1e-9)[faces].all(axis=1)
+    ahead = _ahead(seen, faces)
     corners = seen[faces[ahead]]
     found = covered(corners[..., :2], width, height)
-    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)  # linear on the screen, depth is not
+    inverse = _inverse_depth(corners, found)
     nearest = np.zeros(height * width, np.float64)
     np.maximum.at(nearest, found.pixel, inverse)
     with np.errstate(divide="ignore"):
@@ -195,12 +203,23 @@ def first_seen(vertices: np.ndarray, faces: np.ndarray, view: View) -> Covered:
     As with `depth_buffer`; weights are linear on the screen.
     """
     seen = projected(vertices, view)
-    ahead = np.flatnonzero((seen[:, 2] > 1e-9)[faces].all(axis=1))
+    ahead = np.flatnonzero(_ahead(seen, faces))
     corners = seen[faces[ahead]]
     found = covered(corners[..., :2], view.camera.width, view.camera.height)
-    inverse = ((1.0 / corners[..., 2])[found.face] * found.weights).sum(axis=1)
+    inverse = _inverse_depth(corners, found)
     first = np.full(view.camera.width * view.camera.height, -1)
     order = np.argsort(inverse)
     first[found.pixel[order]] = order  # of several the last one stays: the nearest
     found = found.taken(first[first >= 0])
     return Covered(found.pixel, ahead[found.face], found.weights)
+
+
+def _ahead(seen: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) bool, which faces lie before the camera as a whole. seen: as `projected`."""
+    a, b, c = (seen[:, 2] > 1e-9)[faces].T
+    return a & b & c
+
+
+def _inverse_depth(corners: np.ndarray, found: Covered) -> np.ndarray:
+    """(N,) float64 where triangles (F, 3, 3) cover pixels: it is linear on the screen, depth is not."""
+    return np.einsum("nk,nk->n", np.take(1.0 / corners[..., 2], found.face, axis=0), found.weights)
