@@ -9,14 +9,18 @@ import torch
 import trimesh
 from image_to_3d.tests import render
 from image_to_3d.tests.cameras import scene
-from image_to_3d.worker.cameras.capture import Capture
+from image_to_3d.worker.cameras.capture import TO_GLTF, Capture
 from image_to_3d.worker.core.job import Job
+from image_to_3d.worker.core.representations import Splats
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.finish.field import surface
+from image_to_3d.worker.finish.splats import fused
+from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.methods import with_network
 from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, stereo
 from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice, tensors_of
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
+from image_to_3d.worker.methods.multiview_fit.splats import fit, learn, start
 from image_to_3d.worker.pipeline.select import settings
 
 CPU, PIXELS = torch.device("cpu"), 128
@@ -81,13 +85,40 @@ def test_a_place_has_no_walls_where_its_box_ends(taken):
     field = grid_result.field(grid_result.restored(grid_result.arrays_of(model), CPU), capture.views)
     options = settings(with_network("photos")[0], "fast", {"grid": 56, "faces": 8000, "texture": 64}).finish
     field = replace(field, to_gltf=np.eye(3))
-    mesh = surface(field, options, JOB.span(0.0, 1.0))
-    middles = mesh.vertices[mesh.faces].mean(axis=1)
-    box = np.abs(middles) - scene.SIZE / 2.0
-    to_box = np.linalg.norm(box.clip(0.0), axis=1) + box.max(1).clip(max=0.0)
-    away = np.minimum(np.abs(to_box), np.abs(middles[:, 1] + scene.SIZE[1] / 2.0))
+    assert_of_box_and_ground(surface(field, options, JOB.span(0.0, 1.0)))
+
+
+def assert_of_box_and_ground(mesh: Mesh) -> None:
+    """Nearly nothing but these, and much of them."""
+    away = off(mesh.vertices[mesh.faces].mean(axis=1))
     assert np.average(away < 0.05, weights=mesh.face_areas()) > 0.95
     assert mesh.area > 1.5
+
+
+def off(points: np.ndarray) -> np.ndarray:
+    """(N,) how far points lie from the box's faces or the ground, whatever is nearer."""
+    box = np.abs(points) - scene.SIZE / 2.0
+    to_box = np.linalg.norm(box.clip(0.0), axis=1) + box.max(1).clip(max=0.0)
+    return np.minimum(np.abs(to_box), np.abs(points[:, 1] + scene.SIZE[1] / 2.0))
+
+
+def test_splats_of_a_place_begin_on_what_its_photos_see_and_their_mesh_is_that(taken, seen, monkeypatch):
+    monkeypatch.setattr(stereo, "distances", lambda *asked: seen)
+    capture = Capture(taken[0], np.zeros((0, 3), np.float32), BOUNDS, True)
+    plan = learn.Plan((64,), (4,), 4000, 0, 56)
+    shape = start.shaped(capture, plan.pixels[-1], plan.cells, JOB)
+    begun = start.begun(capture, plan.most, 0, shape)
+    on = begun.normals.any(axis=1)
+    assert 0.6 < on.mean() < 0.8 and np.median(off(begun.centres[on])) < 0.01 < np.median(off(begun.centres[~on]))
+    opacities, scales = (begun.tensors(0)[name].numpy() for name in ("opacities", "scales"))
+    assert opacities[on].min() > 0.0 > opacities[~on].max()
+    assert np.ptp(scales[~on], axis=1).max() < 1e-6 < 1.0 < np.ptp(scales[on], axis=1).min()
+    splats = fit._with_views(learn.learn(capture, plan, JOB, CPU).splats, capture.views, CPU)
+    again = Splats.from_arrays(splats.to_arrays(), splats.views)
+    assert np.array_equal(again.shape.known, splats.shape.known)
+    options = settings(with_network("photos")[0], "fast", {"grid": 56, "faces": 8000, "texture": 64}).finish
+    mesh = surface(fused(again, 56, JOB.span(0.0, 1.0)), options, JOB.span(0.0, 1.0))
+    assert_of_box_and_ground(replace(mesh, vertices=(mesh.vertices @ TO_GLTF).astype(np.float32)))
 
 
 def test_photos_with_nothing_in_common_tell_no_shape_and_it_is_learned(taken):

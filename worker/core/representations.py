@@ -235,15 +235,16 @@ class Field:
 
 @dataclass(frozen=True, eq=False)
 class Distances:
-    """A closed shape as signed distances at the corners of cubes, positive inside as a field's.
+    """A shape as signed distances at the corners of cubes, positive inside as a field's.
 
     values: (X, Y, Z) float16 or float32, in the unit of the world. low: (3,) float64, the first corner. spacing: the
-    cubes' side.
+    cubes' side. known: (X, Y, Z) bool, near which corners of a place its surface was seen; None: it is closed.
     """
 
     values: np.ndarray
     low: np.ndarray
     spacing: float
+    known: np.ndarray | None = None
 
     @property
     def bounds(self) -> np.ndarray:
@@ -263,7 +264,8 @@ class Splats:
     core/harmonics.py), of display-referred sRGB less a half, by the direction from the camera to the centre.
     views: what they were made of, in glTF's axes. seen: of a view, how far it sees into them: the depth along its axis
     (H, W) at which half of the light is stopped, 0 where it never is, and opacity (H, W); None where nobody renders
-    them. shape: of a thing that was cut out, the surface on which they began, which lies within its outlines.
+    them. shape: the surface on which they began: of a thing that was cut out within its outlines, of a place what
+    several photos see.
     """
 
     centres: np.ndarray
@@ -297,6 +299,7 @@ class Splats:
         names = ("centres", "scales", "rotations", "opacities", "harmonics")
         shape = self.shape
         kept = {} if shape is None else {"shape": shape.values, "shape_at": np.array([*shape.low, shape.spacing])}
+        kept |= {"shape_known": np.packbits(shape.known)} if shape and shape.known is not None else {}
         return {**{name: getattr(self, name) for name in names}, "notes": _kept(self.notes), **kept}
 
     @classmethod
@@ -305,7 +308,9 @@ class Splats:
         shape = None
         if "shape" in arrays:
             *low, spacing = arrays["shape_at"].tolist()
-            shape = Distances(np.asarray(arrays["shape"]), np.array(low), spacing)
+            values, known = np.asarray(arrays["shape"]), arrays.get("shape_known")
+            known = known if known is None else np.unpackbits(known, count=values.size).reshape(values.shape) > 0
+            shape = Distances(values, np.array(low), spacing, known)
         return cls(*(arrays[name] for name in names), views, tuple(arrays["notes"].tolist()), shape=shape)
 
     def chosen(self, which: np.ndarray) -> Splats:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splats at the size and place that are wished, and the mesh of what they show.
 
-The mesh of what was cut out: the surface on which its splats began. What they show is no better: learned splats lie .85
+The mesh is the surface on which they began. What they show is no better: learned splats lie .85
 pixels within a bottle of 128 pixels, whatever their opacities, sizes and number, as edges are seen where many of them
 lie behind each other, which are dark farther out than one; cutting away what they show 1.5 pixels deeper tore a bowl's
-wall. The mesh of a place: depths of the splats seen from the photos' places, fused to a signed distance (Curless and
-Levoy 1996). Both are textured from the photos as a field's is. Must not know networks, methods or requests.
+wall. Where they began without one, depths of the splats seen from the photos' places are fused to a signed distance
+(Curless and Levoy 1996). Both are textured from the photos as a field's is. Must not know networks, methods or
+requests.
 """
 
 from __future__ import annotations
@@ -74,8 +75,13 @@ def fused(splats: Splats, grid: int, job: Span) -> Field:
         places = ((where - found.low) / found.spacing).T
         return ndimage.map_coordinates(distances, places, order=1, mode="nearest")
 
+    def known(where: np.ndarray) -> np.ndarray:
+        corner = np.rint((where - found.low) / found.spacing).astype(int)
+        return found.known[tuple(np.clip(corner, 0, np.array(found.known.shape) - 1).T)]
+
     distances = found.values.astype(np.float32)
-    return Field(value, None, found.bounds, np.eye(3), splats.to_arrays, splats.views, splats.notes)
+    told = known if found.known is not None else None
+    return Field(value, None, found.bounds, np.eye(3), splats.to_arrays, splats.views, splats.notes, told)
 
 
 def _seen_shape(splats: Splats, grid: int, job: Span) -> Distances:

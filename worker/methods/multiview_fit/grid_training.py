@@ -164,6 +164,20 @@ def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | S
     return hull, distance
 
 
+def placed_shape(
+    capture: Capture, pixels: int, lattice: Lattice, job: Job | Span
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Signed distances (X + 1, Y + 1, Z + 1) in cells of what photos of a place see in common, and where they are known
+    (bool); None where that is hardly anything. pixels, job: as of `outlined_shape`."""
+    views = tensors_of(capture.views, pixels, torch.device("cpu"))
+    seen = stereo.distances(views, capture.points, capture.bounds, _told(job.span(0.0, _OPENED)))
+    if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
+        return None
+    joining = job.span(_OPENED, _SHAPED)
+    distance, known = stereo.fused(views, seen, lattice, lambda share: joining.report(share, "joining what photos see"))
+    return (distance, known) if (known & (np.abs(distance) < 1.0)).any() else None
+
+
 def _told(job: Span) -> Callable[[float], None]:
     return lambda share: job.report(share, "comparing photos")
 
@@ -183,7 +197,9 @@ class _Training:
         self._capture, self._plan, self._job, self._stop, self._stopped = capture, plan, job, stop, False
         self._views = tensors_of(capture.views, plan.pixels, device)
         outlined = plan.outlined is not None and self._views[0].mask is not None
-        self._placed = self._place() if plan.placed is not None and self._views[0].mask is None else None
+        self._placed = None
+        if plan.placed is not None and self._views[0].mask is None:
+            self._placed = placed_shape(capture, plan.pixels, Lattice.over(capture.bounds, plan.placed.cells), job)
         only = plan.outlined if outlined else plan.placed if self._placed else None
         self._stages = plan.stages if only is None else (only,)
         self._small = self._views[0].resized(PREVIEW_PIXELS)
@@ -223,21 +239,6 @@ class _Training:
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)
         return haze(self._views, lattice) if before is None else finer(before, lattice)
-
-    def _place(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """What photos of a place see in common: signed distances, and where they are known; None where that is hardly
-        anything."""
-        capture, comparing = self._capture, self._job.span(0.0, _OPENED)
-        views = tensors_of(capture.views, self._plan.pixels, torch.device("cpu"))
-        seen = stereo.distances(views, capture.points, capture.bounds, _told(comparing))
-        if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
-            return None
-        lattice = Lattice.over(self._capture.bounds, self._plan.placed.cells)
-        joining = self._job.span(_OPENED, _SHAPED)
-        distance, known = stereo.fused(
-            views, seen, lattice, lambda share: joining.report(share, "joining what photos see")
-        )
-        return (distance, known) if (known & (np.abs(distance) < 1.0)).any() else None
 
     def _learned(self, stage: Stage, model: Model) -> Model:
         length = self._plan.stride * model.lattice.spacing

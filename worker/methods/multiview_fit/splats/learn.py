@@ -33,7 +33,7 @@ _RATES = {"centres": 2e-3, "scales": 2e-2, "rotations": 5e-3, "opacities": 5e-2,
 """Of Adam. Published for 30,000 steps: 1.6e-4 (falling to a hundredth), 5e-3, 1e-3, 5e-2, 2.5e-3; set on lego at 100
 pixels, where half and twice of all lost .3 and .6 dB."""
 
-_SHAPED = 0.3  # of the time, for the surface of what is cut out
+_SHAPED = 0.3  # of the time, for the surface on which splats begin
 
 _FALL = 0.05
 """To which share the centres' rate falls."""
@@ -59,7 +59,7 @@ _FIRST_DEGREE = 0.5
 @dataclass(frozen=True)
 class Plan:
     """pixels: longest side of the pictures, of each stage. steps: of each. most: splats. degree: of the harmonics.
-    cells: along the surface of what is cut out."""
+    cells: along the surface on which they begin."""
 
     pixels: tuple[int, ...]
     steps: tuple[int, ...]
@@ -293,8 +293,12 @@ def _as_splats(values: dict[str, Tensor], capture: Capture) -> Splats:
 def _as_gltf(shape: Distances) -> Distances:
     """The same in glTF's axes (x, z, -y)."""
     low, high = shape.bounds
-    values = np.ascontiguousarray(np.flip(shape.values.transpose(0, 2, 1), 2))
-    return replace(shape, values=values, low=np.array([low[0], low[2], -high[1]]))
+
+    def turned(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else np.ascontiguousarray(np.flip(values.transpose(0, 2, 1), 2))
+
+    low = np.array([low[0], low[2], -high[1]])
+    return Distances(turned(shape.values), low, shape.spacing, turned(shape.known))
 
 
 def _turned(harmonics: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where splats begin: on the surface that outlines and photos tell of what is cut out, else at the cameras' sparse
-points and anywhere beside them. Brings torch."""
+"""Where splats begin: on the surface that outlines and photos tell of what is cut out, or that photos tell of a place,
+else at the cameras' sparse points and anywhere beside them. Brings torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ....core.job import Job, Span
 from ....core.representations import Distances
 from ....core.view import View
 from ..grid_space import Lattice
-from ..grid_training import outlined_shape
+from ..grid_training import outlined_shape, placed_shape
 
 _OPACITY, _ON_SURFACE = 0.1, 0.8
 """At the beginning: as published, and of what lies on a surface."""
@@ -28,6 +28,9 @@ _WIDE, _FLAT = 0.7, 0.15
 
 _LOOSE = 10_000
 """Splats at most that begin without a surface."""
+
+_PLACED = 0.7
+"""Of the splats of a place, on its surface: the others are for what its photos do not see in common."""
 
 _BESIDE, _STEEP = 0.7, 0.3
 """Cells from the surface of corners at which splats begin, and the least slope by which they are moved."""
@@ -42,7 +45,7 @@ _TRIES = 20
 @dataclass(frozen=True, eq=False)
 class Start:
     """centres: (N, 3) float32 in the capture's world. colours: (N, 3) sRGB in [0, 1]. normals: (N, 3) of the surface on
-    which they lie, None where they lie anywhere."""
+    which they lie, zero of those that lie anywhere; None where all do."""
 
     centres: np.ndarray
     colours: np.ndarray
@@ -55,13 +58,14 @@ class Start:
         size = np.clip(near.reshape(count, -1)[:, 1:].mean(1) if count > 1 else np.full(1, 0.01), 1e-4, 0.1)
         harmonics = np.zeros((count, (degree + 1) ** 2, 3), np.float32)
         harmonics[:, :1] = of_colours(self.colours)
-        flat, opacity = (1.0, _OPACITY) if self.normals is None else (_FLAT, _ON_SURFACE)
-        size = size if self.normals is None else _WIDE * size
+        normals = np.zeros((count, 3)) if self.normals is None else self.normals
+        on = normals.any(axis=1)[:, None]
+        opacity = np.where(on[:, 0], _ON_SURFACE, _OPACITY)
         found = {
             "centres": self.centres,
-            "scales": np.log(size)[:, None] + np.log([1.0, 1.0, flat]),
-            "rotations": np.tile([1.0, 0.0, 0.0, 0.0], (count, 1)) if self.normals is None else _turned(self.normals),
-            "opacities": np.full(count, np.log(opacity / (1.0 - opacity))),
+            "scales": np.log(size)[:, None] + np.where(on, np.log([_WIDE, _WIDE, _WIDE * _FLAT]), 0.0),
+            "rotations": np.where(on, _turned(normals), [1.0, 0.0, 0.0, 0.0]),
+            "opacities": np.log(opacity / (1.0 - opacity)),
             "harmonics": harmonics,
         }
         return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in found.items()}
@@ -76,21 +80,40 @@ def _turned(normals: np.ndarray) -> np.ndarray:
 
 
 def shaped(capture: Capture, pixels: int, cells: int, job: Job | Span) -> Distances | None:
-    """The surface that outlines and photos tell, in the capture's world; None where nothing is cut out. pixels: of the
-    photos. cells: along its longest side. Raises Unable where outlines agree on nothing."""
-    if capture.unbounded or any(view.mask is None for view in capture.views):
+    """The surface that outlines and photos tell, in the capture's world; None where neither does. pixels: of the
+    photos, of which those of a place are compared with twice as many. cells: along its longest side. Raises Unable
+    where outlines agree on nothing."""
+    lattice, known = Lattice.over(capture.bounds, cells), None
+    if all(view.mask is None for view in capture.views):
+        placed = placed_shape(capture, 2 * pixels, lattice, job)
+        if placed is None:
+            return None
+        distance, known = placed
+    elif capture.unbounded or any(view.mask is None for view in capture.views):
         return None
-    lattice = Lattice.over(capture.bounds, cells)
-    _, distance = outlined_shape(capture, pixels, lattice, job)
-    return Distances((-lattice.spacing * distance).astype(np.float16), np.array(lattice.low), lattice.spacing)
+    else:
+        _, distance = outlined_shape(capture, pixels, lattice, job)
+    return Distances((-lattice.spacing * distance).astype(np.float16), np.array(lattice.low), lattice.spacing, known)
 
 
 def begun(capture: Capture, most: int, seed: int, shape: Distances | None = None) -> Start:
-    """So many places on the shape, or half as many in the box, at most `_LOOSE`. Raises Unable where there is none."""
+    """So many places on the shape, those of a place partly in its box; or half as many in the box, at most `_LOOSE`.
+    Raises Unable where there is none."""
     random = np.random.default_rng(seed)
-    if shape is not None:
+    if shape is None:
+        return _anywhere(capture, min(most // 2, _LOOSE), random)
+    if shape.known is None:
         return _on(shape, capture.views, most, random)
-    most = min(most // 2, _LOOSE)
+    on = _on(shape, capture.views, round(_PLACED * most), random)
+    beside = _anywhere(capture, min(most - len(on.centres), _LOOSE), random)
+    normals = np.concatenate([on.normals, np.zeros_like(beside.centres)])
+    return Start(
+        *(np.concatenate([getattr(each, name) for each in (on, beside)]) for name in ("centres", "colours")), normals
+    )
+
+
+def _anywhere(capture: Capture, most: int, random: np.random.Generator) -> Start:
+    """At most so many places at the cameras' sparse points and in the box. Raises Unable where there is none."""
     low, high = capture.bounds
     tried = random.uniform(low, high, (_TRIES * most, 3))
     places = tried[_within(capture.views, tried)]
@@ -108,7 +131,7 @@ def begun(capture: Capture, most: int, seed: int, shape: Distances | None = None
 def _on(shape: Distances, views: tuple[View, ...], most: int, random: np.random.Generator) -> Start:
     """At most so many places on the shape: corners beside it, moved onto it."""
     outside = -shape.values.astype(np.float32) / shape.spacing
-    near = np.argwhere(np.abs(outside) < _BESIDE)
+    near = np.argwhere((np.abs(outside) < _BESIDE) & (True if shape.known is None else shape.known))
     near = near[random.permutation(len(near))[:most]]
     slopes = np.stack(np.gradient(outside), -1)[tuple(near.T)]
     length = np.linalg.norm(slopes, axis=1, keepdims=True)
