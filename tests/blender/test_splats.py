@@ -7,6 +7,7 @@ import dataclasses
 import math
 
 import pytest
+from image_to_3d.tests.blender.test_environments import Layout, Region
 from image_to_3d.tests.blender.test_objects import result
 
 SIZE = 96
@@ -108,6 +109,25 @@ def test_what_can_be_saved_beside_a_result_is_what_its_method_makes(addon):
     choices, catalogue = addon("ui.choices"), addon("session.catalogue")
     saved = [choices.saves(catalogue.find(catalogue.shipped(), name)[0]) for name in ("included", "photos", "splats")]
     assert saved == ["Depth Maps", "", "Splats"]
+
+
+def test_the_panel_says_whether_this_blender_shows_them(bpy, addon, monkeypatch):
+    @dataclasses.dataclass
+    class Context:
+        preferences = bpy.context.preferences
+        window_manager = bpy.context.window_manager
+        region = Region()
+
+    def said() -> str:
+        layout, choices = Layout(), addon("ui.choice_panel")
+        choices._draw_how(layout, Context(), catalogue.find(catalogue.shipped(), "splats")[0])
+        return " ".join(layout.texts)
+
+    catalogue, newer = addon("session.catalogue"), bpy.app.version >= (5, 3)
+    assert addon("ui.scene.splats").can_show() is newer
+    assert ("Shown as splats, by Blender itself" in said()) is newer
+    monkeypatch.setattr(addon("ui.choice_panel"), "can_show", lambda: False)
+    assert "here they become a mesh" in said() and "Scene > Save Splats In" in said()
 
 
 @pytest.mark.parametrize("yaw", [0.0, 40.0])
