@@ -35,6 +35,7 @@ def hush() -> None:
 def main() -> int:
     # Threads that wait for work sleep instead of spinning: beside a busy Blender a small network is ten times faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray tells its makers nothing, unless one wants it
     if len(sys.argv) == 1:
         return serve()
     if sys.argv[1:] == ["far"]:  # started by ssh (elsewhere/far.py)
