@@ -4,8 +4,6 @@
 import pytest
 from image_to_3d.tests.gui.hand import (
     choose_all,
-    choose_model,
-    choose_network,
     clear_the_scene,
     generate,
     look_at,
@@ -26,10 +24,10 @@ def test_they_are_offered_and_an_older_blender_gets_their_mesh_and_keeps_them_as
     clear_the_scene(screen)
     open_the_tab(screen)
     choose_all(screen, photos)
-    choose_model(screen, "NeRF")
-    choose_network(screen, "NeRF", NAME)
+    screen.ask("setattr(settings(), 'category', 'NeRF')")
+    for setting, value in (("network", NAME), ("preset", "fast")):
+        screen.ask(f"setattr(settings().category_NeRF, {setting!r}, {value!r})")
     screen.until("why_not()", lambda reason: not reason)
-    screen.click(screen.find("preset", columns=(0.2,)))
     shot(screen, "splats-offered")
     (tmp_path / "kept").mkdir()
     screen.ask(f"setattr(settings(), 'maps', {str(tmp_path / 'kept')!r})")
