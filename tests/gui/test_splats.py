@@ -31,7 +31,7 @@ def test_they_are_offered_and_an_older_blender_gets_their_mesh_and_keeps_them_as
     shot(screen, "splats-offered")
     (tmp_path / "kept").mkdir()
     screen.ask(f"setattr(settings(), 'maps', {str(tmp_path / 'kept')!r})")
-    open_panel(screen, "Scene")
+    open_panel(screen, "IMAGE_TO_3D_PT_scene")
     shot(screen, "splats-scene")
     generate(screen, limit=1500.0)
     made = screen.ask("objects()")[photos.name]
