@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cameras fitted to outlines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker.core.view import PinholeCamera, View
+from image_to_3d.worker.geometry.texturing import projection
 from image_to_3d.worker.geometry.texturing.projection import fitted_from, fitted_view, moved, silhouette_iou
 from image_to_3d.worker.geometry.texturing.rasterise import depth_buffer, projected
 
@@ -98,3 +101,14 @@ def test_a_thing_that_looks_alike_from_many_sides_is_seen_from_the_likeliest():
     starts = [swung(TRUE, ball, 0.0, sideways) for sideways in (0.0, 30.0, 60.0, -30.0)]
     fit = fitted_from(ball.vertices, ball.faces, mask_of(ball), starts)
     assert np.arccos(np.clip((np.trace(fit.view.rotation @ TRUE.rotation.T) - 1) / 2, -1, 1)) < 0.1
+
+
+@pytest.mark.parametrize(("normal", "asked"), [(None, False), ((0.0, 0.0, -1.0), False), ((0.6, 0.0, -0.8), True)])
+def test_where_the_first_side_fits_wholly_no_other_is_looked_at(monkeypatch, normal, asked):
+    plate = trimesh.creation.box((1.2, 0.8, 0.1)).subdivide()
+    normals = None if normal is None else np.zeros((40, 48, 3), np.float32) + np.float32(normal)
+    looked, original = [], projection.framed_from
+    monkeypatch.setattr(projection, "framed_from", lambda *given: looked.append(given) or original(*given))
+    mask, aside = mask_of(plate), moved(TRUE, np.array([0, 0, 0, 0, 1.5]), np.zeros(3), 1.5)
+    fitted_from(plate.vertices, plate.faces, mask, [replace(each, normals=normals) for each in (TRUE, aside)])
+    assert bool(looked) == asked

@@ -4,7 +4,7 @@
 import time
 from pathlib import Path
 
-from image_to_3d.tests.gui.driver import Blender
+from image_to_3d.tests.gui.driver import START_PATIENCE, Blender
 
 CLICK_PATIENCE = 8.0
 SET_UP_LIMIT = 1500.0  # seconds; a slow line
@@ -98,7 +98,7 @@ def choose_network(screen: Blender, category: str, name: str) -> None:
 
 def let_it_be_selected(screen: Blender) -> None:
     """Waits until the panel shows which network is taken, where somebody can tell: it may become higher by that."""
-    screen.until("selects()", lambda selects: not selects)
+    screen.until("selects()", lambda selects: not selects, START_PATIENCE)
 
 
 def tick(screen: Blender, setting: str) -> None:

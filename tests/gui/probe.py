@@ -7,6 +7,7 @@ written to `answer-N.json`. All positions are in pixels of the screen, from its 
 
 import hashlib
 import json
+import math
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ from array import array
 from pathlib import Path
 
 import bpy
+from mathutils import Vector
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1])
 EXTENSION = "bl_ext.user_default.image_to_3d"
@@ -95,7 +97,6 @@ def view() -> list[list[float]]:
 def seen(name: str) -> list[float]:
     """Where the middle of an object's box is in the viewport: 0 to 1 from the left and from below."""
     from bpy_extras.view3d_utils import location_3d_to_region_2d
-    from mathutils import Vector
 
     [area] = [area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D"]
     region = next(region for region in area.regions if region.type == "WINDOW")
@@ -113,8 +114,6 @@ def shading() -> str:
 
 def boxes() -> dict[str, list[list[float]]]:
     """Of each mesh the smallest and the largest corner."""
-    from mathutils import Vector
-
     found = {}
     for thing in bpy.context.scene.objects:
         if thing.type == "MESH":
@@ -329,6 +328,7 @@ def objects() -> dict[str, dict]:
             "type": thing.type,
             "size": list(thing.dimensions),
             "selected": thing.select_get(),
+            "visible": thing.visible_get(),
             "active": thing == bpy.context.view_layer.objects.active,
         }
         for thing in bpy.context.scene.objects
@@ -382,6 +382,82 @@ def film(path: str, frames: int) -> bool:
     scene.render.filepath, scene.frame_end = path, frames
     bpy.ops.render.render(animation=True, scene=scene.name)
     bpy.data.scenes.remove(scene)
+    return True
+
+
+def sculpt(folder: str) -> bool:
+    """A lump beside the cube, by Blender's own operators, and a picture of it as it should have become: wider, with
+    more bumps. That one is written to truth.glb around its origin, the picture, seen from before it, to truth.png."""
+    bpy.ops.mesh.primitive_uv_sphere_add(segments=96, ring_count=48, radius=0.7, location=(0.0, -4.0, 0.0))
+    lump = bpy.context.object
+    lump.name, lump.scale = "lump", (1.0, 0.8, 1.2)
+    bpy.ops.object.transform_apply(location=False, rotation=False)
+    _displace(lump, "CLOUDS", 1.2, 0.5)
+    bpy.ops.object.shade_smooth()
+    bpy.ops.object.duplicate()
+    truth = bpy.context.object
+    _displace(truth, "CLOUDS", 0.7, 0.2)
+    truth.scale = (1.2, 1.0, 1.0)
+    bpy.ops.object.transform_apply(location=False, rotation=False)
+    truth.data.materials.append(_spotted())
+    _photograph(truth, f"{folder}/truth.png")
+    sent(truth.name, f"{folder}/truth.glb")
+    bpy.data.objects.remove(truth)
+    lump.select_set(True)
+    bpy.context.view_layer.objects.active = lump
+    bpy.ops.ed.undo_push(message="Sculpt")
+    return True
+
+
+def _displace(thing, kind: str, scale: float, strength: float) -> None:
+    texture = bpy.data.textures.new(kind, kind)
+    texture.noise_scale = scale
+    lumpy = thing.modifiers.new("lumpy", "DISPLACE")
+    lumpy.texture, lumpy.strength = texture, strength
+    bpy.ops.object.modifier_apply(modifier=lumpy.name)
+
+
+def _spotted():
+    """A material of two colours."""
+    material = bpy.data.materials.new("spotted")
+    material.use_nodes = True
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    noise, ramp = nodes.new("ShaderNodeTexNoise"), nodes.new("ShaderNodeValToRGB")
+    noise.inputs["Scale"].default_value = 3.0
+    ramp.color_ramp.interpolation = "CONSTANT"
+    ramp.color_ramp.elements[0].color, ramp.color_ramp.elements[1].color = (0.6, 0.2, 0.05, 1.0), (0.05, 0.3, 0.5, 1.0)
+    ramp.color_ramp.elements[1].position = 0.5
+    links.new(noise.outputs[0], ramp.inputs[0])
+    links.new(ramp.outputs[0], nodes["Principled BSDF"].inputs["Base Color"])
+    return material
+
+
+def _photograph(thing, path: str) -> None:
+    """The thing alone, on nothing, from five units before it and a little above, 35 degrees wide."""
+    scene = bpy.data.scenes.new("studio")
+    scene.collection.objects.link(thing)
+    camera = bpy.data.objects.new("studio", bpy.data.cameras.new("studio"))
+    camera.data.angle = math.radians(35.0)
+    camera.location, camera.rotation_euler = thing.location + Vector((0.0, -5.0, 0.9)), (math.radians(80.0), 0.0, 0.0)
+    lamp = bpy.data.objects.new("studio lamp", bpy.data.lights.new("studio lamp", "SUN"))
+    lamp.data.energy, lamp.rotation_euler = 3.0, (0.7, 0.3, 0.0)
+    for each in (camera, lamp):
+        scene.collection.objects.link(each)
+    scene.camera, scene.render.engine, scene.render.film_transparent = camera, "CYCLES", True
+    scene.world = bpy.data.worlds.new("studio")
+    scene.world.use_nodes = True
+    scene.cycles.samples, scene.cycles.use_denoising = 16, False
+    scene.render.resolution_x = scene.render.resolution_y = 512
+    scene.render.resolution_percentage, scene.render.filepath = 100, path
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    for each in (camera, lamp):
+        bpy.data.objects.remove(each)
+
+
+def sent(name: str, path: str) -> bool:
+    """Writes an object to a GLB, as it stands, around its own origin."""
+    sys.modules[f"{EXTENSION}.addon.ui.scene.sending"].send(bpy.context, bpy.data.objects[name], path)
     return True
 
 

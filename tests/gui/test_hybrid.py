@@ -47,7 +47,7 @@ def test_a_coarse_mesh_is_replaced_and_a_stretched_one_gets_the_pictures_outline
 
     screen.ask(f"setattr(bpy.data.objects['robot'], 'scale', ({STRETCH}, 1.0, 1.0))")
     open_panel(screen, "IMAGE_TO_3D_PT_work_on")
-    screen.click(scrolled_to(screen, "image_to_3d.refine_selected"))
+    screen.click(scrolled_to(screen, "image_to_3d.refine_selected", (0.3,)))
     now = screen.until("objects()", lambda found: "robot before" in found, JOB_LIMIT)
     shot(screen, "refined")
     assert now["robot"]["selected"] and not now["robot before"]["selected"]

@@ -188,6 +188,17 @@ def test_a_thing_that_would_have_to_be_bent_to_another_is_told(tmp_path):
         run(tmp_path, ball(), str(tmp_path / "plus.png"))
 
 
+def test_a_disc_is_no_picture_of_a_thing_with_a_shape_of_its_own(tmp_path):
+    rows, columns = np.indices((200, 200)) - 100
+    disc = Image.fromarray(
+        np.dstack([np.full((200, 200, 3), 90, np.uint8), np.uint8(255 * (np.hypot(rows, columns) < 80))])
+    )
+    disc.save(tmp_path / "disc.png")
+    with pytest.raises(Unable, match="agrees with the picture's by [89]. %, and would with an ellipse's about as well"):
+        run(tmp_path, trimesh.creation.box((2.0, 2.0, 2.0)), str(tmp_path / "disc.png"))
+    assert run(tmp_path, ball(), str(tmp_path / "disc.png")).faces == 5120
+
+
 @pytest.mark.parametrize(("colours", "fits"), [((BLUE, BLUE), True), ((RED, RED), True), ((BLUE, (20, 20, 60)), False)])
 def test_a_thing_of_other_colours_is_told_unless_it_is_plainly_painted(tmp_path, picture, colours, fits):
     mesh = ball()

@@ -29,8 +29,17 @@ from ..geometry.outline_pull import pulled
 from ..geometry.outline_warp import warped
 from ..geometry.place import Placed
 from ..geometry.texturing.bake import baked
+from ..geometry.texturing.facing import AS_TOLD
 from ..geometry.texturing.mirrored import mirrored
-from ..geometry.texturing.projection import fitted_from, fitted_view, framed_from, moved, reduced, silhouette_iou
+from ..geometry.texturing.projection import (
+    degrees_off,
+    fitted_from,
+    fitted_view,
+    framed_from,
+    moved,
+    reduced,
+    silhouette_iou,
+)
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
 from .asset import Asset
@@ -169,11 +178,13 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
         whole = np.isfinite(vertices).all()
         return silhouette_iou(vertices, mesh.faces, mask, view, _OUTLINE) if whole else 0.0
 
-    vertices, there = warped(mesh.vertices, mesh.faces, mask, view, job.check)
-    there = replace(view, rotation=there.rotation, position=there.position)
-    after = agreeing(vertices, there)
-    if 1.0 - after < _MUCH_LESS * (1.0 - before):
-        mesh, view, before = replace(mesh, vertices=vertices), there, after
+    off = degrees_off(mesh.vertices, mesh.faces, mask, view)
+    if off is None or off > AS_TOLD:
+        vertices, there = warped(mesh.vertices, mesh.faces, mask, view, job.check)
+        there = replace(view, rotation=there.rotation, position=there.position)
+        after = agreeing(vertices, there)
+        if 1.0 - after < _MUCH_LESS * (1.0 - before):
+            mesh, view, before = replace(mesh, vertices=vertices), there, after
     vertices = pulled(mesh.vertices, mesh.faces, mask, view, job.check)
     after = agreeing(vertices, view)
     if after < before + _LEAST_GAIN:

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from ...core.view import PinholeCamera, View
-from .facing import Faced, faced
+from .facing import AS_TOLD, Faced, faced
 from .rasterise import depth_buffer, projected
 
 _SIDE = 128  # pixels on the longer side of the pictures that are compared
@@ -73,7 +73,7 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     """As fitted_view, for a camera that may stand near any of several views: near the first, where no other shows an
     outline, and normals if those are known, that are clearly more like the picture's. All cameras are of one size."""
     first = fitted_view(vertices, faces, mask, starts[0])
-    if len(starts) == 1 or not mask.any():
+    if len(starts) == 1 or not mask.any() or _is_enough(vertices, faces, mask, first, starts[0]):
         return first
     likeness = [alike for alike, _ in framed_from(vertices, faces, mask, starts[1:])]
     many = 1 if starts[0].normals is None else _MANY
@@ -87,6 +87,14 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
 
     other = max((fitted_view(vertices, faces, mask, side) for side in sides), key=fitting)
     return other if fitting(other) > fitting(first) + _CLEARLY else first
+
+
+def _is_enough(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, fit: Fit, start: View) -> bool:
+    """Whether no other side can show an outline that is clearly more like the picture's, and normals are as told."""
+    if fit.iou < 1.0 - _CLEARLY:
+        return False
+    off = degrees_off(vertices, faces, mask, replace(fit.view, normals=start.normals))
+    return off is None or off < AS_TOLD
 
 
 def framed_from(
@@ -178,6 +186,14 @@ def silhouette_iou(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, vi
     """Intersection over union of a mesh's outline with a mask (H, W), in pictures of `side` pixels; 0 if both empty."""
     coarse, small = _small(mask, view, side, _whole(mask))
     return _iou(vertices, faces, coarse, small)
+
+
+def degrees_off(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, view: View) -> float | None:
+    """The mean angle between a mesh's normals and those of the view, whose mask (H, W) bool is where the thing is; None
+    where the view has none."""
+    small = _small(mask, view, _SIDE, _around(mask))[1]
+    known = Faced.of(view, small.camera)
+    return None if known is None else known.degrees(faced(vertices, faces, small))
 
 
 def moved(view: View, change: np.ndarray, centre: np.ndarray, size: float) -> View:
