@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..fill import blurred
+from ..fill import blurred, nearest_filled
 from .lattice import Lattice
 
 AROUND = 25.0
@@ -31,6 +31,7 @@ _FEW = 4  # vertices; no edge is shorter
 _ROUNDS = 20  # of relaxation: planes go on as planes, at some .04 CPU seconds
 _FINE = 3.0  # vertices; what is finer in the photo is repeated behind, mirrored, as what is coarser is carried on
 _BELOW = 1.012  # so much farther it lies there
+_LOWERINGS = 4  # after which a surface is nowhere before what it lies behind
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +55,18 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
     steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
     edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
-    far = _layer(lattice, depth, steps, edge & clear, cut)
+    far = _layer(lattice, depth, steps, edge & clear, cut, last=True)
     inside = edge & ~clear & (far.hidden if far else False)
-    layers = far if not (edge & ~clear & ~inside).any() else _layer(lattice, depth, steps, edge & ~inside, cut)
-    return tuple(each for each in (layers, _layer(lattice, depth, steps, inside, cut)) if each)
+    if (edge & ~clear & ~inside).any():
+        far = _layer(lattice, depth, steps, edge & ~inside, cut, last=True)
+    return tuple(each for each in (far, _layer(lattice, depth, steps, inside, cut, last=False)) if each)
 
 
-def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float) -> Hidden | None:
-    """What goes on from those far edges (R, C) behind what is before them; None where nothing does."""
+def _layer(
+    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float, last: bool
+) -> Hidden | None:
+    """What goes on from those far edges (R, C) behind what is before them; None where nothing does. last: whether
+    nothing else lies behind it, so that it never ends where something before it does."""
     if edge.sum() < _FEW:
         return None
     away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
@@ -78,18 +83,38 @@ def _layer(lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray,
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW)), known, hidden)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, np.inf if last else cut)), known, hidden)
 
 
-def _coarser(second: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """The farthest of the values (R, C) around every second vertex: a guess needs no finer outline, and no thin thing
-    is missed. Nowhere in the cells between them is it nearer than the limit (R, C)."""
-    around, limit = (np.where(np.isnan(values), np.inf, values) for values in (second, limit))
-    around = ndimage.minimum_filter(around, 3, mode="nearest")
-    limit = ndimage.minimum_filter(limit, 5, mode="nearest")
-    around = np.where(np.isinf(around), np.nan, np.minimum(around, limit))
-    rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
-    return around[rows][:, columns].astype(np.float32)
+def _coarser(second: np.ndarray, limit: np.ndarray, cut: float) -> np.ndarray:
+    """The values (R, C) at every second vertex, or where there is none the farthest around it: a guess needs no finer
+    outline, and no thin thing is missed.
+
+    Between its vertices it is nowhere nearer than the limit (R, C), lest one sees it from the photo's own place. Where
+    it would have to step back by `cut` for that, it ends: it belongs to a thing whose outline is there.
+    """
+    every = np.ix_(*(np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape))
+    farthest = ndimage.minimum_filter(np.where(np.isnan(second), np.inf, second), 3, mode="nearest")
+    around = np.where(np.isnan(second), farthest, second)[every]
+    there, limit = np.isfinite(around), np.where(np.isnan(limit), np.inf, limit)
+    if not there.any():
+        return np.full(around.shape, np.nan, np.float32)
+    enough = ndimage.minimum_filter(limit, 5, mode="nearest")[every]
+    lowered = nearest_filled(around, there)
+    for _ in range(_LOWERINGS):
+        over = ndimage.maximum_filter(np.maximum(_between(lowered, limit.shape) - limit, 0.0), 5, mode="nearest")
+        lowered = np.minimum(lowered, np.maximum(lowered - over[every], enough))
+    return np.where(there & (lowered * (1.0 + cut) >= around), lowered, np.nan).astype(np.float32)
+
+
+def _between(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Values (r, c) at the vertices of a finer lattice of that shape over the same picture."""
+    for axis, many in enumerate(shape):
+        place = np.linspace(0.0, values.shape[axis] - 1.0, many)
+        first = np.minimum(place.astype(int), values.shape[axis] - 2)
+        share = np.expand_dims(place - first, 1 - axis)
+        values = values.take(first, axis) * (1.0 - share) + values.take(first + 1, axis) * share
+    return values
 
 
 @dataclass(frozen=True, eq=False)
