@@ -35,9 +35,9 @@ class Warm:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder, self.asked = root, folder, 0
-        variables = {**os.environ, "IMAGE_TO_3D_HOME": str(folder)}
+        self.variables = _as_anywhere({**os.environ, "IMAGE_TO_3D_HOME": str(folder)}, folder)
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen([sys.executable, "-m", "worker"], cwd=root, env=variables, **pipes)
+        self.process = subprocess.Popen([sys.executable, "-m", "worker"], cwd=root, env=self.variables, **pipes)
         version = re.search(r"^VERSION = (\d+)", (root / "worker" / "wire" / "protocol.py").read_text(), re.MULTILINE)
         self.ask("initialize", {"version": int(version[1]), "device": "cpu"})
 
@@ -65,7 +65,8 @@ class Warm:
         before = _of_children()
         command = [sys.executable, "-m", "worker", "generate", picture, "--model", network, "--preset", preset]
         command += ["--included", "--no-cache", "--device", "cpu", "-o", str(self.folder / "out.glb")]
-        subprocess.run(command, cwd=self.root, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, cwd=self.root, env=self.variables, check=True, **quiet)
         return _of_children() - before
 
     def _seconds(self) -> float:
@@ -75,6 +76,13 @@ class Warm:
     def end(self) -> None:
         self.process.stdin.close()
         self.process.wait(30.0)
+
+
+def _as_anywhere(variables: dict[str, str], folder: Path) -> dict[str, str]:
+    """The variables with which Python keeps what it compiled, as it does unless told otherwise; in a folder of its own,
+    where the first run leaves it."""
+    kept = {name: value for name, value in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
 def _of_children() -> float:

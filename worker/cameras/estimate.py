@@ -26,19 +26,21 @@ from .outline import outlines
 from .readers import colmap, middlebury, transforms
 from .readers.exif_turn import turned
 from .registration import Registration
-from .sfm import reconstruct
 
 _FAR = 100.0  # times the cameras' spread that they may be from the origin
 _ONE_PLACE = 1e-9  # of their distance from the origin: what is nearer to one another cannot be told apart
 
 
-def registered(inputs: Inputs, job: Job | Span, threads: int = reconstruct.THREADS) -> Registration:
-    """The cameras of the inputs' pictures: found, or read where somebody has written them down.
+def registered(inputs: Inputs, job: Job | Span, threads: int | None = None) -> Registration:
+    """The cameras of the inputs' pictures: found, by so many threads or as many as fit, or read where somebody has
+    written them down.
 
     Raises Unable, with one sentence, where there is nothing to be made of them.
     """
     if inputs.cameras is None:
-        return reconstruct.registered(inputs.pictures, inputs.ordered, job, threads)
+        from .sfm import reconstruct  # on use: one picture needs none of it, and it brings scipy.optimize
+
+        return reconstruct.registered(inputs.pictures, inputs.ordered, job, threads or reconstruct.THREADS)
     name = inputs.cameras.name.lower()
     reader = transforms if name.endswith(".json") else colmap if name in COLMAP_IMAGES else middlebury
     return _centred(reader.read(inputs.cameras, job), inputs.cameras.name)
