@@ -110,18 +110,6 @@ def test_what_goes_on_behind_a_part_of_a_thing_ends_with_the_thing():
     assert np.isfinite(cheek).sum() > 20 and np.nanmax(cheek) < 1.3
 
 
-def test_a_strip_of_floor_behind_a_post_lies_closely_under_the_floor():
-    """Looked along, a floor that lay as deep as its row farther away lies would leave a crack beside the post."""
-    rows = np.arange(200)[:, None]
-    depth = np.broadcast_to(400.0 / np.maximum(rows - 20.0, 4.0), (200, 300)).copy()
-    depth[40:150, 140:160] = 400.0 / 150
-    [layer] = found(depth)
-    strip = layer.lattice.inverse
-    place = np.linspace(0.0, 199.0, len(strip))[:, None]  # of a lattice that spans the picture
-    under, seen = (place - 20.0) / 400.0 / strip, (place > 60.0) & (place < 110.0) & np.isfinite(strip)
-    assert seen.sum() > 100 and 1.0 < np.median(under[seen]) < 1.02
-
-
 def test_values_are_carried_on_as_they_are_and_smoothly_between():
     values = np.zeros((50, 70, 2))
     values[:, -1] = 8.0

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..fill import blurred, nearest_filled
+from ..fill import blurred
 from .lattice import Lattice
 
 AROUND = 25.0
@@ -31,7 +31,6 @@ _FEW = 4  # vertices; no edge is shorter
 _ROUNDS = 20  # of relaxation: planes go on as planes, at some .04 CPU seconds
 _FINE = 3.0  # vertices; what is finer in the photo is repeated behind, mirrored, as what is coarser is carried on
 _BELOW = 1.012  # so much farther it lies there
-_LOWERINGS = 4  # after which a surface is nowhere before what it lies behind
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,34 +86,15 @@ def _layer(
 
 
 def _coarser(second: np.ndarray, limit: np.ndarray, cut: float) -> np.ndarray:
-    """The values (R, C) at every second vertex, or where there is none the farthest around it: a guess needs no finer
-    outline, and no thin thing is missed.
-
-    Between its vertices it is nowhere nearer than the limit (R, C), lest one sees it from the photo's own place. Where
-    it would have to step back by `cut` for that, it ends: it belongs to a thing whose outline is there.
-    """
-    every = np.ix_(*(np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape))
-    farthest = ndimage.minimum_filter(np.where(np.isnan(second), np.inf, second), 3, mode="nearest")
-    around = np.where(np.isnan(second), farthest, second)[every]
-    there, limit = np.isfinite(around), np.where(np.isnan(limit), np.inf, limit)
-    if not there.any():
-        return np.full(around.shape, np.nan, np.float32)
-    enough = ndimage.minimum_filter(limit, 5, mode="nearest")[every]
-    lowered = nearest_filled(around, there)
-    for _ in range(_LOWERINGS):
-        over = ndimage.maximum_filter(np.maximum(_between(lowered, limit.shape) - limit, 0.0), 5, mode="nearest")
-        lowered = np.minimum(lowered, np.maximum(lowered - over[every], enough))
-    return np.where(there & (lowered * (1.0 + cut) >= around), lowered, np.nan).astype(np.float32)
-
-
-def _between(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Values (r, c) at the vertices of a finer lattice of that shape over the same picture."""
-    for axis, many in enumerate(shape):
-        place = np.linspace(0.0, values.shape[axis] - 1.0, many)
-        first = np.minimum(place.astype(int), values.shape[axis] - 2)
-        share = np.expand_dims(place - first, 1 - axis)
-        values = values.take(first, axis) * (1.0 - share) + values.take(first + 1, axis) * share
-    return values
+    """The farthest of the values (R, C) around every second vertex: a guess needs no finer outline, and no thin thing
+    is missed. Nowhere in the cells between them is it nearer than the limit (R, C); where it would have to step back by
+    `cut` for that it ends, as what it belongs to has its outline there."""
+    around, limit = (np.where(np.isnan(values), np.inf, values) for values in (second, limit))
+    around = ndimage.minimum_filter(around, 3, mode="nearest")
+    lowered = np.minimum(around, ndimage.minimum_filter(limit, 5, mode="nearest"))
+    lowered = np.where(np.isinf(around) | (lowered * (1.0 + cut) < around), np.nan, lowered)
+    rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
+    return lowered[rows][:, columns].astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
