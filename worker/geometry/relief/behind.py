@@ -54,18 +54,17 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
     steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
     edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
-    far = _layer(lattice, depth, steps, edge & clear, cut, last=True)
-    inside = edge & ~clear & (far.hidden if far else False)
-    if (edge & ~clear & ~inside).any():
-        far = _layer(lattice, depth, steps, edge & ~inside, cut, last=True)
-    return tuple(each for each in (far, _layer(lattice, depth, steps, inside, cut, last=False)) if each)
+    nothing = np.zeros_like(edge)
+    far = _layer(lattice, depth, steps, edge & clear, cut, nothing)
+    part = _layer(lattice, depth, steps, edge & ~clear, cut, far.hidden if far else nothing)
+    return tuple(each for each in (far, part) if each)
 
 
 def _layer(
-    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float, last: bool
+    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float, backed: np.ndarray
 ) -> Hidden | None:
-    """What goes on from those far edges (R, C) behind what is before them; None where nothing does. last: whether
-    nothing else lies behind it, so that it never ends where something before it does."""
+    """What goes on from those far edges (R, C) behind what is before them; None where nothing does.
+    backed: (R, C) bool, where something else lies behind it, so that it may end."""
     if edge.sum() < _FEW:
         return None
     away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
@@ -82,17 +81,17 @@ def _layer(
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, np.inf if last else cut)), known, hidden)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden)
 
 
-def _coarser(second: np.ndarray, limit: np.ndarray, cut: float) -> np.ndarray:
+def _coarser(second: np.ndarray, limit: np.ndarray, backed: np.ndarray, cut: float) -> np.ndarray:
     """The farthest of the values (R, C) around every second vertex: a guess needs no finer outline, and no thin thing
     is missed. Nowhere in the cells between them is it nearer than the limit (R, C); where it would have to step back by
-    `cut` for that it ends, as what it belongs to has its outline there."""
+    `cut` for that, and is backed (R, C), it ends, as what it belongs to has its outline there."""
     around, limit = (np.where(np.isnan(values), np.inf, values) for values in (second, limit))
     around = ndimage.minimum_filter(around, 3, mode="nearest")
     lowered = np.minimum(around, ndimage.minimum_filter(limit, 5, mode="nearest"))
-    lowered = np.where(np.isinf(around) | (lowered * (1.0 + cut) < around), np.nan, lowered)
+    lowered = np.where(np.isinf(around) | (backed & (lowered * (1.0 + cut) < around)), np.nan, lowered)
     rows, columns = (np.rint(np.linspace(0, side - 1, max(2, (side + 1) // 2))).astype(int) for side in second.shape)
     return lowered[rows][:, columns].astype(np.float32)
 
