@@ -5,6 +5,7 @@ from image_to_3d.worker.pictures.crop import square_crop
 from image_to_3d.worker.pictures.load import Picture, load
 from image_to_3d.worker.pictures.silhouette import (
     FILL,
+    cut_off,
     cut_out,
     inflated,
     is_one_thing,
@@ -72,6 +73,15 @@ def test_a_thing_is_shown_whole_and_is_neither_a_speck_nor_the_picture():
     assert is_one_thing(is_disc)
     assert not is_one_thing(np.ones_like(is_disc)) and not is_one_thing(is_disc & (rows < 12))
     assert not is_one_thing(rows > 50)  # a landscape below a plain sky
+
+
+def test_a_thing_that_goes_on_beyond_an_edge_is_told_from_one_that_touches_it():
+    rows, columns = np.indices((200, 240))
+    disc = (columns - 120) ** 2 + (rows - 100) ** 2 < 100**2
+    assert not cut_off(disc) and not cut_off(np.zeros((64, 64), bool))
+    for turns in range(4):
+        assert cut_off(np.rot90(disc[40:], turns)) and not cut_off(np.rot90(disc[:, 20:], turns))
+    assert not cut_off(disc[::8, ::8])
 
 
 @pytest.mark.parametrize("alpha", [True, False])

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import trimesh
 from image_to_3d.worker import cli
-from image_to_3d.worker.core.errors import OutOfMemory, Unable
+from image_to_3d.worker.core.errors import Cancelled, OutOfMemory, Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.representations import DepthMap
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.finish import refined
 from image_to_3d.worker.finish.refined import Found, _moved_along
 from image_to_3d.worker.geometry.mesh import Mesh
@@ -66,6 +67,31 @@ def run(tmp_path, mesh: trimesh.Trimesh, picture: str, texture: int = 256, **nam
 def colours(mesh: trimesh.Trimesh) -> np.ndarray:
     """(F, 3) of the middles of the faces, and which of them look forwards."""
     return np.asarray(mesh.visual.to_color().vertex_colors)[:, :3].astype(int)
+
+
+def test_a_thing_that_the_picture_cuts_off_keeps_its_shape(tmp_path, picture):
+    Image.open(picture).crop((0, 40, 200, 160)).save(tmp_path / "cut.png")
+    whole, cut = (run(tmp_path, ball(), str(tmp_path / name)) for name in ("square.png", "cut.png"))
+    assert any("fits the picture by" in note for note in whole.warnings)
+    assert any("ends at the picture's edge, so its shape stays" in note for note in cut.warnings)
+    made = trimesh.load(cut.glb, force="mesh")
+    assert np.allclose(np.ptp(made.vertices, axis=0), np.ptp(ball().vertices, axis=0), atol=1e-3)
+
+
+def test_a_cancel_is_heard_while_the_pictures_place_is_looked_for():
+    made, told = ball(3), []
+    mesh = Mesh(np.float32(made.vertices), np.int32(made.faces))
+    rgb, mask = np.zeros((96, 128, 3), np.uint8), np.zeros((96, 128), np.uint8)
+    mask[20:70, 30:100] = 255
+    view = View(PinholeCamera.from_fov(128, 96, 40.0), rgb=rgb, mask=mask)
+
+    def check():
+        told.append(1)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        refined.located(Found(mesh, mesh.vertices, None, "ball", ()), view, check)
+    assert told == [1]
 
 
 def test_the_outline_becomes_the_pictures_and_place_name_and_unseen_colours_stay(tmp_path, picture):

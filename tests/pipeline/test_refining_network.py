@@ -98,7 +98,7 @@ def test_a_thing_seen_from_behind_is_turned_to_the_camera_and_back(files, weight
         return original(self, coarse, white, wishes, seen, job)
 
     monkeypatch.setattr(refiner.Refiner, "__call__", heard)
-    monkeypatch.setattr(refining_network, "located", lambda found, view: (behind(view), 1.0))
+    monkeypatch.setattr(refining_network, "located", lambda found, view, check: (behind(view), 1.0))
     box = trimesh.creation.box((2.0, 4.0, 6.0))
     box.apply_translation(MIDDLE + [0.0, 0.0, 1.0])
     box.export(files[0])

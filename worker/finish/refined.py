@@ -42,6 +42,7 @@ from ..geometry.texturing.projection import (
 )
 from ..geometry.texturing.spread import welded
 from ..geometry.texturing.unwrap import unwrapped
+from ..pictures.silhouette import cut_off
 from .asset import Asset
 from .field import camera_info
 from .same_thing import agreement, another
@@ -78,6 +79,7 @@ the places that are tried it falls by .04 where outlines tell something."""
 _TRIED, _EVERY, _SWINGS = 5, 10, (10.0, 5.0, 2.5, 1.2)
 """Places from which outlines are fitted; every so manieth colour that is looked at; degrees."""
 
+_CUT_OFF = "the thing ends at the picture's edge, so its shape stays and only the colours are new"
 _AWAY = 1.2  # times as far as the whole thing fills the picture: where the search begins
 _SAMPLES = 600_000  # places at which the mesh's own colours are remembered
 
@@ -142,13 +144,18 @@ def shaped(found: Found, view: View, job: Job | Span) -> tuple[Mesh, View, str]:
     the outlines do not fit."""
     job.report(0.0, "finding the picture's place")
     with job.timed("camera"):
-        camera, iou = located(found, view)
+        camera, iou = located(found, view, job.check)
     job.report(0.2, "following the outline")
     with job.timed("outline"):
-        mesh, camera, after = _followed(found.mesh, view.mask >= 128, camera, iou, job)
+        whole = not cut_off(view.mask >= 128)
+        mesh, camera, after = (
+            _followed(found.mesh, view.mask >= 128, camera, iou, job) if whole else (found.mesh, camera, iou)
+        )
     note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * iou:.1f} %"
     if mesh is found.mesh:
         note = f"the outline fitted the picture already (by {100 * iou:.1f} %), so only the colours are new"
+    if not whole:
+        note = f"{_CUT_OFF}: for its shape take a picture that shows it whole, with some room around it"
     return mesh, camera, note
 
 
@@ -192,16 +199,16 @@ def _followed(mesh: Mesh, mask: np.ndarray, view: View, before: float, job: Job 
     return replace(mesh, vertices=vertices), view, after
 
 
-def located(found: Found, view: View) -> tuple[View, float]:
-    """The view in its place before the mesh, and how far outlines agree (IoU). Raises Unable where it shows another
-    thing, which the outline alone says: normals are too rough for that."""
-    by_outline, iou = _placed(found.mesh, replace(view, normals=None))
+def located(found: Found, view: View, check: Callable[[], None] = lambda: None) -> tuple[View, float]:
+    """The view in its place before the mesh, and how far outlines agree (IoU). check: may raise to stop. Raises Unable
+    where it shows another thing, which the outline alone says: normals are too rough for that."""
+    by_outline, iou = _placed(found.mesh, replace(view, normals=None), check)
     _check_same(found, by_outline, iou)
-    return (by_outline, iou) if view.normals is None else _placed(found.mesh, view)
+    return (by_outline, iou) if view.normals is None else _placed(found.mesh, view, check)
 
 
-def _placed(mesh: Mesh, view: View) -> tuple[View, float]:
-    fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view))
+def _placed(mesh: Mesh, view: View, check: Callable[[], None]) -> tuple[View, float]:
+    fit = fitted_from(mesh.vertices, mesh.faces, view.mask >= 128, _starts(mesh, view), check)
     return replace(view, camera=fit.view.camera, rotation=fit.view.rotation, position=fit.view.position), fit.iou
 
 

@@ -33,6 +33,10 @@ _RIM, _LEAST_RIM = 0.03, 2  # of a thing's longer side, and pixels: how far hair
 _MEANT = 0.005  # of all pixels: less that is transparent cuts nothing out
 _CORNER = 0.2  # of the picture's sides: as large are corners that a window or a card has rounded off
 _SPRITE = 10_000  # pixels, below which each of them was drawn, and meant
+_INSIDE, _STEEP, _LINE = 0.02, 0.6, 0.02
+"""How far inside, of the picture's side and 3 pixels more, a thing's width is looked at beside that on its edge; how
+much of it the edge has at least where a thing goes on beyond it (a disc that touches has .2 to .45); and the least part
+of an edge."""
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
 
 
@@ -41,6 +45,17 @@ def is_one_thing(subject: np.ndarray) -> bool:
     hardly cut off by the picture's border."""
     share = subject.mean()
     return bool(THING_SHARES[0] <= share <= THING_SHARES[1] and at_border(subject).mean() <= THING_BORDER)
+
+
+def cut_off(subject: np.ndarray) -> bool:
+    """Whether a silhouette (H, W) bool goes on beyond the picture's edge, as far as one can see: it meets the edge in a
+    line nearly as long as the one a little farther inside. What only touches the edge with a round side does not."""
+    for turns in range(4):
+        lines = np.rot90(subject, turns)
+        first, next = lines[0].sum(), lines[min(3 + int(_INSIDE * len(lines)), len(lines) - 1)].sum()
+        if first > _LINE * lines.shape[1] and first > _STEEP * next:
+            return True
+    return False
 
 
 def at_border(values: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ class Refiner:
         where the outlines do not fit, and its kin."""
         job.report(0.0, "finding the picture's place")
         with job.timed("camera"):
-            view, iou = located(found, view)
+            view, iou = located(found, view, job.check)
         with job.timed("depth"):
             points, notes = self._depth(picture, found, view, job.span(0.05, 0.1))
         known = Begun(found.mesh.vertices.astype(np.float64), found.mesh.faces, view, points)

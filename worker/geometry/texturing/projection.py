@@ -47,7 +47,13 @@ class Fit:
     start_iou: float
 
 
-def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start: View) -> Fit:
+Check = Callable[[], None]
+"""Called again and again while it is searched; may raise to stop."""
+
+
+def fitted_view(
+    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start: View, check: Check = lambda: None
+) -> Fit:
     """The view near `start` from which a mesh looks most like `mask` (H, W) bool, which is never a worse one, and like
     its normals, if it has any.
 
@@ -60,7 +66,7 @@ def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     before = silhouette_iou(vertices, faces, mask, start, _FINE_SIDE)
     if not mask.any() or before == 0.0 and not _ahead(vertices, start):
         return Fit(start, before, before)
-    search = _Search.of(vertices, faces, mask, start)
+    search = _Search.of(vertices, faces, mask, start, check)
     best = min((np.zeros(5), search.framed), key=lambda change: float((search.apart(change, _BLURS[0]) ** 2).sum()))
     for blur in _BLURS:
         best = _least(lambda change, blur=blur: search.apart(change, blur), best)
@@ -69,13 +75,15 @@ def fitted_view(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
     return Fit(found, after, before) if after > before or search.faced else Fit(start, before, before)
 
 
-def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]) -> Fit:
+def fitted_from(
+    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View], check: Check = lambda: None
+) -> Fit:
     """As fitted_view, for a camera that may stand near any of several views: near the first, where no other shows an
     outline, and normals if those are known, that are clearly more like the picture's. All cameras are of one size."""
-    first = fitted_view(vertices, faces, mask, starts[0])
+    first = fitted_view(vertices, faces, mask, starts[0], check)
     if len(starts) == 1 or not mask.any() or _is_enough(vertices, faces, mask, first, starts[0]):
         return first
-    likeness = [alike for alike, _ in framed_from(vertices, faces, mask, starts[1:])]
+    likeness = [alike for alike, _ in framed_from(vertices, faces, mask, starts[1:], check)]
     many = 1 if starts[0].normals is None else _MANY
     sides = [starts[1 + number] for number in np.argsort(-np.array(likeness), kind="stable")[:many]]
     few, triangles = reduced(vertices, faces)
@@ -85,7 +93,7 @@ def fitted_from(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start
             return fit.iou
         return _Search.of(few, triangles, mask, replace(fit.view, normals=starts[0].normals)).likeness(np.zeros(5))
 
-    other = max((fitted_view(vertices, faces, mask, side) for side in sides), key=fitting)
+    other = max((fitted_view(vertices, faces, mask, side, check) for side in sides), key=fitting)
     return other if fitting(other) > fitting(first) + _CLEARLY else first
 
 
@@ -98,13 +106,13 @@ def _is_enough(vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, fit: F
 
 
 def framed_from(
-    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View]
+    vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, starts: Sequence[View], check: Check = lambda: None
 ) -> list[tuple[float, View]]:
     """Of each start, how far outlines agree, less what normals are off if those are known, once they are as large and
     in one place, and the view in which they are."""
     (few, triangles), found = reduced(vertices, faces), []
     for start in starts:
-        search = _Search.of(few, triangles, mask, start)
+        search = _Search.of(few, triangles, mask, start, check)
         found.append((search.likeness(search.framed), moved(start, search.framed, search.centre, search.size)))
     return found
 
@@ -120,14 +128,17 @@ class _Search:
     faced: Faced | None
     centre: np.ndarray
     size: float
+    check: Check
 
     @classmethod
-    def of(cls, vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start: View) -> _Search:
+    def of(
+        cls, vertices: np.ndarray, faces: np.ndarray, mask: np.ndarray, start: View, check: Check = lambda: None
+    ) -> _Search:
         few, triangles = reduced(vertices, faces)
         centre = (vertices.min(axis=0).astype(np.float64) + vertices.max(axis=0)) / 2.0
         size = float(np.linalg.norm(np.ptp(vertices, axis=0)))
         shares, small = _small(mask, start, _SIDE, _around(mask))
-        return cls(few, triangles, shares, small, Faced.of(start, small.camera), centre, size)
+        return cls(few, triangles, shares, small, Faced.of(start, small.camera), centre, size, check)
 
     @property
     def framed(self) -> np.ndarray:
@@ -135,6 +146,7 @@ class _Search:
 
     def apart(self, change: np.ndarray, blur: float) -> np.ndarray:
         """How far outlines, and normals where they are known, are apart, (N,)."""
+        self.check()
         view, area = moved(self.view, change, self.centre, self.size), np.sqrt(self.shares.sum())
         turned = _STIFFNESS * change[3:]
         if self.faced is None:
@@ -152,6 +164,7 @@ class _Search:
 
     def likeness(self, change: np.ndarray) -> float:
         """Of the outlines (IoU), less what normals are off where they are known."""
+        self.check()
         view = moved(self.view, change, self.centre, self.size)
         iou = _iou(self.points, self.triangles, self.shares, view)
         if self.faced is None:
