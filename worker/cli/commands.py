@@ -17,7 +17,7 @@ from ..core import refining
 from ..core.errors import Invalid, Unable
 from ..core.options import Value
 from ..core.sequence_info import SequenceResult
-from ..core.whole_file import made_folder
+from ..core.whole_file import checked_folder, made_folder
 from ..elsewhere.near import Near
 from ..hello import Greeting, greet
 from ..wire import making, offers, protocol
@@ -58,11 +58,9 @@ def generate(options: argparse.Namespace) -> making.GenerateResult | SequenceRes
 
 
 def _folder(name: str | None, on: str | None = None) -> str:
-    """The folder of that name, "" for none; it is made where there is none, but for work on another machine. Raises
-    Invalid, Unable."""
-    if not name or on:
-        return name or ""
-    return str(made_folder(Path(name).absolute()))
+    """The folder of that name, "" for none, which is made when there is something to put into it. Raises Invalid,
+    Unable."""
+    return name or "" if not name or on else str(checked_folder(Path(name).absolute()))
 
 
 def _options(options: argparse.Namespace) -> dict[str, Value]:
@@ -145,7 +143,7 @@ def improve(options: argparse.Namespace) -> making.GenerateResult:
         options.rounds,
         options.repainter,
         options.seed,
-        _folder(options.each),
+        str(made_folder(Path(options.each).absolute())) if options.each else "",
         not options.no_cache,
     )
     app = _started_here(options)
@@ -206,7 +204,8 @@ def _started(options: argparse.Namespace, online: bool = False) -> App | Near:
 
 def _started_here(options: argparse.Namespace, online: bool = False) -> App:
     app = App()
-    _folder(options.cache)  # else what is kept there would silently not be
+    if options.cache:  # else what is kept there would silently not be
+        made_folder(Path(options.cache))
     app.initialize(_settings(options, online), silent_job())
     return app
 

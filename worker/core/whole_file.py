@@ -77,10 +77,22 @@ def _sync(file: BinaryIO) -> None:
             raise
 
 
+def checked_folder(path: Path) -> Path:
+    """The folder, which is there or will be made, where that can be told. Raises Invalid, Unable."""
+    try:
+        there = next(each for each in (path, *path.parents) if each.exists())
+    except OSError as error:
+        raise Unable(f"the folder {path} cannot be made ({error.strerror or error}): choose another") from None
+    if not there.is_dir():
+        raise Invalid(f"{there} is a file: name a folder")
+    if not os.access(there, os.W_OK):
+        raise Unable(f"the folder {there} cannot be written to: choose another")
+    return path
+
+
 def made_folder(path: Path) -> Path:
     """The folder, made where there is none, with those that it lies in. Raises Invalid, Unable."""
-    if path.exists() and not path.is_dir():
-        raise Invalid(f"{path} is a file: name a folder")
+    checked_folder(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

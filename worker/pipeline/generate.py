@@ -19,7 +19,7 @@ from ..core.errors import Unable
 from ..core.file_types import SPLATS, result_ending
 from ..core.job import Job, Span
 from ..core.texts import path_of, shortened
-from ..core.whole_file import WholeFile, made_folder, writable_mode
+from ..core.whole_file import WholeFile, checked_folder, writable_mode
 from ..finish.photos import written
 from ..finish.thumbnail import drawn_of
 from ..pictures.gather import Inputs, gather
@@ -50,7 +50,7 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     for path in filter(None, (request.previews, request.photos, request.thumbnail)):
         path_of(path)
     for folder in filter(None, (request.maps, request.views)):
-        made_folder(path_of(folder))
+        checked_folder(path_of(folder))
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     store = cache.Cache(machine.results) if request.cached else None

@@ -21,6 +21,7 @@ from ..core.file_types import SPLATS, is_camera_list, result_ending
 from ..core.job import Job, Span
 from ..core.representations import Apart, Representation
 from ..core.texts import readable
+from ..core.whole_file import made_folder
 from ..finish.around import around
 from ..finish.asset import Asset, write
 from ..finish.dispatch import finished
@@ -140,12 +141,13 @@ class Work:
         """Writes depth, normals and mask, or the splats that were learned; sentences for the user on what cannot be
         written."""
         if asset.splats is not None:
-            write(asset, Path(self.request.maps) / f"{self.name}{KEPT_SPLATS}", self.name)
+            write(asset, made_folder(Path(self.request.maps)) / f"{self.name}{KEPT_SPLATS}", self.name)
             return ()
         scene = found.scene if self.thing else found
         if self.making.choice.method.makes != "DepthMap":
             return ("a thing alone has no depth map: choose Depth with the subject scene for one",)
-        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], Path(self.request.maps), self.name)
+        folder = made_folder(Path(self.request.maps))
+        saved(scene, depth_of([scene], self.making.settings.finish.near)[0], folder, self.name)
         return ()
 
     def _seen_around(self, found: Representation, asset: Asset) -> tuple[str, ...]:
