@@ -147,10 +147,10 @@ def shaped(found: Found, view: View, job: Job | Span) -> tuple[Mesh, View, str]:
         camera, iou = located(found, view, job.check)
     job.report(0.2, "following the outline")
     with job.timed("outline"):
-        whole = not cut_off(view.mask >= 128)
-        mesh, camera, after = (
-            _followed(found.mesh, view.mask >= 128, camera, iou, job) if whole else (found.mesh, camera, iou)
-        )
+        mesh, mask, after = found.mesh, view.mask >= 128, iou
+        whole = not cut_off(mask)
+        if whole:
+            mesh, camera, after = _followed(mesh, mask, camera, iou, job)
     note = f"the outline fits the picture by {100 * after:.1f} %, and did by {100 * iou:.1f} %"
     if mesh is found.mesh:
         note = f"the outline fitted the picture already (by {100 * iou:.1f} %), so only the colours are new"

@@ -52,8 +52,8 @@ def cut_off(subject: np.ndarray) -> bool:
     line nearly as long as the one a little farther inside. What only touches the edge with a round side does not."""
     for turns in range(4):
         lines = np.rot90(subject, turns)
-        first, next = lines[0].sum(), lines[min(3 + int(_INSIDE * len(lines)), len(lines) - 1)].sum()
-        if first > _LINE * lines.shape[1] and first > _STEEP * next:
+        edge, inner = lines[0].sum(), lines[min(3 + int(_INSIDE * len(lines)), len(lines) - 1)].sum()
+        if edge > _LINE * lines.shape[1] and edge > _STEEP * inner:
             return True
     return False
 

@@ -37,8 +37,9 @@ from .outlines import hull_distance
 from .pixel_pool import Drawn, PixelPool
 from .training import PREVIEW_PIXELS, Teller, Trained, as_picture
 
-_MOST_PIXELS = 3_000_000  # are learned, some hundred bytes each with their rays: more are thinned out by chance, as is
-# what is more than will be drawn
+_MOST_PIXELS = 3_000_000
+"""Are learned, some hundred bytes each with their rays, and no more than will be drawn: others are thinned out by
+chance."""
 _SHARP = 3.0  # sharpness of surfaces per cell after four fifths of a stage, NeuS's 1 / s: nine tenths within a cell
 _RATES = {
     "density": (0.1, 0.05),
