@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,19 +57,28 @@ def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> D
     return DepthMap.from_arrays(arrays, view_of(task.picture, float(arrays["focal"])))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneEstimator:
-    """Our own network: depth in a unit that nobody knows, and the camera where EXIF tells none."""
+    """Our own network: depth in a unit that nobody knows, and the camera where EXIF tells none.
+
+    A detail below 1 gives a coarser map of what is seen at 1. kept: what was seen of the last picture, as one first asks
+    what it is of, and then for its depth.
+    """
 
     network: included.SceneNetwork
+    kept: dict[tuple[str, tuple[int, ...], float], included.Seen] = field(default_factory=dict, repr=False)
 
     def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
         """The picture's depth map at the network's own size. check: called between the runs, may raise to stop."""
-        rgb = picture.on_backdrop()
-        seen = self._seen(rgb, options.detail)
+        rgb, detail = picture.on_backdrop(), max(options.detail, 1.0)
+        seen = self.kept.get((picture.digest, rgb.shape, detail)) or self._seen(rgb, detail)
+        self.kept.clear()
+        self.kept[picture.digest, rgb.shape, detail] = seen
         if options.mirror:
             check()
-            seen = included.averaged(seen, self._seen(np.ascontiguousarray(rgb[:, ::-1]), options.detail).mirrored())
+            seen = included.averaged(seen, self._seen(np.ascontiguousarray(rgb[:, ::-1]), detail).mirrored())
+        if options.detail < detail:
+            seen = seen.enlarged(*self._size(rgb, options.detail))
         log_depth, log_scale, normals, salient, solid, log_focal = seen
         if not (np.isfinite(log_depth).all() and np.isfinite(log_focal)):
             raise Unable("the network gave no finite depth for this photo: choose another network")
@@ -85,13 +94,15 @@ class SceneEstimator:
 
     def _seen(self, rgb: np.ndarray, detail: float) -> included.Seen:
         """What is seen of the photo at both SIZES, averaged, at the network's own size."""
-        whole = network_size(rgb.shape[:2], self.network.config.size * detail, included.MULTIPLE)
+        whole = self._size(rgb, detail)
         return included.averaged(*(self._run(rgb, share * detail).enlarged(*whole) for share in SIZES))
 
     def _run(self, rgb: np.ndarray, detail: float) -> included.Seen:
-        size = network_size(rgb.shape[:2], self.network.config.size * detail, included.MULTIPLE)
         with memory.guard("cpu", memory.FASTER):
-            return self.network(resized(rgb, *size))
+            return self.network(resized(rgb, *self._size(rgb, detail)))
+
+    def _size(self, rgb: np.ndarray, detail: float) -> tuple[int, int]:
+        return network_size(rgb.shape[:2], self.network.config.size * detail, included.MULTIPLE)
 
 
 def _sky(solid: np.ndarray) -> np.ndarray:
