@@ -181,7 +181,7 @@ def test_cameras_that_silhouettes_contradict_are_found_again_by_the_surer_half_o
     whole, sure, given = found_of(5), found_of(4), []
     pairs = [SimpleNamespace(inliers=k) for k in range(10)]
     seen = Observations([], [], pairs, [], 1)
-    monkeypatch.setattr(reconstruct, "silhouettes_agree", lambda found, _: agrees or found is sure)
+    monkeypatch.setattr(reconstruct, "agreeing", lambda found, _: found if agrees or found is sure else None)
     monkeypatch.setattr(reconstruct, "mapped", lambda seen, prior, job: given.extend(seen.matched) or sure)
     found = reconstruct._agreeing(whole, seen, {}, synthetic.job())
     assert found is (whole if taken == "whole" else sure)

@@ -11,7 +11,7 @@ from image_to_3d.worker.cameras.sfm import resection
 from image_to_3d.worker.cameras.sfm.bundle_adjustment import BundleAdjuster
 from image_to_3d.worker.cameras.sfm.features import Detector, Features
 from image_to_3d.worker.cameras.sfm.mapping import CameraGroup, Observations
-from image_to_3d.worker.cameras.sfm.resection import completed, silhouettes_agree
+from image_to_3d.worker.cameras.sfm.resection import agreeing, completed
 from image_to_3d.worker.cameras.sfm.silhouette_pose import _Shown, silhouette_poses
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
@@ -151,9 +151,14 @@ def around() -> dict[int, np.ndarray]:
 
 
 def test_outlines_agree_with_right_cameras_and_not_with_folded_ones(around):
-    assert silhouettes_agree(solution(list(range(COUNT)), AROUND), around)
+    assert agreeing(solution(list(range(COUNT)), AROUND), around).pictures == tuple(range(COUNT))
     folded = [*AROUND[: COUNT // 2], *AROUND[COUNT // 4 : COUNT // 4 + COUNT // 2]]
-    assert not silhouettes_agree(solution(list(range(COUNT)), folded), around)
+    assert agreeing(solution(list(range(COUNT)), folded), around) is None
+
+
+def test_a_camera_whose_outline_the_others_contradict_is_left_out(around):
+    stray = [*AROUND[:5], AROUND[8], *AROUND[6:]]
+    assert agreeing(solution(list(range(COUNT)), stray), around).pictures == tuple(k for k in range(COUNT) if k != 5)
 
 
 def test_a_hull_tells_what_a_wrong_camera_takes_from_others(around):

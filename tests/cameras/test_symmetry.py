@@ -2,11 +2,12 @@
 import numpy as np
 import pytest
 from image_to_3d.tests.cameras import scene
+from image_to_3d.worker.cameras.lens import Lens
 from image_to_3d.worker.cameras.registration import Registration
 from image_to_3d.worker.cameras.sfm import symmetry
 from image_to_3d.worker.cameras.sfm.mapping import Observations
 from image_to_3d.worker.cameras.sfm.rotation_search import largest_component, searched
-from image_to_3d.worker.cameras.sfm.symmetry import _astray, symmetry_checked
+from image_to_3d.worker.cameras.sfm.symmetry import _astray, symmetry_checked, without_strays
 from image_to_3d.worker.cameras.sfm.view_graph import TOLERANCE, ViewGraph, likeness_of
 from image_to_3d.worker.core.errors import Cancelled
 from image_to_3d.worker.core.job import Job
@@ -82,6 +83,40 @@ def test_cameras_that_are_turned_otherwise_than_is_likely_are_named_whatever_the
     rotations[3] = rotations[3] @ Rotation.from_rotvec([0.0, 2.0, 0.0]).as_matrix()
     found = Registration((0, 1, 2, 4, 5), (), rotations, np.zeros((5, 3)))
     assert _astray(found, np.arange(COUNT), TRUE) == {4}
+
+
+def plain_ring(rotations: np.ndarray) -> tuple[ViewGraph, Registration]:
+    """A ring whose pictures match two neighbours to each side, and cameras that were found for it."""
+    ends = np.array([(i, (i + step) % COUNT) for i in range(COUNT) for step in (1, 2)])
+    turns = np.stack([TRUE[b] @ TRUE[a].T for a, b in ends])
+    graph = ViewGraph(COUNT, *ends.T, turns, np.full(len(ends), 50.0), ends, np.ones(len(ends)))
+    lenses = tuple(Lens(view.camera) for view in scene.ring(COUNT, 360, 20.0, 64))
+    return graph, Registration(tuple(range(COUNT)), lenses, rotations, np.zeros((COUNT, 3)))
+
+
+def strayed(*numbers: int) -> np.ndarray:
+    rotations = TRUE.copy()
+    rotations[list(numbers)] = np.roll(TRUE, COUNT // 2, axis=0)[list(numbers)]
+    return rotations
+
+
+@pytest.mark.parametrize("strays, left_out", [((), ()), ((3,), (3,)), ((3, 9), (3, 9)), ((1, 5, 9, 13), ())])
+def test_a_camera_that_all_its_matches_contradict_is_left_out(strays, left_out):
+    """But not where so many are contradicted that nobody knows which of them are wrong."""
+    graph, found = plain_ring(strayed(*strays))
+    assert set(range(COUNT)) - set(without_strays(found, graph).pictures) == set(left_out)
+
+
+def test_a_camera_that_one_of_its_matches_agrees_with_stays():
+    graph, found = plain_ring(strayed(3, 4))  # both turned to the other side: their pair agrees
+    assert without_strays(found, graph) is found
+
+
+def test_strays_are_left_out_of_what_was_found(monkeypatch):
+    graph, found = plain_ring(strayed(3))
+    monkeypatch.setattr(symmetry, "view_graph", lambda *_: graph)
+    seen = Observations([], [None] * COUNT, [], [], 1)
+    assert 3 not in symmetry_checked(found, seen, job())[0].pictures
 
 
 FOLDED = np.concatenate([TRUE[:8], TRUE[:8]])

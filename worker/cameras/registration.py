@@ -7,7 +7,7 @@ Must not know who found the cameras: a file, a calibration or a reconstruction.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
@@ -56,6 +56,14 @@ class Registration:
     notes: tuple[str, ...] = ()
     masks: tuple[Mask | None, ...] = ()
     turns: tuple[np.ndarray, ...] = ()
+
+    def without(self, numbers: Collection[int]) -> Registration:
+        """The same without some of the pictures' cameras."""
+        kept = [place for place, number in enumerate(self.pictures) if number not in numbers]
+        if len(kept) == len(self.pictures):
+            return self
+        chosen = {name: tuple(getattr(self, name)[place] for place in kept) for name in ("pictures", "lenses")}
+        return replace(self, **chosen, rotations=self.rotations[kept], positions=self.positions[kept])
 
     @property
     def worth(self) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from .features import Detector, Features
 from .focal import focal_doubts
 from .mapping import CameraGroup, CameraPrior, Observations, mapped
 from .matching import worth_matching
-from .resection import completed, silhouettes_agree
+from .resection import agreeing, completed
 from .symmetry import symmetry_checked
 from .two_view import verified
 
@@ -71,8 +71,9 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
         raise Unable(why_not(pictures, best.seen.features, best.seen.matched, best.count))
     if best.agrees:
         found = coherent(found, best.seen, silhouettes, job.span(0.9, 0.98))
+        found = agreeing(found, silhouettes) or found
     said = (
-        f"{best.count} of {len(pictures)} pictures have found their place, with "
+        f"{len(found.pictures)} of {len(pictures)} pictures have found their place, with "
         f"{len(found.points)} points and a mean error of {found.error:.2f} pixels"
     )
     missing = [picture.name for number, picture in enumerate(pictures) if number not in found.pictures]
@@ -140,13 +141,13 @@ def _observed(pictures: Sequence[Picture], ordered: bool, affine: bool, job: Job
 def _agreeing(
     found: Registration, seen: Observations, silhouettes: Mapping[int, np.ndarray], job: Job | Span
 ) -> Registration | None:
-    """What was found if silhouettes agree with it; else that of the surer half of all pairs, if they agree with it."""
-    if silhouettes_agree(found, silhouettes):
-        return found
+    """What silhouettes agree with of what was found; else of what the surer half of all pairs say."""
+    if (core := agreeing(found, silhouettes)) is not None:
+        return core
     usual = np.median([pair.inliers for pair in seen.matched])
     sure = replace(seen, matched=[pair for pair in seen.matched if pair.inliers >= usual])
     core = mapped(sure, CameraPrior(found.focal, False), job)
-    return core if core is not None and core.shows_depth and silhouettes_agree(core, silhouettes) else None
+    return agreeing(core, silhouettes) if core is not None and core.shows_depth else None
 
 
 def camera_groups(pictures: Sequence[Picture]) -> list[CameraGroup]:

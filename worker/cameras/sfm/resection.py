@@ -27,8 +27,8 @@ MOST_PICTURES = 80
 """With more pictures, those that are left out are left out: comparing all with all takes too long."""
 
 AGREED = 0.9
-"""Where the hull covers less than this of more than a fifth of the silhouettes, they are seen by wrong cameras. Of the
-folded cameras of the bleach it covers 0.4 of each, of right ones all."""
+"""Where the hull covers less than this of a silhouette, its camera is wrong; all are where that is more than a fifth of
+them. Of the folded cameras of the bleach it covers 0.4 of each, of a sugar box's stray one .75, of right ones all."""
 
 _LOSS = 0.015  # share of a silhouette that may be lost to a pose that is right, by half a degree or a pixel
 _CLEARER = 1.3  # times as many inliers as the next candidate that silhouettes allow
@@ -47,9 +47,13 @@ def hull_of(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> Hull 
     return Hull.of([view for view, _ in kept], [silhouette for _, silhouette in kept]) if kept else None
 
 
-def silhouettes_agree(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> bool:
-    """Whether the silhouettes are those of one thing from the cameras found."""
-    return _agree(hull_of(found, silhouettes))
+def agreeing(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> Registration | None:
+    """The cameras found from which the silhouettes are those of one thing; None where too many are not."""
+    hull = hull_of(found, silhouettes)
+    if not _agree(hull):
+        return None
+    known = [number for number in found.pictures if number in silhouettes]
+    return found.without([number for number, share in zip(known, hull.shares) if share < AGREED])
 
 
 def _agree(hull: Hull | None) -> bool:
@@ -143,15 +147,13 @@ class _Resection:
         found, moved, end = scene.found, {}, self.job.span(1.0, 1.0)
         for which, number in enumerate(sorted(added)):
             end.report(1.0, "placing cameras", f"looking again at {which + 1} of {len(added)}")
-            others = _without(found, number)
+            others = found.without([number])
             hull = hull_of(others, self.silhouettes)
             pose = None if hull is None else self.pose(number, dataclasses.replace(scene, found=others, hull=hull))
             now = found.rotations[found.pictures.index(number)]
             if pose is not None and _degrees(pose.rotation, now) > _SAME:
                 moved[number] = pose
-        for number in moved:
-            found = _without(found, number)
-        said = self.adjuster.adjusted(self._joined(found, moved), True, end) if moved else None
+        said = self.adjuster.adjusted(self._joined(found.without(moved), moved), True, end) if moved else None
         better = self._scene(said) or scene
         last = self._scene(self.adjuster.adjusted(better.found, False, end))
         return (last or better).found
@@ -175,17 +177,6 @@ class _Resection:
         group_of = self.adjuster.seen.group_of
         lenses = (lens for n, lens in zip(found.pictures, found.lenses) if group_of[n] == group_of[number])
         return next(lenses, None)
-
-
-def _without(found: Registration, number: int) -> Registration:
-    kept = [k for k, n in enumerate(found.pictures) if n != number]
-    return dataclasses.replace(
-        found,
-        pictures=tuple(found.pictures[k] for k in kept),
-        lenses=tuple(found.lenses[k] for k in kept),
-        rotations=found.rotations[kept],
-        positions=found.positions[kept],
-    )
 
 
 def fits_silhouettes(hull: Hull, view: View, silhouette: np.ndarray) -> bool:

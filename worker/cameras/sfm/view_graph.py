@@ -56,6 +56,13 @@ class ViewGraph:
         """The share, 0 to 1, of all matches that contradict the rotations (size, 3, 3)."""
         return float(self.counts[self.misses(rotations) > TOLERANCE].sum() / max(self.counts.sum(), 1.0))
 
+    def contradictions(self, rotations: np.ndarray) -> np.ndarray:
+        """(size,) the share, 0 to 1, of each picture's own matches that contradict the rotations (size, 3, 3)."""
+        against = np.where(self.misses(rotations) > TOLERANCE, self.counts, 0.0)
+        ends = np.concatenate([self.first, self.second])
+        total, missed = (np.bincount(ends, np.tile(each, 2), self.size) for each in (self.counts, against))
+        return missed / np.maximum(total, 1.0)
+
     def unlike(self, rotations: np.ndarray) -> float:
         """How badly the angle between two cameras' directions tells how alike their pictures are, 0 to 1.
 

@@ -61,8 +61,8 @@ def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> D
 class SceneEstimator:
     """Our own network: depth in a unit that nobody knows, and the camera where EXIF tells none.
 
-    A detail below 1 gives a coarser map of what is seen at 1. kept: what was seen of the last picture, as one first asks
-    what it is of, and then for its depth.
+    A detail below 1 gives a coarser map of what is seen at 1. kept: what was seen of the last picture, as one asks what
+    it is of, and then for its depth.
     """
 
     network: included.SceneNetwork
