@@ -105,7 +105,8 @@ def best_of(monkeypatch, count: int, answer) -> tuple[Registration, list[CameraP
 
     monkeypatch.setattr(reconstruct, "mapped", mapped)
     groups = [mapping.CameraGroup(1000, 1000, None, tuple(range(count)))]
-    return reconstruct._best(Observations(groups, [empty(0)] * count, [], [], 1), synthetic.job()), asked
+    seen = Observations(groups, [empty(0)] * count, [], [], 1)
+    return reconstruct._best(seen, reconstruct.FOCALS, synthetic.job()), asked
 
 
 @pytest.mark.parametrize("registered, others_are_tried", [(20, False), (19, False), (15, True)])
@@ -149,21 +150,25 @@ def test_pictures_with_few_keypoints_are_looked_at_again_for_weak_ones(monkeypat
 
 @pytest.mark.parametrize(
     "keypoints, registered, ways",
-    [(900, 5, [False, True]), (5000, 5, [False]), (900, 10, [False]), (900, 8, [False, True])],
+    [(900, 5, [False, True]), (900, 4, [False, True]), (5000, 5, [False]), (900, 10, [False]), (900, 8, [False, True])],
 )
 def test_affine_keypoints_are_tried_where_few_were_found_and_pictures_are_missing(
     monkeypatch, keypoints, registered, ways
 ):
-    tried = []
+    tried, begun = [], []
 
-    def attempt(pictures, silhouettes, ordered, affine, job, threads):
+    def attempt(pictures, silhouettes, ordered, affine, focals, job, threads):
         tried.append(affine)
+        begun.append(focals)
         seen = synthetic.observations([empty(keypoints)] * len(pictures))
         return reconstruct._Attempt(seen, found_of(registered), [], False)
 
     monkeypatch.setattr(reconstruct, "_attempt", attempt)
     reconstruct.registered(plain(10), False, synthetic.job(), 1)
     assert tried == ways
+    assert begun[0] == reconstruct.FOCALS and begun[-1] in (reconstruct.FOCALS, (1.2,))
+    if ways[1:]:
+        assert (begun[1] == (1.2,)) is (registered >= 5), "half of the pictures tell the focal length"
 
 
 @pytest.mark.parametrize("agreeing, count, is_taken", [(False, 9, False), (True, 4, True), (True, 2, False)])

@@ -53,6 +53,7 @@ FEW_PICTURES = 40
 nonsensical one nearly as well."""
 
 _ENOUGH = 0.9  # share of the pictures that is registered: no other focal length is tried
+_TOLD = 0.5  # of the pictures: so many tell the focal length with which affine keypoints begin
 _BETTER = 0.95  # of the reprojection error without distortion is left where there is some
 
 
@@ -62,9 +63,10 @@ def registered(pictures: Sequence[Picture], ordered: bool, job: Job | Span, thre
         raise Unable(too_few(len(pictures)))
     shapes = outlines([(picture.rgb, picture.alpha) for picture in pictures])
     silhouettes = {number: shape for number, shape in enumerate(shapes) if shape is not None}
-    best = _attempt(pictures, silhouettes, ordered, False, job.span(0.0, 0.5), threads)
+    best = _attempt(pictures, silhouettes, ordered, False, FOCALS, job.span(0.0, 0.5), threads)
     if not best.is_good and np.median([len(each.keypoints) for each in best.seen.features]) < SOME_KEYPOINTS:
-        other = _attempt(pictures, silhouettes, ordered, True, job.span(0.5, 0.9), threads)
+        focals = (best.found.focal,) if best.count >= _TOLD * len(pictures) else FOCALS
+        other = _attempt(pictures, silhouettes, ordered, True, focals, job.span(0.5, 0.9), threads)
         best = max(best, other, key=_Attempt.worth)
     found = best.found
     if found is None or best.count < LEAST_PICTURES:
@@ -111,11 +113,12 @@ def _attempt(
     silhouettes: Mapping[int, np.ndarray],
     ordered: bool,
     affine: bool,
+    focals: Sequence[float],
     job: Job | Span,
     threads: int,
 ) -> _Attempt:
     seen = _observed(pictures, ordered, affine, job.span(0.0, 0.7), threads)
-    found, doubts = _best(seen, job.span(0.7, 0.8)) if seen.matched else None, []
+    found, doubts = _best(seen, focals, job.span(0.7, 0.8)) if seen.matched else None, []
     if found is not None:
         found, doubts = symmetry_checked(found, seen, job.span(0.8, 0.9))
     if found is None or len(silhouettes) < LEAST_PICTURES:
@@ -170,16 +173,16 @@ def _detected(pictures: Sequence[Picture], affine: bool, job: Job | Span, thread
     return detected
 
 
-def _best(seen: Observations, job: Job | Span) -> Registration | None:
-    """The best of several reconstructions, or None where none makes sense."""
-    count, steps = len(seen.features), len(FOCALS) + 1
+def _best(seen: Observations, focals: Sequence[float], job: Job | Span) -> Registration | None:
+    """The best of several reconstructions, each begun with one of the focal lengths, or None where none makes sense."""
+    count, steps = len(seen.features), len(focals) + 1
 
     def tried(prior: CameraPrior, step: int) -> Registration | None:
         found = mapped(seen, prior, job.span(step / steps, (step + 1) / steps))
         return found if found is not None and found.shows_depth else None
 
-    best, focals = None, FOCALS[:1] if all(group.fov_degrees for group in seen.groups) else FOCALS
-    for step, focal in enumerate(focals):
+    best = None
+    for step, focal in enumerate(focals[:1] if all(group.fov_degrees for group in seen.groups) else focals):
         found = tried(CameraPrior(focal, count > FEW_PICTURES), step)
         best = found if best is None or (found is not None and found.worth > best.worth) else best
         if best is not None and len(best.pictures) >= _ENOUGH * count:
