@@ -58,7 +58,7 @@ _BAND = 1 << 24  # pixels of a palette that become colours at a time
 _QUARTER_TURNS = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Picture:
     """rgb: (H, W, 3) uint8 sRGB. alpha: (H, W) uint8 or None where the file has none, or it marks nothing.
 

@@ -208,6 +208,25 @@ def seen_by(network, picture: Picture, mirror: bool = False):
     return SceneEstimator(network)(picture, depth.Options(1.0, mirror), lambda: None)
 
 
+def test_our_own_network_sees_a_picture_once_at_its_best_size_whatever_is_asked_of_it(picture):
+    seen, network = [], Scripted()
+
+    class Counting(Scripted):
+        def __call__(self, picture: np.ndarray) -> Seen:
+            seen.append(picture.shape)
+            return network(picture)
+
+    estimator = SceneEstimator(Counting())
+    whole = estimator(picture, depth.Options(1.0), lambda: None)
+    once = list(seen)
+    coarse = estimator(picture, depth.Options(0.5), lambda: None)
+    assert seen == once and coarse.inverse_depth.shape < whole.inverse_depth.shape
+    alone = SceneEstimator(Scripted())(picture, depth.Options(0.5), lambda: None)
+    assert (alone.inverse_depth == coarse.inverse_depth).all(), "whatever was asked before"
+    estimator(dataclasses.replace(picture, alpha=None), depth.Options(1.0), lambda: None)
+    assert len(seen) == 2 * len(once), "another one, though of the same file"
+
+
 def test_a_scene_has_its_proportions_its_sky_and_its_own_lens(picture):
     found = seen_by(Scripted(), picture)
     height, width = found.inverse_depth.shape

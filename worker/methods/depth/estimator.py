@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -61,19 +62,20 @@ def restored(arrays: Mapping[str, np.ndarray], task: Task, job: Job | Span) -> D
 class SceneEstimator:
     """Our own network: depth in a unit that nobody knows, and the camera where EXIF tells none.
 
-    A detail below 1 gives a coarser map of what is seen at 1. kept: what was seen of the last picture, as one asks what
-    it is of, and then for its depth.
+    A detail below 1 gives a coarser map of what is seen at 1. kept: what was seen of pictures that are still there,
+    as one asks what a picture is of, and then for its depth.
     """
 
     network: included.SceneNetwork
-    kept: dict[tuple[str, tuple[int, ...], float], included.Seen] = field(default_factory=dict, repr=False)
+    kept: WeakKeyDictionary[Picture, tuple[float, included.Seen]] = field(default_factory=WeakKeyDictionary, repr=False)
 
     def __call__(self, picture: Picture, options: Options, check: Callable[[], None]) -> DepthMap:
         """The picture's depth map at the network's own size. check: called between the runs, may raise to stop."""
         rgb, detail = picture.on_backdrop(), max(options.detail, 1.0)
-        seen = self.kept.get((picture.digest, rgb.shape, detail)) or self._seen(rgb, detail)
-        self.kept.clear()
-        self.kept[picture.digest, rgb.shape, detail] = seen
+        at, seen = self.kept.get(picture, (0.0, None))
+        if seen is None or at != detail:
+            seen = self._seen(rgb, detail)
+            self.kept[picture] = detail, seen
         if options.mirror:
             check()
             seen = included.averaged(seen, self._seen(np.ascontiguousarray(rgb[:, ::-1]), detail).mirrored())
