@@ -48,6 +48,13 @@ def test_a_device_that_does_not_exist_is_refused_at_once(job):
         App().initialize(offers.InitializeParams(protocol.VERSION, device="abacus"), job)
 
 
+@pytest.mark.parametrize("kind", ["weights", "cache"])
+def test_folders_of_weights_and_of_the_cache_that_are_files_are_refused_at_once(job, tmp_path, kind):
+    (tmp_path / "file").touch()
+    with pytest.raises(Invalid, match="file is a file: name a folder"):
+        App().initialize(offers.InitializeParams(protocol.VERSION, **{kind: str(tmp_path / "file")}), job)
+
+
 def test_nothing_is_done_before_initialize(job):
     with pytest.raises(WireError) as caught:
         App().catalogue(offers.Empty(), job)

@@ -87,6 +87,13 @@ def test_a_cache_that_cannot_be_is_told_before_any_work(run, photo, tmp_path):
         assert told.returncode == 1 and f"{tmp_path / 'file'} is a file: name a folder" in told.stderr
 
 
+def test_a_preset_that_does_not_exist_is_told_before_anything_is_fetched(run, photo, tmp_path):
+    for command in (("generate", photo, "-o", tmp_path / "o.glb"), ("batch", tmp_path, "-o", tmp_path / "out")):
+        told = run(*command, "--preset", "nonsense")
+        assert told.returncode == 1 and "choose one of fast, balanced, high" in told.stderr
+        assert "--included does without" not in told.stderr and "connecting" not in told.stderr
+
+
 def test_nothing_is_taken_from_the_cache_or_kept_there_where_that_is_asked_for(run, photo, made, tmp_path):
     path, _ = made
     for number in range(2):

@@ -62,8 +62,9 @@ class App:
             raise WireError(ErrorCode.VERSION_MISMATCH, message)
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
             raise Invalid(f"there is no device {shortened(params.device)!r}: choose auto, cpu, cuda or mps")
-        for folder in filter(None, (params.weights, params.cache)):
-            path_of(folder)
+        for folder in map(path_of, filter(None, (params.weights, params.cache))):
+            if folder.exists() and not folder.is_dir():
+                raise Invalid(f"{folder} is a file: name a folder")
         self._settings = params
         return offers.InitializeResult(protocol.VERSION, __version__, self._described())
 
@@ -228,6 +229,12 @@ class App:
     def named(self, model: str | None, other: str | None = None) -> tuple[str | None, str | None]:
         """The category and the network that a user names so. Raises Invalid."""
         return named(model, other)
+
+    def check_preset(self, preset: str) -> None:
+        """Raises Invalid where no method has it: before anything is fetched for it."""
+        names = dict.fromkeys(name for method in all_methods() for name in method.presets)
+        if preset not in names:
+            raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(names)}")
 
     @property
     def first_along(self) -> str:

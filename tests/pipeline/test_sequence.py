@@ -151,7 +151,7 @@ def test_one_photos_maps_are_saved_and_those_of_a_thing_are_told_not_to_be(photo
     assert any("no depth map" in note for note in make(thing, maps=str(tmp_path / "maps")).warnings)
 
 
-@pytest.mark.parametrize("kind", ["maps", "views"])
+@pytest.mark.parametrize("kind", ["maps", "views", "previews", "photos"])
 def test_folders_for_what_is_saved_beside_are_refused_before_any_work_and_made_for_nothing(make, tmp_path, kind):
     (tmp_path / "file").touch()
     for name in ("file", "file/deeper"):
@@ -160,6 +160,12 @@ def test_folders_for_what_is_saved_beside_are_refused_before_any_work_and_made_f
     with pytest.raises(Unable, match="none.png"):
         make("/none.png", **{kind: str(tmp_path / "new" / "deeper")})
     assert not (tmp_path / "new").exists()
+
+
+def test_a_thumbnail_that_cannot_be_written_is_refused_before_any_work(make, tmp_path):
+    for name, said in (("", "is a folder: name a file in it"), ("none/picture.png", "there is no folder")):
+        with pytest.raises(Unable, match=said):
+            make("/none.png", thumbnail=str(tmp_path / name))
 
 
 def test_frames_that_have_nothing_in_common_keep_what_the_network_says(monkeypatch):

@@ -72,6 +72,7 @@ def _brought_along(app: App, options: argparse.Namespace, category: str | None, 
     cannot be had."""
     if options.on or network is not None or (category or "depth").lower() not in ("depth", "hybrid"):
         return ""
+    app.check_preset(options.preset)
     parts = "" if options.included or any(os.environ.get(name) for name in OFFLINE) else app.along()
     if not parts:
         return ""

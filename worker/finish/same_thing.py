@@ -55,7 +55,7 @@ def another(mesh: Mesh, places: np.ndarray, colours: np.ndarray | None, view: Vi
     if bent and _bending(mesh, *bent) > MOST_BENT:
         return f"{said}, and by more only if it is bent to another thing"
     if iou < PLAINLY_IOU and _shares_no_shape(mesh, view, bent):
-        return f"{said}, and would with an ellipse's about as well"
+        return f"{said}, but hardly more than an ellipse's does"
     if iou < SURE_IN_ANY_COLOUR and colours is not None and _in_common(mesh, places, colours, view) < ALIKE:
         return f"{said}, and its colours do not"
     return ""

@@ -47,10 +47,10 @@ def generate(request: Request, machine: Machine, job: Job) -> dict[str, Any]:
     What was made before of the same, by the same code and weights, is not made again.
     """
     output = checked_output(request.output, SPLATS)
-    for path in filter(None, (request.previews, request.photos, request.thumbnail)):
-        path_of(path)
-    for folder in filter(None, (request.maps, request.views)):
+    for folder in filter(None, (request.previews, request.photos, request.maps, request.views)):
         checked_folder(path_of(folder))
+    if request.thumbnail:
+        _checked_file(path_of(request.thumbnail))
     with job.timed("reading"):
         inputs = read([path_of(path) for path in request.pictures], job.span(0.0, READING))
     store = cache.Cache(machine.results) if request.cached else None
@@ -157,6 +157,11 @@ def checked_output(output: str, splats: Collection[str] = ()) -> Path:
     if result_ending(path.name) not in (".glb", *splats):
         also = f", or {' or '.join(splats)} for splats" if splats else ""
         raise Unable(f"the result is a GLB file, so {shortened(path.name)!r} should end in .glb{also}")
+    return _checked_file(path)
+
+
+def _checked_file(path: Path) -> Path:
+    """The path, where a file can be written to. Raises Unable."""
     if path.is_dir():
         raise Unable(f"{path} is a folder: name a file in it")
     folder = Path(os.path.realpath(path)).parent
