@@ -69,8 +69,10 @@ def write(asset: Asset, path: Path, name: str) -> int:
 
 
 def splats_of(asset: Asset) -> Splats:
-    """As they were learned, else of the surface: one for each of the finest triangles, more where they are large."""
+    """As they were learned, else of the surface: one for each of the finest triangles, more where they are large;
+    coloured as one camera sees them, where there is one."""
     if asset.splats is not None:
         return asset.splats
     faces = sum(len(mesh.faces) for mesh in asset.meshes)
-    return of_mesh.splats_of(asset.meshes, min(max(SPLATS_PER_FACE * faces, LEAST_SPLATS), MOST_SPLATS))
+    most = min(max(SPLATS_PER_FACE * faces, LEAST_SPLATS), MOST_SPLATS)
+    return of_mesh.splats_of(asset.meshes, most, asset.cameras[0].position if len(asset.cameras) == 1 else None)

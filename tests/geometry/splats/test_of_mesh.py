@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from image_to_3d.tests.geometry.splats import some
 from image_to_3d.worker.core.harmonics import colours
+from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.splats import of_mesh
+from image_to_3d.worker.geometry.texturing.photo import sampled
+from scipy.ndimage import gaussian_filter
 
 
 def square(side: int = 64) -> Mesh:
@@ -28,6 +33,52 @@ def test_they_lie_in_the_surface_evenly_with_its_colours():
     shown = colours(splats.harmonics, np.zeros((len(splats), 3)))
     wanted = np.stack([splats.centres[:, 0], 1.0 - splats.centres[:, 1]], 1)
     assert np.abs(shown[:, :2] - wanted).max() < 0.03
+
+
+def test_each_has_the_mean_colour_of_its_piece():
+    mesh = square()
+    rising = np.rint(255.0 * ((np.arange(64) + 0.5) / 64) ** 2).astype(np.uint8)
+    curved = dataclasses.replace(mesh, texture=np.tile(rising[None, :, None], (64, 1, 3)))
+    shown = colours(of_mesh.splats_of((curved,), 2).harmonics, np.zeros((2, 3)))
+    assert np.allclose(shown[:, 0], [1 / 2, 1 / 6], atol=0.01)  # in their middles 4/9 and 1/9
+
+
+def slanted() -> tuple[Mesh, np.ndarray]:
+    """A square that leans back by 39 degrees, with blurred noise on it, and a place before it."""
+    mesh, noise = square(96), np.random.default_rng(0).normal(size=(96, 96, 3))
+    noise = gaussian_filter(noise, (3, 3, 0))
+    texture = np.clip(127.5 + 50.0 * noise / noise.std(), 0, 255).astype(np.uint8)
+    leaning = mesh.vertices * np.float32([1, 1, 0]) - mesh.vertices[:, 1:2] * np.float32([0, 0, 0.8])
+    return dataclasses.replace(mesh, vertices=leaning, texture=texture), np.array([0.5, 0.5, 1.2])
+
+
+def test_from_the_place_of_the_photo_they_show_the_texture_where_it_is():
+    """Without it each is seen farther away than it is, where the nearer ones do not hide it."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from image_to_3d.worker.methods.multiview_fit.splats import rasterise
+
+    mesh, eye = slanted()
+    view = View(PinholeCamera.from_fov(64, 64, 30.0), np.diag([1.0, -1.0, -1.0]), eye)
+    rows, columns = (np.mgrid[:64, :64] + 0.5 - 32.0) / view.camera.fx
+    away = (eye[2] + 0.8 * eye[1]) / (1.0 + 0.8 * rows)  # along the axis, to the plane z = -.8 y
+    places = np.stack([eye[0] + columns * away, 1.0 - eye[1] + rows * away], -1).reshape(-1, 2)
+    wanted = sampled(mesh.texture.astype(np.float32), places * 96.0).reshape(64, 64, 3) / 255.0
+
+    def error(place: np.ndarray | None) -> float:
+        splats = of_mesh.splats_of((mesh,), 4000, place)
+        values = (splats.centres, splats.scales, splats.rotations, splats.opacities, splats.harmonics)
+        camera = rasterise.Camera.of(view, 64, torch.device("cpu"))
+        with torch.inference_mode():
+            seen = rasterise.render(camera, *map(torch.from_numpy, values)).colours.numpy()
+        return float(np.abs(seen - wanted)[4:-4, 4:-4].mean())
+
+    assert error(eye) < 0.75 * error(None)
+
+
+@pytest.mark.parametrize("eye", [(3.0, 2.0, -1.0), (0.8, 0.3, 1e3)])
+def test_what_faces_away_or_is_seen_squarely_keeps_its_colours(eye):
+    plain, placed = (of_mesh.splats_of((square(),), 900, place).harmonics for place in (None, np.array(eye)))
+    assert np.abs(plain - placed).max() < 0.002
 
 
 def test_they_are_flat_and_as_large_as_their_pieces():

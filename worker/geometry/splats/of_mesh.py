@@ -2,7 +2,11 @@
 """A textured surface as splats: flat ones that lie in it, each as large as the piece that it stands for.
 
 A triangle is cut into n x n alike ones; a piece's splat has its middle, its second moments (of a triangle with corners
-p_i about its middle m: sum (p_i - m)(p_i - m)^T / 12) and the texture's colour there.
+p_i about its middle m: sum (p_i - m)(p_i - m)^T / 12) and the texture's mean colour there.
+
+Programs blend splats in the order of their middles' depths: of two that overlap the nearer one hides the other, so that
+on a slanted surface each is seen farther away than its middle is. What is looked at from a known place gets its colours
+from there.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from ...core.harmonics import of_colours
 from ...core.representations import Splats
 from ..mesh import Mesh
+from ..texturing.photo import sampled
 
 _WIDER = 2.4
 """So many times a piece's own deviations are its splat's: less lets through what is behind, more is soft. A landscape
@@ -30,14 +35,19 @@ _FLAT = 1e-3
 
 _OPACITY = 0.97
 
+_BEYOND, _SQUARE = 0.7, 0.2
+"""So many of a splat's deviations farther away than its middle it is seen, and the sine of the slant at which that
+begins: what is seen squarely has another order from each place."""
 
-def splats_of(meshes: tuple[Mesh, ...], most: int) -> Splats:
-    """At most about so many splats of the meshes' surfaces. ValueError where they have none."""
+
+def splats_of(meshes: tuple[Mesh, ...], most: int, eye: np.ndarray | None = None) -> Splats:
+    """At most about so many splats of the meshes' surfaces. eye: (3,) the place from which they are looked at, if it is
+    one. ValueError where they have none."""
     total = sum(mesh.area for mesh in meshes)
     if not total > 0.0:
         raise ValueError("no surface of which splats could be made")
     wanted = [max(int(most * mesh.area / total), 1) for mesh in meshes]
-    parts = [_pieces(_bisected(mesh, int(_MORE * many)), many) for mesh, many in zip(meshes, wanted)]
+    parts = [_pieces(_bisected(mesh, int(_MORE * many)), many, eye) for mesh, many in zip(meshes, wanted)]
     centres, moments, colours = (np.concatenate(values) for values in zip(*parts))
     scales, rotations = _axes(moments)
     opacities = np.full(len(centres), _OPACITY, np.float32)
@@ -68,7 +78,7 @@ def _bisected(mesh: Mesh, spare: int) -> Mesh:
     return dataclasses.replace(mesh, vertices=vertices, faces=faces, uv=uv, normals=None)
 
 
-def _pieces(mesh: Mesh, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pieces(mesh: Mesh, most: int, eye: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Middles (N, 3), second moments (N, 3, 3) and sRGB (N, 3) in [0, 1]."""
     corners = mesh.vertices[mesh.faces].astype(np.float64)
     areas = _shown(mesh)
@@ -81,7 +91,7 @@ def _pieces(mesh: Mesh, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     about = corners - corners.mean(1, keepdims=True)
     moments = np.einsum("fkd,fke->fde", about, about) / 12.0
     moments = moments[faces] / (across[faces] ** 2)[:, None, None]
-    return middles, moments, _coloured(mesh, faces, weights)
+    return middles, moments, _coloured(mesh, faces, weights, across[faces], eye)
 
 
 def _shown(mesh: Mesh) -> np.ndarray:
@@ -112,15 +122,36 @@ def _cut(across: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(faces), np.concatenate(weights)
 
 
-def _coloured(mesh: Mesh, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The texture's nearest texel, or a middle grey without one."""
+def _coloured(
+    mesh: Mesh, faces: np.ndarray, weights: np.ndarray, across: np.ndarray, eye: np.ndarray | None
+) -> np.ndarray:
+    """The texture's mean over each piece, or a middle grey without one: over three places halfway to the piece's
+    corners, which have its second moments."""
     if mesh.texture is None or mesh.uv is None:
         return np.full((len(faces), 3), 0.7)
-    places = np.einsum("nk,nkd->nd", weights, mesh.uv[mesh.faces[faces]].astype(np.float64))
-    height, width = mesh.texture.shape[:2]
-    columns = np.clip((places[:, 0] * width).astype(int), 0, width - 1)
-    rows = np.clip((places[:, 1] * height).astype(int), 0, height - 1)
-    return mesh.texture[rows, columns, :3] / 255.0
+    corners = mesh.uv[mesh.faces].astype(np.float64) * mesh.texture.shape[1::-1]
+    about = corners - corners.mean(1, keepdims=True)
+    places = np.einsum("nk,nkd->nd", weights, corners[faces])
+    if eye is not None:
+        places += _beyond(mesh, about, eye)[faces] / across[:, None]
+    picture = mesh.texture[..., :3].astype(np.float32)
+    found = [sampled(picture, places + about[faces, k] / (2 * across)[:, None]) for k in range(3)]
+    return np.mean(found, axis=0) / 255.0
+
+
+def _beyond(mesh: Mesh, about: np.ndarray, eye: np.ndarray) -> np.ndarray:
+    """(F, 2) texels by which the splat of a whole triangle is seen farther from the eye than its middle is: along the
+    slope of the distance, none of what faces away. about: (F, 3, 2) texels from the triangle's middle to its
+    corners."""
+    corners = mesh.vertices[mesh.faces] - np.asarray(eye, np.float64)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    towards = np.einsum("fd,fd->f", normals, corners[:, 0]) < 0.0
+    distances = np.linalg.norm(corners, axis=2)
+    distances -= distances.mean(1, keepdims=True)
+    spread = (corners - corners.mean(1, keepdims=True)).reshape(-1, 9)
+    deviations = np.sqrt((distances**2).sum(1) + _SQUARE**2 / 2.0 * (spread**2).sum(1))
+    shift = np.einsum("fk,fkd->fd", distances, about) / np.maximum(deviations, 1e-12)[:, None]
+    return towards[:, None] * (_BEYOND * _WIDER / 12.0**0.5) * shift
 
 
 def _axes(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
