@@ -35,7 +35,7 @@ _FLAT = 1e-3
 
 _OPACITY = 0.97
 
-_BEYOND, _SQUARE = 0.7, 0.2
+_BEYOND, _SQUARE = 0.4, 0.2
 """So many of a splat's deviations farther away than its middle it is seen, and the sine of the slant at which that
 begins: what is seen squarely has another order from each place."""
 

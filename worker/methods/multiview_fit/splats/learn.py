@@ -112,7 +112,7 @@ class _Learning:
         self.adam = torch.optim.Adam(
             [{"params": [value], "lr": _RATES[name], "name": name} for name, value in self.values.items()], eps=1e-15
         )
-        self.total, self.done, self.loose = sum(plan.steps), 0, start.normals is None
+        self.total, self.done, self.loose = sum(plan.steps), 0, not start.normals.any()
         self.teller = Teller(job, self.total, on_preview)
 
     def result(self) -> Learned:

@@ -45,11 +45,11 @@ _TRIES = 20
 @dataclass(frozen=True, eq=False)
 class Start:
     """centres: (N, 3) float32 in the capture's world. colours: (N, 3) sRGB in [0, 1]. normals: (N, 3) of the surface on
-    which they lie, zero of those that lie anywhere; None where all do."""
+    which they lie, zero of those that lie anywhere."""
 
     centres: np.ndarray
     colours: np.ndarray
-    normals: np.ndarray | None = None
+    normals: np.ndarray
 
     def tensors(self, degree: int) -> dict[str, Tensor]:
         """As they are learned: scales as logarithms, opacities as logits, as large as the way to their neighbours."""
@@ -58,13 +58,12 @@ class Start:
         size = np.clip(near.reshape(count, -1)[:, 1:].mean(1) if count > 1 else np.full(1, 0.01), 1e-4, 0.1)
         harmonics = np.zeros((count, (degree + 1) ** 2, 3), np.float32)
         harmonics[:, :1] = of_colours(self.colours)
-        normals = np.zeros((count, 3)) if self.normals is None else self.normals
-        on = normals.any(axis=1)[:, None]
+        on = self.normals.any(axis=1)[:, None]
         opacity = np.where(on[:, 0], _ON_SURFACE, _OPACITY)
         found = {
             "centres": self.centres,
             "scales": np.log(size)[:, None] + np.where(on, np.log([_WIDE, _WIDE, _WIDE * _FLAT]), 0.0),
-            "rotations": np.where(on, _turned(normals), [1.0, 0.0, 0.0, 0.0]),
+            "rotations": np.where(on, _turned(self.normals), [1.0, 0.0, 0.0, 0.0]),
             "opacities": np.log(opacity / (1.0 - opacity)),
             "harmonics": harmonics,
         }
@@ -106,10 +105,8 @@ def begun(capture: Capture, most: int, seed: int, shape: Distances | None = None
         return _on(shape, capture.views, most, random)
     on = _on(shape, capture.views, round(_PLACED * most), random)
     beside = _anywhere(capture, min(most - len(on.centres), _LOOSE), random)
-    normals = np.concatenate([on.normals, np.zeros_like(beside.centres)])
-    return Start(
-        *(np.concatenate([getattr(each, name) for each in (on, beside)]) for name in ("centres", "colours")), normals
-    )
+    both = zip(*((each.centres, each.colours, each.normals) for each in (on, beside)))
+    return Start(*map(np.concatenate, both))
 
 
 def _anywhere(capture: Capture, most: int, random: np.random.Generator) -> Start:
@@ -125,7 +122,7 @@ def _anywhere(capture: Capture, most: int, random: np.random.Generator) -> Start
     centres = np.concatenate([sparse[:most], places]).astype(np.float32)[:most]
     if not len(centres):
         raise Unable("the outlines of the photos have no place in common: leave out photos of other things")
-    return Start(centres, _colours(capture.views, centres))
+    return Start(centres, _colours(capture.views, centres), np.zeros_like(centres))
 
 
 def _on(shape: Distances, views: tuple[View, ...], most: int, random: np.random.Generator) -> Start:
