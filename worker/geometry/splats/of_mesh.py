@@ -4,9 +4,9 @@
 A triangle is cut into n x n alike ones; a piece's splat has its middle, its second moments (of a triangle with corners
 p_i about its middle m: sum (p_i - m)(p_i - m)^T / 12) and the texture's mean colour there.
 
-Programs blend splats in the order of their middles' depths: of two that overlap the nearer one hides the other, so that
-on a slanted surface each is seen farther away than its middle is. What is looked at from a known place gets its colours
-from there.
+Most programs blend splats in the order of their middles' depths: of two that overlap the nearer one hides the other, so
+that on a slanted surface each is seen farther away than its middle is. What is looked at from a known place gets its
+colours for that.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ _FLAT = 1e-3
 _OPACITY = 0.97
 
 _BEYOND, _SQUARE = 0.4, 0.2
-"""So many of a splat's deviations farther away than its middle it is seen, and the sine of the slant at which that
-begins: what is seen squarely has another order from each place."""
+"""So many of a splat's deviations beyond its middle it is taken to be seen, and the sine of the slant at which that
+begins: what is seen squarely has another order from each place. Where splats are sorted, .7 is better yet, but Cycles
+asks each ray what comes first. A room and a meadow of true depth, sorted, from the photo's place: 35.1 and 36.8 dB with
+0, 36.1 and 37.6 with .4, 37.3 and 38.0 with .7; floor and chairs of that room in Cycles: 39.1, 39.8 and 39.1 dB."""
 
 
 def splats_of(meshes: tuple[Mesh, ...], most: int, eye: np.ndarray | None = None) -> Splats:
