@@ -96,11 +96,11 @@ def truths(name: str, cache: Path | None) -> Truth:
     """The scene rendered, or read from the cache's folder."""
     kept = cache / f"{name.replace(' ', '-')}.pickle" if cache else None
     if kept and kept.is_file():
-        return pickle.loads(kept.read_bytes())
+        return Truth(**pickle.loads(kept.read_bytes()))
     truth = _rendered(name)
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(pickle.dumps(truth))
+        kept.write_bytes(pickle.dumps(vars(truth)))  # whichever program it is read by
     return truth
 
 
