@@ -18,6 +18,7 @@ from .core.file_types import FORMATS
 from .core.job import Job
 from .core.sequence_info import SequenceResult
 from .core.texts import path_of, shortened
+from .core.whole_file import checked_folder
 from .methods import all_methods, along, network_named, with_network
 from .methods.method import LOADED, Method, Network
 from .pipeline.select import all_options, kind_of, named, select, settings
@@ -62,9 +63,8 @@ class App:
             raise WireError(ErrorCode.VERSION_MISMATCH, message)
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", params.device):
             raise Invalid(f"there is no device {shortened(params.device)!r}: choose auto, cpu, cuda or mps")
-        for folder in map(path_of, filter(None, (params.weights, params.cache))):
-            if folder.exists() and not folder.is_dir():
-                raise Invalid(f"{folder} is a file: name a folder")
+        for folder in filter(None, (params.weights, params.cache)):
+            checked_folder(path_of(folder), written=False)
         self._settings = params
         return offers.InitializeResult(protocol.VERSION, __version__, self._described())
 
@@ -231,10 +231,8 @@ class App:
         return named(model, other)
 
     def check_preset(self, preset: str) -> None:
-        """Raises Invalid where no method has it: before anything is fetched for it."""
-        names = dict.fromkeys(name for method in all_methods() for name in method.presets)
-        if preset not in names:
-            raise Invalid(f"there is no preset {shortened(preset)!r}: choose one of {', '.join(names)}")
+        """Raises Invalid where the method that things come along for has none of that name: before they are fetched."""
+        settings(with_network(self.first_along)[0], preset, {})
 
     @property
     def first_along(self) -> str:

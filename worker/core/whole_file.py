@@ -77,15 +77,16 @@ def _sync(file: BinaryIO) -> None:
             raise
 
 
-def checked_folder(path: Path) -> Path:
-    """The folder, which is there or will be made, where that can be told. Raises Invalid, Unable."""
+def checked_folder(path: Path, written: bool = True) -> Path:
+    """The folder, which is there or will be made, where that can be told. written: whether it has to be writable.
+    Raises Invalid, Unable."""
     try:
         there = next(each for each in (path, *path.parents) if each.exists())
     except OSError as error:
         raise Unable(f"the folder {path} cannot be made ({error.strerror or error}): choose another") from None
     if not there.is_dir():
         raise Invalid(f"{there} is a file: name a folder")
-    if not os.access(there, os.W_OK):
+    if written and not os.access(there, os.W_OK):
         raise Unable(f"the folder {there} cannot be written to: choose another")
     return path
 

@@ -73,7 +73,7 @@ class SceneEstimator:
         """The picture's depth map at the network's own size. check: called between the runs, may raise to stop."""
         rgb, detail = picture.on_backdrop(), max(options.detail, 1.0)
         at, seen = self.kept.get(picture, (0.0, None))
-        if seen is None or at != detail:
+        if at != detail:
             seen = self._seen(rgb, detail)
             self.kept[picture] = detail, seen
         if options.mirror:
