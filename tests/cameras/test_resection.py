@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +160,13 @@ def test_outlines_agree_with_right_cameras_and_not_with_folded_ones(around):
 def test_a_camera_whose_outline_the_others_contradict_is_left_out(around):
     stray = [*AROUND[:5], AROUND[8], *AROUND[6:]]
     assert agreeing(solution(list(range(COUNT)), stray), around).pictures == tuple(k for k in range(COUNT) if k != 5)
+
+
+def test_of_three_cameras_none_is_left_out(monkeypatch):
+    """Two are too few to go on with."""
+    monkeypatch.setattr(resection, "hull_of", lambda *_: SimpleNamespace(shares=np.array([0.86, 1.0, 1.0])))
+    three = solution([0, 4, 8])
+    assert agreeing(three, {0: None, 4: None, 8: None}) is three
 
 
 def test_a_hull_tells_what_a_wrong_camera_takes_from_others(around):

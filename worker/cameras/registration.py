@@ -22,6 +22,9 @@ LEAST_BASELINE = 0.04
 """The farthest cameras must be so far from each other, in distances from the scene, for it to have any depth: two
 degrees. A person who turns in one place moves the camera by less."""
 
+MOST_STRAYS = 0.2
+"""Share of all cameras that may be wrong while the others are believed."""
+
 
 @dataclass(frozen=True)
 class Mask:
@@ -64,6 +67,11 @@ class Registration:
             return self
         chosen = {name: tuple(getattr(self, name)[place] for place in kept) for name in ("pictures", "lenses")}
         return replace(self, **chosen, rotations=self.rotations[kept], positions=self.positions[kept])
+
+    def without_strays(self, strays: Collection[int]) -> Registration:
+        """The same without cameras that seem wrong; with all where they are too many: then one does not know which are.
+        Of fewer than five none is left out, as three are needed."""
+        return self.without(strays) if len(strays) <= MOST_STRAYS * len(self.pictures) else self
 
     @property
     def worth(self) -> tuple[int, int]:

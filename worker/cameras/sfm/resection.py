@@ -17,7 +17,7 @@ from ...core.job import Job, Span
 from ...core.view import View
 from ..hull import Hull
 from ..lens import Lens
-from ..registration import Registration
+from ..registration import MOST_STRAYS, Registration
 from .bundle_adjustment import BundleAdjuster, Tracks
 from .mapping import Observations
 from .pose_candidates import PoseCandidate, Scene, candidates_by_points, candidates_by_silhouette
@@ -53,11 +53,11 @@ def agreeing(found: Registration, silhouettes: Mapping[int, np.ndarray]) -> Regi
     if not _agree(hull):
         return None
     known = [number for number in found.pictures if number in silhouettes]
-    return found.without([number for number, share in zip(known, hull.shares) if share < AGREED])
+    return found.without_strays([number for number, share in zip(known, hull.shares) if share < AGREED])
 
 
 def _agree(hull: Hull | None) -> bool:
-    return hull is not None and float(np.quantile(hull.shares, 0.2)) >= AGREED
+    return hull is not None and float(np.quantile(hull.shares, MOST_STRAYS)) >= AGREED
 
 
 def completed(

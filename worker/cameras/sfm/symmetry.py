@@ -26,10 +26,10 @@ DOUBT = 0.1
 MOST_PICTURES = 150
 """Of more pictures, what contradicts their cameras is not looked into: it takes as long as mapping them."""
 
-STRAY, _STRAYS = 0.95, 0.2
-"""Share of a picture's matches that contradict its camera from where on that is a stray, and of all pictures that may
-be. Strays of a mustard bottle and a sugar box had .96 to 1, of their right cameras the worst had .93; a right picture
-that is left out by it comes back where silhouettes are known."""
+STRAY = 0.95
+"""Share of a picture's matches that contradict its camera from where on that is a stray. Strays of a mustard bottle and
+a sugar box had .96 to 1, of their right cameras the worst had .93; a right picture that is left out by it comes back
+where silhouettes are known."""
 
 _ASTRAY = 20.0  # degrees from the likely rotation: more than TOLERANCE, less than a side of a thing
 _MARGIN = 0.03  # cameras whose cost is so near to the likeliest that was found are as likely
@@ -53,11 +53,9 @@ def symmetry_checked(found: Registration, seen: Observations, job: Job | Span) -
 
 
 def without_strays(found: Registration, graph: ViewGraph) -> Registration:
-    """The cameras but those which all that their pictures have in common with others contradicts; all of them where
-    that is more than a fifth: then one does not know which are wrong."""
+    """The cameras but those which all that their pictures have in common with others contradicts."""
     against = graph.among(found.pictures).contradictions(found.rotations)
-    strays = [number for number, share in zip(found.pictures, against) if share >= STRAY]
-    return found.without(strays) if len(strays) <= _STRAYS * len(found.pictures) else found
+    return found.without_strays([number for number, share in zip(found.pictures, against) if share >= STRAY])
 
 
 def _checked(
