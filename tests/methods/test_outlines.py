@@ -83,6 +83,23 @@ def hull(of_cup) -> np.ndarray:
     return outlines.hull_distance(of_cup, LATTICE, JOB)
 
 
+def test_outlines_that_are_nearly_upright_leave_no_steps_on_a_flat_side():
+    side, roll, views = 0.3, math.radians(2.5), []
+    turn = np.array([[math.cos(roll), -math.sin(roll), 0.0], [math.sin(roll), math.cos(roll), 0.0], [0.0, 0.0, 1.0]])
+    camera, finer = PinholeCamera.from_fov(PIXELS, PIXELS, 35.0), 6
+    row, column = (np.mgrid[: PIXELS * finer, : PIXELS * finer] + 0.5) / finer
+    for ahead in (-1.0, 1.0):  # along the side, from where it is seen as a line
+        rotation = turn @ np.array([[0.0, -ahead, 0.0], [0.0, 0.0, -1.0], [ahead, 0.0, 0.0]])
+        view = View(camera, rotation, np.array([-2.2 * ahead, side, 0.0]))
+        rays = np.stack([(column - camera.cx) / camera.fx, (row - camera.cy) / camera.fy, np.ones_like(row)], 2)
+        share = ((rays @ rotation)[..., 1] < 0.0).reshape(PIXELS, finer, PIXELS, finer).mean((1, 3))
+        views.append(replace(view, mask=np.uint8(np.rint(255.0 * share)), rgb=np.zeros((PIXELS, PIXELS, 3), np.uint8)))
+    places = LATTICE.corners(torch.device("cpu")).numpy().reshape(*LATTICE.samples, 3)
+    found = outlines.hull_distance(views, LATTICE, JOB) - (places[..., 1] - side) / LATTICE.spacing
+    near = (np.abs(places - (0.0, side, 0.0)) < (0.3, 0.03, 0.3)).all(-1)
+    assert np.abs(found[near]).max() < 0.12  # of a cell; with whole pixels .42
+
+
 def true_on(shape: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     places = LATTICE.corners(torch.device("cpu")).numpy().astype(float)
     return shape(places).reshape(LATTICE.samples) / LATTICE.spacing

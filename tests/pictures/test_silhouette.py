@@ -10,6 +10,7 @@ from image_to_3d.worker.pictures.silhouette import (
     inflated,
     is_one_thing,
     marked,
+    outline_distance,
     present,
     solid_part,
     window_around,
@@ -34,6 +35,45 @@ def test_inflating_does_not_depend_on_how_the_outline_lies():
     outline = disc(30) & (np.indices((96, 96))[0] > 40)
     np.testing.assert_allclose(inflated(outline.T), inflated(outline).T, atol=1e-4)
     assert not inflated(np.zeros((8, 8), bool)).any()
+
+
+def share_of(distance, size: int = 96, finer: int = 32) -> np.ndarray:
+    """How much of each pixel a thing covers, of a function of rows and columns that is negative on it."""
+    row, column = (np.indices((size * finer,) * 2) + 0.5) / finer
+    return (distance(row, column) < 0).reshape(size, finer, size, finer).mean((1, 3))
+
+
+@pytest.mark.parametrize("degrees", [0.0, 1.5, 3.0, 12.0, 45.0, 87.0, 200.0])
+def test_a_straight_outline_is_told_to_a_tenth_of_a_pixel(degrees):
+    turn = np.radians(degrees)
+
+    def edge(row, column):
+        return (row - 47.3) * np.cos(turn) + (column - 48.9) * np.sin(turn)
+
+    true = edge(*np.indices((96, 96)) + 0.5)
+    inner = np.abs(np.indices((96, 96)) - 48).max(0) < 40
+    off = (outline_distance(share_of(edge)) - true)[inner]
+    assert np.abs(off[np.abs(true[inner]) < 6.0]).max() < 0.12
+    whole = outline_distance(true < 0)[inner] - true[inner]
+    assert np.abs(whole[np.abs(true[inner]) < 6.0]).max() < 0.55  # as of a mask that has whole pixels only
+
+
+def test_distances_to_an_outline_go_around_its_corners_and_its_thin_parts():
+    def box(row, column):
+        return np.maximum(np.abs(row - 40.25), np.abs(column - 50.4)) - 20.3
+
+    row, column = np.indices((96, 96)) + 0.5
+    beyond = np.hypot(np.maximum(np.abs(row - 40.25) - 20.3, 0), np.maximum(np.abs(column - 50.4) - 20.3, 0))
+    found = outline_distance(share_of(box))
+    assert np.abs(found - np.where(beyond > 0, beyond, box(row, column)))[beyond < 15].max() < 1.1
+    ball = outline_distance(share_of(lambda row, column: np.hypot(row - 48.2, column - 47.1) - 1.6))
+    assert (ball < 0).sum() == pytest.approx(np.pi * 1.6**2, abs=3)
+    line = outline_distance(np.arange(96)[:, None] == np.full(96, 40))  # a pixel wide
+    assert (line[40] < 0).all() and (line < 0).sum() == 96
+
+
+def test_without_an_outline_everything_is_far_from_it():
+    assert (outline_distance(np.zeros((8, 12))) == 12).all() and (outline_distance(np.ones((8, 12))) == -12).all()
 
 
 def test_the_window_holds_the_outline_in_its_middle_even_beyond_the_picture():

@@ -14,6 +14,8 @@ import math
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
+from scipy.special import ndtri
 
 from ..core.view import Window
 
@@ -37,6 +39,12 @@ _INSIDE, _STEEP, _LINE = 0.02, 0.6, 0.02
 """How far inside, of the picture's side and 3 pixels more, a thing's width is looked at beside that on its edge; how
 much of it the edge has at least where a thing goes on beyond it (a disc that touches has .2 to .45); and the least part
 of an edge."""
+_EVEN = 0.7
+"""Pixels over which shares are evened out before their outline is measured. Of boxes' hulls from 32 photos, skins of .9
+degrees are .7 with 1 pixel and 1.1 with .5; a line one pixel wide is lost beyond .74."""
+
+_SURE = 0.02  # a share of a pixel that is told from none, and from all
+_PIECE, _NEAR = 0.75, 8.0  # pixels: half the length of a straight piece of an outline, and how near it is measured so
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
 
 
@@ -142,6 +150,37 @@ def _unmarked(away: np.ndarray) -> bool:
         if height <= _CORNER * away.shape[0] and width <= _CORNER * away.shape[1]:
             sizes[label] = 0
     return bool(sizes.sum() < _MEANT * away.size)
+
+
+def outline_distance(share: np.ndarray) -> np.ndarray:
+    """(H, W) float32 pixels from a thing's outline, negative on it, of the thing's share (H, W), 0 to 1, of each pixel.
+
+    The outline is where the share is a half. In each pixel that it crosses, the share and its slope tell where, as
+    along any straight edge that is blurred like a Gaussian; elsewhere it is the distance to the nearest such piece
+    (after Gustavson and Strand 2011). Outlines of whole pixels have steps, and of one that is nearly upright long ones.
+    Without an outline, all lie as far from it as the picture is long.
+    """
+    share = np.asarray(share, np.float32)
+    even = ndimage.gaussian_filter(share, _EVEN)
+    on = even > 0.5
+    crossed = ndimage.binary_dilation(on) & ndimage.binary_dilation(~on)
+    sign = np.where(on, np.float32(-1.0), np.float32(1.0))
+    if not crossed.any():
+        return sign * max(share.shape)
+    slope = np.stack([ndimage.gaussian_filter(share, _EVEN, order) for order in ((1, 0), (0, 1))])[:, crossed]
+    steep = np.maximum(np.hypot(*slope), _SURE)
+    blurred = ndtri(np.clip(even[crossed], _SURE, 1.0 - _SURE))  # the distance, in widths of the blur
+    off = blurred * np.exp(-(blurred**2) / 2.0) / math.sqrt(2.0 * math.pi) / steep
+    away = 0.5 + ndimage.distance_transform_edt(~crossed).astype(np.float32)
+    places, near = np.argwhere(crossed), away < _NEAR
+    normal = (slope / steep).T
+    pieces, wanted = places - off[:, None] * normal, np.argwhere(near)
+    nearest = cKDTree(pieces).query(wanted)[1]
+    apart, normal = wanted - pieces[nearest], normal[nearest]
+    across = (apart * normal).sum(1)
+    along = np.maximum(np.abs(apart[:, 0] * normal[:, 1] - apart[:, 1] * normal[:, 0]) - _PIECE, 0.0)
+    away[near] = np.hypot(across, along)
+    return sign * away
 
 
 def window_around(subject: np.ndarray) -> Window:

@@ -20,6 +20,7 @@ from ...cameras.outline import outline
 from ...core.errors import Unable
 from ...core.view import View
 from ...pictures.load import Picture
+from ...pictures.plain import plain_alpha
 from ...store.weights import WeightStore
 from ..matting import matte, saliency
 from . import ground
@@ -98,7 +99,7 @@ def _by_brightness(capture: Capture) -> Capture | None:
 
 def _bright(rgb: np.ndarray) -> np.ndarray | None:
     thing = outline(rgb)
-    return None if thing is None else np.uint8(255) * thing.astype(np.uint8)
+    return None if thing is None else plain_alpha(rgb, ~thing)
 
 
 def _by_network(capture: Capture, weights: WeightStore, network: str) -> tuple[Capture | None, float]:

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
 from ...core.view import PinholeCamera, View
-from ...pictures.silhouette import large_parts
+from ...pictures.silhouette import large_parts, outline_distance
 from ..runtime import memory
 from .grid_space import DISSENT, Lattice, redistanced, tensor_of
 
-_BLUR = 0.7  # pixels by which the steps of an outline are evened out; from 0.5 to 1.5 a bottle's skin stays within 0.5
 _PIXELS = 800  # longest side of the masks
 _PINHOLE = 0.001  # of an outline's area: smaller holes in it are its own faults, and would be drilled through the thing
 _LEAST = 2  # photos that must show a place of the thing
@@ -92,10 +90,10 @@ class _Outline:
     @classmethod
     def of(cls, view: View) -> _Outline:
         view = tensor_of(view, _PIXELS, torch.device("cpu"))
-        thing = view.mask.numpy() > 0.5
-        thing = ~large_parts(~thing, _PINHOLE * float(thing.mean()))
-        inside, outside = ndimage.distance_transform_edt(thing), ndimage.distance_transform_edt(~thing)
-        distance = ndimage.gaussian_filter(np.float32(np.where(thing, 0.5 - inside, outside - 0.5)), _BLUR)
+        share = view.mask.numpy()
+        away = share <= 0.5
+        share = np.where(away & ~large_parts(away, _PINHOLE * (1.0 - float(away.mean()))), 1.0, share)
+        distance = outline_distance(share)
         return cls(torch.from_numpy(distance), view.camera, view.rotation, view.position)
 
     def told(self, points: Tensor) -> Tensor:
