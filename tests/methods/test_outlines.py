@@ -13,7 +13,7 @@ from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import PinholeCamera, View
 from image_to_3d.worker.methods.multiview_fit import agreement, grid_result, grid_training, hollows, outlines
-from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice
+from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice, redistanced
 from image_to_3d.worker.methods.multiview_fit.grid_training import Plan, Stage
 
 BOUNDS = np.array([[-0.55] * 3, [0.55] * 3])
@@ -98,6 +98,15 @@ def test_outlines_that_are_nearly_upright_leave_no_steps_on_a_flat_side():
     found = outlines.hull_distance(views, LATTICE, JOB) - (places[..., 1] - side) / LATTICE.spacing
     near = (np.abs(places - (0.0, side, 0.0)) < (0.3, 0.03, 0.3)).all(-1)
     assert np.abs(found[near]).max() < 0.12  # of a cell; with whole pixels .42
+
+
+@pytest.mark.parametrize("normal", [(1.0, 0.0, 0.0), (0.05, 1.0, 0.0), (0.3, -0.8, 0.5), (0.6, 0.6, 0.6)])
+def test_distances_far_from_a_plane_are_as_exact_as_near_it_so_that_what_is_moved_has_no_terraces(normal):
+    normal = np.array(normal) / np.linalg.norm(normal)
+    true = (np.indices((40, 40, 40)).transpose(1, 2, 3, 0) - 19.7) @ normal
+    found = redistanced(np.clip(true, -3.0, 3.0).astype(np.float32))
+    inner = np.abs(np.indices((40, 40, 40)) - 19.5).max(0) < 12
+    assert np.abs(found - true)[inner & (np.abs(true) < 10.0)].max() < 0.1  # by whole cells .7
 
 
 def true_on(shape: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -179,7 +179,7 @@ def outline_distance(share: np.ndarray) -> np.ndarray:
     apart, normal = wanted - pieces[nearest], normal[nearest]
     across = (apart * normal).sum(1)
     along = np.maximum(np.abs(apart[:, 0] * normal[:, 1] - apart[:, 1] * normal[:, 0]) - _PIECE, 0.0)
-    away[near] = np.hypot(across, along)
+    away[near] = np.maximum(np.hypot(across, along), _SURE)
     return sign * away
 
 

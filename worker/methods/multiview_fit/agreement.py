@@ -52,7 +52,7 @@ as well, and hulls got dents of a cell."""
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
 _STIFF, _KEPT = 3.0, 0.03  # weights of being as neighbours are, and of staying: 1 and 3 are alike on a bowl and a can
 _THIN = 8.0  # cells that a wall has at most
-_BAND, _BAND_CHUNK = 5.0, 1 << 16  # cells around the surface in which distances are moved with it, so many at once
+_BAND, _BAND_CHUNK = 9.0, 1 << 16  # cells around the surface in which distances are moved with it, so many at once
 
 
 @torch.no_grad()

@@ -24,6 +24,7 @@ from ..runtime import memory
 DISSENT = 0.03  # share of the views whose masks may be wrong about a cell before it counts as outside
 _HALF_DIAGONAL = 0.87  # of a cell, in its sides
 _MOST_GROWN = 32  # pixels by which a mask is grown at most
+_PLANES = 12.0  # cells from a surface within which distances are those to planes
 _TRUNCATION = 3.0  # cells from a seen surface within which its distance is believed
 
 
@@ -197,24 +198,51 @@ def fused_distance(views: Sequence[ViewTensors], distances: Sequence[Tensor], la
 
 
 def redistanced(values: np.ndarray, trusted: float = 2.0) -> np.ndarray:
-    """The same signs and zero; what is farther than `trusted` from zero replaced by the distance to it, in cells."""
+    """The same signs and zero; what is farther than `trusted` from zero replaced by the distance to it, in cells: near
+    by to the plane that the nearest corner beyond tells. Whole cells would be terraces where a surface is moved."""
     inside = values < 0.0
     if inside.all() or not inside.any():
         return values.astype(np.float32)
-    distance = depth_within(~inside) - depth_within(inside)
-    far = np.sign(distance) * np.maximum(np.abs(distance) - 0.5, trusted)
-    return np.where(np.abs(values) < trusted, values, far).astype(np.float32)
+    told = values.astype(np.float32)
+    for those, sign in ((inside, -1.0), (~inside, 1.0)):
+        nearest, away = _nearest(those)
+        those = those & (np.abs(values) >= trusted)
+        told[those] = sign * np.maximum(away[those] - 0.5, trusted)
+        near = np.nonzero(those & (away < _PLANES))
+        if len(near[0]):
+            corner = tuple(index[near] for index in nearest)
+            told[near] = sign * np.maximum(_to_plane(values, near, corner), trusted)
+    return told
 
 
 def depth_within(inside: np.ndarray) -> np.ndarray:
-    """(X, Y, Z) float32 distance of what is inside to what is not, in cells. Takes a third of the memory that SciPy's
-    own does, which is of float64, and of all three axes at once."""
+    """(X, Y, Z) float32 distance of what is inside to what is not, in cells."""
+    return _nearest(inside)[1]
+
+
+def _nearest(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(3, X, Y, Z) int32 the nearest corner that is not inside, and (X, Y, Z) float32 how far that is. Takes a third of
+    the memory that SciPy's own does, which is of float64, and of all three axes at once."""
     nearest = distance_transform_edt(inside, return_distances=False, return_indices=True)
     total = np.zeros(inside.shape, np.float32)
     for index, place in zip(nearest, np.ogrid[tuple(map(slice, inside.shape))]):
-        index -= place
-        total += np.square(index, dtype=np.float32)
-    return np.sqrt(total, out=total)
+        total += np.square(index - place, dtype=np.float32)
+    return nearest, np.sqrt(total, out=total)
+
+
+def _to_plane(values: np.ndarray, places: tuple[np.ndarray, ...], corner: tuple[np.ndarray, ...]) -> np.ndarray:
+    """(N,) cells from places to the planes on which values are zero by the value and the slope at a corner of each."""
+    slope = np.empty((3, len(corner[0])), np.float32)
+    for axis, size in enumerate(values.shape):
+        ends = [list(corner), list(corner)]
+        ends[0][axis], ends[1][axis] = np.maximum(corner[axis] - 1, 0), np.minimum(corner[axis] + 1, size - 1)
+        slope[axis] = values[tuple(ends[1])] - values[tuple(ends[0])]
+    slope /= np.linalg.norm(slope, axis=0) + 1e-6
+    apart = np.stack(places).astype(np.float32) - np.stack(corner)
+    ahead = (apart * slope).sum(0)
+    aside = np.sqrt(np.maximum((apart**2).sum(0) - ahead**2, 0.0))
+    ahead += np.clip(values[corner], -1.0, 1.0)
+    return np.hypot(ahead, np.maximum(aside - np.abs(ahead), 0.0))  # the nearest corner is seldom right below
 
 
 def at(values: Tensor, lattice: Lattice, points: Tensor) -> Tensor:
