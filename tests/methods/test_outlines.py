@@ -80,7 +80,7 @@ def of_block() -> tuple[View, ...]:
 
 @pytest.fixture(scope="module")
 def hull(of_cup) -> np.ndarray:
-    return outlines.hull_distance(of_cup, LATTICE, JOB)
+    return outlines.Hull.of(of_cup, LATTICE, JOB).distance
 
 
 def test_outlines_that_are_nearly_upright_leave_no_steps_on_a_flat_side():
@@ -95,7 +95,7 @@ def test_outlines_that_are_nearly_upright_leave_no_steps_on_a_flat_side():
         share = ((rays @ rotation)[..., 1] < 0.0).reshape(PIXELS, finer, PIXELS, finer).mean((1, 3))
         views.append(replace(view, mask=np.uint8(np.rint(255.0 * share)), rgb=np.zeros((PIXELS, PIXELS, 3), np.uint8)))
     places = LATTICE.corners(torch.device("cpu")).numpy().reshape(*LATTICE.samples, 3)
-    found = outlines.hull_distance(views, LATTICE, JOB) - (places[..., 1] - side) / LATTICE.spacing
+    found = outlines.Hull.of(views, LATTICE, JOB).distance - (places[..., 1] - side) / LATTICE.spacing
     near = (np.abs(places - (0.0, side, 0.0)) < (0.3, 0.03, 0.3)).all(-1)
     assert np.abs(found[near]).max() < 0.12  # of a cell; with whole pixels .42
 
@@ -123,7 +123,7 @@ def test_a_hull_lies_within_half_a_cell_of_what_is_convex(hull):
 
 def test_outlines_in_one_of_which_nothing_is_and_that_agree_on_nothing(of_cup, hull):
     nothing = replace(of_cup[3], mask=np.zeros_like(of_cup[3].mask))
-    found = outlines.hull_distance((*of_cup[:3], nothing, *of_cup[4:]), LATTICE, JOB)
+    found = outlines.Hull.of((*of_cup[:3], nothing, *of_cup[4:]), LATTICE, JOB).distance
     assert ((found < 0.0) >= (hull < 0.0)).all()
     aside = [np.roll(view.mask, 60 * (-1) ** k, 0) for k, view in enumerate(of_cup)]
     corners = [
@@ -131,7 +131,7 @@ def test_outlines_in_one_of_which_nothing_is_and_that_agree_on_nothing(of_cup, h
     ]
     with pytest.raises(Unable, match="agree on no shape"):
         wrong = [replace(view, mask=np.uint8(mask)) for view, mask in zip(of_cup, corners)]
-        outlines.hull_distance(wrong, LATTICE, JOB)
+        outlines.Hull.of(wrong, LATTICE, JOB).distance
 
 
 def test_a_cup_is_opened_as_deep_as_it_is(of_cup, hull):
@@ -165,14 +165,14 @@ def test_a_hollow_is_no_wider_than_its_rim_leaves_and_narrower_downwards():
 
 
 def test_what_has_a_lid_keeps_it(of_block):
-    hull = outlines.hull_distance(of_block, LATTICE, JOB)
+    hull = outlines.Hull.of(of_block, LATTICE, JOB).distance
     assert hollows.opened(of_block, hull, LATTICE, JOB) is hull
 
 
 def test_a_hole_in_one_mask_is_not_drilled_through_the_thing(of_cup, hull):
     mask = of_cup[0].mask.copy()
     mask[40, 40] = 0
-    found = outlines.hull_distance((replace(of_cup[0], mask=mask), *of_cup[1:]), LATTICE, JOB)
+    found = outlines.Hull.of((replace(of_cup[0], mask=mask), *of_cup[1:]), LATTICE, JOB).distance
     assert ((found < 0.0) == (hull < 0.0)).all()
 
 

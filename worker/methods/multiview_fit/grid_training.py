@@ -28,12 +28,13 @@ from ...core.job import Job, Span
 from ..runtime import memory
 from . import grid_field, stereo
 from .agreement import agreed
+from .fairing import faired
 from .grid_field import Rays
 from .grid_model import COLOUR_BAND, SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
 from .hollows import opened
-from .outlines import hull_distance
+from .outlines import Hull
 from .pixel_pool import Drawn, PixelPool
 from .training import PREVIEW_PIXELS, Teller, Trained, as_picture
 
@@ -72,7 +73,8 @@ Too small fails later, too large refuses what works."""
 _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
-_CUT, _OPENED, _SHAPED = 0.15, 0.4, 0.6  # of the time, for the shape by outlines, with its hollows, as photos agree
+_CUT, _FAIRED, _OPENED, _SHAPED = 0.12, 0.16, 0.4, 0.6
+"""Of the time, for the shape by outlines, as it bends least, with its hollows, as photos agree."""
 _COMPARED, _ASKED = 0.48, 0.5  # the same, before a few photos are compared with each other, and before all are
 _FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
 _ENOUGH = 24  # photos whose outlines mostly tell a shape: a few are asked first whether they do. On a ring they do not
@@ -153,16 +155,17 @@ def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | S
     where photos agree. pixels: of the photos' longer sides. job: hears each step, up to the share that colours leave.
     Raises Unable without a shape."""
     views = capture.views
-    hull = hull_distance(views, lattice, job.span(0.0, _CUT))
-    distance = opened(views, hull, lattice, job.span(_CUT, _OPENED))
-    distance = agreed(views, distance, hull, lattice, job.span(_OPENED, _COMPARED))
+    hull = Hull.of(views, lattice, job.span(0.0, _CUT))
+    closed = faired(hull, job.span(_CUT, _FAIRED))
+    distance = opened(views, closed, lattice, job.span(_FAIRED, _OPENED))
+    distance = agreed(views, distance, closed, hull, job.span(_OPENED, _COMPARED))
     small = tensors_of(views, max(pixels, _FINE), torch.device("cpu"))
     asking, comparing = job.span(_COMPARED, _ASKED), job.span(_ASKED, _SHAPED)
     few = len(views) < _ENOUGH
     if stereo.large(small) and (few or stereo.looks_deep(small, capture.points, distance, lattice, _told(asking))):
         seen = stereo.distances(small, capture.points, capture.bounds, _told(comparing))
         distance = stereo.deepened(small, seen, distance, lattice)
-    return hull, distance
+    return hull.distance, distance
 
 
 def placed_shape(

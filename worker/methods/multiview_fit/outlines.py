@@ -32,35 +32,47 @@ _CHUNK = 1 << 17  # corners at once
 _NOTHING = "the pictures have masks that agree on no shape: check the poses and the masks"
 
 
-@torch.no_grad()
-def hull_distance(views: Sequence[View], lattice: Lattice, job: Job | Span) -> np.ndarray:
-    """(X + 1, Y + 1, Z + 1) float32 signed distance in cells at the corners, positive outside the hull of the masks.
+@dataclass(frozen=True, eq=False)
+class Hull:
+    """The visual hull of masks. distance: (X + 1, Y + 1, Z + 1) float32 signed distance in cells at the lattice's
+    corners, positive outside."""
 
-    Of the masks the share DISSENT may be wrong about a place; what a photo does not show, it says nothing of. Each
-    distance is measured in the picture, so that it is exact near the surface, and smooth. job: hears each layer. Raises
-    Unable where nothing is left.
-    """
-    outlines = [_Outline.of(view) for view in views if view.mask.any()]
-    if not outlines:
-        raise Unable(_NOTHING)
-    memory.release()
-    which, most = int(DISSENT * len(views)) + 1, float(max(lattice.cells))
+    distance: np.ndarray
+    lattice: Lattice
+    _outlines: tuple[_Outline, ...]
 
-    def told(points: Tensor) -> Tensor:
-        all_told = torch.stack([outline.told(points) for outline in outlines])
-        shown = all_told.isfinite().sum(0) >= _LEAST
-        found = torch.where(shown, all_told.topk(which, 0).values[-1], torch.inf)
-        return (found / lattice.spacing).clamp(-most, most)
+    @classmethod
+    @torch.no_grad()
+    def of(cls, views: Sequence[View], lattice: Lattice, job: Job | Span) -> Hull:
+        """Of the masks the share DISSENT may be wrong about a place; what a photo does not show, it says nothing of.
+        Each distance is measured in the picture, so that it is exact near the surface, and smooth. job: hears each
+        layer. Raises Unable where nothing is left."""
+        outlines = tuple(_Outline.of(view) for view in views if view.mask.any())
+        if not outlines:
+            raise Unable(_NOTHING)
+        memory.release()
+        which, most = int(DISSENT * len(views)) + 1, float(max(lattice.cells))
 
-    distance, near = _coarse(told, lattice)
-    places = near.nonzero()
-    for start in range(0, len(places), _CHUNK):
-        job.report(start / len(places), "cutting the shape out")
-        place = places[start : start + _CHUNK]
-        distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
-    if not (distance < 0.0).any():
-        raise Unable(_NOTHING)
-    return redistanced(distance.numpy())
+        def told(points: Tensor) -> Tensor:
+            all_told = torch.stack([outline.told(points) for outline in outlines])
+            shown = all_told.isfinite().sum(0) >= _LEAST
+            found = torch.where(shown, all_told.topk(which, 0).values[-1], torch.inf)
+            return (found / lattice.spacing).clamp(-most, most)
+
+        distance, near = _coarse(told, lattice)
+        places = near.nonzero()
+        for start in range(0, len(places), _CHUNK):
+            job.report(start / len(places), "cutting the shape out")
+            place = places[start : start + _CHUNK]
+            distance[tuple(place.T)] = told(lattice.origin(place.device) + place * lattice.spacing)
+        if not (distance < 0.0).any():
+            raise Unable(_NOTHING)
+        return cls(redistanced(distance.numpy()), lattice, outlines)
+
+    def touching(self, points: Tensor, reach: float) -> Tensor:
+        """(N,) how many outlines run within so many cells of points (N, 3)."""
+        reach *= self.lattice.spacing
+        return sum((outline.told(points).abs() < reach).float() for outline in self._outlines)
 
 
 def _coarse(told: Callable[[Tensor], Tensor], lattice: Lattice) -> tuple[Tensor, Tensor]:
