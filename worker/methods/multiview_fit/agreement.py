@@ -22,7 +22,6 @@ from torch.nn import functional
 
 from ...core.job import Job, Span
 from ...core.view import View
-from .fairing import Plate
 from .grid_space import ViewTensors, depth_within, redistanced, tensors_of
 from .hollows import THINNEST, sides
 from .outlines import Hull
@@ -37,18 +36,20 @@ _FACING = 0.2  # cosine between a patch's normal and where it is seen from
 _NOISE = 1.5 / 255.0  # of brightness: weaker contrast is none
 _CHUNK = 2048  # patches at once
 _SHARED = 3  # times that patches share what they found with their neighbours
-_PULL = (0.0, 0.02, 0.05, 0.1, 0.1, 0.1)  # towards what neighbours found, growing
+_PULL = (0.0, 0.02, 0.05, 0.1)  # towards what neighbours found, growing
 _NEAR = 1.5  # how far from that a place is hardly believed, in the points' distances
 _BETTER, _WELL = 0.1, 0.5
 """By how much the best place must agree better than the mean of all, and how well, for a patch to be believed at all.
 With .03 and .1 a plain bottle got dents (clay 24.4 to 22.3 dB), and the insides of a mug and a cup bumps (skin 2.6 to
 3.4 degrees and 1.8 to 2.5)."""
 
-_SHARP = 0.06
-"""By how much the best place must agree better than those a point's distance beside it. Of colours that change slowly
-every place agrees nearly as well, and hulls got dents of a cell; .15 is alike on a box and a can."""
+_STAYING = 0.06
+"""By how much another place must agree better than the one it has. Of colours that change slowly every place agrees
+nearly as well, and hulls got dents of a cell."""
 
 _SURE, _AGREED = 0.12, 0.3  # beyond these, believed wholly
+_STIFF, _KEPT = 3.0, 0.03  # weights of being as neighbours are, and of staying: 1 and 3 are alike on a bowl and a can
+_SETTLING = 12  # times that patches go where both pull them
 _THIN = 8.0  # cells that a wall has at most
 
 
@@ -64,7 +65,7 @@ def agreed(views: Sequence[View], distance: np.ndarray, closed: np.ndarray, hull
         told, enough = _agreement(patches, seen, lambda share, n=number: job.report((n + share) / _ROUNDS, _DOING))
         for _ in range(_SHARED):
             told = 0.5 * (told + patches.around(told))
-        moves = torch.minimum(_moves(Plate.of(patches, hull), told, enough), patches.room())
+        moves = torch.minimum(_moves(patches, told, enough), patches.room())
         distance = redistanced(np.minimum(np.maximum(patches.moved(moves), hull.distance), kept))
     return distance
 
@@ -129,26 +130,21 @@ def _correlated(looks: Tensor, shown: Tensor) -> Tensor:
     return torch.where(better, pairs, 0.0).sum(0) / half.clamp(min=1)
 
 
-def _moves(plate: Plate, told: Tensor, enough: Tensor) -> Tensor:
+def _moves(patches: Patches, told: Tensor, enough: Tensor) -> Tensor:
     """(N,) by how much the surface goes inwards at each patch, in `apart`: smooth, and near what is found clearly."""
     offsets = _offsets()
+    told = torch.where(offsets == 0.0, told + _STAYING, told)
     mean, moves = told.mean(1), torch.zeros(len(told))
     for pull in _PULL:
         pulled = told - pull * (offsets - moves[:, None]).square()
         best, where = pulled.max(1)
-        before, after, *beside = (
-            _beside(each, where, k) for each, k in ((pulled, -1), (pulled, 1), (told, -2), (told, 2))
-        )
+        before, after = (pulled.gather(1, (where + k).clamp(0, len(offsets) - 1)[:, None])[:, 0] for k in (-1, 1))
         inner = (where > 0) & (where < len(offsets) - 1)
         peak = (0.5 * (before - after) / (before - 2.0 * best + after).clamp(max=-1e-3)).clamp(-0.5, 0.5)
-        found, level = offsets[where] + peak * _STEP, _beside(told, where, 0)
+        found, level = offsets[where] + peak * _STEP, told.gather(1, where[:, None])[:, 0]
         trust = ((level - mean - _BETTER) / _SURE).clamp(0.0, 1.0) * ((level - _WELL) / _AGREED).clamp(0.0, 1.0)
-        trust = trust * ((level - torch.maximum(*beside)) / _SHARP).clamp(0.0, 1.0) * (inner & enough)
-        near = torch.exp(-(((found - moves) / _NEAR) ** 2)) if pull else torch.ones(())
-        moves = plate.settled(moves, found, trust * near)
+        trust = trust * (inner & enough) * torch.exp(-(((found - moves) / _NEAR) ** 2) if pull else torch.zeros(()))
+        for _ in range(_SETTLING):
+            around = patches.around(moves[:, None])[:, 0]
+            moves = (trust * found + _STIFF * around) / (trust + _STIFF + _KEPT)
     return moves
-
-
-def _beside(values: Tensor, where: Tensor, steps: int) -> Tensor:
-    """(N,) of values (N, K) those so many steps beside where (N,)."""
-    return values.gather(1, (where + steps).clamp(0, values.shape[1] - 1)[:, None])[:, 0]
