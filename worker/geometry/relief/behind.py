@@ -139,9 +139,7 @@ def carried_on(values: np.ndarray, known: np.ndarray, rounds: int = 0) -> np.nda
     weight = known[..., None].astype(np.float64)
     pad = [(0, side % 2) for side in known.shape] + [(0, 0)]
     total, count = (np.pad(each, pad) for each in (values * weight, weight))
-    total, count = (
-        each[::2, ::2] + each[::2, 1::2] + (each[1::2, ::2] + each[1::2, 1::2]) for each in (total, count)
-    )
+    total, count = (each[::2, ::2] + each[::2, 1::2] + (each[1::2, ::2] + each[1::2, 1::2]) for each in (total, count))
     some = count[..., 0] > 0
     coarse = carried_on(total / np.maximum(count, 1.0), some, rounds)
     zoomed = np.stack([_doubled(coarse[..., c], known.shape) for c in range(values.shape[2])], axis=2)
