@@ -70,7 +70,7 @@ class Between:
         cells = len(self.maps)
         place, depth = self.seen(points)
         inside, front, back, front_steep, back_steep = sampled(self.maps, place * cells).T
-        beyond = np.maximum(np.abs(place - 0.5).max(axis=1) - 0.5, 0.0) * cells
+        beyond = np.maximum(np.maximum(*np.abs(place.T - 0.5)) - 0.5, 0.0) * cells
         within = np.minimum((depth * cells - front) * front_steep, (back - depth * cells) * back_steep)
         return _smallest(within, inside - beyond).astype(np.float32)
 
@@ -80,7 +80,8 @@ class Between:
         z = np.maximum(-points[:, 2].astype(np.float64), _NEAREST)
         column = self.camera.fx * points[:, 0] / z + self.camera.cx - self.window.left
         row = self.camera.cy - self.camera.fy * points[:, 1] / z - self.window.top
-        return np.column_stack([column, row]) / self.window.side, (z - 1.0) * self.camera.fx / self.window.side
+        place = np.stack([column, row]).T  # planes: rows of two are slow
+        return place / self.window.side, (z - 1.0) * self.camera.fx / self.window.side
 
 
 def _distance(share: np.ndarray, pixel: float) -> np.ndarray:

@@ -38,7 +38,7 @@ LEAST_SIDE = 8
 FLAT = 3.0
 """8-bit levels between a picture's darkest and brightest pixels, up to which it is of one colour."""
 
-LIGHT_BACKDROP, DARK_BACKDROP = 208.0, 16.0
+LIGHT_BACKDROP, DARK_BACKDROP = 208, 16
 """8-bit sRGB of a photographer's backdrops: what networks have seen behind dark things, and behind bright ones."""
 
 PATIENCE = 0.8
@@ -95,10 +95,13 @@ class Picture:
         """(H, W, 3) uint8: plain grey, unlike the subject, where the picture is transparent and any colour may hide."""
         if self.alpha is None:
             return self.rgb
-        share = self.alpha[..., None].astype(np.float32) / 255.0
-        brightness = float((self.rgb * share).sum() / max(3.0 * share.sum(), 1.0))
-        backdrop = DARK_BACKDROP if brightness > 128.0 else LIGHT_BACKDROP
-        return np.rint(self.rgb * share + backdrop * (1.0 - share)).astype(np.uint8)
+        own, share = Image.fromarray(self.rgb), Image.fromarray(self.alpha)
+
+        def on(level: int) -> np.ndarray:
+            return np.asarray(Image.composite(own, Image.new("RGB", own.size, (level,) * 3), share))
+
+        brightness = on(0).sum(dtype=np.int64) / max(3.0 * self.alpha.sum(dtype=np.int64) / 255.0, 1.0)
+        return on(DARK_BACKDROP if brightness > 128.0 else LIGHT_BACKDROP)
 
 
 def load(path: Path, check: Callable[[], None] = lambda: None) -> Picture:
@@ -164,11 +167,18 @@ def check_shows_something(picture: Picture) -> None:
     step = max(1, max(width, height) // 2048)
     alpha = None if picture.alpha is None else picture.alpha[::step, ::step]
     seen = replace(picture, rgb=picture.rgb[::step, ::step], alpha=alpha).on_backdrop()
-    if np.ptp(np.percentile(seen, _SEEN, axis=(0, 1)), axis=0).max() < FLAT:
+    if max(map(_span, np.moveaxis(seen, 2, 0))) < FLAT:
         light = picture.rgb.mean()
         colour = "black" if light < 24 else "white" if light > 231 else "of one colour"
         said = f"{picture.name} is {colour} all over, or nearly so, and there is nothing to see in it"
         raise Unable(f"{said}: choose another picture")
+
+
+def _span(plane: np.ndarray) -> float:
+    """Between which levels a plane (H, W) uint8 lies, but for noise."""
+    reached = np.cumsum(np.bincount(plane.ravel(), minlength=256)) / (plane.size / 100.0)
+    low, high = (int(np.searchsorted(reached, share)) for share in _SEEN)
+    return high - low
 
 
 # ---- pixels

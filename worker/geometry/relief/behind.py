@@ -139,18 +139,26 @@ def carried_on(values: np.ndarray, known: np.ndarray, rounds: int = 0) -> np.nda
     weight = known[..., None].astype(np.float64)
     pad = [(0, side % 2) for side in known.shape] + [(0, 0)]
     total, count = (np.pad(each, pad) for each in (values * weight, weight))
-    total, count = (
-        each.reshape(each.shape[0] // 2, 2, each.shape[1] // 2, 2, -1).sum(axis=(1, 3)) for each in (total, count)
-    )
+    total, count = (each[::2, ::2] + each[::2, 1::2] + (each[1::2, ::2] + each[1::2, 1::2]) for each in (total, count))
     some = count[..., 0] > 0
     coarse = carried_on(total / np.maximum(count, 1.0), some, rounds)
     zoomed = np.stack([_doubled(coarse[..., c], known.shape) for c in range(values.shape[2])], axis=2)
-    found = np.where(known[..., None], values, zoomed)
+    return _relaxed(np.where(known[..., None], values, zoomed), ~known[..., None], rounds)
+
+
+def _relaxed(values: np.ndarray, free: np.ndarray, rounds: int) -> np.ndarray:
+    """Values (H, W, C) where those that are free (H, W, 1) were so often put onto the mean of those beside them."""
+    whole = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    inner = whole[1:-1, 1:-1]
     for _ in range(rounds):
-        around = np.pad(found, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        mean = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]) / 4.0
-        found = np.where(known[..., None], values, mean)
-    return found
+        mean = whole[:-2, 1:-1] + whole[2:, 1:-1]
+        mean += whole[1:-1, :-2]
+        mean += whole[1:-1, 2:]
+        mean /= 4.0
+        np.copyto(inner, mean, where=free)
+        whole[0], whole[-1] = whole[1], whole[-2]
+        whole[:, 0], whole[:, -1] = whole[:, 1], whole[:, -2]
+    return inner
 
 
 def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -154,29 +154,27 @@ def _sides(values: np.ndarray, colours: np.ndarray, row: np.ndarray, column: np.
     near_low, near_high = _range_within(values, 1)
     slopes = np.stack(np.gradient(values)) if min(values.shape) > 1 else np.zeros((2, *values.shape))
     power = (colours**2).sum(axis=2)
-    data = np.column_stack([values.ravel(), colours.reshape(-1, 3), power.ravel()])
+    data = np.stack([values, *np.moveaxis(colours, 2, 0), power]).reshape(5, -1)  # planes: rows of five are slow
     data, steps = data.astype(np.float32), (near_high - near_low).ravel()
     middle, noise = 0.5 * (low + high), _STEEP * np.maximum(high - low, 1e-12)
-    total = np.zeros((2, len(row), data.shape[1] + 1), np.float32)
+    total = np.zeros((2, len(data) + 1, len(row)), np.float32)
     for down, right in _disc(_REACH):
         y, x = np.clip(row + down, 0, height - 1), np.clip(column + right, 0, width - 1)
         pixel = y * width + x
-        found, (slope_y, slope_x) = data[pixel], slopes[:, y, x]
-        nearer = found[:, 0] > middle
-        plain = np.exp(
-            -((steps[pixel] / noise) ** 2)
-        )  # the shoulder of a ramp slopes, the surface it comes from need not
-        found[:, 0] -= slope_y * plain * (y - row) + slope_x * plain * (
-            x - column
-        )  # the plane's value at the ramp pixel
+        found, (slope_y, slope_x) = np.take(data, pixel, axis=1), np.take(slopes.reshape(2, -1), pixel, axis=1)
+        nearer = found[0] > middle
+        # the shoulder of a ramp slopes, the surface it comes from need not
+        plain = np.exp(-((np.take(steps, pixel) / noise) ** 2))
+        # the plane's value at the ramp pixel
+        found[0] -= slope_y * plain * (y - row) + slope_x * plain * (x - column)
         weight = plain * math.exp(-(down * down + right * right) / (2.0 * _SPREAD**2)) + 1e-9
         for side, share in enumerate((weight * nearer, weight * ~nearer)):
-            total[side, :, :-1] += share[:, None] * found
-            total[side, :, -1] += share
-    mean = total[..., :-1] / np.maximum(total[..., -1:], 1e-30)
-    mean[..., 0] = np.clip(mean[..., 0], low, high)
-    maps = np.full((2, mean.shape[-1], height, width), np.nan, np.float32)
-    maps[:, :, row, column] = mean.transpose(0, 2, 1)
+            total[side, :-1] += share * found
+            total[side, -1] += share
+    mean = total[:, :-1] / np.maximum(total[:, -1:], 1e-30)
+    mean[:, 0] = np.clip(mean[:, 0], low, high)
+    maps = np.full((2, len(data), height, width), np.nan, np.float32)
+    maps[:, :, row, column] = mean
     return _Sides(maps[:, 0], maps[:, 1:4], maps[:, 4])
 
 

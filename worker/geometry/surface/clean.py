@@ -138,14 +138,16 @@ def manifold(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     """
     if not len(faces):
         return vertices, faces
-    partner = _partners(faces, len(vertices))
+    partner = _only_partners(faces, len(vertices))
+    is_simple = partner is not None
+    partner = partner if is_simple else _partners(faces, len(vertices))
     paired = np.flatnonzero(partner >= 0)
     following = np.arange(faces.size) // 3 * 3 + (np.arange(faces.size) + 1) % 3
     links = paired, following[partner[paired]]  # a corner, and the one at the same vertex across the edge behind it
     graph = coo_array((np.ones(len(paired), np.int8), links), shape=(faces.size,) * 2)
     count, fan = connected_components(graph, directed=False)
-    if count == len(np.unique(faces)):
-        return _without_double_edges(vertices, faces, partner)
+    if count == np.count_nonzero(np.bincount(faces.ravel())):
+        return (vertices, faces) if is_simple else _without_double_edges(vertices, faces, partner)
     origin = np.empty(count, np.int64)
     origin[fan] = faces.ravel()
     moved = vertices[origin].astype(np.float64)
@@ -153,7 +155,23 @@ def manifold(vertices: np.ndarray, faces: np.ndarray) -> Surface:
     ends = vertices[faces[:, [1, 2, 0]].ravel()]
     middle = np.stack([np.bincount(fan, ends[:, axis], minlength=count) for axis in range(3)], axis=1)
     moved[split] += 0.02 * (middle / np.bincount(fan, minlength=count)[:, None] - moved)[split]
-    return _without_double_edges(moved.astype(vertices.dtype), fan.reshape(-1, 3).astype(np.int32), partner)
+    vertices, faces = moved.astype(vertices.dtype), fan.reshape(-1, 3).astype(np.int32)
+    return (vertices, faces) if is_simple else _without_double_edges(vertices, faces, partner)
+
+
+def _only_partners(faces: np.ndarray, vertices: int) -> np.ndarray | None:
+    """As `_partners`, where each edge is walked once in each direction, as is usual; else None."""
+    start, end = faces.ravel().astype(np.int64), faces[:, [1, 2, 0]].ravel().astype(np.int64)
+    key = np.minimum(start, end) * vertices + np.maximum(start, end)
+    order = np.argsort(key)
+    ordered, one, other = key[order], order[::2], order[1::2]
+    if len(order) % 2 or (ordered[::2] != ordered[1::2]).any() or (ordered[1:-1:2] == ordered[2::2]).any():
+        return None
+    if (start[one] == start[other]).any():
+        return None
+    partner = np.empty_like(order)
+    partner[one], partner[other] = other, one
+    return partner
 
 
 def _partners(faces: np.ndarray, vertices: int) -> np.ndarray:

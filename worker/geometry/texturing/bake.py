@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from ...core.view import View
-from ..fill import nearest_filled
+from ..fill import roughly_filled
 from ..mesh import Mesh
 from .photo import Sight
 from .rasterise import Covered, atlas
@@ -27,8 +28,9 @@ Colour = Callable[[np.ndarray], np.ndarray]
 Report = Callable[[float, str], None]
 """Told the share done in [0, 1] and what is being done; raises to cancel."""
 
-_POINTS_AT_ONCE = 1 << 17
-_TEXELS_AT_ONCE = 1 << 20  # some two hundred bytes each, while they are worked on
+_POINTS_AT_ONCE = 1 << 15
+_TEXELS_AT_ONCE = 1 << 20  # some two hundred bytes each, while they are laid out
+_NEAR_AT_ONCE = 1 << 14  # what is made of so many of them stays in the processor's cache
 _SHARPNESS = 4.0  # of several photos the best should win: their trust is weighed by this power
 _MATCH_REACH = 0.1  # of the thing's size, over which a field's colours turn from the photo's to their own
 _FAINT = 1e-3  # trust below which a photo does not count
@@ -53,22 +55,35 @@ class _Surface:
     def __len__(self) -> int:
         return sum(map(len, self.bands))
 
-    def parts(self) -> Iterator[tuple[slice, Covered]]:
-        """Each band and where it lies among all texels."""
+    def parts(self, most: int = _NEAR_AT_ONCE) -> Iterator[tuple[slice, Covered]]:
+        """Each band, in parts of at most so many texels, and where those lie among all."""
         start = 0
         for band in self.bands:
-            yield slice(start, start + len(band)), band
-            start += len(band)
+            for first in range(0, len(band), most):
+                part = band.part(slice(first, first + most))
+                yield slice(start, start + len(part)), part
+                start += len(part)
 
     def points(self, under: Covered) -> np.ndarray:
         """(N, 3) float32."""
-        return under.interpolated(self.mesh.vertices, self.mesh.faces)
+        return under.between(self._places)
 
-    def normals(self, under: Covered) -> np.ndarray:
-        """(N, 3) float32 unit vectors."""
-        across = under.interpolated(self.mesh.normals, self.mesh.faces)
-        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-        return across
+    def oriented(self, under: Covered) -> tuple[np.ndarray, np.ndarray]:
+        """Points and unit normals, both (N, 3) float32."""
+        both = under.between(self._oriented)
+        across = both[:, 3:]
+        across /= np.maximum(np.sqrt(np.einsum("nc,nc->n", across, across)), 1e-12)[:, None]
+        return both[:, :3], across
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        """(F, 3, 3) of the faces' corners."""
+        return self.mesh.vertices[self.mesh.faces]
+
+    @cached_property
+    def _oriented(self) -> np.ndarray:
+        """(F, 3, 6): the same with their normals."""
+        return np.concatenate([self._places, self.mesh.normals[self.mesh.faces]], axis=2)
 
 
 def _compact(under: Covered) -> Covered:
@@ -105,9 +120,7 @@ def baked(
         seen, trust = _photographed(surface, photos, 0.0, report)
         field = _guessed(surface, guesses, report)
         if colour is not None:
-            missing = ~_known(field)
-            asked = _asked(colour, surface, missing & (trust < 1.0), report)
-            field[missing] = asked[missing]
+            _ask(colour, surface, ~_known(field) & (trust < 1.0), field, report)
     report(0.85, "joining the colours")
     texture = _filled(size, _joined(mesh, place, surface, seen, trust, field), report)
     report(1.0, "texture done")
@@ -116,12 +129,14 @@ def baked(
 
 def _filled(size: int, painted: Iterable[tuple[Covered, np.ndarray]], report: Report) -> np.ndarray:
     """(size, size, 3) uint8 of texels and their colours (N, 3), without gaps."""
-    texture, known = np.zeros((size * size, 3), np.uint8), np.zeros(size * size, bool)
+    texture = np.zeros((size, size), np.uint32)  # red, green, blue, and 255 where they are known
     for under, colours in painted:
-        texture[under.pixel] = np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
-        known[under.pixel] = True
+        values = np.full((len(colours), 4), 255, np.uint8)
+        values[:, :3] = np.rint(np.clip(colours, 0.0, 1.0) * np.float32(255.0))
+        texture.reshape(-1)[under.pixel] = values.view(np.uint32)[:, 0]
     report(0.95, "padding the texture")
-    return nearest_filled(texture.reshape(size, size, 3), known.reshape(size, size))
+    filled = np.ascontiguousarray(roughly_filled(texture))
+    return np.ascontiguousarray(filled.view(np.uint8).reshape(size, size, 4)[..., :3])
 
 
 def _photographed(
@@ -136,14 +151,13 @@ def _photographed(
         trust, where = np.zeros(count, np.float32), np.zeros((count, 2), np.float32)
         facing = sight.facing(surface.mesh.normals)
         for part, under in surface.parts():
-            chosen = np.flatnonzero(facing[under.face])
-            some = under.taken(chosen)
-            trust[part][chosen], where[part][chosen] = sight.trust(surface.points(some), surface.normals(some), mixed)
-        painter = sight.painter(int((trust > _FAINT).sum()))
+            chosen = np.flatnonzero(np.take(facing, under.face))
+            trust[part][chosen], where[part][chosen] = sight.trust(*surface.oriented(under.taken(chosen)), mixed)
+        painter = sight.painter(where[trust > _FAINT])
         for part, _ in surface.parts():
             chosen = np.flatnonzero(trust[part] > _FAINT)
             share = trust[part][chosen] ** _SHARPNESS
-            total[part][chosen] += painter(where[part][chosen]) * share[:, None]
+            total[part][chosen] += painter(np.take(where[part], chosen, axis=0)) * share[:, None]
             weight[part][chosen] += share
         np.maximum(most, np.where(trust > _FAINT, trust, 0.0), out=most)
     total /= np.maximum(weight, 1e-30)[:, None]
@@ -152,6 +166,8 @@ def _photographed(
 
 def _guessed(surface: _Surface, guesses: Sequence[View], report: Report) -> np.ndarray:
     """Colours (N, 3) of the first of the guesses that sees the surface well, NaN where none does."""
+    if not guesses:
+        return np.full((len(surface), 3), np.nan, np.float32)
     colours, before = np.zeros((len(surface), 3), np.float32), np.zeros(len(surface), np.float32)
     for guess in guesses:
         seen, trust = _photographed(surface, [guess], 0.0, report)
@@ -164,19 +180,14 @@ def _guessed(surface: _Surface, guesses: Sequence[View], report: Report) -> np.n
     return colours
 
 
-def _asked(colour: Colour, surface: _Surface, wanted: np.ndarray, report: Report) -> np.ndarray:
-    """The field's colours (N, 3) at the texels, NaN where it gives no number or is not `wanted` (N,)."""
-    found = np.full((len(surface), 3), np.nan, np.float32)
-    total, done = max(int(wanted.sum()), 1), 0
-    for part, under in surface.parts():
+def _ask(colour: Colour, surface: _Surface, wanted: np.ndarray, colours: np.ndarray, report: Report) -> None:
+    """Puts the field's colours at `wanted` (N,) texels among these (N, 3), NaN where it gives no number."""
+    for part, under in surface.parts(_POINTS_AT_ONCE):
+        report(0.3 + 0.55 * part.start / len(surface), "asking the field for colours")
         index = np.flatnonzero(wanted[part])
-        for start in range(0, len(index), _POINTS_AT_ONCE):
-            report(0.3 + 0.55 * done / total, "asking the field for colours")
-            some = index[start : start + _POINTS_AT_ONCE]
-            answer = colour(surface.points(under.taken(some)))
-            found[part][some] = np.where(_known(answer)[:, None], answer, np.nan)
-            done += len(some)
-    return found
+        if len(index):
+            answer = colour(surface.points(under.taken(index)))
+            colours[part][index] = np.where(_known(answer)[:, None], answer, np.nan)
 
 
 def _joined(
@@ -192,7 +203,7 @@ def _joined(
     if field is None:
         around = graph.spread(lambda part: (seen[part], trust[part]), _mean(seen, trust), 1e-8)
         for part, under in surface.parts():
-            yield under, _mixed(trust[part], seen[part], graph.at(under, around))
+            yield under, _mixed(trust[part], seen[part], under.between(around))
         return
     known = _known(field)
     change = None
@@ -204,7 +215,7 @@ def _joined(
         change = graph.spread(changes, np.zeros(3), graph.edges_in(_MATCH_REACH) ** -2)
     for part, under in surface.parts():  # the field's colours where it has some, as the photos would have them
         found = np.where(known[part, None], field[part], 0.0)
-        field[part] = found if change is None else found + graph.at(under, change)
+        field[part] = found if change is None else found + under.between(change)
     around = None
     if (~known & (trust < 1.0)).any():
 
@@ -216,7 +227,7 @@ def _joined(
     for part, under in surface.parts():
         rest, missing = field[part], np.flatnonzero(~known[part] & (trust[part] < 1.0))
         if around is not None:
-            rest[missing] = graph.at(under.taken(missing), around)
+            rest[missing] = under.taken(missing).between(around)
         yield under, _mixed(trust[part], seen[part], rest)
 
 
@@ -254,8 +265,8 @@ class _Graph:
     def spread(
         self, told: Callable[[slice], tuple[np.ndarray, np.ndarray]], far: np.ndarray, pull: float
     ) -> np.ndarray:
-        """(V, 3) float32 at the vertices: what is `told` of each band, values (N, 3) and their trust (N,), smoothed to
-        the vertices and spread to the others."""
+        """(F, 3, 3) float32 at the faces' corners: what is `told` of each band, values (N, 3) and their trust (N,),
+        smoothed to the vertices and spread to the others."""
         weight, sums = np.zeros(self.count), np.zeros((self.count, 3))
         for part, under in self.surface.parts():
             values, trust = told(part)
@@ -266,8 +277,4 @@ class _Graph:
             for k in range(3):
                 sums[:, k] += np.bincount(corner, share * np.repeat(values[used, k], 3), self.count)
         known = sums / np.maximum(weight, 1e-12)[:, None]
-        return spread(known, np.minimum(weight, 4.0), self.edges, far, pull).astype(np.float32)
-
-    def at(self, under: Covered, values: np.ndarray) -> np.ndarray:
-        """(N, 3) float32 at the texels of values (V, 3) at the vertices."""
-        return under.interpolated(values, self.faces)
+        return spread(known, np.minimum(weight, 4.0), self.edges, far, pull).astype(np.float32)[self.faces]

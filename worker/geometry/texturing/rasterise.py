@@ -37,9 +37,16 @@ class Covered:
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         return Covered(*(np.take(each, chosen, axis=0) for each in (self.pixel, self.face, self.weights)))
 
+    def part(self, which: slice) -> Covered:
+        """Only that part of them, without a copy."""
+        return Covered(self.pixel[which], self.face[which], self.weights[which])
+
     def interpolated(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(N, C) float32: values (V, C) of the vertices at the pixels; faces (F, 3)."""
-        corners = values[faces].astype(np.float32, copy=False)
+        return self.between(values[faces].astype(np.float32, copy=False))
+
+    def between(self, corners: np.ndarray) -> np.ndarray:
+        """(N, C) float32: values (F, 3, C) float32 of the faces' corners at the pixels."""
         return np.einsum("nk,nkc->nc", self.weights, np.take(corners, self.face, axis=0))
 
 
@@ -147,21 +154,24 @@ def atlas(
     corners = uv[faces].astype(np.float64) * size
     inner = covered(corners, size, end, 0.0, first)
     texel = np.full((end - first) * size, -1, np.int64)
-    texel[inner.pixel - first * size] = np.arange(len(inner))
-    inner = inner.taken(texel[texel >= 0])
+    number = np.arange(len(inner))
+    texel[inner.pixel - first * size] = number
+    inner = inner.taken(texel[inner.pixel - first * size] == number)
     rim = np.flatnonzero(np.isin(faces, outline(faces)).any(axis=1))
     outer = covered(corners[rim], size, end, gutter, first)
     outer = outer.taken(texel[outer.pixel - first * size] < 0)
     outer = Covered(outer.pixel, rim[outer.face], outer.weights)
     near = clamped(outer.weights)
     offset = np.einsum("nk,nkc->nc", near - outer.weights, np.take(corners, outer.face, axis=0))
-    order = np.argsort(-np.einsum("nc,nc->n", offset, offset), kind="stable")
+    away, nearest = np.einsum("nc,nc->n", offset, offset), np.full(len(texel), np.inf)
+    np.minimum.at(nearest, outer.pixel - first * size, away)
+    chosen = np.flatnonzero(away == nearest[outer.pixel - first * size])
     texel[:] = -1
-    texel[outer.pixel[order] - first * size] = order  # the last one stays: the nearest
+    texel[outer.pixel[chosen] - first * size] = chosen  # of those that are as near the last one stays
     chosen = texel[texel >= 0]
     pixel = np.concatenate([inner.pixel, outer.pixel[chosen]])
     face = np.concatenate([inner.face, outer.face[chosen]])
-    return Covered(pixel, face, np.concatenate([clamped(inner.weights), near[chosen]]))
+    return Covered(pixel, face, np.concatenate([inner.weights, near[chosen]]))
 
 
 def clamped(weights: np.ndarray) -> np.ndarray:
@@ -208,8 +218,10 @@ def first_seen(vertices: np.ndarray, faces: np.ndarray, view: View) -> Covered:
     found = covered(corners[..., :2], view.camera.width, view.camera.height)
     inverse = _inverse_depth(corners, found)
     first = np.full(view.camera.width * view.camera.height, -1)
-    order = np.argsort(inverse)
-    first[found.pixel[order]] = order  # of several the last one stays: the nearest
+    nearest = np.zeros(len(first))
+    np.maximum.at(nearest, found.pixel, inverse)
+    chosen = np.flatnonzero(inverse == nearest[found.pixel])
+    first[found.pixel[chosen]] = chosen  # of those that are as near the last one stays
     found = found.taken(first[first >= 0])
     return Covered(found.pixel, ahead[found.face], found.weights)
 

@@ -9,12 +9,12 @@ Must not know things, cameras or where the pictures come from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
-
-from ..fill import blurred
+from scipy import ndimage
 
 _PATCH = 9  # pixels along a patch's side
 _EVERY = 3  # pixels between two patches that are looked for
@@ -67,12 +67,29 @@ def _level(guide: np.ndarray, inside: np.ndarray, photo: np.ndarray, shown: np.n
     photo, shown_share = _reduced(photo, shown, coarser)
     inside, shown = inside_share >= 0.5, shown_share >= 0.5
     sigma = _BLUR * max(guide.shape[:2])
-    given = blurred(photo, shown, sigma)
-    return _Level(blurred(guide, inside, sigma / 2), given, (photo - given) * shown[..., None], inside, shown)
+    given = _blurred(photo, shown, sigma)
+    return _Level(_blurred(guide, inside, sigma / 2), given, (photo - given) * shown[..., None], inside, shown)
+
+
+def _blurred(values: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
+    """As `fill.blurred`, (H, W, C) float32, by products with matrices: for wide blurs of small pictures they are many
+    times as fast."""
+    down, right = (_blur(side, sigma) for side in known.shape)
+    planes = np.concatenate([np.moveaxis(values * known[..., None], 2, 0), known[None]]).astype(np.float32)
+    *found, share = down @ planes @ right.T
+    return np.stack(found, axis=2) / np.maximum(share, 1e-6)[..., None]
+
+
+@lru_cache(16)
+def _blur(side: int, sigma: float) -> np.ndarray:
+    """(side, side) float32 that blurs a row of so many pixels."""
+    return ndimage.gaussian_filter1d(np.eye(side, dtype=np.float32), sigma, axis=0)
 
 
 def _reduced(values: np.ndarray, mask: np.ndarray, coarser: int) -> tuple[np.ndarray, np.ndarray]:
     """Means of the values within the mask over blocks of pixels, and the blocks' shares of it."""
+    if coarser == 1:
+        return (values * mask[..., None]).astype(np.float32), mask.astype(np.float32)
     height, width = (side // coarser for side in mask.shape)
 
     def means(plane: np.ndarray) -> np.ndarray:
@@ -91,11 +108,11 @@ def _filled(
     wanted = _guides(level.wanted, targets)
     own = np.concatenate([patches.reshape(len(patches), -1) / _PATCH, guides], axis=1)
     basis = _basis(own)
-    own = own @ basis
+    own = _asked(own @ basis)
     detail = None if before is None else _enlarged(before, level.inside.shape)
     for _ in range(_ROUNDS):
         if detail is None:
-            order = np.argpartition(_distances(wanted, guides), _ALIKE, axis=1)[:, :_ALIKE]
+            order = np.argpartition(_distances(wanted, _asked(guides)), _ALIKE, axis=1)[:, :_ALIKE]
             chosen = order[np.arange(len(order)), rng.integers(_ALIKE, size=len(order))]
         else:
             asked = np.concatenate([_patches(detail, targets).reshape(len(targets), -1) / _PATCH, wanted], axis=1)
@@ -151,9 +168,14 @@ def _basis(features: np.ndarray) -> np.ndarray:
     return basis
 
 
+def _asked(own: np.ndarray) -> np.ndarray:
+    """Features (N, D), made ready for `_distances` from them, (D + 1, N)."""
+    return np.concatenate([-2.0 * own, (own**2).sum(axis=1, keepdims=True)], axis=1).T
+
+
 def _distances(asked: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(M, N) squared distances but for a constant per row."""
-    return (own**2).sum(axis=1) - 2.0 * asked @ own.T
+    """(M, N) squared distances of features (M, D), but for a constant per row: in one product, as they are many."""
+    return np.column_stack([asked, np.ones(len(asked), asked.dtype)]) @ own
 
 
 def _laid(patches: np.ndarray, corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..mesh import Mesh, vertex_normals
+from ..simplify import outline
 from .charts import charted, neighbours, pieces
 from .packing import Outlines, packed
 from .rasterise import covered
@@ -37,7 +38,7 @@ def unwrapped(mesh: Mesh, size: int, padding: int = 4, check: Callable[[], None]
     source, faces, owner = _split(mesh.faces, chart)
     flat = _turned(_laid(mesh.vertices[source], owner, directions), owner, len(directions))
     check()
-    edges = _edges(flat, faces)
+    edges = outline(faces)
     outlines = Outlines(flat[edges], owner[edges[:, 0]], len(directions))
     scale, offsets = packed(outlines, _area(flat, faces), size, padding, check)
     uv = ((flat * scale + offsets[owner]) / size).astype(np.float32)
@@ -82,12 +83,6 @@ def _turned(flat: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
     width = box[:, 0][owner]
     lying = np.column_stack([best[:, 1], width - best[:, 0]])  # a quarter turn, which does not mirror
     return np.where(upright[:, None], lying, best)
-
-
-def _edges(flat: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """(E, 2) vertices of each edge of the faces once."""
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    return edges[np.unique(edges[:, 0].astype(np.int64) * len(flat) + edges[:, 1], return_index=True)[1]]
 
 
 def _area(flat: np.ndarray, faces: np.ndarray) -> float:

@@ -111,7 +111,7 @@ def _rendered(mesh: Mesh, view: View, base: Layers, photo: View) -> tuple[View, 
     window = base.window
     at = (place - (window.left, window.top)) / window.side * len(base.back_colour)
     behind = sampled(base.back_colour, at) / 255.0
-    colours = trust[:, None] * sight.painter(len(points))(place) + (1.0 - trust[:, None]) * behind
+    colours = trust[:, None] * sight.painter(place)(place) + (1.0 - trust[:, None]) * behind
     rgb = seen.laid(np.rint(255.0 * np.clip(colours, 0.0, 1.0)).astype(np.uint8), 0)
     mask = seen.laid(np.full(len(points), 255, np.uint8), 0)
     shown = seen.laid(trust, np.float32(0.0))
