@@ -77,11 +77,31 @@ def _layer(
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
         return None
-    values = carried_on(np.where(known, lattice.inverse, 0.0)[..., None], known, _ROUNDS)[..., 0]
+    values = _going_on(lattice, known)
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
     return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden)
+
+
+def _going_on(lattice: Lattice, known: np.ndarray) -> np.ndarray:
+    """(R, C) inverse depth, carried on from what is known: the mean of the planes that touch it there, of close ones
+    more than of far ones, so that a floor goes on as a floor also where nothing is known on the other side."""
+    inverse, place = np.where(known, lattice.inverse, 0.0), np.indices(known.shape)
+    slope = np.stack([_slope(inverse, known, lattice.cut_y), _slope(inverse.T, known.T, lattice.cut_x.T).T])
+    planes = np.concatenate([[inverse - (slope * place).sum(axis=0)], slope]).transpose(1, 2, 0)
+    coarse = carried_on(*_halved(planes, known), _ROUNDS)
+    level, *slope = (_doubled(each, known.shape) for each in coarse.transpose(2, 0, 1))
+    return np.clip(level + (slope * place).sum(axis=0), inverse[known].min(), inverse.max())
+
+
+def _slope(values: np.ndarray, known: np.ndarray, torn: np.ndarray) -> np.ndarray:
+    """(R, C) the change of values from row to row among what is known and not torn (R-1, C), smoothly."""
+    whole = known[1:] & known[:-1] & ~torn
+    step = np.diff(values, axis=0) * whole
+    count = np.pad(whole, ((1, 0), (0, 0))) + np.pad(whole, ((0, 1), (0, 0))).astype(np.float32)
+    mean = (np.pad(step, ((1, 0), (0, 0))) + np.pad(step, ((0, 1), (0, 0)))) / np.maximum(count, 1.0)
+    return blurred(mean[..., None], count > 0, 6.0)[..., 0] if whole.any() else mean
 
 
 def _coarser(second: np.ndarray, limit: np.ndarray, backed: np.ndarray, cut: float) -> np.ndarray:
@@ -136,14 +156,7 @@ def carried_on(values: np.ndarray, known: np.ndarray, rounds: int = 0) -> np.nda
     """
     if min(known.shape) <= 1 or known.all():
         return values if known.all() else np.broadcast_to(values[known].mean(axis=0), values.shape).copy()
-    weight = known[..., None].astype(np.float64)
-    pad = [(0, side % 2) for side in known.shape] + [(0, 0)]
-    total, count = (np.pad(each, pad) for each in (values * weight, weight))
-    total, count = (
-        each.reshape(each.shape[0] // 2, 2, each.shape[1] // 2, 2, -1).sum(axis=(1, 3)) for each in (total, count)
-    )
-    some = count[..., 0] > 0
-    coarse = carried_on(total / np.maximum(count, 1.0), some, rounds)
+    coarse = carried_on(*_halved(values, known), rounds)
     zoomed = np.stack([_doubled(coarse[..., c], known.shape) for c in range(values.shape[2])], axis=2)
     found = np.where(known[..., None], values, zoomed)
     for _ in range(rounds):
@@ -151,6 +164,17 @@ def carried_on(values: np.ndarray, known: np.ndarray, rounds: int = 0) -> np.nda
         mean = (around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]) / 4.0
         found = np.where(known[..., None], values, mean)
     return found
+
+
+def _halved(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of what is known in each two by two values (H, W, C), and whether something is."""
+    weight = known[..., None].astype(np.float64)
+    pad = [(0, side % 2) for side in known.shape] + [(0, 0)]
+    total, count = (np.pad(each, pad) for each in (values * weight, weight))
+    total, count = (
+        each.reshape(each.shape[0] // 2, 2, each.shape[1] // 2, 2, -1).sum(axis=(1, 3)) for each in (total, count)
+    )
+    return total / np.maximum(count, 1.0), count[..., 0] > 0
 
 
 def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
