@@ -22,6 +22,8 @@ AROUND = 25.0
 
 OVERLAP = 3  # cells in which the second surface lies behind what is seen of the first, lest a crack opens
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
+_CLOSE = 0.1  # of its distance; nearer to a thing a walk does not end
+_APRON = 0.25  # of the picture's side; no farther beyond its border something is guessed
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
 _SLOPES = 1.15  # and so far it may lean away: at 1.5 a leaning cyclist loses .4 dB, at 1.05 more holes open
@@ -33,14 +35,19 @@ _FINE = 3.0  # vertices; what is finer in the photo is repeated behind, mirrored
 _BELOW = 1.012  # so much farther it lies there
 
 
+Margins = tuple[tuple[int, int], tuple[int, int]]
+
+
 @dataclass(frozen=True, eq=False)
 class Hidden:
     """lattice: of what is hidden, of half as many vertices along each side, NaN where nothing is. known, hidden: (R, C)
-    bool, the first lattice's vertices whose colours it takes and those that it is behind."""
+    bool, the first lattice's vertices whose colours it takes and those that it is behind. margins: rows before and
+    after, columns before and after by which all three reach beyond the picture."""
 
     lattice: Lattice
     known: np.ndarray
     hidden: np.ndarray
+    margins: Margins = ((0, 0), (0, 0))
 
 
 def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
@@ -52,19 +59,27 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     """
     there = np.isfinite(lattice.inverse)
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
+    walk = _Walk(focal, float(1.0 / np.mean(lattice.inverse[there])) if there.any() else 1.0)
     steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
     edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
     nothing = np.zeros_like(edge)
-    far = _layer(lattice, depth, steps, edge & clear, cut, nothing)
-    part = _layer(lattice, depth, steps, edge & ~clear, cut, far.hidden if far else nothing)
+    far = _layer(lattice, depth, steps, edge & clear, cut, nothing, walk)
+    part = _layer(lattice, depth, steps, edge & ~clear, cut, _inner(far.hidden, far.margins) if far else nothing)
     return tuple(each for each in (far, part) if each)
 
 
 def _layer(
-    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float, backed: np.ndarray
+    lattice: Lattice,
+    depth: np.ndarray,
+    steps: _Steps,
+    edge: np.ndarray,
+    cut: float,
+    backed: np.ndarray,
+    walk: _Walk | None = None,
 ) -> Hidden | None:
     """What goes on from those far edges (R, C) behind what is before them; None where nothing does.
-    backed: (R, C) bool, where something else lies behind it, so that it may end."""
+    backed: (R, C) bool, where something else lies behind it, so that it may end. walk: with one, it goes on beyond the
+    picture's border too, where that comes to be seen."""
     if edge.sum() < _FEW:
         return None
     away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
@@ -77,11 +92,34 @@ def _layer(
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
         return None
+    margins = ((0, 0), (0, 0))
+    if walk:
+        apron, margins = walk.beyond(steps, edge, np.where(hidden, beyond, depth))
+        lattice, backed = _padded(lattice, margins), np.pad(backed, margins)
+        known, hidden = np.pad(known, margins), np.pad(hidden, margins)
+        known |= ndimage.binary_dilation(apron, np.ones((3, 3), bool), OVERLAP) & ~hidden & np.isfinite(lattice.inverse)
+        hidden |= apron
     values = _going_on(lattice, known)
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
-    deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
+    deeper = np.fmin(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden, margins)
+
+
+def _padded(lattice: Lattice, margins: Margins) -> Lattice:
+    """The lattice with nothing around it."""
+    (top, bottom), (left, right) = margins
+    return Lattice(
+        np.pad(lattice.inverse, margins, constant_values=np.nan),
+        np.pad(lattice.cut_x, margins),
+        np.pad(lattice.cut_y, margins),
+    )
+
+
+def _inner(values: np.ndarray, margins: Margins) -> np.ndarray:
+    """What of values (R, C) is not margin."""
+    (top, bottom), (left, right) = margins
+    return values[top : len(values) - bottom, left : values.shape[1] - right]
 
 
 def _going_on(lattice: Lattice, known: np.ndarray) -> np.ndarray:
@@ -142,6 +180,53 @@ class _Steps:
         return cls(hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9), reach)
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """From the photo's place AROUND degrees to either side, around what lies `middle` before it. focal: in cells."""
+
+    focal: float
+    middle: float
+
+    def beyond(self, steps: _Steps, edge: np.ndarray, surface: np.ndarray) -> tuple[np.ndarray, Margins]:
+        """What comes to be seen beyond the picture's border past those far edges (R, C), bool with margins.
+        surface: (R, C) how far what goes on there is."""
+        half = (np.array(edge.shape)[:, None] - 1) / 2.0
+        edge = edge & (steps.towards[1] != 0)
+        side, near = np.sign(steps.towards[1][edge]), steps.hiding[edge]
+        start = np.stack(np.nonzero(edge)) - half
+        far = surface[edge]
+        for _ in range(2):
+            end = self._seen_past(start, side, near, far)
+            place = np.rint(np.clip(end, -half, half) + half).astype(int)
+            far = np.maximum(surface[tuple(place)], near)
+        end = np.clip(end, -half * (1.0 + 2.0 * _APRON), half * (1.0 + 2.0 * _APRON))
+        out = (np.abs(end) > half).any(axis=0)
+        if not out.any():
+            return np.zeros(edge.shape, bool), ((0, 0), (0, 0))
+        start, end = start[:, out], end[:, out]
+        many = int(np.abs(end - start).max()) + 2
+        path = np.rint(start[..., None] + (end - start)[..., None] * np.linspace(0.0, 1.0, many) + half[..., None])
+        low, high = path.min(axis=(1, 2)), path.max(axis=(1, 2))
+        margins = tuple(
+            (max(0, OVERLAP - int(a)) if a < 0 else 0, max(0, int(b) + OVERLAP + 1 - side) if b > side - 1 else 0)
+            for a, b, side in zip(low, high, edge.shape)
+        )
+        found = np.pad(np.zeros(edge.shape, bool), margins)
+        row, column = path.astype(int)
+        found[row + margins[0][0], column + margins[1][0]] = True
+        found = ndimage.binary_dilation(found, np.ones((3, 3), bool), OVERLAP)
+        return found & np.pad(np.zeros(edge.shape, bool), margins, constant_values=True), margins
+
+    def _seen_past(self, start: np.ndarray, side: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+        """(2, n) where in the photo, in cells from its middle, that lies which is seen at the walk's end past edges there
+        (2, n); side: 1 where what is near lies to the right, -1 to the left. near, far: how far it is, and what is seen."""
+        angle = np.radians(AROUND)
+        aside, ahead = _MORE * self.middle * np.sin(angle), self.middle * (1.0 - np.cos(angle))
+        longer = (far - ahead) / np.maximum(near - ahead, _CLOSE * near)
+        moved = side * self.focal * aside * (longer - 1.0) / far
+        return start * near * longer / far + np.stack([np.zeros_like(moved), moved])
+
+
 def _untorn(values: np.ndarray) -> Lattice:
     """The lattice of a surface that only ends where there is none."""
     none = np.isnan(values)
@@ -186,9 +271,9 @@ def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
     """The photo (h, w, 3) uint8 of a pixel per vertex, with the colours of what lies behind carried on where hidden."""
-    shape = found.hidden.shape
+    shape = _inner(found.hidden, found.margins).shape
     small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize(shape[::-1], Image.Resampling.BOX)
-    rgb = np.asarray(small, np.float32)
+    rgb = np.pad(np.asarray(small, np.float32), (*found.margins, (0, 0)))
     inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=2)  # at the edge colours are mixed
     inside = inside if inside.any() else found.known
     carried = carried_on(rgb, inside) + _mirrored_detail(rgb, inside)
