@@ -23,6 +23,7 @@ AROUND = 25.0
 OVERLAP = 3  # cells in which the second surface lies behind what is seen of the first, lest a crack opens
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _CLOSE = 0.1  # of its distance; nearer to a thing a walk does not end
+_EVEN = 1e-3  # of its distance; no wall is as even as a backdrop
 _APRON = 0.25  # of the picture's side; no farther beyond its border something is guessed
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
@@ -59,7 +60,7 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     """
     there = np.isfinite(lattice.inverse)
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
-    walk = _Walk(focal, float(1.0 / np.mean(lattice.inverse[there])) if there.any() else 1.0)
+    walk = _Walk(focal, _middle(depth[there]))
     steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
     edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
     nothing = np.zeros_like(edge)
@@ -178,6 +179,12 @@ class _Steps:
         middle = float(np.median(depth[np.isfinite(depth)]))
         reach = np.maximum(shift * middle * (1.0 / hiding - 1.0 / depth), 0.0)
         return cls(hiding, towards / np.maximum(np.linalg.norm(towards, axis=0), 1e-9), reach)
+
+
+def _middle(depth: np.ndarray) -> float:
+    """The median of depths (n,) but of what is farthest, if that is as far everywhere: a backdrop, such as the sky."""
+    before = depth[depth < depth.max(initial=0.0) * (1.0 - _EVEN)]
+    return float(np.median(before if len(before) else depth)) if len(depth) else 1.0
 
 
 @dataclass(frozen=True)
