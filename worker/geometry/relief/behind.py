@@ -24,6 +24,7 @@ OVERLAP = 3  # cells in which the second surface lies behind what is seen of the
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _CLOSE = 0.1  # of its distance; nearer to a thing a walk does not end
 _EVEN = 1e-3  # of its distance; no wall is as even as a backdrop
+_STEP, _INSIDE = 4, 2  # an apron's cell in cells of the lattice; how many of its own it lies behind the picture's border
 _APRON = 0.25  # of the picture's side; no farther beyond its border something is guessed
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
@@ -60,27 +61,20 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     """
     there = np.isfinite(lattice.inverse)
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
-    walk = _Walk(focal, _middle(depth[there]))
     steps = _Steps.of(lattice, depth, _MORE * focal * float(np.sin(np.radians(AROUND))))
     edge, clear = np.isfinite(steps.hiding), depth > steps.hiding * _CLEAR
     nothing = np.zeros_like(edge)
-    far = _layer(lattice, depth, steps, edge & clear, cut, nothing, walk)
-    part = _layer(lattice, depth, steps, edge & ~clear, cut, _inner(far.hidden, far.margins) if far else nothing)
-    return tuple(each for each in (far, part) if each)
+    far = _layer(lattice, depth, steps, edge & clear, cut, nothing)
+    part = _layer(lattice, depth, steps, edge & ~clear, cut, far.hidden if far else nothing)
+    apron = _apron(lattice, depth, steps, edge & clear, far, _Walk(focal, _middle(depth[there]))) if far else None
+    return tuple(each for each in (far, part, apron) if each)
 
 
 def _layer(
-    lattice: Lattice,
-    depth: np.ndarray,
-    steps: _Steps,
-    edge: np.ndarray,
-    cut: float,
-    backed: np.ndarray,
-    walk: _Walk | None = None,
+    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, cut: float, backed: np.ndarray
 ) -> Hidden | None:
     """What goes on from those far edges (R, C) behind what is before them; None where nothing does.
-    backed: (R, C) bool, where something else lies behind it, so that it may end. walk: with one, it goes on beyond the
-    picture's border too, where that comes to be seen."""
+    backed: (R, C) bool, where something else lies behind it, so that it may end."""
     if edge.sum() < _FEW:
         return None
     away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
@@ -93,45 +87,57 @@ def _layer(
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any():
         return None
-    margins = ((0, 0), (0, 0))
-    if walk:
-        apron, margins = walk.beyond(steps, edge, np.where(hidden, beyond, depth))
-        lattice, backed = _padded(lattice, margins), np.pad(backed, margins)
-        known, hidden = np.pad(known, margins), np.pad(hidden, margins)
-        known |= ndimage.binary_dilation(apron, np.ones((3, 3), bool), OVERLAP) & ~hidden & np.isfinite(lattice.inverse)
-        hidden |= apron
-    values = _going_on(lattice, known)
+    coarse = carried_on(*_halved(_planes(lattice, known), known), _ROUNDS)
+    coarse = np.stack([_doubled(each, known.shape) for each in coarse.transpose(2, 0, 1)], axis=2)
+    values = _evaluated(coarse, np.indices(known.shape), lattice.inverse[known])
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
-    deeper = np.fmin(values, lattice.inverse / (1.0 + cut))
+    deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
     second = np.where(hidden, deeper, np.where(rim, lattice.inverse / _BELOW, np.nan)).astype(np.float32)
-    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden, margins)
+    return Hidden(_untorn(_coarser(second, lattice.inverse / _BELOW, backed, cut)), known, hidden)
 
 
-def _padded(lattice: Lattice, margins: Margins) -> Lattice:
-    """The lattice with nothing around it."""
-    (top, bottom), (left, right) = margins
-    return Lattice(
-        np.pad(lattice.inverse, margins, constant_values=np.nan),
-        np.pad(lattice.cut_x, margins),
-        np.pad(lattice.cut_y, margins),
-    )
+def _apron(
+    lattice: Lattice, depth: np.ndarray, steps: _Steps, edge: np.ndarray, far: Hidden, walk: _Walk
+) -> Hidden | None:
+    """What comes to be seen beyond the picture's border past those far edges (R, C), as far as what lies there or
+    behind it; None where nothing does. Of every _STEP th vertex: it is a guess."""
+    index = tuple(_every(side, _STEP) for side in depth.shape)
+    pick, half = np.ix_(*index), np.ix_(*(np.rint(np.linspace(0, few - 1, len(each))).astype(int) for few, each in zip(far.lattice.inverse.shape, index)))
+    second = far.lattice.inverse[half]
+    surface = np.where(np.isnan(second), depth[pick], 1.0 / second)
+    beyond, margins = walk.beyond(steps, edge, surface)
+    if not beyond.any():
+        return None
+    visible = np.isfinite(depth) & ~far.hidden
+    ring = ndimage.binary_dilation(beyond, np.ones((3, 3), bool), _INSIDE) & ~beyond
+    inside = np.pad(np.ones(surface.shape, bool), margins)
+    ring &= inside
+    known = np.pad(far.known[pick], margins) | (ring & np.pad(visible[pick], margins))
+    planes = np.pad(_planes(lattice, visible)[pick], (*margins, (0, 0)))
+    place = [(np.arange(n) - m[0]) * (i[-1] / (len(i) - 1)) for n, i, m in zip(known.shape, index, margins)]
+    values = _evaluated(carried_on(planes, known, _ROUNDS), np.stack(np.meshgrid(*place, indexing="ij")), lattice.inverse[visible])
+    limit = np.where(np.isfinite(depth), lattice.inverse, np.inf)
+    limit = np.pad(ndimage.minimum_filter(limit, 2 * _STEP + 1)[pick], margins, constant_values=np.inf)
+    values = np.where(beyond | ring, np.minimum(values, limit) / _BELOW, np.nan).astype(np.float32)
+    return Hidden(_untorn(values), known, beyond | (inside & ~known), margins)
 
 
-def _inner(values: np.ndarray, margins: Margins) -> np.ndarray:
-    """What of values (R, C) is not margin."""
-    (top, bottom), (left, right) = margins
-    return values[top : len(values) - bottom, left : values.shape[1] - right]
+def _every(side: int, step: int) -> np.ndarray:
+    """The numbers of every so many of `side` vertices, the first and the last among them."""
+    return np.rint(np.linspace(0, side - 1, max(2, (side + step - 1) // step))).astype(int)
 
 
-def _going_on(lattice: Lattice, known: np.ndarray) -> np.ndarray:
-    """(R, C) inverse depth, carried on from what is known: the mean of the planes that touch it there, of close ones
-    more than of far ones, so that a floor goes on as a floor also where nothing is known on the other side."""
+def _planes(lattice: Lattice, known: np.ndarray) -> np.ndarray:
+    """(R, C, 3) of the planes that touch the known surface: inverse depth at the first vertex, its change from row to
+    row and from column to column."""
     inverse, place = np.where(known, lattice.inverse, 0.0), np.indices(known.shape)
     slope = np.stack([_slope(inverse, known, lattice.cut_y), _slope(inverse.T, known.T, lattice.cut_x.T).T])
-    planes = np.concatenate([[inverse - (slope * place).sum(axis=0)], slope]).transpose(1, 2, 0)
-    coarse = carried_on(*_halved(planes, known), _ROUNDS)
-    level, *slope = (_doubled(each, known.shape) for each in coarse.transpose(2, 0, 1))
-    return np.clip(level + (slope * place).sum(axis=0), inverse[known].min(), inverse.max())
+    return np.concatenate([[inverse - (slope * place).sum(axis=0)], slope]).transpose(1, 2, 0)
+
+
+def _evaluated(planes: np.ndarray, place: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(R, C) inverse depth of planes (R, C, 3) at places (2, R, C), none beyond those that are known (n,)."""
+    return np.clip(planes[..., 0] + (planes[..., 1:].transpose(2, 0, 1) * place).sum(axis=0), known.min(), known.max())
 
 
 def _slope(values: np.ndarray, known: np.ndarray, torn: np.ndarray) -> np.ndarray:
@@ -140,7 +146,7 @@ def _slope(values: np.ndarray, known: np.ndarray, torn: np.ndarray) -> np.ndarra
     step = np.diff(values, axis=0) * whole
     count = np.pad(whole, ((1, 0), (0, 0))) + np.pad(whole, ((0, 1), (0, 0))).astype(np.float32)
     mean = (np.pad(step, ((1, 0), (0, 0))) + np.pad(step, ((0, 1), (0, 0)))) / np.maximum(count, 1.0)
-    return blurred(mean[..., None], count > 0, 6.0)[..., 0] if whole.any() else mean
+    return mean
 
 
 def _coarser(second: np.ndarray, limit: np.ndarray, backed: np.ndarray, cut: float) -> np.ndarray:
@@ -196,33 +202,34 @@ class _Walk:
 
     def beyond(self, steps: _Steps, edge: np.ndarray, surface: np.ndarray) -> tuple[np.ndarray, Margins]:
         """What comes to be seen beyond the picture's border past those far edges (R, C), bool with margins.
-        surface: (R, C) how far what goes on there is."""
+        surface: (r, c) of fewer vertices, as what is found, how far what goes on there is."""
         half = (np.array(edge.shape)[:, None] - 1) / 2.0
+        scale = (np.array(surface.shape)[:, None] - 1) / (2.0 * half)
         edge = edge & (steps.towards[1] != 0)
         side, near = np.sign(steps.towards[1][edge]), steps.hiding[edge]
-        start = np.stack(np.nonzero(edge)) - half
-        far = surface[edge]
-        for _ in range(2):
+        start, far = np.stack(np.nonzero(edge)) - half, 1.0 / near
+        far = 2.0 * near
+        for _ in range(3):
             end = self._seen_past(start, side, near, far)
-            place = np.rint(np.clip(end, -half, half) + half).astype(int)
+            place = np.rint((np.clip(end, -half, half) + half) * scale).astype(int)
             far = np.maximum(surface[tuple(place)], near)
         end = np.clip(end, -half * (1.0 + 2.0 * _APRON), half * (1.0 + 2.0 * _APRON))
         out = (np.abs(end) > half).any(axis=0)
         if not out.any():
-            return np.zeros(edge.shape, bool), ((0, 0), (0, 0))
-        start, end = start[:, out], end[:, out]
+            return np.zeros(surface.shape, bool), ((0, 0), (0, 0))
+        start, end = (each[:, out] * scale for each in (start, end))
         many = int(np.abs(end - start).max()) + 2
-        path = np.rint(start[..., None] + (end - start)[..., None] * np.linspace(0.0, 1.0, many) + half[..., None])
+        middle = (np.array(surface.shape)[:, None, None] - 1) / 2.0
+        path = np.rint(start[..., None] + (end - start)[..., None] * np.linspace(0.0, 1.0, many) + middle).astype(int)
         low, high = path.min(axis=(1, 2)), path.max(axis=(1, 2))
         margins = tuple(
-            (max(0, OVERLAP - int(a)) if a < 0 else 0, max(0, int(b) + OVERLAP + 1 - side) if b > side - 1 else 0)
-            for a, b, side in zip(low, high, edge.shape)
+            (max(0, 1 - a) if a < 0 else 0, max(0, b + 2 - side) if b > side - 1 else 0)
+            for a, b, side in zip(low, high, surface.shape)
         )
-        found = np.pad(np.zeros(edge.shape, bool), margins)
-        row, column = path.astype(int)
-        found[row + margins[0][0], column + margins[1][0]] = True
-        found = ndimage.binary_dilation(found, np.ones((3, 3), bool), OVERLAP)
-        return found & np.pad(np.zeros(edge.shape, bool), margins, constant_values=True), margins
+        found = np.pad(np.zeros(surface.shape, bool), margins)
+        found[path[0] + margins[0][0], path[1] + margins[1][0]] = True
+        found = ndimage.binary_dilation(found, np.ones((3, 3), bool))
+        return found & ~np.pad(np.ones(surface.shape, bool), margins), margins
 
     def _seen_past(self, start: np.ndarray, side: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
         """(2, n) where in the photo, in cells from its middle, that lies which is seen at the walk's end past edges there
@@ -278,7 +285,7 @@ def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
     """The photo (h, w, 3) uint8 of a pixel per vertex, with the colours of what lies behind carried on where hidden."""
-    shape = _inner(found.hidden, found.margins).shape
+    shape = tuple(side - sum(margin) for side, margin in zip(found.hidden.shape, found.margins))
     small = Image.fromarray(np.ascontiguousarray(photo[..., :3])).resize(shape[::-1], Image.Resampling.BOX)
     rgb = np.pad(np.asarray(small, np.float32), (*found.margins, (0, 0)))
     inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=2)  # at the edge colours are mixed
