@@ -25,6 +25,7 @@ _MORE = 1.15  # of the reach that would just do: silhouettes are not where the d
 _CLOSE = 0.1  # of its distance; nearer to a thing a walk does not end
 _EVEN = 1e-3  # of its distance; no wall is as even as a backdrop
 _STEP, _INSIDE = 4, 2  # an apron's cell in cells of the lattice; how many of its own it lies behind the picture's border
+_GUESSES = 3  # of how far what comes to be seen is, each from where the one before says it lies
 _APRON = 0.25  # of the picture's side; no farther beyond its border something is guessed
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
 _THICK = 0.6  # of the near side's distance: what is nearer than that is another thing
@@ -117,7 +118,7 @@ def _apron(
     place = [(np.arange(n) - m[0]) * (i[-1] / (len(i) - 1)) for n, i, m in zip(known.shape, index, margins)]
     values = _evaluated(carried_on(planes, known, _ROUNDS), np.stack(np.meshgrid(*place, indexing="ij")), lattice.inverse[visible])
     limit = np.where(np.isfinite(depth), lattice.inverse, np.inf)
-    limit = np.pad(ndimage.minimum_filter(limit, 2 * _STEP + 1)[pick], margins, constant_values=np.inf)
+    limit = np.pad(ndimage.minimum_filter(limit, 2 * _STEP + 3)[pick], margins, constant_values=np.inf)
     values = np.where(beyond | ring, np.minimum(values, limit) / _BELOW, np.nan).astype(np.float32)
     return Hidden(_untorn(values), known, beyond | (inside & ~known), margins)
 
@@ -207,12 +208,12 @@ class _Walk:
         scale = (np.array(surface.shape)[:, None] - 1) / (2.0 * half)
         edge = edge & (steps.towards[1] != 0)
         side, near = np.sign(steps.towards[1][edge]), steps.hiding[edge]
-        start, far = np.stack(np.nonzero(edge)) - half, 1.0 / near
-        far = 2.0 * near
-        for _ in range(3):
+        start, far = np.stack(np.nonzero(edge)) - half, 2.0 * near
+        for _ in range(_GUESSES):
             end = self._seen_past(start, side, near, far)
             place = np.rint((np.clip(end, -half, half) + half) * scale).astype(int)
-            far = np.maximum(surface[tuple(place)], near)
+            there = surface[tuple(place)]
+            far = np.where(np.isfinite(there), np.maximum(there, near), near)
         end = np.clip(end, -half * (1.0 + 2.0 * _APRON), half * (1.0 + 2.0 * _APRON))
         out = (np.abs(end) > half).any(axis=0)
         if not out.any():
