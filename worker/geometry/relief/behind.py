@@ -24,7 +24,7 @@ OVERLAP = 3  # cells in which the second surface lies behind what is seen of the
 _MORE = 1.15  # of the reach that would just do: silhouettes are not where the depth map has them to a cell
 _CLOSE = 0.1  # of its distance; nearer to a thing a walk does not end
 _EVEN = 1e-3  # of its distance; no wall is as even as a backdrop
-_STEP, _INSIDE = 4, 2  # an apron's cell in cells of the lattice; how many of its own it lies behind the picture's border
+_STEP, _INSIDE = 4, 1  # an apron's cell in cells of the lattice; how many of its own it lies behind the picture's border
 _GUESSES = 3  # of how far what comes to be seen is, each from where the one before says it lies
 _APRON = 0.25  # of the picture's side; no farther beyond its border something is guessed
 _AHEAD = 0.3  # cosine of the angle to where the near side begins, beyond which a vertex is beside and not behind it
@@ -119,7 +119,10 @@ def _apron(
     values = _evaluated(carried_on(planes, known, _ROUNDS), np.stack(np.meshgrid(*place, indexing="ij")), lattice.inverse[visible])
     limit = np.where(np.isfinite(depth), lattice.inverse, np.inf)
     limit = np.pad(ndimage.minimum_filter(limit, 2 * _STEP + 3)[pick], margins, constant_values=np.inf)
-    values = np.where(beyond | ring, np.minimum(values, limit) / _BELOW, np.nan).astype(np.float32)
+    values = np.where(beyond | ring, np.minimum(values, limit) / _BELOW, np.inf)
+    ends = inside & ndimage.binary_dilation(ring, np.ones((3, 3), bool)) & ~ring
+    values = np.where(ends, np.minimum(ndimage.minimum_filter(values, 3), limit / _BELOW), values)  # its end is no rise
+    values = np.where(np.isinf(values), np.nan, values).astype(np.float32)
     return Hidden(_untorn(values), known, beyond | (inside & ~known), margins)
 
 
