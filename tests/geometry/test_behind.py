@@ -9,7 +9,17 @@ from image_to_3d.worker.geometry.relief.behind import OVERLAP, Hidden, behind, c
 CUT, FOCAL = 0.05, 250.0
 
 
-def found(depth: np.ndarray, focal: float = FOCAL) -> tuple[Hidden, ...]:
+def found(depth: np.ndarray, focal: float = FOCAL) -> list[Hidden]:
+    """What lies behind in the picture."""
+    return [each for each in everything(depth, focal) if not np.any(each.margins)]
+
+
+def beyond(depth: np.ndarray, focal: float = FOCAL) -> Hidden | None:
+    """What lies beyond its border, if something does."""
+    return next((each for each in everything(depth, focal) if np.any(each.margins)), None)
+
+
+def everything(depth: np.ndarray, focal: float) -> tuple[Hidden, ...]:
     return behind(lattices.build(np.float32(1.0 / depth), depth.shape, CUT, 4), focal, CUT)
 
 
@@ -69,10 +79,10 @@ def test_a_floor_before_a_thing_hides_nothing(scene):
 
 def test_nothing_is_made_where_nothing_is_hidden(scene):
     depth, _ = scene
-    assert found(np.repeat(np.linspace(1.0, 5.0, 300)[None], 200, axis=0)) == ()
+    assert found(np.repeat(np.linspace(1.0, 5.0, 300)[None], 200, axis=0)) == []
     empty = depth.copy()
     empty[80:120, 120:180] = np.nan
-    assert found(empty) == ()
+    assert found(empty) == []
 
 
 def test_what_is_behind_is_never_before_what_is_seen(scene):
@@ -81,7 +91,9 @@ def test_what_is_behind_is_never_before_what_is_seen(scene):
     first = lattices.build(np.float32(1.0 / depth), depth.shape, CUT, 4)
     layers = behind(first, FOCAL, CUT)
     for layer in layers:
+        (top, bottom), (left, right) = layer.margins
         second = layer.lattice.inverse
+        second = second[top : len(second) - bottom, left : second.shape[1] - right]
         rows, columns = (
             np.rint(np.linspace(0, many - 1, few)).astype(int)
             for few, many in zip(second.shape, depth.shape, strict=True)
@@ -98,6 +110,72 @@ def test_behind_a_nose_is_the_cheek_and_behind_the_face_the_wall():
     assert 1.0 / np.nanmax(at_full_size(wall)[50:70, 84:90]) > 3.8
     nose = 1.0 / at_full_size(cheek)[90:110, 133:135]
     assert np.nanmax(np.abs(nose - 1.2)) < 0.1 and np.isfinite(nose).any()
+
+
+def test_below_a_pavement_the_road_goes_on_as_a_plane():
+    """A kerb aslant in the picture: known on one side alone, the road was carried on level and sank."""
+    rows, columns = np.mgrid[0:200, 0:300]
+    road = 1.0 / (0.002 * (rows + 60.0))
+    depth = np.where(columns + 0.8 * rows > 230, road / 1.09, road)
+    second = np.concatenate([at_full_size(layer)[None] for layer in found(depth, 200.0)])[0]
+    under = np.isfinite(second) & (columns + 0.8 * rows > 240) & (rows > 60) & (rows < 180)
+    assert under.sum() > 500
+    assert np.abs(second[under] * road[under] - 1.0).max() < 0.04
+
+
+@pytest.fixture
+def post() -> np.ndarray:
+    """A post at 1 metre, before the left part of a wall from 2.2 metres at the left to 2 at the right."""
+    depth = np.repeat(1.0 / np.linspace(1 / 2.2, 1 / 2.0, 300)[None], 200, axis=0)
+    depth[:, 20:60] = 1.0
+    return depth
+
+
+def test_beyond_the_border_the_wall_goes_on_as_far_as_a_walk_around_a_post_uncovers_it(post):
+    layer = beyond(post, 200.0)
+    (top, bottom), (left, right) = layer.margins
+    cells = (post.shape[1] - 1) / (layer.hidden.shape[1] - left - right - 1)
+    reach = 200.0 * 2.1 * np.sin(np.radians(25.0)) * (1.0 - 1.0 / 2.2)
+    assert reach - 60 < left * cells < 1.6 * reach - 60 + 2 * cells
+    row, at = len(layer.hidden) // 2, (np.arange(left) - left) * cells
+    wall = 1 / 2.2 + at / 299 * (1 / 2.0 - 1 / 2.2)
+    values = layer.lattice.inverse[row, 1:left]
+    assert np.abs(values / wall[1:] - 1.0).max() < 0.03
+
+
+def test_beyond_the_border_nothing_is_made_but_where_a_walk_uncovers_it(post):
+    layer = beyond(post[:, ::-1], 200.0)
+    assert layer.margins[1][1] > layer.margins[1][0]
+    near = beside_a_wall(0.5, 50, slice(60, 80))
+    assert not beyond(near, 200.0) or not beyond(near, 200.0).margins[1][0]
+    post[:] = 2.0
+    post[60:140, 150:] = 1.0
+    assert beyond(post, 60.0) is None
+
+
+def test_a_sky_moves_no_middle_of_a_walk(post):
+    sky = post.copy()
+    sky[:120] = np.where(sky[:120] > 1.5, 100.0, sky[:120])
+    for depth in (post, sky):
+        assert beyond(depth, 20.0) is None or not any(beyond(depth, 20.0).margins[1])
+
+
+def beside_a_wall(nearest: float, end: int, post: slice) -> np.ndarray:
+    """A post at .7 metres before what is 10 metres away, and a wall that goes from there to the picture's left."""
+    depth = np.repeat(1.0 / np.maximum(0.1, np.linspace(1 / nearest, 0.1, end + 1)[None]), 200, axis=0)
+    depth = np.pad(depth, ((0, 0), (0, 299 - end)), mode="edge")
+    depth[40:160, post] = 0.7
+    return depth
+
+
+def test_what_goes_on_beyond_the_border_has_the_colours_of_the_border():
+    layer = beyond(beside_a_wall(2.0, 90, slice(100, 120)), 200.0)
+    photo = np.tile(np.uint8([250, 250, 250]), (200, 300, 1))
+    photo[:, :91], photo[:, 100:120] = (40, 60, 200), (220, 40, 30)
+    there = np.isfinite(layer.lattice.inverse)
+    there[:, layer.margins[1][0] :] = False
+    off = np.abs(coloured(photo, layer)[there].astype(int) - (40, 60, 200)).max(axis=1)
+    assert len(off) > 100 and np.median(off) < 20
 
 
 def test_what_goes_on_behind_a_part_of_a_thing_ends_with_the_thing():

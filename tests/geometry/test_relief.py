@@ -274,3 +274,14 @@ def test_solid_of_a_single_pixel_is_a_box():
     whole = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     whole.merge_vertices(merge_tex=True, merge_norm=True)
     assert whole.is_watertight and whole.volume > 0.0
+
+
+def test_a_wall_goes_on_beyond_the_border_in_its_plane_where_a_post_hides_it():
+    depth = np.full((96, 128), 3.0)
+    depth[20:76, 12:24] = 1.0
+    camera = PinholeCamera.from_fov(128, 96, 60.0)
+    mesh = relief(depth, camera, np.zeros((96, 128, 3), np.uint8), ReliefOptions(grid=128, behind=True))
+    columns = camera.fx * mesh.vertices[:, 0] / -mesh.vertices[:, 2] + camera.cx
+    beyond = -mesh.vertices[columns < -0.5, 2]
+    assert len(beyond) and columns.min() > -0.27 * 128 and columns.max() < 128.5
+    assert beyond.min() > 2.9 and beyond.max() < 3.1

@@ -12,7 +12,7 @@ Must not know networks or files.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -195,12 +195,26 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
 
 def _second(hidden: Hidden, camera: PinholeCamera, photo: np.ndarray, faces: int) -> Mesh:
     """What goes on behind silhouettes, of about so many faces; of none where it is thinner than a cell everywhere."""
-    view = _View(camera, hidden.lattice.inverse.shape)
+    view = _View(_with_margins(camera, hidden), hidden.lattice.inverse.shape)
     try:
         surface = _surface(hidden.lattice.inverse, hidden.lattice, view, faces)
     except ValueError:
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     return _open_mesh(_open(surface, view, max(2, faces)), view, coloured(photo, hidden))
+
+
+def _with_margins(camera: PinholeCamera, hidden: Hidden) -> PinholeCamera:
+    """The camera of a picture that is as much larger as what goes on behind silhouettes."""
+    (top, bottom), (left, right) = hidden.margins
+    rows, columns = hidden.hidden.shape
+    down, across = camera.height / (rows - top - bottom - 1), camera.width / (columns - left - right - 1)
+    return replace(
+        camera,
+        width=across * (columns - 1),
+        height=down * (rows - 1),
+        cx=camera.cx + across * left,
+        cy=camera.cy + down * top,
+    )
 
 
 def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:
