@@ -3,8 +3,7 @@
 
 Between its outlines a hull is too large, with facets and ridges that tell where the cameras stood: tents on a box's
 sides, facets around a bowl. So its patches are moved inwards until the surface bends least, as a thin plate does, and
-stay where several outlines meet: along edges, and on what is thin. A plate leaves flat what is flat and round what is
-evenly round.
+stay where several outlines meet: along edges, and on what is thin.
 
 Imported on use: it brings torch. Distances are in cells, positive outside. Must not know photos' colours.
 """
@@ -23,11 +22,11 @@ from .patches import REACH, Patches
 
 _FREE, _HELD = 1e-5, 3.0
 """Weights of staying beside that of bending, 1: where one or two outlines run, as everywhere on a hull, and where more
-do. Box, can, bowl and bottle are alike with a third of both."""
+do. Held with .03, a sugar box lost its edges: 17.6 dB in clay instead of 25.4, its hull has 24.6."""
 
 _ON = 0.25
-"""Cells within which an outline runs through a patch. Of a box in 32 photos clay is 25.5 dB with .2, 25.4 with .3, 24.8
-with .6, as ridges are held too, and 22.6 with .12, as edges are lost. With none held it is 17.6; the hull has 24.6."""
+"""Cells within which an outline runs through a patch. On the same box, whose surface went on bending least while photos
+moved it: 25.5 dB with .2, 25.4 with .3, 24.8 with .6, as ridges are held too, and 22.6 with .12, as edges are lost."""
 
 _OUT = 10.0  # weight of not leaving the hull
 _LONELY = 0.5  # sum of neighbours' weights of a patch that has too few to be plane with
