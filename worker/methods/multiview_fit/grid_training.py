@@ -80,7 +80,7 @@ _FINE = 320  # pixels at least of the longer sides of photos of a thing that are
 _ENOUGH = 24  # photos whose outlines mostly tell a shape: a few are asked first whether they do. On a ring they do not
 _EDGES = 12
 """Photos in which outlines tell edges from facets. Made to bend less, a bottle's F within 1 % rose from .962 to .968
-with 16 photos, with 8 it fell from .889 to .862 and a bowl's from .669 to .647, while an airplane's rose (.845 to .863)."""
+with 16 photos, with 8 it fell from .889 to .862 and a bowl's from .669 to .647, an airplane's rose (.845 to .863)."""
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
