@@ -29,11 +29,11 @@ def tiny() -> specs.Spec:
 def start(order: dict) -> int:
     reading, writing = os.pipe()
     child = os.fork()
+    os.setpgid(child, child)  # on both sides, so that its group can be killed from now on
     if child:
         os.close(writing)
         children[child] = reading
         return child
-    os.setsid()
     said = os.open(order["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for descriptor, source in ((0, nothing), (1, said), (2, said)):
