@@ -208,6 +208,15 @@ def test_what_no_outline_shows_bends_less_and_edges_stay():
     assert (found >= plain.distance - 1e-3)[np.abs(plain.distance) < 1.5].all()
 
 
+def test_a_hull_that_fills_its_box_has_no_surface_and_stays(of_cup):
+    mask = np.full((PIXELS, PIXELS), 255, np.uint8)
+    mask[0, 0] = 0
+    views = tuple(replace(view, mask=mask) for view in of_cup)
+    whole = outlines.Hull.of(views, LATTICE, JOB)
+    assert fairing.faired(whole, JOB) is whole.distance
+    assert agreement.agreed(views, whole.distance, whole.distance, whole, JOB) is whole.distance
+
+
 def test_a_dent_that_no_outline_shows_is_found_by_its_print(whole_hull, hull):
     found = agreement.agreed(photos(dented, 40.0), hull, hull, whole_hull, JOB)
     true = true_on(dented)

@@ -62,6 +62,8 @@ def agreed(views: Sequence[View], distance: np.ndarray, closed: np.ndarray, hull
     seen, kept = tensors_of(views, _PIXELS, torch.device("cpu")), _walls(distance, closed)
     for number in range(_ROUNDS):
         patches = Patches.of(distance, hull.lattice)
+        if patches is None:
+            break
         told, enough = _agreement(patches, seen, lambda share, n=number: job.report((n + share) / _ROUNDS, _DOING))
         for _ in range(_SHARED):
             told = 0.5 * (told + patches.around(told))

@@ -40,6 +40,8 @@ def faired(hull: Hull, job: Job | Span) -> np.ndarray:
     """The signed distance (X + 1, Y + 1, Z + 1) float32 of the surface that bends least within a hull. job: hears each
     step."""
     patches = Patches.of(hull.distance, hull.lattice)
+    if patches is None:
+        return hull.distance
     bending, height = _bending(patches)
     held = _FREE + _HELD * ((hull.touching(patches.place, _ON) - 2.0) / 2.0).clamp(0.0, 1.0).double().numpy()
     within = at(torch.from_numpy(hull.distance), hull.lattice, patches.place).clamp(max=0.0)

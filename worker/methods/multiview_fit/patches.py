@@ -43,11 +43,14 @@ class Patches:
     weight: Tensor
 
     @classmethod
-    def of(cls, distance: np.ndarray, lattice: Lattice) -> Patches:
+    def of(cls, distance: np.ndarray, lattice: Lattice) -> Patches | None:
+        """Of the surface of distances; None where that is too small for patches to have neighbours."""
         step = max(1, round(max(lattice.cells) / _POINTS))
         few = np.zeros(distance.shape, bool)
         few[step:-1:step, step:-1:step, step:-1:step] = True
         corners = np.argwhere(few & (np.abs(distance) < 0.55 * step))
+        if len(corners) <= _AROUND:
+            return None
         slopes, whole = _slopes(distance)[tuple(corners.T)], torch.from_numpy(distance)
         normal = functional.normalize(torch.from_numpy(slopes), dim=1)
         place = lattice.origin(normal.device) + torch.from_numpy(corners) * lattice.spacing
