@@ -23,6 +23,15 @@ def test_longest_side_and_origin_are_as_asked(origin):
     assert (low[1] if origin == "base" else low[1] + high[1]) == pytest.approx(0.0, abs=1e-5)
 
 
+def test_size_and_origin_are_of_what_counts():
+    counted = np.arange(30) < 12
+    placed = place(mesh(), 2.0, "base", counted).mesh.vertices
+    shown = placed[counted]
+    assert np.ptp(shown, axis=0).max() == pytest.approx(2.0, rel=1e-5)
+    assert np.ptp(placed, axis=0).max() > 2.1
+    assert shown[:, 1].min() == pytest.approx(0.0, abs=1e-5)
+
+
 def test_metric_size_is_kept():
     original, placed = mesh(), place(mesh(), None)
     assert placed.scale == 1.0

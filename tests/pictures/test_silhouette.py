@@ -72,6 +72,20 @@ def test_distances_to_an_outline_go_around_its_corners_and_its_thin_parts():
     assert (line[40] < 0).all() and (line < 0).sum() == 96
 
 
+@pytest.mark.parametrize("level", [0.55, 0.8])
+def test_the_outline_of_what_is_seen_through_is_no_narrower(level):
+    def ball(row, column):
+        return np.hypot(row - 48.2, column - 47.1) - 20.4
+
+    assert np.abs(outline_distance(level * share_of(ball)) - outline_distance(share_of(ball))).max() < 0.1
+
+
+@pytest.mark.parametrize(("width", "shift"), [(0.9, 0.25), (1.0, 0.1), (1.2, 0.0), (2.0, 0.3)])
+def test_a_thin_line_is_nowhere_torn(width, shift):
+    line = outline_distance(share_of(lambda row, column: np.abs(column - 40.5 - shift) - width / 2))
+    assert (line < 0).any(1).all() and (line < 0).sum(1).max() <= 3
+
+
 def test_without_an_outline_everything_is_far_from_it():
     assert (outline_distance(np.zeros((8, 12))) == 12).all() and (outline_distance(np.ones((8, 12))) == -12).all()
 

@@ -18,6 +18,7 @@ from ..core.errors import Unable
 from ..core.job import Job, Span
 from ..core.representations import DepthMap
 from ..core.view import PinholeCamera, View
+from ..geometry.mesh import Mesh
 from ..geometry.place import place
 from ..geometry.relief.integrate import integrated
 from ..geometry.relief.relief import ReliefOptions, relief
@@ -75,10 +76,17 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
             mesh = relief(depth, camera, photo, surface, away, job.span(0.2, 1.0).report)
         except ValueError as error:
             raise Unable(str(error)) from None
-        placed = place(mesh, size, options.origin)
+        placed = place(mesh, size, options.origin, _shown(mesh, camera) if behind else None)
     position = tuple(map(float, placed.offset))
     info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
+
+
+def _shown(mesh: Mesh, camera: PinholeCamera) -> np.ndarray:
+    """(V,) bool: vertices in the photo's field. What is guessed beyond it would make all that is shown smaller."""
+    focal, middle = np.array([camera.fx, -camera.fy]), np.array([camera.cx, camera.cy])
+    place = mesh.vertices[:, :2] / np.maximum(-mesh.vertices[:, 2:], 1e-9) * focal + middle
+    return ((place > -1.0) & (place < np.array([camera.width, camera.height]) + 1.0)).all(1)
 
 
 def _range(depth_map: DepthMap, options: DepthMapOptions) -> dict[str, float]:

@@ -26,13 +26,20 @@ class Placed:
     offset: np.ndarray
 
 
-def place(mesh: Mesh, size: float | None = 2.0, origin: Literal["base", "centre"] = "base") -> Placed:
+def place(
+    mesh: Mesh,
+    size: float | None = 2.0,
+    origin: Literal["base", "centre"] = "base",
+    counted: np.ndarray | None = None,
+) -> Placed:
     """Moves a mesh to where a person expects it.
 
     size: length of the longest side of its bounding box afterwards, in metres, or None to keep its own metres.
-    origin: what comes to lie at (0, 0, 0): the middle of the bounding box's underside, or its middle.
+    origin: what comes to lie at (0, 0, 0): the middle of the bounding box's underside, or its middle. counted: (V,)
+    bool, the vertices whose bounding box that is, all without.
     """
-    low, high = mesh.bounds.astype(np.float64)
+    vertices = mesh.vertices if counted is None or not counted.any() else mesh.vertices[counted]
+    low, high = Mesh(vertices, mesh.faces[:0]).bounds.astype(np.float64)
     longest = float((high - low).max())
     if size is not None and not size > 0.0:
         raise ValueError(f"size must be positive, not {size:g}")

@@ -43,6 +43,7 @@ _EVEN = 0.7
 """Pixels over which shares are evened out before their outline is measured. Of boxes' hulls from 32 photos, skins of .9
 degrees are .7 with 1 pixel and 1.1 with .5; a line one pixel wide is lost beyond .74."""
 
+_MOST = 5  # pixels across: a thing's edge is no wider
 _SURE = 0.02  # a share of a pixel that is told from none, and from all
 _PIECE, _NEAR = 0.75, 8.0  # pixels: half the length of a straight piece of an outline, and how near it is measured so
 _SPECK = 1 / 200  # of the largest piece's pixels: smaller pieces are dirt of the cut-out
@@ -166,9 +167,11 @@ def outline_distance(share: np.ndarray) -> np.ndarray:
     (after Gustavson and Strand 2011). Outlines of whole pixels have steps, and of one that is nearly upright long ones.
     Without an outline, all lie as far from it as the picture is long.
     """
-    share = np.asarray(share, np.float32)
+    share = _of_the_most(np.asarray(share, np.float32))
     even = ndimage.gaussian_filter(share, _EVEN)
-    on = even > 0.5
+    most = share > 0.5
+    thin = most & ~ndimage.binary_opening(most)  # blurred away, lines would be lost
+    on = (even > 0.5) | thin
     crossed = ndimage.binary_dilation(on) & ndimage.binary_dilation(~on)
     sign = np.where(on, np.float32(-1.0), np.float32(1.0))
     if not crossed.any():
@@ -187,6 +190,12 @@ def outline_distance(share: np.ndarray) -> np.ndarray:
     along = np.maximum(np.abs(apart[:, 0] * normal[:, 1] - apart[:, 1] * normal[:, 0]) - _PIECE, 0.0)
     away[near] = np.maximum(np.hypot(across, along), _SURE)
     return sign * away
+
+
+def _of_the_most(share: np.ndarray) -> np.ndarray:
+    """Shares (H, W) of what is most present near by, where that is half a pixel and more: of what is seen through."""
+    most = ndimage.maximum_filter(share, _MOST)
+    return np.where(most > 0.5, share / np.maximum(most, 0.5), share)
 
 
 def window_around(subject: np.ndarray) -> Window:
