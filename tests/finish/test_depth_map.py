@@ -181,6 +181,23 @@ def test_no_hole_opens_beside_what_stands_in_front():
     assert holes[False] > 0.05 and holes[True] < 0.005
 
 
+def test_a_sure_depth_goes_on_beyond_the_border_and_what_is_shown_keeps_its_size():
+    inverse = np.full((60, 80), 0.1, np.float32)
+    inverse[:, 4:14] = 1.0  # a post, beside which a walk uncovers what the photo does not show
+    picture = photo()
+    depth_map = DepthMap(inverse, False, np.ones(inverse.shape, bool), picture.view(FOV))
+    wide, doubt = {}, np.full(inverse.shape, 0.001, np.float32)
+    for unsure in (None, doubt):
+        each = dataclasses.replace(depth_map, uncertainty=unsure)
+        asset = made(each, behind=True, far=10.0, grid=160, size=2.0)
+        x, y, z = (asset.mesh.vertices - asset.cameras[0].position).T
+        camera = PinholeCamera.from_fov(80, 60, FOV)
+        inside = np.abs(x / -z * camera.fx) < 40.5
+        wide[unsure is None] = (~inside).mean()
+        assert np.ptp(asset.mesh.vertices[inside], axis=0).max() == pytest.approx(2.0, rel=0.02)
+    assert wide[True] > 0.0 == wide[False]
+
+
 def proportional(factor: float) -> DepthMap:
     """A floor under a sky, from the photo's lowest row to eight times as far, in any unit."""
     found = slope(photo())

@@ -72,6 +72,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         cut = ReliefOptions.cut if options.cut else math.inf
         behind = options.behind and options.cut and away is None
         surface = ReliefOptions(grid, options.faces, cut, behind=behind, solid=options.solid, texture=options.texture)
+        surface = replace(surface, beyond=seen.uncertainty is None)  # an unsure depth goes on in tatters
         try:
             mesh = relief(depth, camera, photo, surface, away, job.span(0.2, 1.0).report)
         except ValueError as error:

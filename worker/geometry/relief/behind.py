@@ -53,13 +53,13 @@ class Hidden:
     margins: Margins = ((0, 0), (0, 0))
 
 
-def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
+def behind(lattice: Lattice, focal: float, cut: float, beyond: bool = True) -> tuple[Hidden, ...]:
     """What the lattice's surfaces hide of each other: at most three surfaces.
 
     Where a face stands before a wall and its nose before its cheek, the wall goes on behind the face, and the cheek,
     which is before the wall, behind the nose; and the wall beyond the picture's border, where a walk to the left or
     right uncovers that. focal: in cells. cut: relative jump of depth that is a silhouette; a second surface is farther
-    by that.
+    by that. beyond: whether anything goes on beyond the border.
     """
     there = np.isfinite(lattice.inverse)
     depth = np.where(there, 1.0 / np.where(there, lattice.inverse, 1.0), np.inf)
@@ -68,7 +68,9 @@ def behind(lattice: Lattice, focal: float, cut: float) -> tuple[Hidden, ...]:
     nothing = np.zeros_like(edge)
     far = _layer(lattice, depth, steps, edge & clear, cut, nothing)
     part = _layer(lattice, depth, steps, edge & ~clear, cut, far.hidden if far else nothing)
-    apron = _apron(lattice, depth, steps, edge & clear, far, _Walk(focal, _middle(depth[there]))) if far else None
+    apron = None
+    if far and beyond:
+        apron = _apron(lattice, depth, steps, edge & clear, far, _Walk(focal, _middle(depth[there])))
     return tuple(each for each in (far, part, apron) if each)
 
 

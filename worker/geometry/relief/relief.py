@@ -47,6 +47,7 @@ class ReliefOptions:
     cut: relative jump of depth (0.05 = 5 %) beyond which the surface is torn at a silhouette; infinite never tears.
     speck: loose pieces smaller than this share of the lattice take their neighbours' depth, or vanish.
     behind: let the farther surface go on behind the nearer one at silhouettes; not of a solid.
+    beyond: what goes on behind does so beyond the picture's border, too.
     solid: close it to a shell whose back follows the front.
     texture: longest side of the texture in pixels; larger photos are reduced.
     """
@@ -56,6 +57,7 @@ class ReliefOptions:
     cut: float = 0.05
     speck: float = 1e-4
     behind: bool = False
+    beyond: bool = True
     solid: bool = False
     texture: int = 4096
 
@@ -94,7 +96,8 @@ def relief(
 
     report(0.2, "cutting at silhouettes")
     view = _View(camera, shape)
-    hidden = behind(lattice, view.focal, options.cut) if options.behind and not options.solid else ()
+    goes_on = options.behind and not options.solid
+    hidden = behind(lattice, view.focal, options.cut, options.beyond) if goes_on else ()
     seconds = [_second(each, camera, photo, options.faces * _OF_SECOND // 100) for each in hidden]
     faces = max(2, options.faces - sum(len(each.faces) for each in seconds))
     surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, faces)
