@@ -78,8 +78,7 @@ def finished(depth_map: DepthMap, options: DepthMapOptions, job: Job | Span) -> 
         except ValueError as error:
             raise Unable(str(error)) from None
         placed = place(mesh, size, options.origin, _shown(mesh, camera) if behind else None)
-    position = tuple(map(float, placed.offset))
-    info = CameraInfo(position, camera.fov_degrees, camera.width, camera.height)
+    info = CameraInfo(tuple(map(float, placed.offset)), camera.fov_degrees, camera.width, camera.height)
     return Asset(placed.mesh, (info,), double_sided=not options.solid, warnings=(*depth_map.notes, *warnings))
 
 
