@@ -96,8 +96,7 @@ def relief(
 
     report(0.2, "cutting at silhouettes")
     view = _View(camera, shape)
-    goes_on = options.behind and not options.solid
-    hidden = behind(lattice, view.focal, options.cut, options.beyond) if goes_on else ()
+    hidden = behind(lattice, view.focal, options.cut, options.beyond) if options.behind and not options.solid else ()
     seconds = [_second(each, camera, photo, options.faces * _OF_SECOND // 100) for each in hidden]
     faces = max(2, options.faces - sum(len(each.faces) for each in seconds))
     surface = _surface(inverse, solid.whole_at_border(lattice) if options.solid else lattice, view, faces)
