@@ -208,6 +208,16 @@ def test_what_no_outline_shows_bends_less_and_edges_stay():
     assert (found >= plain.distance - 1e-3)[np.abs(plain.distance) < 1.5].all()
 
 
+@pytest.mark.parametrize("count", [20, 7])
+def test_what_is_round_has_no_facets_and_shrinks_from_no_outline(of_block, count):
+    plain = outlines.Hull.of(of_block[:count], LATTICE, JOB)
+    found = fairing.faired(plain, JOB)
+    side = (np.abs(true_on(block)) < 1.0) & (np.abs(places()[..., 2]) < 0.25)
+    (far, steep), (hull_far, hull_steep) = (off(each, block, side) for each in (found, plain.distance))
+    assert far < 0.9 * hull_far and steep < 0.8 * hull_steep
+    assert (found - true_on(block))[side].mean() < 0.15
+
+
 def test_a_hull_that_fills_its_box_has_no_surface_and_stays(of_cup):
     mask = np.full((PIXELS, PIXELS), 255, np.uint8)
     mask[0, 0] = 0

@@ -78,9 +78,6 @@ _CUT, _FAIRED, _OPENED, _SHAPED = 0.12, 0.16, 0.4, 0.6
 _COMPARED, _ASKED = 0.48, 0.5  # the same, before a few photos are compared with each other, and before all are
 _FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
 _ENOUGH = 24  # photos whose outlines mostly tell a shape: a few are asked first whether they do. On a ring they do not
-_EDGES = 12
-"""Photos in which outlines tell edges from facets. Made to bend less, a bottle's F within 1 % rose from .962 to .968
-with 16 photos, with 8 it fell from .889 to .862 and a bowl's from .669 to .647, an airplane's rose (.845 to .863)."""
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
@@ -159,7 +156,7 @@ def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | S
     Raises Unable without a shape."""
     views = capture.views
     hull = Hull.of(views, lattice, job.span(0.0, _CUT))
-    closed = faired(hull, job.span(_CUT, _FAIRED)) if len(views) >= _EDGES else hull.distance
+    closed = faired(hull, job.span(_CUT, _FAIRED))
     distance = opened(views, closed, lattice, job.span(_FAIRED, _OPENED))
     distance = agreed(views, distance, closed, hull, job.span(_OPENED, _COMPARED))
     small = tensors_of(views, max(pixels, _FINE), torch.device("cpu"))

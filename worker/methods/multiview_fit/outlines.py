@@ -28,6 +28,10 @@ _BLOCK, _NEAR = 4, 6.0
 """Cells along blocks that are looked at by their corners first, and from the surface, within which all corners are.
 No corner is farther than 3.5 from one that is looked at, and two are trusted: all within 5.5 must be."""
 
+_GRAZED, _ACROSS = 1.0, 0.5
+"""Cells to an outline's ray within which it may touch a point, and cosine between the point's normal and the outline's.
+With 3 cells, a cup's rim got bumps and a box's clay fell from 26.8 to 26.2 dB; .5 and .7 are as good as 1 and .5."""
+
 _CHUNK = 1 << 17  # corners at once
 _NOTHING = "the pictures have masks that agree on no shape: check the poses and the masks"
 
@@ -69,10 +73,32 @@ class Hull:
             raise Unable(_NOTHING)
         return cls(redistanced(distance.numpy()), lattice, outlines)
 
-    def touching(self, points: Tensor, reach: float) -> Tensor:
-        """(N,) how many outlines run within so many cells of points (N, 3)."""
-        reach *= self.lattice.spacing
-        return sum((outline.told(points).abs() < reach).float() for outline in self._outlines)
+    def grazing(self, points: Tensor, normals: Tensor, apart: float) -> Grazing:
+        """The rays along outlines that pass points (N, 3) of a surface that are `apart`, with normals (N, 3)."""
+        cell, found, rays = self.lattice.spacing, [], 0
+        for outline in self._outlines:
+            away = outline.told(points) / cell
+            slope = outline.told(points + normals * cell) / cell - away
+            near = ((away.abs() < _GRAZED) & (slope > _ACROSS)).nonzero()[:, 0]
+            inwards = away[near] / slope[near] * cell
+            own = (points[near] - normals[near] * inwards[:, None] - outline.position) @ outline.rotation.T
+            place = own[:, :2] / own[:, 2:] * (own[:, 2].mean() / apart)
+            pixels, which = torch.unique(place.floor().long(), dim=0, return_inverse=True)
+            found.append((near, inwards / apart, which + rays))
+            rays += len(pixels)
+        return Grazing(*(torch.cat(each).numpy() for each in zip(*found)), rays)
+
+
+@dataclass(frozen=True, eq=False)
+class Grazing:
+    """Rays along outlines, and the points of a surface beside them: each ray touches the thing somewhere. point, ray:
+    (M,) which are beside each other. inwards: (M,) how far from the point the ray is, against the normal there, in the
+    points' distances. rays: how many there are."""
+
+    point: np.ndarray
+    inwards: np.ndarray
+    ray: np.ndarray
+    rays: int
 
 
 def _coarse(told: Callable[[Tensor], Tensor], lattice: Lattice) -> tuple[Tensor, Tensor]:
