@@ -57,8 +57,8 @@ def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
     rng = np.random.default_rng(seed)
     height = np.where(rng.random(shape) < 0.02, 1.0, 0.0)  # flat but for single bumps
     usable = rng.random((shape[0] - 1, shape[1] - 1)) < 0.97
-    points, faces = grid(height), tiles(height, usable, 0.01)
-    rest = tiles(height, ~usable, -1.0)  # -1: single cells only, as silhouettes make them
+    points, faces = grid(height), tiles(height, usable, [0.01])
+    rest = tiles(height, ~usable, [-1.0])  # -1: single cells only, as silhouettes make them
     together = np.concatenate([faces, rest])
     assert (covered(points, together) > 0.0).all()
     assert covered(points, together).sum() == pytest.approx((shape[0] - 1) * (shape[1] - 1))
@@ -68,13 +68,13 @@ def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
 
 
 def test_tiles_are_large_where_it_is_flat():
-    flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), 0.01)
+    flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), [0.01])
     assert len(flat) == 2 * 32 * 32
 
 
 @pytest.mark.parametrize("target", [126, 100, 60])
 def test_slightly_simplified_sheet_keeps_its_corners(target):
-    faces = tiles(np.zeros((9, 9)), np.ones((8, 8), bool), -1.0)
+    faces = tiles(np.zeros((9, 9)), np.ones((8, 8), bool), [-1.0])
     points, fewer = simplified(grid(np.zeros((9, 9))), faces, target)
     assert len(fewer) < len(faces)
     assert covered(points, fewer).sum() == pytest.approx(64.0)
@@ -83,7 +83,7 @@ def test_slightly_simplified_sheet_keeps_its_corners(target):
 def test_simplified_sheet_keeps_its_outline_and_shape():
     y, x = np.mgrid[0:65, 0:65] / 10.0
     points = grid(6.0 * np.sin(x) * np.cos(y))
-    faces = tiles(points[:, 2].reshape(65, 65), np.ones((64, 64), bool), 0.0)
+    faces = tiles(points[:, 2].reshape(65, 65), np.ones((64, 64), bool), [0.0])
     fewer_points, fewer_faces = simplified(points, faces, 2000)
     assert len(fewer_faces) <= 2000
     assert np.abs(covered(fewer_points, fewer_faces)).sum() == pytest.approx(64 * 64, rel=2e-3)
