@@ -49,7 +49,9 @@ class Covered:
         """(N, C) float32: values (F, 3, C) float32 of the faces' corners at the pixels."""
         a, b, c = np.ascontiguousarray(self.weights.T)  # planes: rows of three are slow
         planes = np.ascontiguousarray(corners.transpose(2, 1, 0))
-        found = [a * np.take(x, self.face) + b * np.take(y, self.face) + c * np.take(z, self.face) for x, y, z in planes]
+        found = [
+            a * np.take(x, self.face) + b * np.take(y, self.face) + c * np.take(z, self.face) for x, y, z in planes
+        ]
         return np.stack(found, axis=1)
 
 
