@@ -34,7 +34,10 @@ class Covered:
 
     def taken(self, chosen: np.ndarray) -> Covered:
         """Only what `chosen` (indices or bool) picks."""
-        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        if chosen.dtype == bool:
+            if chosen.all():
+                return self
+            chosen = np.flatnonzero(chosen)
         return Covered(*(np.take(each, chosen, axis=0) for each in (self.pixel, self.face, self.weights)))
 
     def part(self, which: slice) -> Covered:
@@ -75,6 +78,8 @@ def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0, f
         chosen = np.arange(first, last)
         parts.append(_filled(corners[chosen], chosen, low[chosen], rows[chosen], width, margin))
         first = last
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return Covered(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     return Covered(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("pixel", "face", "weights")))
@@ -105,10 +110,9 @@ def _filled(
     each = np.take(per_distance, face, axis=1)
     first, more = (along + across * (start + 0.5)) * each, across * each
     first[:, twice_area[face] <= _NO_AREA] = 1.0 / 3.0
-    first, more = (np.ascontiguousarray(planes.T, np.float32) for planes in (first, more))
-    weights = np.take(more, span, axis=0)
-    weights *= step[:, None].astype(np.float32)
-    weights += np.take(first, span, axis=0)
+    along_row, weights = step.astype(np.float32), np.empty((len(span), 3), np.float32)
+    for corner, (start_weight, change) in enumerate(zip(first.astype(np.float32), more.astype(np.float32))):
+        weights[:, corner] = np.take(change, span) * along_row + np.take(start_weight, span)
     return Covered(np.take(row * width + start, span) + step, np.take(number[face], span), weights)
 
 
@@ -155,7 +159,9 @@ def atlas(
     number = np.arange(len(inner))
     texel[inner.pixel - first * size] = number
     inner = inner.taken(texel[inner.pixel - first * size] == number)
-    rim = np.flatnonzero(np.isin(faces, outline(faces)).any(axis=1))
+    at_rim = np.zeros(len(uv), bool)
+    at_rim[outline(faces)] = True
+    rim = np.flatnonzero(at_rim[faces].any(axis=1))
     outer = covered(corners[rim], size, end, gutter, first)
     outer = outer.taken(texel[outer.pixel - first * size] < 0)
     outer = Covered(outer.pixel, rim[outer.face], outer.weights)
