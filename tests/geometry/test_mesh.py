@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry.mesh import Mesh, used_only
+from image_to_3d.worker.geometry.mesh import Mesh, face_vectors, used_only, vertex_normals
 from image_to_3d.worker.geometry.relief.tiles import tiles
 from image_to_3d.worker.geometry.simplify import outline, simplified
 
@@ -51,6 +51,17 @@ def test_used_only_drops_what_no_face_names():
     assert kept.tolist() == [1, 2, 4] and faces.tolist() == [[0, 2, 1]] and vertices[:, 0].tolist() == [3, 6, 12]
 
 
+def test_normals_are_those_of_trimesh_and_one_without_a_face_is_towards_the_viewer():
+    ball = trimesh.creation.icosphere(2)
+    ball.vertices *= (1.0, 2.0, 0.5)
+    vertices, faces = ball.vertices.astype(np.float32), ball.faces.astype(np.int32)
+    area = ball.area_faces[:, None]
+    np.testing.assert_allclose(face_vectors(vertices, faces) / 2.0, ball.face_normals * area, atol=1e-6)
+    weighted = trimesh.geometry.weighted_vertex_normals(len(vertices), faces, ball.face_normals, area.repeat(3, axis=1))
+    np.testing.assert_allclose(vertex_normals(vertices, faces), weighted, atol=1e-5)
+    assert vertex_normals(vertices, faces[:0])[0].tolist() == [0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (9, 9), (10, 30), (33, 17), (64, 50)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
@@ -70,6 +81,16 @@ def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
 def test_tiles_are_large_where_it_is_flat():
     flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), [0.01])
     assert len(flat) == 2 * 32 * 32
+
+
+@pytest.mark.parametrize("most", [0, 1500, 1800, 10**6])
+def test_tiles_are_no_larger_than_their_number_asks_for(most):
+    rng = np.random.default_rng(0)
+    height, usable = 0.1 * rng.random((40, 51)) ** 4, rng.random((39, 50)) < 0.95
+    each = [tiles(height, usable, [tolerance]) for tolerance in (0.0, 0.01, 0.03, 0.05)]
+    assert len({len(faces) for faces in each}) == 4
+    wanted = next((faces for faces in each if len(faces) <= most), each[-1])
+    assert np.array_equal(tiles(height, usable, (0.0, 0.01, 0.03, 0.05), most), wanted)
 
 
 @pytest.mark.parametrize("target", [126, 100, 60])
