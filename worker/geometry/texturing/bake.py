@@ -70,8 +70,7 @@ class _Surface:
 
     def oriented(self, under: Covered) -> tuple[np.ndarray, np.ndarray]:
         """Points and unit normals, both (N, 3) float32."""
-        corners = np.take(self._oriented, under.face, axis=0)
-        both = np.einsum("nk,nkc->nc", under.weights, corners)  # of six columns it is faster than `between`
+        both = under.between(self._oriented)
         across = both[:, 3:]
         across /= np.maximum(np.sqrt(np.einsum("nc,nc->n", across, across)), 1e-12)[:, None]
         return both[:, :3], across
