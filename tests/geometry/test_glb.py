@@ -91,6 +91,17 @@ def test_file_holds_one_named_textured_mesh(tmp_path):
     assert document["images"][0]["mimeType"] == "image/jpeg"
 
 
+@pytest.mark.parametrize("channels", [3, 4])
+def test_the_mean_colour_is_linear_and_of_what_is_shown(tmp_path, channels):
+    vertices = np.float32([[0, 0, 0], [3, 0, 0], [0, 3, 0], [5, 0, 0], [6, 0, 0], [5, 1, 0]])  # nine times as large
+    uv = np.float32([[0.1, 0.5], [0.2, 0.5], [0.1, 0.6], [0.7, 0.5], [0.8, 0.5], [0.7, 0.6]])
+    texture = np.full((8, 8, channels), 255, np.uint8)
+    texture[:, :4, :3], texture[:, 4:, :3] = (188, 10, 0), (0, 10, 255)
+    write_glb(Mesh(vertices, np.int32([[0, 1, 2], [3, 4, 5]]), uv, texture=texture), tmp_path / "a.glb", "a")
+    found = parsed(tmp_path / "a.glb")[0]["materials"][0]["extras"]["meanColour"]
+    assert found == pytest.approx([0.9 * 0.5029, 10 / 255 / 12.92, 0.1], abs=2e-4)
+
+
 def test_transparent_texture_is_a_png_with_its_very_pixels(tmp_path):
     mesh, path = sheet(channels=4, alpha=100), tmp_path / "a.glb"
     write_glb(mesh, path, "a", double_sided=False)

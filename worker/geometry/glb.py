@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.whole_file import WholeFile
-from .mesh import Mesh
+from .mesh import Mesh, lengths
 
 UNSEEN = "_UNSEEN"
 """The attribute (a float for each vertex) that says where no photo saw the surface; glTF wants the underscore."""
@@ -35,6 +35,8 @@ _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963  # ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP = 9729, 9987, 33071
 _ROUGHNESS = 0.9
+_SRGB = np.arange(256) / 255.0
+_LIGHT = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4)
 _CREASE = (
     0.87  # cosine of 30 degrees; normals at seams of the texture alone are the same, those at edges differ much more
 )
@@ -175,15 +177,14 @@ def _with_area(faces: np.ndarray, at: np.ndarray) -> np.ndarray:
 def _mean_colour(mesh: Mesh) -> list[float]:
     """Linear red, green, blue of the texture, as much of each as the surface shows of it."""
     height, width = mesh.texture.shape[:2]
-    middle = np.clip(mesh.uv[mesh.faces].mean(axis=1), 0.0, 1.0)
-    column = np.minimum((middle[:, 0] * width).astype(np.int64), width - 1)
-    row = np.minimum((middle[:, 1] * height).astype(np.int64), height - 1)
-    texels = mesh.texture[row, column].astype(np.float64) / 255.0
+    u, v = (np.clip(np.take(each, mesh.faces.T).mean(axis=0), 0.0, 1.0) for each in mesh.uv.T)
+    column = np.minimum((u * width).astype(np.int64), width - 1)
+    row = np.minimum((v * height).astype(np.int64), height - 1)
+    texels = mesh.texture[row, column]
     weight = mesh.face_areas() + 1e-30
     if mesh.texture.shape[2] == 4:
-        weight = weight * (texels[:, 3] + 1e-6)
-    linear = np.where(texels <= 0.04045, texels / 12.92, ((texels + 0.055) / 1.055) ** 2.4)[:, :3]
-    return np.round(np.average(linear, axis=0, weights=weight), 4).tolist()
+        weight = weight * (texels[:, 3] / 255.0 + 1e-6)
+    return np.round(np.average(_LIGHT[texels[:, :3]], axis=0, weights=weight), 4).tolist()
 
 
 def _material(mesh: Mesh, name: str, double_sided: bool) -> dict:
@@ -206,7 +207,7 @@ def _picture(texture: np.ndarray, jpeg_quality: int) -> tuple[bytes, str]:
 
 
 def _unit(normals: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    length = lengths(normals)[:, None]
     return np.where(length > 1e-6, normals / np.maximum(length, 1e-6), np.float32([0.0, 0.0, 1.0])).astype(np.float32)
 
 

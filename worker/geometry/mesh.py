@@ -52,7 +52,7 @@ class Mesh:
 
     def face_areas(self) -> np.ndarray:
         """(F,) float64 area of each triangle, in square units of the vertices."""
-        return 0.5 * np.linalg.norm(face_vectors(self.vertices, self.faces), axis=1)
+        return 0.5 * lengths(face_vectors(self.vertices, self.faces))
 
     @property
     def area(self) -> float:
@@ -98,22 +98,27 @@ def joined(mesh: Mesh, other: Mesh) -> Mesh:
 
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(F, 3) float64 normals of the faces whose length is twice the face's area."""
-    corners = vertices[faces].astype(np.float64)
-    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = (np.take(each, faces.T) for each in vertices.T.astype(np.float64))
+    bx, cx, by, cy, bz, cz = bx - ax, cx - ax, by - ay, cy - ay, bz - az, cz - az  # planes: rows of three are slow
+    return np.stack([by * cz - bz * cy, bz * cx - bx * cz, bx * cy - by * cx], axis=1)
+
+
+def lengths(vectors: np.ndarray) -> np.ndarray:
+    """(N,) how long vectors (N, 3) are, many times as fast as `np.linalg.norm`."""
+    x, y, z = vectors.T
+    return np.sqrt(x * x + y * y + z * z)
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """(V, 3) float32 unit normals, area-weighted; +Z where no face gives a direction."""
-    vectors = face_vectors(vertices, faces)
-    total = np.empty((len(vertices), 3))
-    for axis in range(3):
-        weights = np.repeat(vectors[:, axis], 3)
-        total[:, axis] = np.bincount(faces.ravel(), weights, minlength=len(vertices))
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    flat = length[:, 0] < 1e-30
+    corner, count = faces.ravel(), len(vertices)
+    vectors = face_vectors(vertices, faces).T
+    total = np.stack([np.bincount(corner, np.repeat(each, 3), minlength=count) for each in vectors], axis=1)
+    length = lengths(total)
+    flat = length < 1e-30
     total[flat] = (0.0, 0.0, 1.0)
     length[flat] = 1.0
-    return (total / length).astype(np.float32)
+    return (total / length[:, None]).astype(np.float32)
 
 
 def used_only(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

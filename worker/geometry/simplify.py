@@ -47,14 +47,11 @@ def simplified(points: np.ndarray, faces: np.ndarray, target: int) -> tuple[np.n
 
 def outline(faces: np.ndarray) -> np.ndarray:
     """(E, 2) directed edges (as their face walks them) that only one face has."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    size = int(faces.max()) + 1
-    low, high = edges.min(axis=1), edges.max(axis=1)
-    key = low * size + high
+    start = faces.T.astype(np.int64).ravel()  # all first corners, all second, all third
+    end = np.roll(start, -len(faces))
+    key = np.minimum(start, end) * (int(faces.max()) + 1) + np.maximum(start, end)
     order = np.argsort(key, kind="stable")
     ordered = key[order]
-    alone = np.ones(len(ordered), bool)
-    same = ordered[1:] == ordered[:-1]
-    alone[1:] &= ~same
-    alone[:-1] &= ~same
-    return edges[order[alone]]
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1], [True]])
+    alone = order[begins[1:] & begins[:-1]]
+    return np.stack([start[alone], end[alone]], axis=1)

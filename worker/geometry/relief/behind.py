@@ -82,17 +82,18 @@ def _layer(
     if edge.sum() < _FEW:
         return None
     away, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)
-    nearest = tuple(nearest)
-    beyond, hiding = depth[nearest], steps.hiding[nearest]
-    offset = np.indices(depth.shape) - nearest
-    along = (offset * steps.towards[:, nearest[0], nearest[1]]).sum(axis=0) > _AHEAD * away
+    flat = nearest[0] * depth.shape[1] + nearest[1]
+    beyond, hiding, reach = (np.take(each, flat) for each in (depth, steps.hiding, steps.reach))
     as_near = (depth <= hiding * _SLOPES) & (depth >= hiding * _THICK) & (depth * (1.0 + cut) < beyond)
-    hidden = along & as_near & (away <= OVERLAP + steps.reach[nearest])
+    hidden = as_near & (away <= OVERLAP + reach)
+    towards = np.take(steps.towards.reshape(2, -1), flat[hidden], axis=1)
+    along = ((np.stack(np.nonzero(hidden)) - nearest[:, hidden]) * towards).sum(axis=0)
+    hidden[hidden] = along > _AHEAD * away[hidden]
     known = ~hidden & (depth * (1.0 + cut) >= beyond) & (depth <= beyond * _BEYOND) & np.isfinite(depth)
     if not hidden.any() or not known.any():
         return None
-    coarse = carried_on(*_halved(_planes(lattice, known), known), _ROUNDS)
-    coarse = np.stack([_doubled(each, known.shape) for each in coarse.transpose(2, 0, 1)], axis=2)
+    coarse = _carried_on(*_halved(_planes(lattice, known), known), _ROUNDS)
+    coarse = np.stack([_doubled(each, known.shape) for each in coarse])
     values = _evaluated(coarse, np.indices(known.shape), lattice.inverse[known])
     rim = known & ndimage.binary_dilation(hidden, np.ones((3, 3), bool), OVERLAP)
     deeper = np.minimum(values, lattice.inverse / (1.0 + cut))
@@ -120,10 +121,10 @@ def _apron(
     inside = np.pad(np.ones(surface.shape, bool), margins)
     ring &= inside
     known = np.pad(far.known[pick], margins) | (ring & np.pad(visible[pick], margins))
-    planes = np.pad(_planes(lattice, visible)[pick], (*margins, (0, 0)))
+    planes = np.pad(_planes(lattice, visible)[:, *pick], ((0, 0), *margins))
     place = [(np.arange(n) - m[0]) * (i[-1] / (len(i) - 1)) for n, i, m in zip(known.shape, index, margins)]
     place = np.stack(np.meshgrid(*place, indexing="ij"))
-    values = _evaluated(carried_on(planes, known, _ROUNDS), place, lattice.inverse[visible])
+    values = _evaluated(_carried_on(planes, known, _ROUNDS), place, lattice.inverse[visible])
     limit = np.where(np.isfinite(depth), lattice.inverse, np.inf)
     limit = np.pad(ndimage.minimum_filter(limit, 2 * _STEP + 3)[pick], margins)
     limit = np.where(beyond, nearest, limit)
@@ -140,16 +141,16 @@ def _every(side: int, step: int) -> np.ndarray:
 
 
 def _planes(lattice: Lattice, known: np.ndarray) -> np.ndarray:
-    """(R, C, 3) of the planes that touch the known surface: inverse depth at the first vertex, its change from row to
+    """(3, R, C) of the planes that touch the known surface: inverse depth at the first vertex, its change from row to
     row and from column to column."""
     inverse, place = np.where(known, lattice.inverse, 0.0), np.indices(known.shape)
     slope = np.stack([_slope(inverse, known, lattice.cut_y), _slope(inverse.T, known.T, lattice.cut_x.T).T])
-    return np.concatenate([[inverse - (slope * place).sum(axis=0)], slope]).transpose(1, 2, 0)
+    return np.concatenate([[inverse - (slope * place).sum(axis=0)], slope])
 
 
 def _evaluated(planes: np.ndarray, place: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(R, C) inverse depth of planes (R, C, 3) at places (2, R, C), none beyond those that are known (n,)."""
-    return np.clip(planes[..., 0] + (planes[..., 1:].transpose(2, 0, 1) * place).sum(axis=0), known.min(), known.max())
+    """(R, C) inverse depth of planes (3, R, C) at places (2, R, C), none beyond those that are known (n,)."""
+    return np.clip(planes[0] + (planes[1:] * place).sum(axis=0), known.min(), known.max())
 
 
 def _slope(values: np.ndarray, known: np.ndarray, torn: np.ndarray) -> np.ndarray:
@@ -265,35 +266,44 @@ def carried_on(values: np.ndarray, known: np.ndarray, rounds: int = 0) -> np.nda
     rounds: of relaxation at each level towards what is harmonic: a plane that is known all around a hole goes on as a
     plane (cascadic multigrid, Bornemann and Deuflhard 1996).
     """
+    planes = np.moveaxis(values, 2, 0).astype(np.result_type(values, np.float32), order="C")
+    return np.moveaxis(_carried_on(planes, known, rounds), 0, 2)
+
+
+def _carried_on(values: np.ndarray, known: np.ndarray, rounds: int) -> np.ndarray:
+    """As `carried_on`, of planes (C, H, W): rows of three are slow."""
     if min(known.shape) <= 1 or known.all():
-        return values if known.all() else np.broadcast_to(values[known].mean(axis=0), values.shape).copy()
-    coarse = carried_on(*_halved(values, known), rounds)
-    zoomed = np.stack([_doubled(coarse[..., c], known.shape) for c in range(values.shape[2])], axis=2)
-    return _relaxed(np.where(known[..., None], values, zoomed), ~known[..., None], rounds)
+        return values if known.all() else np.repeat(values[:, known].mean(axis=1), known.size).reshape(-1, *known.shape)
+    coarse = _carried_on(*_halved(values, known), rounds)
+    zoomed = np.stack([_doubled(each, known.shape) for each in coarse])
+    return _relaxed(np.where(known, values, zoomed), ~known, rounds)
 
 
 def _relaxed(values: np.ndarray, free: np.ndarray, rounds: int) -> np.ndarray:
-    """Values (H, W, C) where those that are free (H, W, 1) were so often put onto the mean of those beside them."""
-    whole = np.pad(values, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    inner = whole[1:-1, 1:-1]
+    """Values (C, H, W) where those that are free (H, W) were so often put onto the mean of those beside them."""
+    whole = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    inner = whole[:, 1:-1, 1:-1]
     for _ in range(rounds):
-        mean = whole[:-2, 1:-1] + whole[2:, 1:-1]
-        mean += whole[1:-1, :-2]
-        mean += whole[1:-1, 2:]
-        mean /= 4.0
+        mean = whole[:, :-2, 1:-1] + whole[:, 2:, 1:-1]
+        mean += whole[:, 1:-1, :-2]
+        mean += whole[:, 1:-1, 2:]
+        mean *= 0.25
         np.copyto(inner, mean, where=free)
-        whole[0], whole[-1] = whole[1], whole[-2]
         whole[:, 0], whole[:, -1] = whole[:, 1], whole[:, -2]
+        whole[..., 0], whole[..., -1] = whole[..., 1], whole[..., -2]
     return inner
 
 
 def _halved(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of what is known in each two by two values (H, W, C), and whether something is."""
-    weight = known[..., None].astype(np.float64)
-    pad = [(0, side % 2) for side in known.shape] + [(0, 0)]
-    total, count = (np.pad(each, pad) for each in (values * weight, weight))
-    total, count = (each[::2, ::2] + each[::2, 1::2] + (each[1::2, ::2] + each[1::2, 1::2]) for each in (total, count))
-    return total / np.maximum(count, 1.0), count[..., 0] > 0
+    """The mean of what is known in each two by two values (C, H, W), and whether something is."""
+    weight = known.astype(values.dtype)
+    pad = [(0, side % 2) for side in known.shape]
+    total, count = np.pad(values * weight, [(0, 0), *pad]), np.pad(weight, pad)
+    total, count = (
+        each[..., ::2, ::2] + each[..., ::2, 1::2] + (each[..., 1::2, ::2] + each[..., 1::2, 1::2])
+        for each in (total, count)
+    )
+    return total / np.maximum(count, 1.0), count > 0
 
 
 def _doubled(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -310,15 +320,19 @@ def coloured(photo: np.ndarray, found: Hidden) -> np.ndarray:
     rgb = np.pad(np.asarray(small, np.float32), (*found.margins, (0, 0)))
     inside = found.known & ~ndimage.binary_dilation(found.hidden, iterations=2)  # at the edge colours are mixed
     inside = inside if inside.any() else found.known
-    carried = carried_on(rgb, inside) + _mirrored_detail(rgb, inside)
-    return np.clip(np.rint(np.where((found.hidden | ~inside)[..., None], carried, rgb)), 0, 255).astype(np.uint8)
+    colours, free = carried_on(rgb, inside), np.flatnonzero(~inside)
+    colours = np.stack([np.take(colours[..., each], free) for each in range(3)], axis=1)
+    colours += _mirrored_detail(rgb, inside, free)
+    rgb.reshape(-1, 3)[free] = np.clip(np.rint(colours), 0, 255)
+    return rgb.astype(np.uint8)
 
 
-def _mirrored_detail(rgb: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(H, W, 3) what is finer than a blur, mirrored about the edge of what is known; 0 where that shows nothing."""
+def _mirrored_detail(rgb: np.ndarray, known: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """(n, 3) of free pixels (n,), the numbers of those that are not known: what is finer than a blur, mirrored about
+    the edge of what is known; 0 where that shows nothing."""
     detail = (rgb - blurred(rgb, known, _FINE)) * known[..., None]
     edge = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    row, column = 2 * edge - np.indices(known.shape)
-    there = (row >= 0) & (row < known.shape[0]) & (column >= 0) & (column < known.shape[1])
-    row, column = np.where(there, row, 0), np.where(there, column, 0)
-    return np.where(there[..., None], detail[row, column], 0.0)
+    (rows, columns), (row, column) = known.shape, 2 * np.take(edge.reshape(2, -1), free, axis=1)
+    row, column = row - free // columns, column - free % columns
+    there = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    return np.take(detail.reshape(-1, 3), np.where(there, row * columns + column, 0), axis=0) * there[:, None]

@@ -189,7 +189,8 @@ def _surface(inverse: np.ndarray, lattice: Lattice, view: _View, target: int) ->
     patch = silhouette.patch(inverse, lattice)
     points = np.column_stack([patch.position, view.height(patch.inverse)])
     height = points[: lattice.inverse.size, 2].reshape(lattice.inverse.shape)
-    faces = np.concatenate([_tiled(height, silhouette.whole_cells(lattice), target), patch.faces])
+    whole = tiles(height, silhouette.whole_cells(lattice), _TILE_TOLERANCES, _TILE_EXCESS * target)
+    faces = np.concatenate([whole, patch.faces])
     if not len(faces):
         raise ValueError("nothing is left of the depth map to build a mesh from; choose another picture or mask")
     return _Surface(points, faces, patch.steps, patch.line)
@@ -217,15 +218,6 @@ def _with_margins(camera: PinholeCamera, hidden: Hidden) -> PinholeCamera:
         cx=camera.cx + across * left,
         cy=camera.cy + down * top,
     )
-
-
-def _tiled(height: np.ndarray, whole: np.ndarray, target: int) -> np.ndarray:
-    """Triangles of the whole cells, tiled more coarsely the farther their number is from the target."""
-    for tolerance in _TILE_TOLERANCES:
-        faces = tiles(height, whole, tolerance)
-        if len(faces) <= _TILE_EXCESS * target:
-            break
-    return faces
 
 
 def _open(surface: _Surface, view: _View, target: int) -> _Sheet:

@@ -46,10 +46,12 @@ def smooth(inverse: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
     u, w = start, _gradient(ndimage.gaussian_filter(inverse, 1.0).astype(np.float32))
     p, r = np.zeros_like(w), np.zeros((2, *w.shape), np.float32)
     ahead_u, ahead_w = u, w
-    pull, rest = _STEP * data * inverse, 1.0 / (1.0 + _STEP * data)
+    pull, rest, bend = _STEP * data * inverse, 1.0 / (1.0 + _STEP * data), _BEND * strength
     for _ in range(ROUNDS):
-        p = _within(p + _STEP * (_gradient(ahead_u) - ahead_w), strength)
-        r = _within(r + _STEP * _gradient(ahead_w), _BEND * strength)
+        rise = _gradient(ahead_u)
+        rise -= ahead_w
+        p = _within(p, rise, strength)
+        r = _within(r, _gradient(ahead_w), bend)
         before_u, before_w = u, w
         u = (u + _STEP * _divergence(p) + pull) * rest
         w = w + _STEP * (p + _divergence(r))
@@ -58,31 +60,41 @@ def smooth(inverse: np.ndarray, uncertainty: np.ndarray) -> np.ndarray:
 
 
 def _gradient(values: np.ndarray) -> np.ndarray:
-    """(..., 2, H, W) of values (..., H, W): the change to the next pixel below and to the right, 0 at the last."""
-    found = np.zeros((*values.shape[:-2], 2, *values.shape[-2:]), np.float32)
-    np.subtract(values[..., 1:, :], values[..., :-1, :], out=found[..., 0, :-1, :])
-    np.subtract(values[..., 1:], values[..., :-1], out=found[..., 1, :, :-1])
+    """(..., 2, H, W) of values (..., H, W): the change to the next pixel below and to the right, 0 at the last. Over
+    rows one behind another, as many short ones are slow."""
+    *more, height, width = values.shape
+    flat, found = values.reshape(*more, -1), np.empty((*more, 2, height * width), np.float32)
+    for each, step in ((found[..., 0, :], width), (found[..., 1, :], 1)):
+        np.subtract(flat[..., step:], flat[..., :-step], out=each[..., :-step])
+    found = found.reshape(*more, 2, height, width)
+    found[..., 0, -1, :] = found[..., 1, :, -1] = 0.0
     return found
 
 
 def _divergence(field: np.ndarray) -> np.ndarray:
     """(..., H, W) of a field (..., 2, H, W): the negative adjoint of `_gradient`."""
-    down, right = field[..., 0, :-1, :], field[..., 1, :, :-1]
-    found = np.zeros((*field.shape[:-3], *field.shape[-2:]), np.float32)
-    found[..., :-1, :] = down
-    found[..., 1:, :] -= down
-    found[..., :-1] += right
-    found[..., 1:] -= right
+    down, right = field[..., 0, :, :], field[..., 1, :, :].copy()
+    right[..., -1] = 0.0
+    found = np.zeros_like(right)
+    found[..., :-1, :] = down[..., :-1, :]
+    found[..., 1:, :] -= down[..., :-1, :]
+    found += right
+    found.reshape(*right.shape[:-2], -1)[..., 1:] -= right.reshape(*right.shape[:-2], -1)[..., :-1]
     return found
 
 
-def _within(field: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """The field (..., H, W), which it may overwrite, with vectors longer than the radius (H, W) made as long."""
+def _within(field: np.ndarray, rise: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """The field (..., H, W), which is overwritten, a step along its rise, which is too, and its vectors that are longer
+    than the radius (H, W) then made as long."""
+    rise *= _STEP
+    field += rise
     first, *others = field.reshape(-1, *field.shape[-2:])
     square = first * first
     for each in others:  # many times as fast as a sum over short axes
         square += each * each
-    field /= np.maximum(np.float32(1.0), np.sqrt(square) / radius)
+    np.sqrt(square, out=square)
+    square /= radius
+    field /= np.maximum(np.float32(1.0), square, out=square)
     return field
 
 
@@ -93,6 +105,7 @@ SMALLEST = 0.03
 """Of the picture: what a plane covers at least."""
 
 _GUESSES, _VOTERS = 160, 4000  # pixels whose planes are tried, and that are asked each time
+_AT_ONCE = 20  # guesses, so that what is told of all voters stays in the processor's cache
 _NEAR, _LIMIT = 0.5, 0.05  # of the uncertainty, and of ln z at most: within that a pixel lies on a plane
 _ALIKE = float(np.cos(np.radians(25.0)))  # cosine of the angle between a plane and the surface's own slope
 _FADE = 2.0  # of that distance: where a plane no longer pulls at all
@@ -180,12 +193,13 @@ def _guessed(seen: _Map, free: np.ndarray, rng: np.random.Generator) -> np.ndarr
     """The plane through one of the free pixels (their numbers), sloped as it is, that most of some others lie on."""
     tried = rng.choice(free, min(len(free), _GUESSES), replace=False)
     asked = rng.choice(free, min(len(free), _VOTERS), replace=False)
-    flat = {name: getattr(seen, name).ravel() for name in ("inverse", "rows", "columns", "near")}
+    inverse, rows, columns = (each.ravel() for each in (seen.inverse, seen.rows, seen.columns))
     down, right = seen.slope.reshape(2, -1)[:, tried]
-    start = flat["inverse"][tried] - down * flat["rows"][tried] - right * flat["columns"][tried]
-    there = start[:, None] + down[:, None] * flat["rows"][asked] + right[:, None] * flat["columns"][asked]
-    normals = seen.normals.reshape(3, -1)
-    alike = normals[:, tried].T @ normals[:, asked] > _ALIKE
-    votes = ((np.abs(there / flat["inverse"][asked] - 1.0) < flat["near"][asked]) & alike).sum(axis=1)
-    best = int(votes.argmax())
-    return np.array([start[best], down[best], right[best]], np.float64)
+    start = inverse[tried] - down * rows[tried] - right * columns[tried]
+    guesses, normals = np.stack([start, down, right], axis=1), seen.normals.reshape(3, -1)
+    places = np.stack([np.ones_like(rows[asked]), rows[asked], columns[asked]]) / inverse[asked]
+    near, facing, votes = seen.near.ravel()[asked], normals[:, asked], []
+    for some in (slice(first, first + _AT_ONCE) for first in range(0, len(tried), _AT_ONCE)):
+        on = (np.abs(guesses[some] @ places - 1.0) < near) & (normals[:, tried[some]].T @ facing > _ALIKE)
+        votes += map(np.count_nonzero, on)
+    return guesses[int(np.argmax(votes))].astype(np.float64)

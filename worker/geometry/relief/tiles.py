@@ -9,29 +9,33 @@ Must not know meshes or cameras.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _SIZE = 2  # larger ones are no quicker, and triangles end up to six times as uneven with 8
 
 
-def tiles(height: np.ndarray, usable: np.ndarray, tolerance: float) -> np.ndarray:
+def tiles(height: np.ndarray, usable: np.ndarray, tolerances: Sequence[float], most: float = np.inf) -> np.ndarray:
     """(F, 3) int64 triangles over lattice vertices (numbered row by row), clockwise on screen.
 
     height: (R, C) of the surface in cells, where being flat is judged. usable: (R-1, C-1) bool, the cells to cover.
-    tolerance: how far, in cells, a vertex that is left out may lie from the tile.
+    tolerances: how far, in cells, a vertex that is left out may lie from the tile; the first of them that gives no more
+    than `most` triangles, or else the last.
     """
-    large = _merged(usable, height, tolerance)
-    taken = np.zeros_like(usable)
-    within = taken[: _SIZE * large.shape[0], : _SIZE * large.shape[1]]
-    within[:] = np.repeat(np.repeat(large, _SIZE, axis=0), _SIZE, axis=1)
-    leaves = {_SIZE: tuple(_SIZE * index for index in np.nonzero(large)), 1: np.nonzero(usable & ~taken)}
-    corner = np.zeros(height.shape, bool)
-    others = np.nonzero(~usable)  # cells that are covered elsewhere, with all four corners
-    for size, (row, column) in (*leaves.items(), (1, others)):
-        for down, right in ((0, 0), (0, size), (size, size), (size, 0)):
-            corner[row + down, column + right] = True
-    parts = [_tile_faces(corner, height, size, row, column) for size, (row, column) in leaves.items()]
-    return np.concatenate(parts)
+    for tolerance in tolerances:
+        large = _merged(usable, height, tolerance)
+        corner, between = _corners(usable.shape, large)
+        count = 2 * (usable.sum() - 4 * large.sum()) + np.where(between, between + 4, 2)[large].sum()
+        if count <= most:
+            break
+    single = usable.copy()
+    single[: _SIZE * large.shape[0], : _SIZE * large.shape[1]] &= ~_spread(large)
+    ring = _rings(large & (between > 0), _SIZE, height.shape[1])
+    centre = ring[:, 0] + height.shape[1] + 1
+    plain = (_rings(large & (between == 0), _SIZE, height.shape[1])[:, ::_SIZE], _rings(single, 1, height.shape[1]))
+    quads = [_split_quads(each, height.ravel()) for each in plain]
+    return np.concatenate([quads[0], _fans(ring, corner.ravel()[ring], centre), quads[1]])
 
 
 def _merged(usable: np.ndarray, height: np.ndarray, tolerance: float) -> np.ndarray:
@@ -46,18 +50,30 @@ def _merged(usable: np.ndarray, height: np.ndarray, tolerance: float) -> np.ndar
     return whole.all(axis=(1, 3)) & (bend <= 2.0 * tolerance)
 
 
-def _tile_faces(corner: np.ndarray, height: np.ndarray, size: int, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    columns = corner.shape[1]
+def _corners(cells: tuple[int, int], large: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R, C) bool, which vertices are a tile's corner, if what is not in a large one is single cells; and how many of
+    the vertices in the middle of a large tile's sides are."""
+    corner = np.zeros((cells[0] + 1, cells[1] + 1), bool)
+    rows, columns = (_SIZE * side for side in large.shape)
+    single = np.ones(cells, bool)
+    single[:rows, :columns] = ~_spread(large)
+    for found, tile in ((corner, single), (corner[: rows + 1 : _SIZE, : columns + 1 : _SIZE], large)):
+        for side in (found[:-1, :-1], found[:-1, 1:], found[1:, :-1], found[1:, 1:]):
+            side |= tile
+    across, down = corner[: rows + 1 : 2, 1:columns:2], corner[1:rows:2, : columns + 1 : 2]
+    return corner, across[:-1] + across[1:].astype(np.int64) + down[:, :-1] + down[:, 1:]
+
+
+def _spread(large: np.ndarray) -> np.ndarray:
+    """(r * _SIZE, c * _SIZE) bool, which cells are in a large tile (r, c)."""
+    return np.repeat(np.repeat(large, _SIZE, axis=0), _SIZE, axis=1)
+
+
+def _rings(tile: np.ndarray, size: int, columns: int) -> np.ndarray:
+    """(n, 4 size) vertices clockwise around the tiles that `tile` (r, c) bool chooses; so many vertices in a row."""
     down, right = _outline(size)
-    ring = (row[:, None] + down) * columns + column[:, None] + right  # (n, 4 size) vertices clockwise
-    used = corner.ravel()[ring]
-    plain = used.sum(axis=1) == 4
-    faces = [_split_quads(ring[plain][:, ::size], height.ravel())]
-    ring, used = ring[~plain], used[~plain]
-    if len(ring):
-        centre = (row[~plain] + size // 2) * columns + column[~plain] + size // 2
-        faces.append(_fans(ring, used, centre))
-    return np.concatenate(faces)
+    row, column = (size * index[:, None] for index in np.nonzero(tile))
+    return (row + down) * columns + column + right
 
 
 def _outline(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,10 +84,11 @@ def _outline(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _split_quads(quads: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Two triangles for each quad (n, 4), split along the diagonal whose ends differ less in height."""
-    h = height[quads]
-    other = np.abs(h[:, 0] - h[:, 2]) > np.abs(h[:, 1] - h[:, 3])
-    quads = np.where(other[:, None], np.roll(quads, -1, axis=1), quads)
-    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    a, b, c, d = quads.T
+    ha, hb, hc, hd = (np.take(height, each) for each in (a, b, c, d))
+    other = np.abs(ha - hc) > np.abs(hb - hd)
+    a, b, c, d = (np.where(other, after, each) for each, after in ((a, b), (b, c), (c, d), (d, a)))
+    return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
 
 
 def _fans(ring: np.ndarray, used: np.ndarray, centre: np.ndarray) -> np.ndarray:

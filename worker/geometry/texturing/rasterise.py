@@ -34,7 +34,10 @@ class Covered:
 
     def taken(self, chosen: np.ndarray) -> Covered:
         """Only what `chosen` (indices or bool) picks."""
-        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        if chosen.dtype == bool:
+            if chosen.all():
+                return self
+            chosen = np.flatnonzero(chosen)
         return Covered(*(np.take(each, chosen, axis=0) for each in (self.pixel, self.face, self.weights)))
 
     def part(self, which: slice) -> Covered:
@@ -43,7 +46,12 @@ class Covered:
 
     def interpolated(self, values: np.ndarray, faces: np.ndarray) -> np.ndarray:
         """(N, C) float32: values (V, C) of the vertices at the pixels; faces (F, 3)."""
-        return self.between(values[faces].astype(np.float32, copy=False))
+        weights, corners = np.ascontiguousarray(self.weights.T), faces.T
+        found = []
+        for plane in values.T.astype(np.float32, copy=False):  # one after the other: rows of two are slow
+            a, b, c = (np.take(plane[corner], self.face) * weight for corner, weight in zip(corners, weights))
+            found.append(a + b + c)
+        return np.stack(found, axis=1)
 
     def between(self, corners: np.ndarray) -> np.ndarray:
         """(N, C) float32: values (F, 3, C) float32 of the faces' corners at the pixels."""
@@ -70,6 +78,8 @@ def covered(corners: np.ndarray, width: int, height: int, margin: float = 0.0, f
         chosen = np.arange(first, last)
         parts.append(_filled(corners[chosen], chosen, low[chosen], rows[chosen], width, margin))
         first = last
+    if len(parts) == 1:
+        return parts[0]
     if not parts:
         return Covered(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
     return Covered(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("pixel", "face", "weights")))
@@ -79,11 +89,10 @@ def _filled(
     corners: np.ndarray, number: np.ndarray, low: np.ndarray, rows: np.ndarray, width: int, margin: float
 ) -> Covered:
     """What triangles (F, 3, 2) with these numbers cover in `rows` rows each, from row `low` on."""
-    slope, offset, twice_area = _edges(corners)
+    *edges, twice_area, per_distance = _edges(corners)
     face, step = runs(rows)
     row = low[face] + step
-    # one plane for each edge: minima over planes are many times as fast as over the last axis
-    across, down, along = (np.take(planes, face, axis=1) for planes in (slope[..., 0].T, slope[..., 1].T, offset.T))
+    across, down, along = (np.take(planes, face, axis=1) for planes in edges)
     along += down * (row + 0.5)  # edge functions at x = 0
     with np.errstate(divide="ignore", invalid="ignore"):
         crossing = -(along + margin) / across
@@ -98,13 +107,12 @@ def _filled(
     if not margin:
         count[twice_area[face] <= 0] = 0
     span, step = runs(np.maximum(count, 0))
-    each = np.take(_per_distance(corners, twice_area).T, face, axis=1)
+    each = np.take(per_distance, face, axis=1)
     first, more = (along + across * (start + 0.5)) * each, across * each
     first[:, twice_area[face] <= _NO_AREA] = 1.0 / 3.0
-    first, more = (np.ascontiguousarray(planes.T, np.float32) for planes in (first, more))
-    weights = np.take(more, span, axis=0)
-    weights *= step[:, None].astype(np.float32)
-    weights += np.take(first, span, axis=0)
+    along_row, weights = step.astype(np.float32), np.empty((len(span), 3), np.float32)
+    for corner, (start_weight, change) in enumerate(zip(first.astype(np.float32), more.astype(np.float32))):
+        weights[:, corner] = np.take(change, span) * along_row + np.take(start_weight, span)
     return Covered(np.take(row * width + start, span) + step, np.take(number[face], span), weights)
 
 
@@ -114,25 +122,19 @@ def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
 
 
-def _edges(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes (F, 3, 2) and offsets (F, 3) of the signed distances to the edge opposite of each corner, positive
-    inside, and twice the areas (F,)."""
-    begin, end = corners[:, [1, 2, 0]], corners[:, [2, 0, 1]]
-    edge = end - begin
-    length = np.sqrt(edge[..., 0] ** 2 + edge[..., 1] ** 2)
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    signed = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-    scale = np.where(signed < 0, -1.0, 1.0)[:, None] / np.maximum(length, 1e-12)
-    slope = np.stack([-edge[..., 1] * scale, edge[..., 0] * scale], axis=2)
-    return slope, -(slope[..., 0] * begin[..., 0] + slope[..., 1] * begin[..., 1]), np.abs(signed)
-
-
-def _per_distance(corners: np.ndarray, twice_area: np.ndarray) -> np.ndarray:
-    """(F, 3) barycentric weights per distance to the edges; nothing where a triangle has no area."""
-    edge = corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]]
-    length = np.sqrt(edge[..., 0] ** 2 + edge[..., 1] ** 2)
-    has_area = (twice_area > _NO_AREA)[:, None]
-    return np.divide(length, twice_area[:, None], where=has_area, out=np.zeros_like(length))
+def _edges(corners: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Slopes to the right and down and offsets, each (3, F), of the signed distances to the edge opposite of each
+    corner, positive inside; twice the areas (F,); and (3, F) barycentric weights per distance, nothing where a triangle
+    has no area. One plane for each edge: rows of three are slow."""
+    x, y = np.ascontiguousarray(corners.transpose(2, 1, 0))
+    begin_x, begin_y = x[[1, 2, 0]], y[[1, 2, 0]]
+    edge_x, edge_y = x[[2, 0, 1]] - begin_x, y[[2, 0, 1]] - begin_y
+    length = np.sqrt(edge_x**2 + edge_y**2)
+    signed = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    scale = np.where(signed < 0, -1.0, 1.0) / np.maximum(length, 1e-12)
+    across, down, twice_area = -edge_y * scale, edge_x * scale, np.abs(signed)
+    per_distance = np.divide(length, twice_area, where=twice_area > _NO_AREA, out=np.zeros_like(length))
+    return across, down, -(across * begin_x + down * begin_y), twice_area, per_distance
 
 
 def runs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,7 +159,9 @@ def atlas(
     number = np.arange(len(inner))
     texel[inner.pixel - first * size] = number
     inner = inner.taken(texel[inner.pixel - first * size] == number)
-    rim = np.flatnonzero(np.isin(faces, outline(faces)).any(axis=1))
+    at_rim = np.zeros(len(uv), bool)
+    at_rim[outline(faces)] = True
+    rim = np.flatnonzero(at_rim[faces].any(axis=1))
     outer = covered(corners[rim], size, end, gutter, first)
     outer = outer.taken(texel[outer.pixel - first * size] < 0)
     outer = Covered(outer.pixel, rim[outer.face], outer.weights)
@@ -234,4 +238,6 @@ def _ahead(seen: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def _inverse_depth(corners: np.ndarray, found: Covered) -> np.ndarray:
     """(N,) float64 where triangles (F, 3, 3) cover pixels: it is linear on the screen, depth is not."""
-    return np.einsum("nk,nk->n", np.take(1.0 / corners[..., 2], found.face, axis=0), found.weights)
+    inverse = (1.0 / corners[..., 2]).T
+    a, b, c = (np.take(each, found.face) * weight for each, weight in zip(inverse, found.weights.T))
+    return a + b + c
