@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy import ndimage
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
@@ -110,6 +111,7 @@ class SceneEstimator:
 def _sky(solid: np.ndarray) -> np.ndarray:
     """(h, w) bool, where the network is sure enough that there is no surface; solid: logits that there is one.
 
-    Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air.
+    Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air. From there it
+    goes on as far as it is likelier than a surface (hysteresis, Canny 1986): else its rim hangs in the air in scraps.
     """
-    return large_parts(solid < SURE_OF_SKY, LEAST_SKY)
+    return ndimage.binary_propagation(large_parts(solid < SURE_OF_SKY, LEAST_SKY), mask=solid < 0.0)
