@@ -141,3 +141,13 @@ def test_what_was_made_steep_is_no_flight_of_stairs():
     fine, _ = refined(stairs, np.ones(stairs.shape, bool), photo, 512, np.full(stairs.shape, 0.3, np.float32))
     between = (np.minimum(np.abs(fine - 0.36), np.abs(fine - 0.30)) > 0.01).mean()
     assert between < 0.002
+
+
+def test_where_a_network_is_unsure_nothing_of_what_is_near_stays_on_what_is_far():
+    small, mask = smeared(), disc(512)
+    photo = np.uint8(ndimage.gaussian_filter(photo_of(mask).astype(np.float32), (1.5, 1.5, 0.0)))  # edges are mixed
+    valid = np.ones(small.shape, bool)
+    fine, _ = refined(small, valid, photo, 512, np.full(small.shape, 0.05, np.float32))
+    ghost = np.abs(photo.astype(int) - (40, 60, 90)).sum(axis=2) > 40
+    assert not (ghost & (fine < 0.65)).any()
+    assert ((fine > 0.65) & ~ndimage.binary_dilation(mask, iterations=8)).sum() == 0

@@ -40,6 +40,10 @@ _ALONE = 0.6  # a step has at least this share of the change over a wider window
 _ON = 0.05
 """Share of a step within which a pixel lies on its surface already, and keeps its detail. At .15 what bicubic
 enlargement rings by, .07 of the step, stayed, and seen from beside every outline was a comb."""
+_RIM = 0.5
+"""Where a network is unsure the near surface reaches so many of the map's pixels beyond its edge: colours are mixed
+there, and on the far surface they are a ghost of the outline in the sky (dilation of what is near, as in rendering from
+depth images, Fehn 2004). At half of it a man and a lamp leave dotted lines there."""
 _COLOUR_NOISE = 0.06  # difference of colours (0 to 1) below which they say little about where the edge is
 _COLOUR_WEIGHT = 0.8  # of the photo against the depth map, where each is fully certain
 
@@ -62,10 +66,11 @@ def refined(
     fine = np.clip(fine, source.min(), source.max())
     finer = _resized(valid.astype(np.float32), shape, Image.Resampling.BILINEAR) > 0.5
     if uncertainty is None:
-        ramps = _ramps(source, _STEPS[0])
+        ramps, rim = _ramps(source, _STEPS[0]), 0
     else:
         ramps = _ramps(source, np.clip(_DOUBTS * uncertainty, *_STEPS)) | _stairs(source)
-    return _split(fine, source, photo, ramps).astype(np.float32), finer
+        rim = round(_RIM * shape[0] / source.shape[0])
+    return _split(fine, source, photo, ramps, rim=rim).astype(np.float32), finer
 
 
 def steepened(inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -83,16 +88,18 @@ def steepened(inverse_depth: np.ndarray, valid: np.ndarray, photo: np.ndarray) -
     return source
 
 
-def _split(fine: np.ndarray, small: np.ndarray, photo: np.ndarray, ramps: np.ndarray, told: float = 0.0) -> np.ndarray:
+def _split(
+    fine: np.ndarray, small: np.ndarray, photo: np.ndarray, ramps: np.ndarray, told: float = 0.0, rim: int = 0
+) -> np.ndarray:
     """A map with the pixels on ramps (H, W) bool of a smaller map of the same given to one of the surfaces beside them.
-    told: how far apart their colours must be, 0 to 1."""
+    told: how far apart their colours must be, 0 to 1. rim: pixels by which the near surface reaches beyond its edge."""
     row, column = np.nonzero(ramps)
     if not len(row):
         return fine
     sides = _sides(small, _colours(photo, small.shape), row, column)
     if told:
         sides.depth[:, ~(_told_apart(sides.colour, sides.power) > told)] = np.nan
-    return _sharpened(fine, _colours(photo, fine.shape), small.shape, sides)
+    return _sharpened(fine, _colours(photo, fine.shape), small.shape, sides, rim)
 
 
 def _target_shape(small: tuple[int, int], photo: tuple[int, int], longer_side: int) -> tuple[int, int]:
@@ -198,8 +205,8 @@ def _disc(radius: int) -> list[tuple[int, int]]:
     return [(down, right) for down in span for right in span if down * down + right * right <= (radius + 0.5) ** 2]
 
 
-def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], sides: _Sides) -> np.ndarray:
-    """The enlarged map with every pixel near a ramp moved onto one of the two surfaces."""
+def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], sides: _Sides, rim: int) -> np.ndarray:
+    """The enlarged map with every pixel near a ramp moved onto one of the two surfaces, the near one `rim` wider."""
     y_small = (np.arange(fine.shape[0]) + 0.5) * small[0] / fine.shape[0] - 0.5
     x_small = (np.arange(fine.shape[1]) + 0.5) * small[1] / fine.shape[1] - 0.5
     y_near = np.clip(np.rint(y_small), 0, small[0] - 1).astype(np.int64)
@@ -214,8 +221,8 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     by_colour = _colour_votes(colours[row, column], colour, power)
     score = np.zeros_like(fine)
     score[row, column] = by_depth + _COLOUR_WEIGHT * by_colour * (1.0 - by_depth**2)
-    score = ndimage.uniform_filter(score, 3)[row, column]
-    chosen = np.where(score > 0.0, near, far)
+    nearer = ndimage.maximum_filter(ndimage.uniform_filter(score, 3), 2 * rim + 1) > 0.0
+    chosen = np.where(nearer[row, column], near, far)
     moved = np.clip(np.abs(here - chosen) / (_ON * contrast), 0.0, 1.0)
     around = ndimage.uniform_filter((~np.isnan(sides.depth[0])).astype(np.float32), 3, mode="nearest")
     moved *= np.clip(2.0 * _interpolated(around, place) - 0.6, 0.0, 1.0)  # a ramp ends gradually
