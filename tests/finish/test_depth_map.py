@@ -286,6 +286,7 @@ def test_what_ripples_within_the_networks_doubt_is_plane():
     assert bent[0.15] < 1.0 and bent[None] > 5.0
 
 
+@pytest.mark.filterwarnings("error")
 def test_what_is_farthest_is_no_plateau_and_a_stray_patch_not_miles_away():
     rows, columns = np.mgrid[:60, :80] / 60.0
     bent = (0.5 - 0.1 * np.exp(-((rows - 0.5) ** 2 + (columns - 0.7) ** 2) * 150.0)).astype(np.float32)
