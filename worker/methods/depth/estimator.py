@@ -30,7 +30,8 @@ SURE_OF_SKY, LEAST_SKY = -1.5, 0.01
 """Logit of a surface below which our own network's sky is sky, and the share of a picture that it covers at least.
 
 Of 35 photos, eight without a sky lose up to 32 % of their area to one at 0, four (before backdrops) at -1 and none
-at -2, while six skies shrink from 28 % of their photos to 23 %."""
+at -2. From there a sky goes on to 0: seven skies cover 24.7 % of their photos and not 19.7, photos without any lose
+nothing, and backdrops of studios, if all is to be shown, more of themselves."""
 
 SIZES = (0.8, 1.2)
 """Sizes at which our own network sees a photo, as shares of its best: layout from the smaller, detail from the larger.
