@@ -284,3 +284,16 @@ def test_what_ripples_within_the_networks_doubt_is_plane():
         mean = middle.mean(axis=0) / np.linalg.norm(middle.mean(axis=0))
         bent[doubt] = np.degrees(np.arccos(np.clip(middle @ mean, -1.0, 1.0))).mean()
     assert bent[0.15] < 1.0 and bent[None] > 5.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_farthest_is_no_plateau_and_a_stray_patch_not_miles_away():
+    rows, columns = np.mgrid[:60, :80] / 60.0
+    bent = (0.5 - 0.1 * np.exp(-((rows - 0.5) ** 2 + (columns - 0.7) ** 2) * 150.0)).astype(np.float32)
+    deepest = DepthMap(bent, True, np.ones(bent.shape, bool), photo().view(FOV))
+    stray = bent.copy()
+    stray[3:7, 3:7] = 0.001
+    for inverse, farthest in ((bent, 1.0 / 0.4), (stray, finishing.SKY / np.percentile(stray, finishing.FARTHEST))):
+        asset = made(dataclasses.replace(deepest, inverse_depth=inverse))
+        away = asset.cameras[0].position[2] - asset.mesh.vertices[:, 2]
+        assert away.max() == pytest.approx(farthest, rel=0.02)

@@ -122,3 +122,32 @@ def test_a_step_within_the_networks_doubt_is_not_sharpened():
     sure, unsure = (refined(small, valid, photo, 512, np.full(small.shape, doubt))[0] for doubt in (0.02, 0.2))
     smooth = ndimage.zoom(small, 8, order=1, grid_mode=True, mode="nearest")
     assert np.abs(unsure - smooth).max() < 0.01 < 0.02 < np.abs(sure - smooth).max()
+
+
+@pytest.mark.parametrize("unsure", [None, 0.05])
+def test_no_comb_stands_along_a_silhouette(unsure):
+    sharp = np.where(disc(64), NEAR, FAR).astype(np.float32)
+    photo = np.full((512, 512, 3), 90, np.uint8)
+    doubt = None if unsure is None else np.full(sharp.shape, unsure, np.float32)
+    fine, _ = refined(sharp, np.ones(sharp.shape, bool), photo, 512, doubt)
+    off = np.minimum(np.abs(fine - NEAR), np.abs(fine - FAR)) / (NEAR - FAR)
+    assert off.max() < 0.03  # a bicubic enlargement rings by .07 of the step on both sides
+
+
+def test_what_was_made_steep_is_no_flight_of_stairs():
+    row, column = np.mgrid[0:64, 0:64]
+    stairs = np.where(column < 20 + row / 4, 0.36, 0.30).astype(np.float32)  # within the network's doubt
+    photo = np.full((512, 512, 3), 90, np.uint8)
+    fine, _ = refined(stairs, np.ones(stairs.shape, bool), photo, 512, np.full(stairs.shape, 0.3, np.float32))
+    between = (np.minimum(np.abs(fine - 0.36), np.abs(fine - 0.30)) > 0.01).mean()
+    assert between < 0.002
+
+
+def test_where_a_network_is_unsure_nothing_of_what_is_near_stays_on_what_is_far():
+    small, mask = smeared(), disc(512)
+    photo = np.uint8(ndimage.gaussian_filter(photo_of(mask).astype(np.float32), (1.5, 1.5, 0.0)))  # edges are mixed
+    valid = np.ones(small.shape, bool)
+    fine, _ = refined(small, valid, photo, 512, np.full(small.shape, 0.05, np.float32))
+    ghost = np.abs(photo.astype(int) - (40, 60, 90)).sum(axis=2) > 40
+    assert not (ghost & (fine < 0.65)).any()
+    assert ((fine > 0.65) & ~ndimage.binary_dilation(mask, iterations=8)).sum() == 0

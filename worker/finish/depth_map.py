@@ -95,7 +95,9 @@ def _range(depth_map: DepthMap, options: DepthMapOptions) -> dict[str, float]:
         return {"near": options.near, "far": options.far}
     if not depth_map.metric or not depth_map.valid.any():
         return {"near": options.near, "far": DEEP * options.near}
-    far = 1.0 / max(float(np.percentile(depth_map.inverse_depth[depth_map.valid], FARTHEST)), 1e-6)
+    inverse = depth_map.inverse_depth[depth_map.valid]
+    least = max(float(inverse.min()), float(np.percentile(inverse, FARTHEST)) / SKY)  # cut just there it had a plateau
+    far = 1.0 / max(least, 1e-6)
     return {"near": min(options.near, far / DEEP), "far": far}
 
 
@@ -123,7 +125,7 @@ def _with_sky(depth_map: DepthMap) -> DepthMap:
     if valid.all() or not valid.any():
         return depth_map
     far = float(np.percentile(depth_map.inverse_depth[valid], FARTHEST)) / SKY
-    inverse = np.where(valid, depth_map.inverse_depth, np.float32(far))
+    inverse = np.maximum(np.where(valid, depth_map.inverse_depth, 0.0), np.float32(far))
     unsure = None if depth_map.uncertainty is None else np.where(valid, depth_map.uncertainty, np.float32(0.0))
     return replace(depth_map, inverse_depth=inverse, valid=np.ones_like(valid), uncertainty=unsure)
 

@@ -117,4 +117,4 @@ def _found(asked: _Asked) -> Thing | None:
         return None
     if matte is None:
         return None
-    return Thing(matte, asked.by, clear.is_clear(matte, clear.ROUGH), True)
+    return Thing(clear.closed(matte), asked.by, clear.is_clear(matte, clear.ROUGH), True)

@@ -277,3 +277,12 @@ def test_a_sky_is_large_and_the_network_is_sure_of_it():
     expected = np.zeros(solid.shape, bool)
     expected[:10] = True
     np.testing.assert_array_equal(estimator._sky(solid), expected)
+
+
+def test_a_sky_goes_on_where_it_is_likelier_than_a_surface():
+    solid = np.full((100, 100), 4.0, np.float32)
+    solid[:30], solid[:30, :3] = -2.0, -1.0  # its rim, of which the network is less sure
+    solid[60:80, 60:80] = -1.0  # a pale wall
+    expected = np.zeros((100, 100), bool)
+    expected[:30] = True
+    np.testing.assert_array_equal(estimator._sky(solid), expected)

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.methods.matting.clear import is_clear
+from image_to_3d.worker.methods.matting.clear import closed, is_clear
 
 
 def disc(row: float, column: float, radius: float, soft: float = 2.0) -> np.ndarray:
@@ -39,3 +39,13 @@ def test_a_thing_with_a_foot_is_one():
     lamp = np.maximum(disc(60, 120, 48), disc(160, 120, 25))
     lamp[60:160, 117:123] = 1.0
     assert is_clear(lamp)
+
+
+def test_a_hole_of_which_a_rough_network_is_not_sure_is_none():
+    thing = disc(100, 120, 60)
+    holed = thing - 0.8 * disc(80, 120, 6, soft=8.0)
+    handle = np.minimum(thing, 1.0 - disc(130, 120, 10))
+    np.testing.assert_array_equal(closed(holed) >= 0.5, thing >= 0.5)
+    assert closed(holed)[80, 120] == 1.0 and closed(holed)[thing == 1.0].min() > 0.6
+    np.testing.assert_array_equal(closed(handle), handle)
+    np.testing.assert_array_equal(closed(thing), thing)

@@ -121,6 +121,8 @@ def _apron(
     inside = np.pad(np.ones(surface.shape, bool), margins)
     ring &= inside
     known = np.pad(far.known[pick], margins) | (ring & np.pad(visible[pick], margins))
+    if not known.any():
+        return None
     planes = np.pad(_planes(lattice, visible)[:, *pick], ((0, 0), *margins))
     place = [(np.arange(n) - m[0]) * (i[-1] / (len(i) - 1)) for n, i, m in zip(known.shape, index, margins)]
     place = np.stack(np.meshgrid(*place, indexing="ij"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy import ndimage
 
 from ...core.errors import Unable
 from ...core.job import Job, Span
@@ -29,7 +30,8 @@ SURE_OF_SKY, LEAST_SKY = -1.5, 0.01
 """Logit of a surface below which our own network's sky is sky, and the share of a picture that it covers at least.
 
 Of 35 photos, eight without a sky lose up to 32 % of their area to one at 0, four (before backdrops) at -1 and none
-at -2, while six skies shrink from 28 % of their photos to 23 %."""
+at -2. From there a sky goes on to 0: seven skies cover 24.7 % of their photos and not 19.7, photos without any lose
+nothing, and backdrops of studios, if all is to be shown, more of themselves."""
 
 SIZES = (0.8, 1.2)
 """Sizes at which our own network sees a photo, as shares of its best: layout from the smaller, detail from the larger.
@@ -110,6 +112,7 @@ class SceneEstimator:
 def _sky(solid: np.ndarray) -> np.ndarray:
     """(h, w) bool, where the network is sure enough that there is no surface; solid: logits that there is one.
 
-    Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air.
+    Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air. From there it
+    goes on as far as it is likelier than a surface (hysteresis, Canny 1986): else its rim hangs in the air in scraps.
     """
-    return large_parts(solid < SURE_OF_SKY, LEAST_SKY)
+    return ndimage.binary_propagation(large_parts(solid < SURE_OF_SKY, LEAST_SKY), mask=solid < 0.0)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ...pictures.silhouette import at_border
+
 SHARES = (0.08, 0.6)
 """Least and largest share of the photo that it covers. Below lie a bush in a street and a rocket on its pad."""
 
@@ -31,15 +33,29 @@ ROUGH = 1.0
 which one is wrong."""
 
 
+_RIM = 3  # pixels around a hole that a rough matte shades
+
+
+def closed(matte: np.ndarray) -> np.ndarray:
+    """The matte (h, w) float32 without holes in the thing of which a rough network is nowhere sure: it takes an ear's
+    shadow for grass, and a hole through an animal is worse than a gap that is closed."""
+    thing = matte >= 0.5
+    labels, count = ndimage.label(~thing)
+    doubtful = ndimage.minimum(matte, labels, np.arange(count + 1)) >= DOUBT[0]
+    doubtful[0] = doubtful[at_border(labels)] = False
+    hole = doubtful[labels]
+    around = ndimage.binary_dilation(hole, np.ones((3, 3), bool), _RIM, mask=thing | hole)
+    return np.where(around, np.float32(1.0), matte)
+
+
 def is_clear(matte: np.ndarray, unsure: float = UNSURE) -> bool:
     """matte: (h, w) float32 in [0, 1], the thing's share of each pixel."""
     thing = matte >= 0.5
     share = float(thing.mean())
     if not SHARES[0] <= share <= SHARES[1]:
         return False
-    border = np.concatenate([thing[0], thing[-1], thing[:, 0], thing[:, -1]])
     doubtful = ((matte > DOUBT[0]) & (matte < DOUBT[1])).mean() / share
-    sure = border.mean() <= BORDER and doubtful <= unsure
+    sure = at_border(thing).mean() <= BORDER and doubtful <= unsure
     return bool(sure and _pieces(thing)[-1] >= WHOLE * thing.sum() and _second(thing) <= SECOND)
 
 
