@@ -2,7 +2,9 @@
 """Renders the example pictures of this folder with Cycles, so that the project has photos of its own.
 
     pip install bpy==4.5.15 pillow        (Python 3.11)
-    python docs/examples/render.py OUT_FOLDER [--samples 32] [--scene room.jpg|table.jpg|street.jpg|robot.png]
+    python docs/examples/render.py OUT_FOLDER [--samples 32] [--scene room.jpg|table.jpg|street.jpg|robot.png|robot]
+
+The scene robot is a folder: 24 photos all around the thing, as a hand would take them.
 
 Everything is made here: shapes, textures and light. Nothing of it is used for training or measuring.
 """
@@ -313,7 +315,7 @@ def camera(place: tuple, target: tuple, fov_degrees: float) -> None:
     bpy.context.scene.camera = made
 
 
-def render(build: Callable[[], None], path: Path, samples: int) -> None:
+def render(build: Callable[[], None], path: Path, samples: int, size: tuple[int, int] = SIZE) -> None:
     """A JPEG with a sky, or, to a path that ends in .png, a picture that is transparent where nothing stands."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
@@ -324,7 +326,7 @@ def render(build: Callable[[], None], path: Path, samples: int) -> None:
     build()
     scene.render.engine = "CYCLES"
     scene.cycles.samples, scene.cycles.use_denoising = samples, True
-    scene.render.resolution_x, scene.render.resolution_y = SIZE
+    scene.render.resolution_x, scene.render.resolution_y = size
     cut_out = path.suffix == ".png"
     scene.render.film_transparent = cut_out
     scene.render.image_settings.file_format = "PNG" if cut_out else "JPEG"
@@ -333,7 +335,22 @@ def render(build: Callable[[], None], path: Path, samples: int) -> None:
     bpy.ops.render.render(write_still=True)
 
 
-SCENES = {"room.jpg": room, "table.jpg": table, "street.jpg": street, "robot.png": robot}
+def photos(build: Callable[[], None], folder: Path, samples: int) -> None:
+    """24 pictures from around what stands there, from between 10 degrees below and 60 above its middle."""
+    chance, turn = random.Random(0), math.pi * (3.0 - math.sqrt(5.0))
+
+    def around(number: int) -> None:
+        build()
+        height, away = math.radians(-10.0 + 70.0 * number / 23), 3.2 * chance.uniform(0.95, 1.05)
+        across, aim = away * math.cos(height), [chance.uniform(-0.05, 0.05) for _ in range(3)]
+        place = across * math.cos(turn * number), across * math.sin(turn * number), 0.7 + away * math.sin(height)
+        camera(place, (aim[0], aim[1], 0.7 + aim[2]), 36)
+
+    for number in range(24):
+        render(lambda number=number: around(number), folder / f"{number:03}.png", samples, (640, 640))
+
+
+SCENES = {"room.jpg": room, "table.jpg": table, "street.jpg": street, "robot.png": robot, "robot": robot}
 
 
 def main() -> None:
@@ -344,7 +361,8 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.scene or SCENES:
-        render(SCENES[name], (options.folder / name).absolute(), options.samples)
+        path = (options.folder / name).absolute()
+        (render if path.suffix else photos)(SCENES[name], path, options.samples)
 
 
 if __name__ == "__main__":
