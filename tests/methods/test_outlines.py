@@ -246,6 +246,18 @@ def test_no_photo_tears_a_thin_wall(whole_hull, hull):
     assert wall.sum() > 500 and (found < 0.0)[wall].mean() > 0.999
 
 
+def plate(points: np.ndarray) -> np.ndarray:
+    return np.maximum(np.abs(points[..., 1]) - 0.6 * LATTICE.spacing, np.linalg.norm(points[..., ::2], axis=-1) - 0.45)
+
+
+def test_what_is_thinner_than_the_lattice_holds_is_not_torn_by_its_bending():
+    views = photos(plate, 40.0)[:6]
+    whole = outlines.Hull.of(views, LATTICE, JOB)
+    smooth = fairing.faired(whole, JOB)
+    found = agreement.agreed(views, smooth, smooth, whole, JOB)
+    assert (found < 0.0)[whole.distance < 0.0].mean() > 0.9
+
+
 def test_a_plain_surface_goes_nowhere_but_where_it_bends_less(whole_hull):
     smooth = fairing.faired(whole_hull, JOB)
     found = agreement.agreed(photos(dented, 40.0, 0.0), smooth, smooth, whole_hull, JOB)

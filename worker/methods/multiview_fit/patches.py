@@ -26,6 +26,7 @@ _SIDE, _APART = 5, 0.7  # samples along a patch's side, and their distance
 _FLAT = 0.7  # by how much, of the points' distance, a patch may leave the surface: else a bowl's rim was torn
 _FACING = 0.2  # cosine between a patch's normal and where it is seen from
 _AROUND, _NEAR = 12, 1.5  # neighbours of a point, and the distance over which they matter
+_DEEP_AROUND = 7  # cells along a cube around a patch: at an edge of what is thick, it reaches deep enough
 _BAND, _BAND_CHUNK = 9.0, 1 << 16  # cells around the surface in which distances are moved with it, so many at once
 
 
@@ -69,12 +70,14 @@ class Patches:
 
     def room(self) -> Tensor:
         """(N,) how far each may move inwards, as a share of `apart`: half of what is thicker than the thinnest wall,
-        as the other side may come as near."""
+        as the other side may come as near. None where all around is thinner, as normals there are no one side's."""
         deepest = 2.0 * REACH * self.apart / self.lattice.spacing + THINNEST
         thick = torch.full((len(self.place),), deepest)
         for deep in torch.arange(1.0, deepest, 0.5).flip(0):
             beyond = at(self.distance, self.lattice, self.place - self.normal * (deep * self.lattice.spacing)) > 0.0
             thick[beyond] = deep
+        deep = torch.from_numpy(ndimage.maximum_filter(-self.distance.numpy(), _DEEP_AROUND))
+        thick[at(deep, self.lattice, self.place) < THINNEST / 2.0] = 0.0
         return (thick - THINNEST).clamp(min=0.0) * 0.5 * self.lattice.spacing / self.apart
 
     def flat(self) -> Tensor:
