@@ -293,6 +293,13 @@ def robot() -> None:
     camera((1.25, -2.65, 1.35), (0.0, 0.0, 0.68), 48)
 
 
+def robot_on_a_mat() -> None:
+    """The toy on a mat whose print tells where each photo was taken: tin has none."""
+    robot()
+    print_of_it = material("print", (0.9, 0.88, 0.8), 0.7, other=(0.05, 0.12, 0.2), pattern="voronoi", scale=14)
+    box((-0.55, -0.45, -0.02), (0.55, 0.45, 0.0), print_of_it, 0.004)
+
+
 # ---- light, camera, picture --------------------------------------------------------------------------------------
 
 
@@ -350,7 +357,7 @@ def photos(build: Callable[[], None], folder: Path, samples: int) -> None:
         render(lambda number=number: around(number), folder / f"{number:03}.png", samples, (640, 640))
 
 
-SCENES = {"room.jpg": room, "table.jpg": table, "street.jpg": street, "robot.png": robot, "robot": robot}
+SCENES = {"room.jpg": room, "table.jpg": table, "street.jpg": street, "robot.png": robot, "robot": robot_on_a_mat}
 
 
 def main() -> None:
