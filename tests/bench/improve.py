@@ -44,6 +44,7 @@ from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.seen import Seen, pictured
 from image_to_3d.worker.methods import with_network
 from image_to_3d.worker.methods.method import Task
+from image_to_3d.worker.methods.multiview_fit.outlined import outlined_field
 from image_to_3d.worker.pictures.gather import Inputs
 from image_to_3d.worker.pictures.load import Picture
 from image_to_3d.worker.pipeline.rounds import Round, rounds
@@ -229,7 +230,8 @@ def measured(trial: Trial, name: str, plans: Sequence[improved.Plan], note: Call
         spent += time.process_time() - before
 
     with repainter(name, trial) as painter:
-        last = rounds(Asset(trial.start, (), False), trial.photos, plans, painter, 0, JOB, hear)
+        shape = outlined_field if painter.draws else None
+        last = rounds(Asset(trial.start, (), False), trial.photos, plans, painter, 0, JOB, shape, hear)
     if last.ended:
         sys.stderr.write(f"{trial.name} {name}: {last.ended}\n")
 

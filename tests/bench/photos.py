@@ -40,7 +40,7 @@ from image_to_3d.worker.finish.asset import Asset, write
 from image_to_3d.worker.finish.field import surface
 from image_to_3d.worker.geometry.surface.isosurface import isosurface
 from image_to_3d.worker.methods import with_network
-from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training
+from image_to_3d.worker.methods.multiview_fit import grid_result, grid_training, outlined
 from image_to_3d.worker.methods.multiview_fit.grid_model import from_distance
 from image_to_3d.worker.methods.multiview_fit.grid_result import rounded
 from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice, tensors_of
@@ -132,7 +132,7 @@ def shaped(folder: Path, preset: str, out: Path | None) -> str:
     start, truth, capture = time.process_time(), Truth.of(folder), held_out.captured(folder / "transforms.json")
     plan = grid_training.PRESETS[preset]
     lattice = Lattice.over(capture.bounds, plan.outlined.cells)
-    hull, shape = grid_training.outlined_shape(capture, plan.pixels, lattice, poses.job())
+    hull, shape = outlined.outlined_shape(capture, plan.pixels, lattice, poses.job())
     seconds, rows = f"{time.process_time() - start:.0f}", []
     options = settings(with_network("photos")[0], preset, {"size": 0.0}).finish
     for name, distance, said in (("shape", shape, seconds), ("hull", hull, "")):

@@ -18,6 +18,7 @@ from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.seen import pictured
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
+from image_to_3d.worker.methods.multiview_fit.outlined import outlined_field
 from image_to_3d.worker.pipeline import rounds as loop
 from image_to_3d.worker.pipeline.generate import fetch
 from image_to_3d.worker.pipeline.improve import improve
@@ -94,7 +95,7 @@ def thickness(asset: Asset) -> float:
 
 def test_with_an_oracle_shape_and_colours_get_near_the_truth(start, truth, photo, monkeypatch):
     knowing, heard = Knowing(truth, monkeypatch), []
-    last = rounds(start, [photo], [PLAN], knowing, 7, JOB, heard.append)
+    last = rounds(start, [photo], [PLAN], knowing, 7, JOB, outlined_field, heard.append)
     assert last.ended == "" and heard == [last] and last.number == 1 and len(last.views) == 5
     assert thickness(start) > 1.7 and thickness(last.asset) == pytest.approx(1.0, abs=0.1)
     back = looking(truth, 180.0, 0.0, 80)
@@ -139,7 +140,7 @@ def quick(start, monkeypatch):
 
 def test_a_round_that_spoils_the_photos_view_is_left_out(start, photo, quick):
     quick["width"] = 0.7
-    last = rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
+    last = rounds(start, [photo], [PLAN], Nothing(), 0, JOB, outlined_field)
     assert last.asset is start and "round 1 would have made the photo's own view worse" in last.ended
 
 
@@ -150,10 +151,10 @@ def test_a_round_whose_outlines_leave_nothing_is_left_out(start, photo, monkeypa
         raise raised.pop()
 
     monkeypatch.setattr(improved, "followed", contradicted)
-    last = rounds(start, [photo], [PLAN, PLAN], Nothing(), 0, JOB)
+    last = rounds(start, [photo], [PLAN, PLAN], Nothing(), 0, JOB, outlined_field)
     assert last.asset is start and last.number == 0 and "no shape has all outlines of round 1" in last.ended
     with pytest.raises(OutOfMemory):
-        rounds(start, [photo], [PLAN], Nothing(), 0, JOB)
+        rounds(start, [photo], [PLAN], Nothing(), 0, JOB, outlined_field)
 
 
 def test_who_has_enough_keeps_the_round_before(start, photo, quick):
@@ -163,19 +164,19 @@ def test_who_has_enough_keeps_the_round_before(start, photo, quick):
         heard.append(made)
         job.end_early()
 
-    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, hear)
+    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, outlined_field, hear)
     assert [made.asset for made in heard] == [last.asset] and last.ended == loop.EARLY
 
 
 def test_it_ends_where_nothing_changes_any_more(start, photo, quick):
-    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB)
+    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB, outlined_field)
     assert last.ended == "nothing changed any more after round 1" and len(last.views) == PLAN.views
 
 
 def test_who_has_enough_at_once_keeps_what_there_was(start, photo, quick):
     job = Job(lambda *_: None)
     job.end_early()
-    last = rounds(start, [photo], [PLAN], Nothing(), 0, job)
+    last = rounds(start, [photo], [PLAN], Nothing(), 0, job, outlined_field)
     assert last.asset is start and last.ended == loop.EARLY
 
 

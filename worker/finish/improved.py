@@ -7,7 +7,7 @@ Knows views and geometry; must not know networks, methods or requests. Meshes an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,13 +17,13 @@ from scipy.spatial import cKDTree
 from ..core import refining
 from ..core.errors import Invalid
 from ..core.job import Job, Span
+from ..core.representations import Field
 from ..core.texts import shortened
 from ..core.view import View
 from ..geometry.around import worst_known
 from ..geometry.mesh import Mesh, used_only
-from ..geometry.oriented import Cloud, Outline, bounded
+from ..geometry.oriented import Cloud
 from ..geometry.place import Placed
-from ..geometry.swept import swept
 from ..geometry.texturing.bake import baked
 from ..geometry.texturing.consensus import agreed
 from ..geometry.texturing.photo import Sight
@@ -39,6 +39,10 @@ from .options import FieldOptions
 from .photos import resized
 from .seen import marked
 
+Shape = Callable[[Sequence[View], Callable[[np.ndarray], np.ndarray], int, Job | Span], Field]
+"""The solid that views with masks show: of them, of the signed distance (N,), positive inside, from places (N, 3) to the
+shape that was there before, and of the cells along its longest side. All in glTF axes."""
+
 ALIKE = 34.0
 """dB: pictures that agree better look the same."""
 
@@ -47,19 +51,18 @@ BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
 
 _MIXED = 3  # pixels beside an outline of a photo that mix colours
 _PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
-_SMOOTH = 15  # rounds of smoothing, which takes the stairs of marching cubes
+_SMOOTH = 20  # rounds of smoothing, which takes the stairs of marching cubes
 _RIM = (0.01, 0.12)  # of a picture's side: how far its outline may move at strength 0 and 1
 _FAR_OFF = 1.5  # of the rim's width: beyond, a picture shows nothing but its plain colour, and its noise
-_REACHES = ((0.04, 6.0), (0.015, 3.0))
-"""Of the thing's size, and of its views' pixels, the larger: how far beside the surface depth is looked for, one after
-the other. Within less than some pixels noise alone is found: on a plate, views of 224 pixels made what was right within
-.002 of its size wrong by .005."""
-
 _PARTS = ("vertices", "faces", "uv", "normals", "texture")
 _FITTING = 0.98  # IoU of a photo's outline and the mesh's: nothing is to be moved
 _SPECK, _HOLE = 0.02, 0.01  # of the thing's pixels: smaller pieces, and holes, are mistakes
 _TOLD = 0.06  # sRGB of 1 by which a colour differs from the plain one at least
 _SURE = 3.0  # deviations of the noise by which it does
+_PLAINEST = 0.6  # of what lies far from a render: a new part of the thing may reach into the rest
+_FAINT, _RARE = 0.2, 0.02
+"""Colours, sRGB of 1, that differ less from the plain one do not tell how much of a pixel is the thing's; and less of
+the pixels near by tells no colour of the thing's."""
 _SMEARED = 12.0  # pixels of blur per sRGB of 1 of noise
 
 
@@ -176,23 +179,51 @@ def _believed(ask: Asked, painted: np.ndarray, mask: np.ndarray, plan: Plan) -> 
 
 
 def _outlined(ask: Asked, painted: np.ndarray, plan: Plan, behind: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 of the thing in what was painted before one colour, which may be noisy."""
-    inside, reach = ask.share >= 128, _rim(plan)
-    away = ndimage.distance_transform_edt(~inside) > _FAR_OFF * reach
-    colours = painted / np.float32(255.0)
-    apart = colours - (colours[away].mean(axis=0) if away.any() else behind)
+    """(H, W) uint8 of the thing in what was painted before one colour, which may be noisy. Where a photo tells the
+    render's colours it stays the thing's, unless it was painted over with the plain one."""
+    inside = ask.share >= 128
+    away = ndimage.distance_transform_edt(~inside) > _FAR_OFF * _rim(plan)
+    apart = painted / np.float32(255.0) - behind
+    away = _plainest(apart, away)
+    apart = apart - (apart[away].mean(axis=0) if away.any() else 0.0)
+    shown = _shown(apart, away)
+    stays = inside & ~_shown(ask.picture / np.float32(255.0) - behind, away)
+    found = np.where(ask.unknown > 0.0, shown, stays | shown)
+    found = ndimage.binary_opening(ndimage.binary_closing(found, iterations=1), iterations=1)
+    found = large_parts(found, _SPECK * found.mean())
+    found = ~large_parts(~found, _HOLE * found.mean())  # of the plain colour are also highlights and labels
+    return np.rint(255.0 * _share(found, apart)).astype(np.uint8)
+
+
+def _plainest(apart: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the part of what is far away (H, W) bool that differs least from the plain colour, (H, W, 3)."""
+    strong = np.linalg.norm(ndimage.gaussian_filter(apart, (2.0, 2.0, 0)), axis=2)
+    return away & (strong <= np.quantile(strong[away], _PLAINEST)) if away.any() else away
+
+
+def _shown(apart: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """(H, W) bool: where a picture, of which is told by how much it differs from the plain colour, (H, W, 3), shows
+    anything. away: (H, W) bool, where it does not, so that its noise is seen there."""
     noise = float(apart[away].std()) if away.any() else 0.0
     blur = min(_SMEARED * noise, 4.0)
     smooth = ndimage.gaussian_filter(apart, (blur, blur, 0)) if blur > 0.3 else apart
     left = noise / max(2.0 * np.sqrt(np.pi) * blur, 1.0)
-    apart = np.linalg.norm(smooth, axis=2)
-    beside = ndimage.maximum_filter(apart, 2 * round(3.0 * max(blur, 0.7)) + 1)  # the thing's own, half of it at a rim
-    shown = apart > np.maximum(max(_TOLD, _SURE * left * np.sqrt(3.0)), beside / 2.0)
-    found = np.where(ask.unknown > 0.0, shown, inside | shown)
-    found = ndimage.binary_opening(ndimage.binary_closing(found, iterations=1), iterations=1)
-    found = large_parts(found, _SPECK * found.mean())
-    found = ~large_parts(~found, _HOLE * found.mean())  # of the plain colour are also highlights and labels
-    return np.where(found, 255, 0).astype(np.uint8)
+    strong = np.linalg.norm(smooth, axis=2)
+    beside = ndimage.maximum_filter(strong, 2 * round(3.0 * max(blur, 0.7)) + 1)  # the thing's own, half of it at a rim
+    return strong > np.maximum(max(_TOLD, _SURE * left * np.sqrt(3.0)), beside / 2.0)
+
+
+def _share(found: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """(H, W) float32 the thing's share of each pixel, of the pixels that are its own (bool), and by how much the
+    picture differs from the plain colour (H, W, 3): along the outline as much as it does inside of it, near by."""
+    inner = ndimage.binary_erosion(found, iterations=_MIXED - 1)
+    even, there = (ndimage.gaussian_filter(each, (_MIXED, _MIXED, 0)) for each in (apart * inner[..., None], inner[..., None] * np.float32(1.0)))
+    own = even / np.maximum(there, 1e-6)
+    strength = np.square(own).sum(axis=2)
+    share = np.clip((apart * own).sum(axis=2) / np.maximum(strength, 1e-6), 0.0, 1.0)
+    rim = ndimage.binary_dilation(found, iterations=2) & ~ndimage.binary_erosion(found, iterations=2, border_value=1)
+    told = rim & (there[..., 0] > _RARE) & (strength > _FAINT**2)
+    return np.where(told, share, found).astype(np.float32)
 
 
 def followed(
@@ -202,21 +233,21 @@ def followed(
     asks: Sequence[Asked],
     pictures: Sequence[np.ndarray],
     plan: Plan,
-    draws: bool,
+    shape: Shape | None,
     job: Job | Span,
 ) -> tuple[Mesh, tuple[View, ...]]:
-    """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views. before: of earlier rounds. draws: as
-    a repainter says; where it does not, the shape follows the photos' outlines alone, and the texture keeps what it
-    has."""
+    """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views. before: of earlier rounds. shape:
+    None where what was painted tells nothing of the shape: it follows the photos' outlines alone, and the texture keeps
+    what it has."""
     behind = plain(photos)
-    if not draws:
+    if shape is None:
         views = [_believed(ask, picture, ask.share, plan) for ask, picture in zip(asks, pictures)]
         own = outlined(mesh, photos, plan, job.span(0.0, 0.3))
         return agreed(own, [*_small(photos, plan), *views], job.span(0.3, 1.0).report, on_top=True), (*before, *views)
     new = [taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)]
     views = (*before, *new)
-    shape = shaped(mesh, photos, views, new, plan, job.span(0.0, 0.5))
-    return painted(shape, photos, views, plan, job.span(0.5, 1.0)), views
+    found = shaped(mesh, photos, views, plan, shape, job.span(0.0, 0.5))
+    return painted(found, photos, views, plan, job.span(0.5, 1.0)), views
 
 
 def outlined(mesh: Mesh, photos: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
@@ -230,28 +261,15 @@ def outlined(mesh: Mesh, photos: Sequence[View], plan: Plan, job: Job | Span) ->
     return found.with_normals()
 
 
-def shaped(
-    mesh: Mesh, photos: Sequence[View], views: Sequence[View], new: Sequence[View], plan: Plan, job: Job | Span
-) -> Mesh:
-    """The mesh, without a texture, as the outlines of all views show it, and where the new ones agree on the depth as
-    they see it."""
+def shaped(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, shape: Shape, job: Job | Span) -> Mesh:
+    """The mesh, without a texture, as all views show it."""
     job.report(0.0, "following the outlines")
     whole = _welded(mesh)
     weighted = [*((photo, 1.0) for photo in photos), *((view, plan.confidence) for view in views)]
     moved = pulled(whole.vertices, whole.faces, weighted, check=job.check)
-    cloud = Cloud.of(replace(whole, vertices=moved, normals=None))
-    outlines = [Outline(view) for view in (*photos, *views)]
-    field = bounded(cloud, outlines)
-    job.report(0.4, "making the surface")
-    made = surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.4, 0.6))
-    size = float(np.ptp(made.bounds, axis=0).max())
-    for number, (share, pixels) in enumerate(_REACHES):  # smoothing has taken the rims back, too
-        reach = max(share, pixels / plan.size)
-        job.report(0.6 + 0.4 * number / len(_REACHES), "comparing the views")
-        depths = swept(made.with_normals(), [*_small(photos, plan), *new], reach * size)
-        vertices = pulled(made.vertices, made.faces, weighted, depths, job.check)
-        made = replace(made, vertices=vertices, normals=None)
-    return made.with_normals()
+    before = Cloud.of(replace(whole, vertices=moved, normals=None))
+    field = shape([*_small(photos, plan), *views], before.value, plan.grid, job.span(0.1, 0.8))
+    return surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.8, 1.0))
 
 
 def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:

@@ -130,7 +130,11 @@ class Going:
         return tuple(photos)
 
     def _loop(self, photos: Sequence[View]) -> Loop:
-        return Loop(photos, self.repainter, self.request.seed)
+        if not self.repainter.draws:
+            return Loop(photos, self.repainter, self.request.seed, None)
+        from ..methods.multiview_fit.outlined import outlined_field  # brings torch
+
+        return Loop(photos, self.repainter, self.request.seed, outlined_field)
 
     def _round(self, number: int, before: Standing, job: Span) -> Standing:
         with job.timed(f"round {number}"):

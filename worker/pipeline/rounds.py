@@ -17,7 +17,7 @@ from ..core.repaint import Repainter
 from ..core.view import View
 from ..finish import improved
 from ..finish.asset import Asset
-from ..finish.improved import Asked, Plan
+from ..finish.improved import Asked, Plan, Shape
 
 WORSE = 0.01, 0.5
 """By so much less may the photo's own view agree, in its outline (IoU) and its colours (dB), before a round is given
@@ -48,11 +48,13 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """What all rounds have in common. photos: with masks, in the asset's axes."""
+    """What all rounds have in common. photos: with masks, in the asset's axes. shape: None where the repainter draws
+    none."""
 
     photos: Sequence[View]
     repainter: Repainter
     seed: int
+    shape: Shape | None
 
     def begun(self, start: Asset) -> Round:
         """Before the first round."""
@@ -69,9 +71,9 @@ class Loop:
             return replace(best, ended=EARLY)
         if number > 1 and not _changed(asks, pictures):
             return replace(best, ended=_STILL.format(number - 1))
-        views, draws, part = best.views, self.repainter.draws, job.span(0.5, 1.0)
+        views, part = best.views, job.span(0.5, 1.0)
         try:
-            mesh, views = improved.followed(best.asset.mesh, self.photos, views, asks, pictures, plan, draws, part)
+            mesh, views = improved.followed(best.asset.mesh, self.photos, views, asks, pictures, plan, self.shape, part)
         except OutOfMemory:
             raise
         except Unable:  # outlines that contradict each other leave nothing
@@ -101,10 +103,12 @@ def rounds(
     repainter: Repainter,
     seed: int,
     job: Job | Span,
+    shape: Shape | None = None,
     on_round: Callable[[Round], None] = lambda made: None,
 ) -> Round:
-    """The asset after the last round that was no worse than the one before. on_round: hears each."""
-    loop = Loop(photos, repainter, seed)
+    """The asset after the last round that was no worse than the one before. shape: as of a Loop. on_round: hears
+    each."""
+    loop = Loop(photos, repainter, seed, shape)
     best = loop.begun(start)
     for number, plan in enumerate(plans):
         made = loop.after(best, plan, job.span(number / len(plans), (number + 1) / len(plans)))

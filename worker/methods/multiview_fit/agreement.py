@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from ...core.job import Job, Span
 from ...core.view import View
-from .fairing import Plate
+from .fairing import FREE, Plate
 from .grid_space import ViewTensors, depth_within, redistanced, tensors_of
 from .hollows import THINNEST, sides
 from .outlines import Hull
@@ -58,10 +58,13 @@ _THIN = 8.0  # cells that a wall has at most
 
 
 @torch.no_grad()
-def agreed(views: Sequence[View], distance: np.ndarray, closed: np.ndarray, hull: Hull, job: Job | Span) -> np.ndarray:
+def agreed(
+    views: Sequence[View], distance: np.ndarray, closed: np.ndarray, hull: Hull, job: Job | Span, staying: float = FREE
+) -> np.ndarray:
     """The signed distance (X + 1, Y + 1, Z + 1) float32 of the surface moved to where photos agree, inside the hull.
 
-    closed: the same as distance without hollows. job: hears each round.
+    closed: the same as distance without hollows. job: hears each round. staying: weight of staying where it is beside
+    that of bending, 1.
     """
     seen, kept = tensors_of(views, _PIXELS, torch.device("cpu")), _walls(distance, closed)
     for number in range(_ROUNDS):
@@ -75,7 +78,7 @@ def agreed(views: Sequence[View], distance: np.ndarray, closed: np.ndarray, hull
         moves, found, trust = _moves(patches, told, enough)
         held = (1.0 + (moves / _DISPUTED).square()) ** -2
         bending = job.span((number + 0.8) / _ROUNDS, (number + 1) / _ROUNDS)
-        moves = Plate.of(patches, hull).bent(found, _TRUSTED * trust, held, bending)
+        moves = Plate.of(patches, hull).bent(found, _TRUSTED * trust, held, bending, staying)
         moves = torch.minimum(moves, patches.room())
         distance = redistanced(np.minimum(np.maximum(patches.moved(moves), hull.distance), kept))
     return distance

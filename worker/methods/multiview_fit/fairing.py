@@ -33,7 +33,7 @@ _SHARP = 0.03
 """Cells by which another patch must be farther from a ray to be held by it a third as much as the nearest: .015 and .06
 are as good, with .1 facets stay."""
 
-_FREE = 1e-5  # weight of staying
+FREE = 1e-5  # weight of staying
 _OUT = 10.0  # weight of not leaving the hull
 _LONELY = 0.5  # sum of neighbours' weights of a patch that has too few to be plane with
 _SLANT = 0.02  # of the weights' moments: fitted planes lean less where neighbours lie on a line
@@ -72,9 +72,12 @@ class Plate:
         within = at(torch.from_numpy(hull.distance), hull.lattice, patches.place).clamp(max=0.0)
         return cls(*_bending(patches), grazing, (within * cell).double().numpy(), _SHARP * cell)
 
-    def bent(self, found: Tensor, trust: Tensor, held: Tensor, job: Job | Span) -> Tensor:
+    def bent(
+        self, found: Tensor, trust: Tensor, held: Tensor, job: Job | Span, staying: float = FREE
+    ) -> Tensor:
         """(N,) how far patches go inwards, in `apart`, to bend least. found, trust: (N,) where else each is to be, and
-        the weight of that. held: (N,) how much outlines may hold it, 1 at most. job: hears each step."""
+        the weight of that. held: (N,) how much outlines may hold it, 1 at most. job: hears each step. staying: weight
+        of staying where it is."""
         bending, least, moves = self.bending, self.least, np.zeros(len(self.least))
         found, trust, held = (each.double().numpy() for each in (found, trust, held))
         stiff = np.asarray(bending.multiply(bending).sum(0)).ravel()
@@ -83,7 +86,7 @@ class Plate:
             weight, pulled = self._touching(moves)
             weight, pulled, out = touched * held * weight, touched * held * pulled, _OUT * (moves < least)
             pulled += trust * found + out * least + bending.T @ self.height
-            weight += trust + out + _FREE
+            weight += trust + out + staying
             bent = LinearOperator(bending.shape, lambda each, w=weight: bending.T @ (bending @ each) + w * each)
             near = sparse.diags_array(1.0 / (stiff + weight))
             moves = cg(bent, pulled, moves, rtol=_NEARLY, maxiter=_STEPS, M=near)[0].clip(-REACH, REACH)

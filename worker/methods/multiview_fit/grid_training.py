@@ -27,14 +27,11 @@ from ...cameras.capture import Capture
 from ...core.job import Job, Span
 from ..runtime import memory
 from . import grid_field, stereo
-from .agreement import agreed
-from .fairing import faired
 from .grid_field import Rays
 from .grid_model import COLOUR_BAND, SOFT, Model, finer, from_distance, haze, surface
 from .grid_result import rounded
 from .grid_space import Lattice, tensors_of
-from .hollows import opened
-from .outlines import Hull
+from .outlined import outlined_shape, told
 from .pixel_pool import Drawn, PixelPool
 from .training import PREVIEW_PIXELS, Teller, Trained, as_picture
 
@@ -73,11 +70,7 @@ Too small fails later, too large refuses what works."""
 _COLOURED = 800
 """The same for each corner of the band around a surface of which only the colours are learned."""
 
-_CUT, _FAIRED, _OPENED, _SHAPED = 0.12, 0.16, 0.4, 0.6
-"""Of the time, for the shape by outlines, as it bends least, with its hollows, as photos agree."""
-_COMPARED, _ASKED = 0.48, 0.5  # the same, before a few photos are compared with each other, and before all are
-_FINE = 320  # pixels at least of the longer sides of photos of a thing that are compared
-_ENOUGH = 24  # photos whose outlines mostly tell a shape: a few are asked first whether they do. On a ring they do not
+_SWEPT, _SHAPED = 0.4, 0.6  # of the time, before what photos of a place see is joined, and before colours are learned
 _LEAST_SEEN = 0.05  # of all pixels: photos that have less in common tell no shape
 _SELDOM = 4  # steps between those that touch all colours, which takes as long as all else
 _REGULARISED = 8192  # places at which the distance is looked at in each step
@@ -150,40 +143,19 @@ def train(
     return _Training(capture, plan, job, device, on_preview, stop).result()
 
 
-def outlined_shape(capture: Capture, pixels: int, lattice: Lattice, job: Job | Span) -> tuple[np.ndarray, np.ndarray]:
-    """Signed distances (X + 1, Y + 1, Z + 1) in cells of what outlines tell, and of the same with its hollows, moved to
-    where photos agree. pixels: of the photos' longer sides. job: hears each step, up to the share that colours leave.
-    Raises Unable without a shape."""
-    views = capture.views
-    hull = Hull.of(views, lattice, job.span(0.0, _CUT))
-    closed = faired(hull, job.span(_CUT, _FAIRED))
-    distance = opened(views, closed, lattice, job.span(_FAIRED, _OPENED))
-    distance = agreed(views, distance, closed, hull, job.span(_OPENED, _COMPARED))
-    small = tensors_of(views, max(pixels, _FINE), torch.device("cpu"))
-    asking, comparing = job.span(_COMPARED, _ASKED), job.span(_ASKED, _SHAPED)
-    few = len(views) < _ENOUGH
-    if stereo.large(small) and (few or stereo.looks_deep(small, capture.points, distance, lattice, _told(asking))):
-        seen = stereo.distances(small, capture.points, capture.bounds, _told(comparing))
-        distance = stereo.deepened(small, seen, distance, lattice)
-    return hull.distance, distance
-
-
 def placed_shape(
     capture: Capture, pixels: int, lattice: Lattice, job: Job | Span
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Signed distances (X + 1, Y + 1, Z + 1) in cells of what photos of a place see in common, and where they are known
-    (bool); None where that is hardly anything. pixels, job: as of `outlined_shape`."""
+    (bool); None where that is hardly anything. pixels, job: as of `outlined_shape`,
+    up to the share that colours leave."""
     views = tensors_of(capture.views, pixels, torch.device("cpu"))
-    seen = stereo.distances(views, capture.points, capture.bounds, _told(job.span(0.0, _OPENED)))
+    seen = stereo.distances(views, capture.points, capture.bounds, told(job.span(0.0, _SWEPT)))
     if float(torch.cat(seen).isfinite().float().mean()) < _LEAST_SEEN:
         return None
-    joining = job.span(_OPENED, _SHAPED)
+    joining = job.span(_SWEPT, _SHAPED)
     distance, known = stereo.fused(views, seen, lattice, lambda share: joining.report(share, "joining what photos see"))
     return (distance, known) if (known & (np.abs(distance) < 1.0)).any() else None
-
-
-def _told(job: Span) -> Callable[[float], None]:
-    return lambda share: job.report(share, "comparing photos")
 
 
 class _Training:
@@ -238,7 +210,7 @@ class _Training:
             distance, known = self._placed
             return from_distance(distance, lattice, self._exposure.device, known=known, band=COLOUR_BAND)
         if stage.kind == "colours":
-            _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job)
+            _, distance = outlined_shape(self._capture, self._plan.pixels, lattice, self._job.span(0.0, _SHAPED))
             return from_distance(distance, lattice, self._exposure.device, band=COLOUR_BAND)
         if stage.kind == "surface":
             return surface(self._views, lattice, before, self._plan.stride)

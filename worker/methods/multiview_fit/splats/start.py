@@ -18,7 +18,8 @@ from ....core.job import Job, Span
 from ....core.representations import Distances
 from ....core.view import View
 from ..grid_space import Lattice
-from ..grid_training import outlined_shape, placed_shape
+from ..grid_training import placed_shape
+from ..outlined import outlined_shape
 
 _OPACITY, _ON_SURFACE = 0.1, 0.8
 """At the beginning: as published, and of what lies on a surface."""
