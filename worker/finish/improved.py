@@ -217,7 +217,10 @@ def _share(found: np.ndarray, apart: np.ndarray) -> np.ndarray:
     """(H, W) float32 the thing's share of each pixel, of the pixels that are its own (bool), and by how much the
     picture differs from the plain colour (H, W, 3): along the outline as much as it does inside of it, near by."""
     inner = ndimage.binary_erosion(found, iterations=_MIXED - 1)
-    even, there = (ndimage.gaussian_filter(each, (_MIXED, _MIXED, 0)) for each in (apart * inner[..., None], inner[..., None] * np.float32(1.0)))
+    even, there = (
+        ndimage.gaussian_filter(each, (_MIXED, _MIXED, 0))
+        for each in (apart * inner[..., None], inner[..., None] * np.float32(1.0))
+    )
     own = even / np.maximum(there, 1e-6)
     strength = np.square(own).sum(axis=2)
     share = np.clip((apart * own).sum(axis=2) / np.maximum(strength, 1e-6), 0.0, 1.0)
@@ -242,7 +245,7 @@ def followed(
     behind = plain(photos)
     if shape is None:
         views = [_believed(ask, picture, ask.share, plan) for ask, picture in zip(asks, pictures)]
-        own = outlined(mesh, photos, plan, job.span(0.0, 0.3))
+        own = outlined(mesh, photos, job.span(0.0, 0.3))
         return agreed(own, [*_small(photos, plan), *views], job.span(0.3, 1.0).report, on_top=True), (*before, *views)
     new = [taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)]
     views = (*before, *new)
@@ -250,7 +253,7 @@ def followed(
     return painted(found, photos, views, plan, job.span(0.5, 1.0)), views
 
 
-def outlined(mesh: Mesh, photos: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:
+def outlined(mesh: Mesh, photos: Sequence[View], job: Job | Span) -> Mesh:
     """The mesh, with its texture, as the photos' outlines show it; the same where they do already."""
     job.report(0.0, "following the outlines")
     if np.mean([likeness(mesh, photo)[0] for photo in photos]) >= _FITTING:
@@ -261,15 +264,18 @@ def outlined(mesh: Mesh, photos: Sequence[View], plan: Plan, job: Job | Span) ->
     return found.with_normals()
 
 
-def shaped(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, shape: Shape, job: Job | Span) -> Mesh:
+def shaped(
+    mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, shape: Shape, job: Job | Span
+) -> Mesh:
     """The mesh, without a texture, as all views show it."""
     job.report(0.0, "following the outlines")
     whole = _welded(mesh)
     weighted = [*((photo, 1.0) for photo in photos), *((view, plan.confidence) for view in views)]
     moved = pulled(whole.vertices, whole.faces, weighted, check=job.check)
     before = Cloud.of(replace(whole, vertices=moved, normals=None))
-    field = shape([*_small(photos, plan), *views], before.value, plan.grid, job.span(0.1, 0.8))
-    return surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.8, 1.0))
+    field = shape([*_small(photos, plan), *views], before.value, plan.grid, job.span(0.1, 0.7))
+    made = surface(field, FieldOptions(grid=plan.grid, faces=plan.faces, smooth=_SMOOTH), job.span(0.7, 0.9))
+    return outlined(made, photos, job.span(0.9, 1.0))  # smoothing takes what is thin back
 
 
 def painted(mesh: Mesh, photos: Sequence[View], views: Sequence[View], plan: Plan, job: Job | Span) -> Mesh:

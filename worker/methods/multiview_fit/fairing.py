@@ -72,9 +72,7 @@ class Plate:
         within = at(torch.from_numpy(hull.distance), hull.lattice, patches.place).clamp(max=0.0)
         return cls(*_bending(patches), grazing, (within * cell).double().numpy(), _SHARP * cell)
 
-    def bent(
-        self, found: Tensor, trust: Tensor, held: Tensor, job: Job | Span, staying: float = FREE
-    ) -> Tensor:
+    def bent(self, found: Tensor, trust: Tensor, held: Tensor, job: Job | Span, staying: float = FREE) -> Tensor:
         """(N,) how far patches go inwards, in `apart`, to bend least. found, trust: (N,) where else each is to be, and
         the weight of that. held: (N,) how much outlines may hold it, 1 at most. job: hears each step. staying: weight
         of staying where it is."""

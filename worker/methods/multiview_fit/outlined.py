@@ -76,9 +76,9 @@ def outlined_field(
     lattice = Lattice.over(wider(box), cells)
     hull = Hull.of(seen, lattice, job.span(0.0, _CUT))
     closed = faired(hull, job.span(_CUT, _FAIRED))
-    closed = _grown(seen, redistanced(np.maximum(closed, _sampled(before, lattice))), closed, lattice)
-    distance = opened(seen, closed, lattice, job.span(_FAIRED, _OPENED))
-    distance = torch.from_numpy(agreed(seen, distance, closed, hull, job.span(_OPENED, 1.0), _STAYING))
+    kept = _grown(seen, redistanced(np.maximum(closed, _sampled(before, lattice))), closed, lattice)
+    moving = job.span(_FAIRED, 1.0)
+    distance = torch.from_numpy(agreed(seen, kept, kept, hull, moving, _STAYING))
     corners = np.stack([lattice.low, np.array(lattice.low) + np.array(lattice.cells) * lattice.spacing]) @ TO_GLTF.T
 
     def value(points: np.ndarray) -> np.ndarray:
