@@ -19,6 +19,7 @@ from image_to_3d.worker.geometry.texturing.bake import baked
 from image_to_3d.worker.geometry.texturing.seen import pictured
 from image_to_3d.worker.geometry.texturing.unwrap import unwrapped
 from image_to_3d.worker.methods.multiview_fit.outlined import outlined_field
+from image_to_3d.worker.pictures.silhouette import outline_distance
 from image_to_3d.worker.pipeline import rounds as loop
 from image_to_3d.worker.pipeline.generate import fetch
 from image_to_3d.worker.pipeline.improve import improve
@@ -180,14 +181,38 @@ def test_who_has_enough_at_once_keeps_what_there_was(start, photo, quick):
     assert last.asset is start and last.ended == loop.EARLY
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
-def test_an_outline_is_found_in_a_noisy_picture(truth, noise):
-    ask = improved._asked(truth, [], looking(truth, 90.0, 0.0, 128), PLAN, np.zeros(3))
-    noisy = ask.picture / 255.0 + noise * np.random.default_rng(0).normal(size=ask.picture.shape)
-    view = improved.taken(ask, np.uint8(255 * np.clip(noisy, 0.0, 1.0)), PLAN, np.zeros(3))
-    own, true = view.mask >= 128, ask.share >= 128
-    assert (own & true).sum() / (own | true).sum() > 0.9
+def painted_over(mesh: Mesh, truth: Mesh, yaw: float, noise: float, photos=()) -> tuple[View, np.ndarray]:
+    """What is taken of a picture of the truth that was asked of a mesh, and the truth's share of each pixel."""
+    ask = improved._asked(mesh, photos, looking(mesh, yaw, 0.0, 128), PLAN, np.zeros(3))
+    rgb, share = pictured(truth, ask.view, np.zeros(3), 4)
+    noisy = rgb / 255.0 + noise * np.random.default_rng(0).normal(size=rgb.shape)
+    return improved.taken(ask, np.uint8(255 * np.clip(noisy, 0.0, 1.0)), PLAN, np.zeros(3)), share
+
+
+@pytest.mark.parametrize(("noise", "off"), [(0.0, 0.06), (0.1, 0.16), (0.3, 0.5)])
+def test_an_outline_is_found_finer_than_a_pixel_in_a_noisy_picture(truth, noise, off):
+    view, share = painted_over(truth, truth, 90.0, noise)
+    away = outline_distance(share / 255.0)
+    on = np.abs(away) < 0.5
+    assert np.abs(outline_distance(view.mask / 255.0) - away)[on].mean() < off
+    own = view.mask >= 128
     assert view.confidence[~own].max() == 0.0 and 0.0 < view.confidence.max() <= 0.5
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1, 0.3])
+def test_a_thing_that_reaches_far_beyond_its_render_is_found(truth, noise):
+    small = coloured(ball(SIZE * [0.35, 1.0, 1.0]))
+    view, share = painted_over(small, truth, 0.0, noise)
+    own, true = view.mask >= 128, share >= 128
+    assert (own & true).sum() / (own | true).sum() > 0.9
+
+
+def test_what_is_painted_over_is_gone_though_a_photo_told_its_colours(truth, photo):
+    wide = coloured(ball(SIZE * [1.6, 1.0, 1.0]))
+    view, share = painted_over(wide, truth, 0.0, 0.0, [photo])
+    assert (view.mask >= 128).sum() == pytest.approx((share >= 128).sum(), rel=0.05)
+    kept, _ = painted_over(wide, wide, 0.0, 0.0, [photo])
+    assert (kept.mask >= 128).sum() > 1.4 * (view.mask >= 128).sum()
 
 
 def test_presets_double_the_pixels_and_fall_in_strength():

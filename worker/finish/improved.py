@@ -40,8 +40,8 @@ from .photos import resized
 from .seen import marked
 
 Shape = Callable[[Sequence[View], Callable[[np.ndarray], np.ndarray], int, Job | Span], Field]
-"""The solid that views with masks show: of them, of the signed distance (N,), positive inside, from places (N, 3) to the
-shape that was there before, and of the cells along its longest side. All in glTF axes."""
+"""The solid that views with masks show: of them, of the signed distance (N,), positive inside, from places (N, 3) to
+the shape that was there before, and of the cells along its longest side. All in glTF axes."""
 
 ALIKE = 34.0
 """dB: pictures that agree better look the same."""
@@ -49,7 +49,7 @@ ALIKE = 34.0
 BEHIND = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0))
 """Colours, sRGB in [0, 1], before which a thing is shown: that one which its photos have least of."""
 
-_MIXED = 3  # pixels beside an outline of a photo that mix colours
+_MIXED = 3  # pixels beside an outline that mix colours
 _PHOTO = 768  # pixels of a photo's longer side that are looked at, at least
 _SMOOTH = 20  # rounds of smoothing, which takes the stairs of marching cubes
 _RIM = (0.01, 0.12)  # of a picture's side: how far its outline may move at strength 0 and 1
@@ -216,17 +216,13 @@ def _shown(apart: np.ndarray, away: np.ndarray) -> np.ndarray:
 def _share(found: np.ndarray, apart: np.ndarray) -> np.ndarray:
     """(H, W) float32 the thing's share of each pixel, of the pixels that are its own (bool), and by how much the
     picture differs from the plain colour (H, W, 3): along the outline as much as it does inside of it, near by."""
-    inner = ndimage.binary_erosion(found, iterations=_MIXED - 1)
-    even, there = (
-        ndimage.gaussian_filter(each, (_MIXED, _MIXED, 0))
-        for each in (apart * inner[..., None], inner[..., None] * np.float32(1.0))
-    )
-    own = even / np.maximum(there, 1e-6)
+    inner = ndimage.binary_erosion(found, iterations=_MIXED - 1).astype(np.float32)
+    there = ndimage.gaussian_filter(inner, _MIXED)
+    own = ndimage.gaussian_filter(apart * inner[..., None], (_MIXED, _MIXED, 0)) / np.maximum(there, 1e-6)[..., None]
     strength = np.square(own).sum(axis=2)
     share = np.clip((apart * own).sum(axis=2) / np.maximum(strength, 1e-6), 0.0, 1.0)
     rim = ndimage.binary_dilation(found, iterations=2) & ~ndimage.binary_erosion(found, iterations=2, border_value=1)
-    told = rim & (there[..., 0] > _RARE) & (strength > _FAINT**2)
-    return np.where(told, share, found).astype(np.float32)
+    return np.where(rim & (there > _RARE) & (strength > _FAINT**2), share, found).astype(np.float32)
 
 
 def followed(

@@ -67,9 +67,9 @@ def outlined_field(
 ) -> Field:
     """The solid that pictures show, as a field in their axes, which are glTF's. views: with masks. before: points
     (N, 3) to (N,) signed distances, positive inside, of a shape that was there before: of it stays what lies within the
-    outlines, and of their hull what several of them show and it does not cover. cells: along the longest side. job: hears each step. Raises
-    Unable where outlines agree on no shape."""
-    seen = [replace(view, rotation=view.rotation @ TO_GLTF, position=TO_GLTF.T @ view.position) for view in views]
+    outlines, and of their hull comes what several of them show and it does not cover. cells: along the longest side.
+    job: hears each step. Raises Unable where outlines agree on no shape."""
+    seen = [_in_the_world(view) for view in views]
     box = hull_box(seen, [view.mask >= 128 for view in seen])
     if box is None:
         raise Unable("the outlines agree on no shape")
@@ -77,8 +77,7 @@ def outlined_field(
     hull = Hull.of(seen, lattice, job.span(0.0, _CUT))
     closed = faired(hull, job.span(_CUT, _FAIRED))
     kept = _grown(seen, redistanced(np.maximum(closed, _sampled(before, lattice))), closed, lattice)
-    moving = job.span(_FAIRED, 1.0)
-    distance = torch.from_numpy(agreed(seen, kept, kept, hull, moving, _STAYING))
+    distance = torch.from_numpy(agreed(seen, kept, kept, hull, job.span(_FAIRED, 1.0), _STAYING))
     corners = np.stack([lattice.low, np.array(lattice.low) + np.array(lattice.cells) * lattice.spacing]) @ TO_GLTF.T
 
     def value(points: np.ndarray) -> np.ndarray:
@@ -90,6 +89,10 @@ def outlined_field(
 def told(job: Span) -> Callable[[float], None]:
     """Hears the share of comparing photos that is done."""
     return lambda share: job.report(share, "comparing photos")
+
+
+def _in_the_world(view: View) -> View:
+    return replace(view, rotation=view.rotation @ TO_GLTF, position=TO_GLTF.T @ view.position)
 
 
 def _sampled(before: Callable[[np.ndarray], np.ndarray], lattice: Lattice) -> np.ndarray:
