@@ -26,7 +26,7 @@ def mesh_of(shape: trimesh.Trimesh) -> Mesh:
 
 def views(mesh: Mesh, pitches: tuple[float, ...] = (-30.0, 10.0, 50.0)) -> list[View]:
     """Of a plain thing from all around."""
-    found = [looking(mesh, yaw + pitch, pitch, 128) for pitch in pitches for yaw in range(0, 360, 60)]
+    found = [looking(mesh, yaw + pitch, pitch, 128) for pitch in pitches for yaw in range(0, 360, 90)]
     pictures = [pictured(mesh, view, np.zeros(3), 4) for view in found]
     return [replace(view, rgb=rgb, mask=mask) for view, (rgb, mask) in zip(found, pictures)]
 
