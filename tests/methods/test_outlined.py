@@ -6,13 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from image_to_3d.worker.cameras.capture import TO_GLTF
 from image_to_3d.worker.core.errors import Unable
 from image_to_3d.worker.core.job import Job
 from image_to_3d.worker.core.view import View
 from image_to_3d.worker.geometry.around import looking
 from image_to_3d.worker.geometry.mesh import Mesh
 from image_to_3d.worker.geometry.texturing.seen import pictured
+from image_to_3d.worker.methods.multiview_fit.grid_space import Lattice
+from image_to_3d.worker.methods.multiview_fit.hollows import opened
 from image_to_3d.worker.methods.multiview_fit.outlined import outlined_field
+from image_to_3d.worker.methods.multiview_fit.outlines import Hull
 
 JOB, CELLS = Job(lambda *_: None), 64
 HALF = np.array([1.0, 0.6, 0.6])
@@ -86,3 +90,10 @@ def test_outlines_that_agree_on_nothing_are_told(of_a_block):
     aside = [replace(view, mask=np.roll(view.mask * (np.arange(128) < 64), 60, axis=1)) for view in of_a_block]
     with pytest.raises(Unable):
         outlined_field(aside, block, CELLS, JOB.span(0.0, 1.0))
+
+
+def test_a_plain_block_gets_no_hollow(of_a_block):
+    views = [replace(v, rotation=v.rotation @ TO_GLTF, position=TO_GLTF.T @ v.position) for v in of_a_block]
+    lattice = Lattice.over(np.array([[-1.1, -0.7, -0.7], [1.1, 0.7, 0.7]]), CELLS)
+    hull = Hull.of(views, lattice, JOB.span(0.0, 1.0)).distance
+    assert (opened(views, hull, lattice, JOB.span(0.0, 1.0)) == hull).all()

@@ -169,6 +169,18 @@ def test_who_has_enough_keeps_the_round_before(start, photo, quick):
     assert [made.asset for made in heard] == [last.asset] and last.ended == loop.EARLY
 
 
+def test_who_has_enough_while_the_shape_is_sought_keeps_the_round_before(start, photo, quick, monkeypatch):
+    job = Job(lambda *_: None)
+
+    def shaped(mesh, *_):
+        job.end_early()
+        return mesh
+
+    monkeypatch.setattr(improved, "shaped", shaped)
+    last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, job, outlined_field)
+    assert last.asset is start and last.ended == loop.EARLY
+
+
 def test_it_ends_where_nothing_changes_any_more(start, photo, quick):
     last = rounds(start, [photo], [PLAN] * 3, Nothing(), 0, JOB, outlined_field)
     assert last.ended == "nothing changed any more after round 1" and len(last.views) == PLAN.views

@@ -234,8 +234,9 @@ def followed(
     plan: Plan,
     shape: Shape | None,
     job: Job | Span,
-) -> tuple[Mesh, tuple[View, ...]]:
-    """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views. before: of earlier rounds. shape:
+) -> tuple[Mesh, tuple[View, ...]] | None:
+    """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views; None where the user has had enough
+    before its texture. before: of earlier rounds. shape:
     None where what was painted tells nothing of the shape: it follows the photos' outlines alone, and the texture keeps
     what it has."""
     behind = plain(photos)
@@ -246,7 +247,7 @@ def followed(
     new = [taken(ask, picture, plan, behind) for ask, picture in zip(asks, pictures)]
     views = (*before, *new)
     found = shaped(mesh, photos, views, plan, shape, job.span(0.0, 0.5))
-    return painted(found, photos, views, plan, job.span(0.5, 1.0)), views
+    return None if job.is_enough() else (painted(found, photos, views, plan, job.span(0.5, 1.0)), views)
 
 
 def outlined(mesh: Mesh, photos: Sequence[View], job: Job | Span) -> Mesh:

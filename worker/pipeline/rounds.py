@@ -73,11 +73,14 @@ class Loop:
             return replace(best, ended=_STILL.format(number - 1))
         views, part = best.views, job.span(0.5, 1.0)
         try:
-            mesh, views = improved.followed(best.asset.mesh, self.photos, views, asks, pictures, plan, self.shape, part)
+            made = improved.followed(best.asset.mesh, self.photos, views, asks, pictures, plan, self.shape, part)
         except OutOfMemory:
             raise
         except Unable:  # outlines that contradict each other leave nothing
             return replace(best, ended=_NONE.format(number))
+        if made is None:
+            return replace(best, ended=EARLY)
+        mesh, views = made
         found = improved.finished(mesh, self.photos)
         made = Round(found, _likeness(found, self.photos), views, number)
         return replace(best, ended=_WORSE.format(number)) if _worse(made, best) else made

@@ -38,6 +38,7 @@ _BETTER = 0.88
 left .69, a bowl .42, a can whose lid is set in .73, a cup .38; a box, a brick and a bottle, with the best hole that
 could be made in them, 1."""
 
+_ROUNDING = 1e-4  # of colours, by which the disagreement must fall besides
 _ALIKE = 0.08  # differences of colours are counted up to this: something else is seen there
 _AS_GOOD = 1.025
 """Times the least disagreement. What photos tell less clearly is taken as it usually is: walls thin (of a cup photos
@@ -48,6 +49,9 @@ by .08 for each cell, and 0 to .08 within .02)."""
 _BOTTOM, _TAPER = 1.5, 0.04
 _EVERY = 3  # of the pixels that are asked, one in so many is compared
 _WITNESSED = 0.6  # share of the pixels whose places other photos must see, too
+_WHOLE = 0.99
+"""Of a pixel is the thing's for its colour to count: mixed ones agree with no others, and plain blocks got hollows."""
+
 _DEEPER = 2.5  # cells by which a hollow must show deeper at a pixel for that to be asked
 _BEHIND = 1.0
 """Cells behind what a photo sees that it does not see any more. With 2.5, photos saw a bowl's inside through its wall,
@@ -140,11 +144,14 @@ class _Search:
         self._height = float(np.ptp((distance < 0.0).any((0, 1)).nonzero()[0]))
         self._rays = [view.rays() for view in views]
         self._depths = [entered(torch.from_numpy(distance), lattice, *rays) for rays in self._rays]
+        self._whole = [view.mask.view(-1) > _WHOLE for view in views]
         thinnest = _WALLS[0] * max(lattice.cells)
         widest = self._hollowed(Hollow(thinnest, thinnest, _FLOORS[-1] * self._height))
         self._asked = [
-            ((entered(widest, lattice, *rays) - depth > _DEEPER * lattice.spacing) & depth.isfinite()).nonzero()[:, 0]
-            for rays, depth in zip(self._rays, self._depths)
+            (
+                whole & depth.isfinite() & (entered(widest, lattice, *rays) - depth > _DEEPER * lattice.spacing)
+            ).nonzero()[:, 0]
+            for rays, depth, whole in zip(self._rays, self._depths, self._whole)
         ]
         asked = [[rays[some] for rays in pair] for pair, some in zip(self._rays, self._asked)]
         self._asked_rays = [torch.cat(parts) for parts in zip(*asked)]  # of all views at once takes half the time
@@ -165,7 +172,7 @@ class _Search:
         floors = [*(min(best.floor * more, self._height) for more in _FINER), self._usual(best)]
         best = self._best([replace(best, floor=floor) for floor in floors], self._odd)
         best = self._best([replace(best, taper=taper) for taper in (0.0, _TAPER)], lambda hollow: -hollow.taper)
-        return best if self._disagreement(best) < _BETTER * self._disagreement(None) else None
+        return best if self._disagreement(best) < _BETTER * self._disagreement(None) - _ROUNDING else None
 
     def _best(self, tried: list[Hollow], odd: Callable[[Hollow], float] | None = None) -> Hollow:
         """Of hollows that agree about as well as the best, the least odd one."""
@@ -208,7 +215,8 @@ class _Search:
         total, seen = torch.zeros(len(points), 3), torch.zeros(len(points))
         for number, (other, depth) in enumerate(zip(self._views, depths)):
             pixel, inside, far = other.seen(points)
-            visible = inside & ((depth[pixel] - far).abs() < _BEHIND * self._lattice.spacing) & (whose != number)
+            near = (depth[pixel] - far).abs() < _BEHIND * self._lattice.spacing
+            visible = inside & near & self._whole[number][pixel] & (whose != number)
             total += visible[:, None] * other.colour.view(-1, 3)[pixel]
             seen += visible
         unlike = (own - total / seen.clamp(min=1.0)[:, None]).abs().mean(1).clamp(max=_ALIKE)
