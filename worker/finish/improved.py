@@ -236,9 +236,8 @@ def followed(
     job: Job | Span,
 ) -> tuple[Mesh, tuple[View, ...]] | None:
     """The mesh after what was painted, (H, W, 3) uint8 of each ask, and all views; None where the user has had enough
-    before its texture. before: of earlier rounds. shape:
-    None where what was painted tells nothing of the shape: it follows the photos' outlines alone, and the texture keeps
-    what it has."""
+    before its texture. before: of earlier rounds. shape: None where what was painted tells nothing of the shape: it
+    follows the photos' outlines alone, and the texture keeps what it has."""
     behind = plain(photos)
     if shape is None:
         views = [_believed(ask, picture, ask.share, plan) for ask, picture in zip(asks, pictures)]
