@@ -45,3 +45,12 @@ def test_a_wider_mesh_gets_the_outlines():
     found = pulled(wide.vertices, wide.faces, told)
     fits = [silhouette_iou(found, wide.faces, view.mask >= 128, view, 128) for view, _ in told]
     assert min(fits) > 0.95
+
+
+def test_a_card_without_any_thickness_is_turned_too():
+    told, card = views(plate(0.0)), plate(30.0)
+    flat = Mesh(card.vertices.copy(), card.faces)
+    turn = trimesh.transformations.rotation_matrix(np.radians(-30.0), (1.0, 0.0, 0.0))[:3, :3]
+    flat.vertices[:, :] = (flat.vertices @ turn.T) * np.float32([1.3, 0.0, 1.0])
+    found = pulled(flat.vertices, flat.faces, told)
+    assert np.isfinite(found).all() and np.ptp(found[:, 0]) < 2.3

@@ -46,7 +46,8 @@ def pulled(
         basis = _affine(few)
         found = [(rows @ basis, wanted) for rows, wanted in asked]
         system = sum(rows.T @ rows for rows, _ in found) + scale * _STAY * basis.T @ basis
-        few = few + (basis @ np.linalg.solve(system, sum(rows.T @ wanted for rows, wanted in found))).reshape(-1, 3)
+        step = np.linalg.lstsq(system, sum(rows.T @ wanted for rows, wanted in found))[0]  # of a card some are free
+        few = few + (basis @ step).reshape(-1, 3)
     for stiff in _STIFF:
         check()
         system, right = scale * (stiff * bending + _STAY * sparse.eye_array(3 * len(few))), np.zeros(3 * len(few))
@@ -60,7 +61,7 @@ def pulled(
 def _affine(points: np.ndarray) -> np.ndarray:
     """(3 V, 12) how points (V, 3) move with each entry of a matrix about their middle, and of a step."""
     own = points - points.mean(axis=0)
-    return np.kron(np.column_stack([own / np.abs(own).max(), np.ones(len(own))]), np.eye(3))
+    return np.kron(np.column_stack([own / max(np.abs(own).max(), 1e-12), np.ones(len(own))]), np.eye(3))
 
 
 class _Outline:
