@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from image_to_3d.worker.geometry.relief.upsample import refined, steepened
+from image_to_3d.worker.geometry.relief.upsample import _interpolated, refined, steepened
 from scipy import ndimage
 
 NEAR, FAR = 1.0, 0.3
@@ -48,6 +48,14 @@ def test_step_lies_on_the_photos_edge_where_the_network_missed_it():
     by_photo = enlarged(small, photo_of(mask), 512)[0] > 0.65
     by_depth = enlarged(small, np.full((512, 512, 3), 90, np.uint8), 512)[0] > 0.65
     assert (by_photo != mask).mean() < 0.6 * (by_depth != mask).mean()
+
+
+@pytest.mark.parametrize("shape", [(12, 17), (1, 7), (5, 1)])
+def test_values_between_pixels_are_those_of_scipy(shape):
+    rng = np.random.default_rng(0)
+    maps, place = rng.random((3, *shape), np.float32), rng.uniform(-2.0, 19.0, (2, 200))
+    want = [ndimage.map_coordinates(each, place, order=1, mode="nearest") for each in maps]
+    np.testing.assert_allclose(_interpolated(maps, place), want, atol=1e-5)
 
 
 def test_slanted_plane_is_left_as_it_is():

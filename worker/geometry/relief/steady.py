@@ -146,14 +146,16 @@ class _Map:
 
     def of_plane(self, plane: np.ndarray) -> np.ndarray:
         """(H, W) inverse depth of a plane: its value at the first pixel, its change per pixel down and right."""
-        return plane[0] + plane[1] * self.rows + plane[2] * self.columns
+        first, down, right = map(float, plane)  # numbers of Python's, which leave float32 as it is
+        return first + down * self.rows + right * self.columns
 
     def on(self, plane: np.ndarray, free: np.ndarray) -> np.ndarray:
         """(H, W) bool, which free pixels lie on a plane and slope as it does."""
         height, width = self.inverse.shape
         middle = plane[0] + plane[1] * height / 2 + plane[2] * width / 2
         normal = np.array([plane[2] * self.focal, plane[1] * self.focal, middle])
-        alike = np.tensordot(normal / np.linalg.norm(normal), self.normals, 1) > _ALIKE
+        normal = (normal / np.linalg.norm(normal)).astype(np.float32)
+        alike = np.tensordot(normal, self.normals, 1) > _ALIKE
         return free & alike & (np.abs(self.of_plane(plane) / self.inverse - 1.0) < self.near)
 
 

@@ -213,8 +213,9 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     x_near = np.clip(np.rint(x_small), 0, small[1] - 1).astype(np.int64)
     row, column = np.nonzero(~np.isnan(sides.depth[0][y_near][:, x_near]))
     place = np.stack([y_small[row], x_small[column]])
-    near, far = _between(sides.depth, place)
-    colour, power = _between(sides.colour.reshape(6, *small), place).reshape(2, 3, -1), _between(sides.power, place)
+    told = np.concatenate([sides.depth, sides.power, sides.colour.reshape(6, *small)])
+    near, far, *power, colour = np.split(_between(told, place), (1, 2, 3, 4))
+    near, far, power, colour = near[0], far[0], np.concatenate(power), colour.reshape(2, 3, -1)
     here = fine[row, column]
     contrast = np.maximum(near - far, 1e-12)
     by_depth = np.clip((here - far) / contrast * 2.0 - 1.0, -1.0, 1.0)
@@ -225,7 +226,7 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     chosen = np.where(nearer[row, column], near, far)
     moved = np.clip(np.abs(here - chosen) / (_ON * contrast), 0.0, 1.0)
     around = ndimage.uniform_filter((~np.isnan(sides.depth[0])).astype(np.float32), 3, mode="nearest")
-    moved *= np.clip(2.0 * _interpolated(around, place) - 0.6, 0.0, 1.0)  # a ramp ends gradually
+    moved *= np.clip(2.0 * _interpolated(around[None], place)[0] - 0.6, 0.0, 1.0)  # a ramp ends gradually
     result = fine.copy()
     result[row, column] = here + (chosen - here) * moved
     return result
@@ -234,12 +235,23 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
 def _between(maps: np.ndarray, place: np.ndarray) -> np.ndarray:
     """(C, n) values of maps (C, H, W) between their pixels, at places (2, n) of which the nearest pixel has a value;
     pixels that are NaN do not count."""
-    share = _interpolated((~np.isnan(maps[0])).astype(np.float32), place)
-    return np.stack([_interpolated(np.nan_to_num(values), place) for values in maps]) / np.maximum(share, 1e-6)
+    known = ~np.isnan(maps[:1])
+    found = _interpolated(np.concatenate([known.astype(np.float32), np.where(known, maps, 0.0)]), place)
+    return found[1:] / np.maximum(found[0], 1e-6)
 
 
-def _interpolated(values: np.ndarray, place: np.ndarray) -> np.ndarray:
-    return ndimage.map_coordinates(values, place, order=1, mode="nearest")
+def _interpolated(maps: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(C, n) values of maps (C, H, W) float32 between their pixels, at places (2, n); beyond the border those
+    at it. As scipy's map_coordinates of first order, with what is the same for all maps reckoned once."""
+    flat, last = maps.reshape(len(maps), -1), np.array(maps.shape[1:])[:, None] - 1
+    place = np.clip(place, 0, last).astype(np.float32)
+    first = np.minimum(place.astype(np.int64), np.maximum(last - 1, 0))
+    (down, right), (below, beside) = place - first.astype(np.float32), np.minimum(first + 1, last) - first
+    pixel, below = first[0] * maps.shape[2] + first[1], below * maps.shape[2]
+    upper = np.take(flat, pixel, axis=1) * (1.0 - right) + np.take(flat, pixel + beside, axis=1) * right
+    pixel = pixel + below
+    lower = np.take(flat, pixel, axis=1) * (1.0 - right) + np.take(flat, pixel + beside, axis=1) * right
+    return upper * (1.0 - down) + lower * down
 
 
 def _told_apart(mean: np.ndarray, power: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ class SceneEstimator:
         log_depth, log_scale, normals, salient, solid, log_focal = seen
         if not (np.isfinite(log_depth).all() and np.isfinite(log_focal)):
             raise Unable("the network gave no finite depth for this photo: choose another network")
-        valid = ~_sky(solid, resized(rgb, *solid.shape))
+        valid = ~_sky(solid, rgb)
         if not valid.any():
             raise Unable("the network sees nothing that has a distance in this photo: choose another network")
         inverse = np.where(valid, np.exp(np.median(log_depth[valid]) - log_depth), 0.0).astype(np.float32)
@@ -116,7 +116,7 @@ class SceneEstimator:
 
 def _sky(solid: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     """(h, w) bool, where the network is sure enough that there is no surface; solid: logits that there is one. rgb:
-    (h, w, 3) the photo, in [0, 1].
+    (H, W, 3) uint8 the photo.
 
     Only what is as large as a sky: a hole in a face is worse than a patch of sky that hangs in the air. From there it
     goes on as far as it is likelier than a surface and coloured as the sky beside it (hysteresis, Canny 1986): else its
@@ -127,5 +127,6 @@ def _sky(solid: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     if not inner.any():
         return sure
     nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
-    alike = np.abs(rgb - rgb[tuple(nearest)]).max(2) < _SKY_COLOUR
+    small = resized(rgb, *solid.shape)
+    alike = np.abs(small - small[tuple(nearest)]).max(2) < _SKY_COLOUR
     return ndimage.binary_propagation(sure, mask=(solid < 0.0) & alike)
