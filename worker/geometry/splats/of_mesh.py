@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A textured surface as splats: flat ones that lie in it, each as large as the piece that it stands for, and larger ones
-just behind them, so that nothing else shines through between two.
+"""A textured surface as splats: flat ones that lie in it, each as large as the piece that it stands for, and larger
+ones just behind, so that nothing else shines through between two.
 
 A triangle is cut into n x n alike ones; a piece's splat has its middle, its second moments (of a triangle with corners
 p_i about its middle m: sum (p_i - m)(p_i - m)^T / 12) and the texture's mean colour there.
