@@ -129,7 +129,7 @@ def test_those_of_a_needle_do_not_reach_beyond_its_ends():
     )
     needles = splats.centres[:, 2] < -1.0
     along = (np.abs(some.matrices(splats.rotations)[:, 0]) * splats.scales).max(1)[needles]
-    assert (splats.centres[needles, 0] + 2.0 * along).max() < 1.15 and needles.sum() < 100
+    assert (splats.centres[needles, 0] + 2.0 * along).max() < 1.15 and needles.sum() < 180
 
 
 def test_of_nothing_there_are_none():
