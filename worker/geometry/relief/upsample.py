@@ -213,9 +213,8 @@ def _sharpened(fine: np.ndarray, colours: np.ndarray, small: tuple[int, int], si
     x_near = np.clip(np.rint(x_small), 0, small[1] - 1).astype(np.int64)
     row, column = np.nonzero(~np.isnan(sides.depth[0][y_near][:, x_near]))
     place = np.stack([y_small[row], x_small[column]])
-    told = np.concatenate([sides.depth, sides.power, sides.colour.reshape(6, *small)])
-    near, far, *power, colour = np.split(_between(told, place), (1, 2, 3, 4))
-    near, far, power, colour = near[0], far[0], np.concatenate(power), colour.reshape(2, 3, -1)
+    told = _between(np.concatenate([sides.depth, sides.power, sides.colour.reshape(6, *small)]), place)
+    (near, far), power, colour = told[:2], told[2:4], told[4:].reshape(2, 3, -1)
     here = fine[row, column]
     contrast = np.maximum(near - far, 1e-12)
     by_depth = np.clip((here - far) / contrast * 2.0 - 1.0, -1.0, 1.0)
