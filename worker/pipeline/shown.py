@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,6 @@ THUMBNAIL = 256
 
 COARSE, COARSE_FILE = {"grid": 64, "faces": 4_000, "texture": 512}, "coarse.glb"
 """Of a first guess, at most, so that it is there at once: it took 0.7 s of a processor, with its texture."""
-
-
-_RUNS = 3
-"""zlib's way of looking for runs alone (Z_RLE): a quarter faster than its own, for files as large."""
 
 
 def previewer(folder: str, job: Span) -> Callable[[np.ndarray], None]:
@@ -62,7 +59,8 @@ def offerer(folder: str, finish: Any, name: str, job: Span) -> Callable[[Represe
 
 
 def png_of(picture: np.ndarray) -> bytes:
-    """The PNG file of (H, W, C) uint8, written fast: a tenth larger than it could be."""
+    """The PNG file of (H, W, C) uint8, written fast: a tenth larger than it could be. To look for runs alone takes a
+    quarter less time than zlib's own way, for files as large."""
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", compress_level=1, compress_type=_RUNS)
+    Image.fromarray(picture).save(stream, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return stream.getvalue()

@@ -32,9 +32,9 @@ def test_they_lie_in_the_surface_evenly_with_its_colours():
     assert 3000 < len(splats) < 7000
     front = splats.centres[:, 2] == 0.0
     assert 0.7 < front.mean() < 0.9 and (splats.centres[~front, 2] < 0.0).all() and splats.centres[:, 2].min() > -0.05
-    for layer in (front, ~front):
+    for layer, least in ((front, 0.8), (~front, 0.7)):
         counts = np.histogram2d(*splats.centres[layer, :2].T, 8, [[0, 1], [0, 1]])[0]
-        assert counts.min() > 0.7 * counts.mean()
+        assert counts.min() > least * counts.mean()
     shown = colours(splats.harmonics, np.zeros((len(splats), 3)))
     wanted = np.stack([splats.centres[:, 0], 1.0 - splats.centres[:, 1]], 1)
     assert np.abs(shown[:, :2] - wanted).max() < 0.03
@@ -129,7 +129,7 @@ def test_those_of_a_needle_do_not_reach_beyond_its_ends():
     )
     needles = splats.centres[:, 2] < -1.0
     along = (np.abs(some.matrices(splats.rotations)[:, 0]) * splats.scales).max(1)[needles]
-    assert (splats.centres[needles, 0] + 2.0 * along).max() < 1.15 and needles.sum() < 180
+    assert (splats.centres[needles, 0] + 2.0 * along).max() < 1.15 and needles.sum() < 135
 
 
 def test_of_nothing_there_are_none():

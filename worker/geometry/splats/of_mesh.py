@@ -23,7 +23,9 @@ from ..mesh import Mesh
 from ..texturing.photo import sampled
 
 _WIDER = 2.2
-"""So many times a piece's own deviations are its splat's: less lets through what is behind, more is soft."""
+"""So many times a piece's own deviations are its splat's: less lets through what is behind, more is soft. A meadow, a
+vase on a table and a room of true depth, 12 degrees aside: 33.9, 28.9 and 30.1 dB with 2, 34.2, 28.8 and 30.1 with
+2.2."""
 
 _BEHIND, _NARROWER = 1.0, 0.8
 """Of a larger piece's deviation, how far behind the surface its splat lies, and how much less wide it is than one in
@@ -97,23 +99,20 @@ def _pieces(mesh: Mesh, most: int, eye: np.ndarray | None) -> tuple[np.ndarray, 
         across = np.maximum((across * 0.9).astype(int), 1)
     across[areas <= 0.0] = 0
     behind = np.where(across > 1, (across + 1) // 2, 0)
-    layers = _layer(mesh, across, eye), _layer(mesh, behind, eye, _BEHIND, _NARROWER)
-    return tuple(np.concatenate(values) for values in zip(*layers))
-
-
-def _layer(
-    mesh: Mesh, across: np.ndarray, eye: np.ndarray | None, behind: float = 0.0, wide: float = 1.0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `_pieces`, of triangles that are cut into across (F,) x across, so many deviations behind the surface."""
+    parts = _cut(across), _cut(behind)
+    faces, weights = (np.concatenate(values) for values in zip(*parts))
+    many, back = across[faces], slice(len(parts[0][0]), None)
+    many[back] = behind[faces[back]]
     corners = mesh.vertices[mesh.faces].astype(np.float64)
     about = corners - corners.mean(1, keepdims=True)
+    moments = np.einsum("fkd,fke->fde", about, about)[faces] / (12.0 * many**2)[:, None, None]
+    middles = np.einsum("nk,nkd->nd", weights, corners[faces])
     normals = np.cross(about[:, 1] - about[:, 0], about[:, 2] - about[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-    faces, weights = _cut(across)
-    moments = np.einsum("fkd,fke->fde", about, about)[faces] / (12.0 * across[faces] ** 2)[:, None, None]
-    middles = np.einsum("nk,nkd->nd", weights, corners[faces])
-    middles -= behind * np.sqrt(np.trace(moments, axis1=1, axis2=2))[:, None] * normals[faces]
-    return middles, wide**2 * moments, _coloured(mesh, faces, weights, across[faces], eye)
+    deep = _BEHIND * np.sqrt(np.trace(moments[back], axis1=1, axis2=2))
+    middles[back] -= deep[:, None] * normals[faces[back]]
+    moments[back] *= _NARROWER**2
+    return middles, moments, _coloured(mesh, faces, weights, many, eye)
 
 
 def _shown(mesh: Mesh) -> np.ndarray:
