@@ -69,8 +69,8 @@ def write(asset: Asset, path: Path, name: str) -> int:
 
 
 def splats_of(asset: Asset) -> Splats:
-    """As they were learned, else of the surface: one for each of the finest triangles, more where they are large;
-    coloured as one camera sees them, where there is one."""
+    """As they were learned, else of the surface: one for each of the finest triangles, more where they are large,
+    and larger ones behind; coloured as one camera sees them, where there is one."""
     if asset.splats is not None:
         return asset.splats
     faces = sum(len(mesh.faces) for mesh in asset.meshes)
